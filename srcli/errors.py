@@ -1,0 +1,93 @@
+"""Every error srcli raises on purpose, and the exit code of each way to end.
+
+An error's message is one line: the value, the limit it broke and what to do about it.
+
+    SrcliError
+    ├── UsageError            the request cannot be carried out as asked (exit 2)
+    │   ├── UnknownModel
+    │   ├── UnknownScale
+    │   └── UnavailableDevice
+    ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
+    └── InputError            this input fails; the rest of the batch goes on (exit 1)
+        ├── UnreadableImage
+        ├── ImageTooLarge
+        ├── UnwritableImage
+        └── NonFiniteOutput
+"""
+
+from enum import IntEnum
+
+__all__ = [
+    "ExitCode",
+    "ImageTooLarge",
+    "InputError",
+    "NonFiniteOutput",
+    "SrcliError",
+    "UnavailableDevice",
+    "UnknownModel",
+    "UnknownScale",
+    "UnreadableImage",
+    "UnwritableImage",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    ALL_DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    NOTHING_DONE = 3
+    INTERRUPTED = 130
+
+
+class SrcliError(Exception):
+    """Anything srcli raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = ExitCode.NOTHING_DONE
+
+
+class UsageError(SrcliError):
+    """The request cannot be carried out as asked."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnknownModel(UsageError):
+    """No network of that name."""
+
+
+class UnknownScale(UsageError):
+    """No network for that scale."""
+
+
+class UnavailableDevice(UsageError):
+    """The device asked for is not on this machine."""
+
+
+class WeightsError(SrcliError):
+    """A weights file is missing, altered or of another network."""
+
+
+class InputError(SrcliError):
+    """One input fails alone; the rest of the batch goes on."""
+
+    exit_code = ExitCode.SOME_FAILED
+
+
+class UnreadableImage(InputError):
+    """The file cannot be decoded whole."""
+
+
+class ImageTooLarge(InputError):
+    """The picture is beyond a limit."""
+
+
+class UnwritableImage(InputError):
+    """The result cannot be written, or not in that format."""
+
+
+class NonFiniteOutput(InputError):
+    """The network gave infinities or NaN even in fp32."""

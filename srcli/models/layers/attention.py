@@ -1,0 +1,143 @@
+"""The two attentions of a texture-relevant sparse attention block (AdaFormer, Eqs. 8 to 13).
+
+Both take tokens in blocks (n, t, c) and return the same shape, before the output projection.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+__all__ = ["LocalAttention", "PrototypeAttention"]
+
+
+def split_heads(packed: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """Cut (n, t, parts · c) into `parts` tensors (n, heads, t, d), as views."""
+    n, t, _ = packed.shape
+    return packed.view(n, t, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """Bring (n, heads, t, d) back to (n, t, c)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class LocalAttention(nn.Module):
+    """Self-attention inside each window, with relative position bias (AdaFormer, Eqs. 8 and 9).
+
+    Args:
+        dim: Token width c.
+        heads: Attention heads; c is a multiple of it.
+        window: Side S of a window, LR px; a window holds t = S·S tokens.
+    """
+
+    position_index: Tensor
+
+    def __init__(self, dim: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.bias_table, std=0.02)
+        y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
+        dy, dx = y[:, None] - y, x[:, None] - x  # query minus key
+        index = (dy + window - 1) * (2 * window - 1) + dx + window - 1
+        self.register_buffer("position_index", index, persistent=False)
+
+    def bias(self) -> Tensor:
+        """The bias of every pair of positions, (1, heads, t, t)."""
+        return self.bias_table[self.position_index].permute(2, 0, 1)[None]
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Attend within each window of (n, t, c)."""
+        q, k, v = split_heads(self.qkv(windows), 3, self.heads)  # (n, heads, t, d)
+        bias = self.bias().contiguous()
+        if not torch.is_grad_enabled():
+            bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
+        return join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias))
+
+    def reference(self, windows: Tensor) -> Tensor:
+        """The same, written out."""
+        q, k, v = split_heads(self.qkv(windows), 3, self.heads)
+        logits = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + self.bias()
+        return join_heads(logits.softmax(-1) @ v)
+
+
+class PrototypeAttention(nn.Module):
+    """Attention through M learned prototypes, within a region (AdaFormer, Eqs. 10 to 13).
+
+    The prototypes first gather from all tokens that take part (Eq. 11), then every token reads
+    from the prototypes (Eq. 13): linear in the number of tokens.
+
+    Args:
+        dim: Token width c.
+        heads: Attention heads.
+        prototypes: Number M of prototypes.
+    """
+
+    def __init__(self, dim: int, heads: int, prototypes: int) -> None:
+        super().__init__()
+        self.heads = heads
+        # All exactly 1, as the paper has it, would stay identical to each other for ever.
+        self.prototypes = nn.Parameter(1.0 + 0.02 * torch.randn(prototypes, dim))
+        self.norm = nn.LayerNorm(dim)
+        self.q_proto = nn.Linear(dim, dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.kv_proto = nn.Linear(dim, 2 * dim)
+
+    def queries(self) -> Tensor:
+        """What the prototypes ask, (heads, M, d), scaled by 1/√d."""
+        q = self.q_proto(self.norm(self.prototypes))  # (m, c)
+        q = q.unflatten(1, (self.heads, -1)).transpose(0, 1)
+        return q * q.shape[-1] ** -0.5
+
+    def forward(self, blocks: Tensor, live: Tensor, region: Tensor, regions: int) -> Tensor:
+        """Let the tokens of each region exchange through the prototypes.
+
+        Blocks never straddle regions, so each is reduced by itself and the sums are then merged
+        region by region: a softmax over a whole region without gathering it.
+
+        Args:
+            blocks: Tokens (n, t, c).
+            live: (n, t) bool, the tokens that take part; the others neither give nor get.
+            region: (n,) int64, the region of each block.
+            regions: Number of regions.
+
+        Returns:
+            (n, t, c), zero for the tokens that do not take part.
+        """
+        q, k, v = split_heads(self.qkv(blocks), 3, self.heads)  # (n, heads, t, d)
+        logits = k @ self.queries().transpose(-1, -2)  # (n, heads, t, m)
+        logits = logits.float().masked_fill(~live[:, None, :, None], float("-inf"))
+        peak = self._peak(logits.detach().amax(2), region, regions)
+        weight = (logits - peak[region][:, :, None]).exp()  # 0 for tokens that sit out
+        mass = _sum_by_region(weight.sum(2), region, regions)  # (regions, heads, m)
+        partial = weight.to(v.dtype).transpose(-1, -2) @ v  # (n, heads, m, d)
+        pooled = _sum_by_region(partial.float(), region, regions)
+        pooled = pooled / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
+        keys, values = split_heads(self.kv_proto(join_heads(pooled.to(v.dtype))), 2, self.heads)
+        mixed = F.scaled_dot_product_attention(q, keys[region], values[region])
+        return join_heads(mixed) * live[..., None]
+
+    @staticmethod
+    def _peak(block_peak: Tensor, region: Tensor, regions: int) -> Tensor:
+        """The largest logit in each region, (regions, heads, m); 0 where no token takes part."""
+        n, heads, m = block_peak.shape
+        lowest = block_peak.new_full((regions, heads, m), float("-inf"))
+        index = region[:, None, None].expand(n, heads, m)
+        peak = lowest.scatter_reduce(0, index, block_peak, "amax")
+        return peak.masked_fill(peak.isinf(), 0.0)
+
+    def reference(self, tokens: Tensor, live: Tensor) -> Tensor:
+        """The same for whole regions: tokens (r, t, c), one region a row, live (r, t)."""
+        q, k, v = split_heads(self.qkv(tokens), 3, self.heads)  # (r, heads, t, d)
+        logits = self.queries() @ k.transpose(-1, -2)  # (r, heads, m, t)
+        logits = logits.masked_fill(~live[:, None, None], float("-inf"))
+        pooled = logits.softmax(-1).nan_to_num(0.0) @ v  # (r, heads, m, d)
+        keys, values = split_heads(self.kv_proto(join_heads(pooled)), 2, self.heads)
+        weight = (q @ keys.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        return join_heads(weight @ values) * live[..., None]
+
+
+def _sum_by_region(parts: Tensor, region: Tensor, regions: int) -> Tensor:
+    """Add up (n, ...) by region into (regions, ...)."""
+    return parts.new_zeros(regions, *parts.shape[1:]).index_add(0, region, parts)

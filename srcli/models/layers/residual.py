@@ -1,0 +1,23 @@
+"""The convolutional block of encoder and decoder."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ResidualBlock"]
+
+
+class ResidualBlock(nn.Module):
+    """Conv 3×3, ReLU, conv 3×3, plus the input; no normalisation.
+
+    Args:
+        channels: Feature channels c; input and output are (b, c, h, w).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h, w)."""
+        return features + self.conv2(torch.relu(self.conv1(features)))

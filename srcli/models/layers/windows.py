@@ -1,0 +1,88 @@
+"""Windows: the attention blocks a feature map is cut into, and the order they are kept in.
+
+A map (b, c, h, w) whose sides are multiples of S becomes windows (n, S·S, c) with
+n = b · h/S · w/S, pictures first, then rows of windows, then columns; inside a window the
+tokens are in reading order.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["WindowGrid", "extend_by_reflection"]
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """How a batch of maps is cut into windows.
+
+    Args:
+        batch: Number of maps.
+        rows: Windows from top to bottom.
+        columns: Windows from left to right.
+        window: Side of a window, LR px.
+    """
+
+    batch: int
+    rows: int
+    columns: int
+    window: int
+
+    @classmethod
+    def of(cls, features: Tensor, window: int) -> "WindowGrid":
+        """The grid of `features` (b, c, h, w), whose sides are multiples of `window`."""
+        b, _, h, w = features.shape
+        return cls(b, h // window, w // window, window)
+
+    @property
+    def count(self) -> int:
+        """Windows in the whole batch."""
+        return self.batch * self.rows * self.columns
+
+    def split(self, features: Tensor) -> Tensor:
+        """Bring a map (b, c, h, w) into window order (n, S·S, c)."""
+        s, c = self.window, features.shape[1]
+        x = features.view(self.batch, c, self.rows, s, self.columns, s)
+        return x.permute(0, 2, 4, 3, 5, 1).reshape(self.count, s * s, c)
+
+    def merge(self, windows: Tensor) -> Tensor:
+        """Bring windows (n, S·S, c) back to a map (b, c, h, w), channels last in memory."""
+        s, c = self.window, windows.shape[2]
+        x = windows.view(self.batch, self.rows, self.columns, s, s, c)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(self.batch, self.rows * s, self.columns * s, c)
+        return x.permute(0, 3, 1, 2)
+
+    def regions(self, side: int, device: torch.device) -> tuple[Tensor, int]:
+        """Number the regions of the global branch: aligned blocks of `side` × `side` windows.
+
+        Args:
+            side: Windows to a region's side; 0 makes each picture one region.
+            device: Where the result shall lie.
+
+        Returns:
+            The region of each window, (n,) int64, and the number of regions.
+        """
+        down = -(-self.rows // side) if side else 1
+        across = -(-self.columns // side) if side else 1
+        row = torch.arange(self.rows, device=device) // (side or self.rows)
+        column = torch.arange(self.columns, device=device) // (side or self.columns)
+        picture = torch.arange(self.batch, device=device)
+        number = (picture[:, None, None] * down + row[:, None]) * across + column
+        return number.reshape(-1), self.batch * down * across
+
+
+def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
+    """Extend (b, c, h, w) right and down, mirrored, to multiples of `multiple`.
+
+    The edge itself is not repeated. Works for any h, w ≥ 1: where the picture is narrower than
+    the extension the mirror swings back and forth (a single pixel is simply repeated).
+    """
+    for dim in (2, 3):
+        size = image.shape[dim]
+        extended = -(-size // multiple) * multiple
+        if extended > size:
+            period = max(2 * (size - 1), 1)
+            swing = torch.arange(extended, device=image.device) % period
+            image = image.index_select(dim, torch.minimum(swing, period - swing))
+    return image

@@ -1,0 +1,114 @@
+"""What every network promises: how it is built, what it takes and what it gives back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["EXACT", "Halting", "LayerTrace", "ModelSpec", "SRNetwork", "SROutput"]
+
+
+@dataclass(frozen=True)
+class Halting:
+    """When tokens stop being computed (AdaFormer, Eqs. 19 and 22).
+
+    Args:
+        eps: ε_h in [0, 1]: a token halts once its accumulated confidence reaches 1 - eps, so a
+            larger value halts more. None: nothing halts.
+        observe: Compute the confidence maps also where halting does not need them (with
+            `eps=None`, and after the last layer): for pictures and for training.
+    """
+
+    eps: float | None
+    observe: bool = False
+
+    @property
+    def threshold(self) -> float:
+        """The halting score at which a token or window stops."""
+        return float("inf") if self.eps is None else 1.0 - self.eps
+
+
+EXACT = Halting(eps=None)
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What halted before one layer, and how sure the network was after it.
+
+    Sizes are those of the LR picture extended to whole windows of S px (AdaFormer: S = 8).
+
+    Args:
+        confidence_map: (b, 1, h, w) in [0, 1], estimated from the layer's output. None where no
+            one needed it. Frozen windows keep the last value estimated for them.
+        local_mask: (b, 1, h / S, w / S) bool, True = this window sat out the local branch.
+        global_mask: (b, 1, h, w) bool, True = this token sat out the global branch.
+    """
+
+    confidence_map: Tensor | None
+    local_mask: Tensor
+    global_mask: Tensor
+
+    @property
+    def live_windows(self) -> float:
+        """The share of windows that the local branch computed, in [0, 1]."""
+        return 1.0 - self.local_mask.float().mean().item()
+
+    @property
+    def live_tokens(self) -> float:
+        """The share of tokens that took part in the global branch, in [0, 1]."""
+        return 1.0 - self.global_mask.float().mean().item()
+
+
+@dataclass(frozen=True)
+class SROutput:
+    """What every network returns, whatever the mode.
+
+    Args:
+        image: (b, 3, s·h, s·w), nominally in [0, 1], not clamped.
+        layers: One trace per adaptive layer; empty for a network that computes everything.
+    """
+
+    image: Tensor
+    layers: tuple[LayerTrace, ...] = ()
+
+
+class SRNetwork(nn.Module, ABC):
+    """A super-resolution network: LR pixels in, SR pixels and traces out."""
+
+    scale: int
+
+    @abstractmethod
+    def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
+        """Upscale `lr` (b, 3, h, w), RGB in [0, 1], any h, w ≥ 1. Changes nothing on `self`."""
+
+    @abstractmethod
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Store and compute everything but the first and last convolution in `dtype`."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A network's entry in the registry.
+
+    Args:
+        name: The name by which `-m` finds it.
+        paper: Where it was published.
+        scales: The scales it can be built for.
+        alignment: Tiles start on multiples of this (LR px), so that windows and regions fall as
+            they would in the whole picture.
+        overlap: Context a tile needs on each inner side (LR px).
+        bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
+        adaptive: Whether tokens halt, that is whether `--effort` changes anything.
+        build: Makes the network for a scale, with untrained parameters.
+    """
+
+    name: str
+    paper: str
+    scales: tuple[int, ...]
+    alignment: int
+    overlap: int
+    bytes_per_pixel: int
+    adaptive: bool
+    build: Callable[[int], SRNetwork]
