@@ -1,0 +1,33 @@
+"""The networks: one file each, found by its `SPEC`."""
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from srcli.errors import UnknownModel
+from srcli.models.spec import ModelSpec
+
+__all__ = ["model_names", "model_spec"]
+
+
+@cache
+def _registry() -> dict[str, ModelSpec]:
+    files = (m.name for m in iter_modules(__path__) if not m.ispkg and m.name != "spec")
+    specs: list[ModelSpec] = [import_module(f"{__name__}.{name}").SPEC for name in files]
+    return {spec.name: spec for spec in sorted(specs, key=lambda spec: spec.name)}
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of all networks, sorted."""
+    return tuple(_registry())
+
+
+def model_spec(name: str) -> ModelSpec:
+    """The registry's entry for a network.
+
+    Raises:
+        UnknownModel: No network has that name.
+    """
+    if name not in _registry():
+        raise UnknownModel(f"no model named {name!r} (have {', '.join(model_names())})")
+    return _registry()[name]

@@ -250,6 +250,6 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     bytes_per_pixel=4000,
-    adaptive=True,
+    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.3)},
     build=_build,
 )

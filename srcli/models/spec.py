@@ -1,7 +1,7 @@
 """What every network promises: how it is built, what it takes and what it gives back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -100,7 +100,7 @@ class ModelSpec:
             they would in the whole picture.
         overlap: Context a tile needs on each inner side (LR px).
         bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
-        adaptive: Whether tokens halt, that is whether `--effort` changes anything.
+        efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
         build: Makes the network for a scale, with untrained parameters.
     """
 
@@ -110,5 +110,5 @@ class ModelSpec:
     alignment: int
     overlap: int
     bytes_per_pixel: int
-    adaptive: bool
+    efforts: Mapping[str, Halting]
     build: Callable[[int], SRNetwork]

@@ -1,0 +1,97 @@
+"""Sizes, scales and the cutting of pictures into tiles: integers only.
+
+A picture axis is cut into *cores* that partition it. A tile computes its core plus some context
+on each inner side, its *crop*; neighbouring tiles are blended across the core boundary. All
+lengths are LR px unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+__all__ = ["Tile", "TileGrid", "TileSpan", "scaled_size", "tile_axis"]
+
+
+@dataclass(frozen=True)
+class TileSpan:
+    """One tile along one axis.
+
+    Args:
+        core_start: First px that belongs to this tile.
+        core_stop: First px that belongs to the next one.
+        crop_start: First px that the network sees.
+        crop_stop: First px that it no longer sees.
+    """
+
+    core_start: int
+    core_stop: int
+    crop_start: int
+    crop_stop: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle the network computes in one go."""
+
+    rows: TileSpan
+    columns: TileSpan
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """All tiles of a picture, in reading order."""
+
+    rows: tuple[TileSpan, ...]
+    columns: tuple[TileSpan, ...]
+
+    @classmethod
+    def plan(
+        cls, height: int, width: int, tile: int, *, alignment: int, overlap: int
+    ) -> "TileGrid":
+        """Cut a picture of `height` × `width` px; see `tile_axis` for the rest."""
+        return cls(
+            tile_axis(height, tile, alignment=alignment, overlap=overlap),
+            tile_axis(width, tile, alignment=alignment, overlap=overlap),
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+
+def tile_axis(length: int, tile: int, *, alignment: int, overlap: int) -> tuple[TileSpan, ...]:
+    """Cut an axis into nearly equal cores no longer than `tile`, each with its context.
+
+    Cores and crops start on multiples of `alignment`, so that the windows and regions of a tile
+    lie where they lie in the whole picture.
+
+    Args:
+        length: Px along the axis, ≥ 1.
+        tile: Longest core, ≥ `alignment` (rounded down to a multiple of it); 0 for one tile.
+        alignment: Grid of the cores, ≥ 1.
+        overlap: Context on each inner side, rounded up to a multiple of `alignment`.
+
+    >>> [(s.core_start, s.core_stop) for s in tile_axis(100, 64, alignment=32, overlap=32)]
+    [(0, 64), (64, 100)]
+    """
+    longest = tile // alignment * alignment or length
+    count = -(-length // longest)
+    step = _round_up(-(-length // count), alignment) if count > 1 else length
+    context = _round_up(overlap, alignment)
+    edges = [*range(0, length, step), length]
+    return tuple(
+        TileSpan(start, stop, max(0, start - context), min(length, stop + context))
+        for start, stop in pairwise(edges)
+    )
+
+
+def scaled_size(length: int, scale: float) -> int:
+    """The length of a side after scaling, in SR px: rounded half up, at least 1.
+
+    >>> scaled_size(5, 1.5), scaled_size(333, 4)
+    (8, 1332)
+    """
+    return max(1, int(length * Fraction(str(scale)) + Fraction(1, 2)))
+
+
+def _round_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,40 @@
+"""Colour under transparency: what lies beneath must not bleed into what is seen."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+__all__ = ["bleed"]
+
+_REACH = 24  # LR px; beyond it the network's view of a visible pixel fades out
+
+
+def bleed(color: Tensor, alpha: Tensor) -> Tensor:
+    """Replace colour that cannot be seen by colour that can, spreading from the visible edge.
+
+    Files hold anything under alpha 0, often black, which an upscaler mixes into the edge. Each of
+    `_REACH` steps gives a hidden pixel the mean of its known neighbours; what is farther away
+    gets the mean of all visible colour.
+
+    Args:
+        color: (c, h, w) in [0, 1].
+        alpha: (1, h, w) in [0, 1]; 0 is hidden.
+
+    Returns:
+        (c, h, w), equal to `color` where alpha is above 0.
+    """
+    known = (alpha > 0).to(color.dtype)  # (1, h, w)
+    if bool(known.all()):
+        return color
+    seen = known.sum()
+    mean = (color * known).sum((1, 2)) / seen.clamp_min(1)
+    filled = color * known
+    for _ in range(_REACH):
+        share = F.avg_pool2d(known[None], 3, stride=1, padding=1)[0]
+        around = F.avg_pool2d(filled[None], 3, stride=1, padding=1)[0]
+        fresh = (known == 0) & (share > 0)
+        if not bool(fresh.any()):
+            break
+        filled = torch.where(fresh, around / share.clamp_min(1e-6), filled)
+        known = known.maximum(fresh.to(known.dtype))
+    return torch.where(known > 0, filled, mean[:, None, None])

@@ -1,0 +1,71 @@
+"""Where and in which precision a network runs, and how much memory it may take."""
+
+import psutil
+import torch
+
+from srcli.errors import UnavailableDevice, UsageError
+
+__all__ = ["free_memory", "pick_device", "pick_precision"]
+
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick_device(name: str) -> torch.device:
+    """Find the device `name`: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        UnavailableDevice: This machine, or this build of PyTorch, has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UnavailableDevice(f"no device named {name!r} (have {_have()})") from error
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
+    index = device.index or 0
+    if not there.get(device.type) or (device.type == "cuda" and index >= torch.cuda.device_count()):
+        raise UnavailableDevice(f"device {name!r} is not on this machine (have {_have()})")
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """Find the precision `name`: "fp32", "bf16", "fp16", or "auto".
+
+    "auto" is bf16 where the device computes it natively, else fp32: emulated, it is slower.
+
+    Raises:
+        UsageError: There is no precision of that name, or not on that device.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _computes_bf16(device) else torch.float32
+    if name not in _PRECISIONS:
+        raise UsageError(f"no precision named {name!r} (have auto, {', '.join(_PRECISIONS)})")
+    if name == "fp16" and device.type == "cpu":
+        raise UsageError("precision fp16 is not for the CPU: use fp32, or bf16 on a recent one")
+    return _PRECISIONS[name]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes free on the device: VRAM on CUDA, else what the system could give without swapping."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False  # MPS: not measured yet
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _have() -> str:
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return ", ".join(["cpu", *cuda, *(["mps"] if _has_mps() else [])])

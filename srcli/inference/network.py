@@ -1,0 +1,86 @@
+"""A network with its weights, on its device, in its precision."""
+
+import torch
+from torch import Tensor
+
+from srcli.errors import NonFiniteOutput, WeightsError
+from srcli.models import model_spec
+from srcli.models.spec import Halting, ModelSpec, SRNetwork, SROutput
+from srcli.weights import WeightsEntry
+from srcli.weights.load import read_weights
+
+__all__ = ["LoadedNetwork"]
+
+
+class LoadedNetwork:
+    """Runs one network; a result that is not finite in low precision is computed again in fp32.
+
+    Args:
+        weights: The manifest's entry to load.
+        device: Where to compute.
+        dtype: In which precision; fp32, bf16 or fp16.
+
+    Raises:
+        WeightsError: The file is missing, altered, or does not fit the network.
+    """
+
+    def __init__(self, weights: WeightsEntry, device: torch.device, dtype: torch.dtype) -> None:
+        self.weights = weights
+        self.device = device
+        self.dtype = dtype
+        self.spec: ModelSpec = model_spec(weights.model)
+        self.reruns = 0
+        self._network = self._load(dtype)
+        self._fp32: SRNetwork | None = self._network if dtype == torch.float32 else None
+
+    @property
+    def scale(self) -> int:
+        """SR px per LR px to a side."""
+        return self.weights.scale
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Memory a forward pass takes at its peak, per LR px."""
+        return self.spec.bytes_per_pixel * self.dtype.itemsize / 4
+
+    @torch.inference_mode()
+    def __call__(self, lr: Tensor, halting: Halting) -> SROutput:
+        """Upscale one crop, (1, 3, h, w) in [0, 1] on any device; the result stays on ours.
+
+        Raises:
+            NonFiniteOutput: The result is not finite even in fp32.
+        """
+        lr = lr.to(self.device).contiguous(memory_format=torch.channels_last)
+        output = self._network(lr, halting)
+        if bool(output.image.isfinite().all()):
+            return output
+        if self._network is not self._fp32:
+            self.reruns += 1
+            if self._fp32 is None:
+                self._fp32 = self._load(torch.float32)
+            output = self._fp32(lr, halting)
+            if bool(output.image.isfinite().all()):
+                return output
+        raise NonFiniteOutput(
+            f"{self.weights.name} gave values that are not finite, in fp32 too; "
+            "check the picture for extreme values, or the machine's memory"
+        )
+
+    def _load(self, dtype: torch.dtype) -> SRNetwork:
+        network = self.spec.build(self.weights.scale)
+        state = read_weights(self.weights)
+        wrong = network.load_state_dict(state, strict=False) if _fits(network, state) else None
+        if wrong is None or wrong.missing_keys or wrong.unexpected_keys:
+            raise WeightsError(
+                f"{self.weights.file} does not fit {self.weights.model} x{self.weights.scale}; "
+                "reinstall srcli to restore it"
+            )
+        network.requires_grad_(requires_grad=False)
+        if dtype != torch.float32:
+            network.lower_precision(dtype)
+        return network.eval().to(self.device, memory_format=torch.channels_last)
+
+
+def _fits(network: SRNetwork, state: dict[str, Tensor]) -> bool:
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    return expected == {name: value.shape for name, value in state.items()}

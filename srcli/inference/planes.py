@@ -1,0 +1,88 @@
+"""Between the pictures people hold and the planes a network computes.
+
+A picture is a numpy array (uint8, uint16, or float in [0, 1]) of shape (h, w), (h, w, 1) gray,
+(h, w, 2) gray and alpha, (h, w, 3) RGB or (h, w, 4) RGB and alpha; or a PIL image. Planes are
+float32 tensors (c, h, w) in [0, 1], colour and alpha apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from srcli.errors import UnreadableImage
+from srcli.inference.alpha import bleed
+
+__all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
+
+_MAXIMUM = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A picture taken apart.
+
+    Args:
+        color: (1 or 3, h, w) float32 in [0, 1]; hidden pixels hold colour bled from visible ones.
+        alpha: (1, h, w) float32 in [0, 1], or None.
+    """
+
+    color: Tensor
+    alpha: Tensor | None
+
+
+def as_pixels(image: Pixels | Image.Image) -> Pixels:
+    """Bring a picture to an array (h, w, c) of uint8, uint16 or float.
+
+    Raises:
+        UnreadableImage: It is of another type or shape, or holds values that are not finite.
+    """
+    if isinstance(image, Image.Image):
+        image = np.asarray(image if image.mode in _ARRAY_MODES else _convert(image))
+    pixels = image[..., None] if image.ndim == 2 else image
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
+        raise UnreadableImage(
+            f"an array of shape {image.shape} is no picture: pass (h, w) or (h, w, 1 to 4)"
+        )
+    if pixels.dtype not in (*_MAXIMUM, *_FLOATS):
+        raise UnreadableImage(
+            f"an array of {pixels.dtype} is no picture: pass uint8, uint16 or float in [0, 1]"
+        )
+    if pixels.dtype in _FLOATS and not np.isfinite(pixels).all():
+        raise UnreadableImage("the picture holds values that are not finite; clean it first")
+    return pixels
+
+
+def split_planes(pixels: Pixels) -> Planes:
+    """Take a picture (h, w, c) apart."""
+    scaled = pixels.astype(np.float32) / np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
+    planes = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
+    if planes.shape[0] in (1, 3):
+        return Planes(planes, None)
+    color, alpha = planes[:-1], planes[-1:]
+    return Planes(bleed(color, alpha), alpha)
+
+
+def quantise(planes: Tensor, out: Pixels) -> None:
+    """Write float planes (c, h, w) into a picture (h, w, c): clamped, rounded to its type."""
+    planes = planes.clamp(0.0, 1.0).permute(1, 2, 0)
+    maximum = _MAXIMUM.get(out.dtype)
+    if maximum is not None:
+        planes = planes.mul(maximum).round_()
+    out[...] = planes.cpu().numpy()
+
+
+_ARRAY_MODES = {"L", "LA", "RGB", "RGBA", "I;16"}
+
+
+def _convert(image: Image.Image) -> Image.Image:
+    """Bring a PIL image to a mode whose values are its colours."""
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")

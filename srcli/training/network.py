@@ -1,0 +1,86 @@
+"""AdaFormer as it is trained: everything computed, then masked, a whole patch being one region.
+
+Training patches are small and few of their windows halt, so that gathering what is live costs
+more than it saves; and a compiler wants shapes that do not change. This is the network's
+`reference` for patches that are regions of their own, all of them in one go.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from srcli.models.adaformer import TSAB, AdaFormer
+from srcli.models.layers.windows import WindowGrid
+
+__all__ = ["PatchNetwork", "PatchOutput"]
+
+
+@dataclass(frozen=True)
+class PatchOutput:
+    """What the network makes of a batch of patches.
+
+    Args:
+        image: (b, 3, s·h, s·w), nominally in [0, 1].
+        confidence: (b, L, h, w) in [0, 1], the confidence maps of all layers.
+        live_windows: (L,) in [0, 1], the share of windows the local branch of each layer computed.
+    """
+
+    image: Tensor
+    confidence: Tensor
+    live_windows: Tensor
+
+
+class PatchNetwork(nn.Module):
+    """An AdaFormer over patches whose sides are multiples of its window.
+
+    Args:
+        net: The network; its parameters are the ones that train.
+        token_share: The share of the estimator's gradient that reaches the tokens, in [0, 1]:
+            with none of it the estimator cannot follow the tokens and collapses to a constant,
+            with all of it halting costs PSNR.
+    """
+
+    def __init__(self, net: AdaFormer, token_share: float) -> None:
+        super().__init__()
+        self.net = net
+        self.token_share = token_share
+
+    def forward(self, lr: Tensor, threshold: float) -> PatchOutput:
+        """Upscale (b, 3, h, w); a halting score of `threshold` stops a token (inf: never)."""
+        net = self.net
+        shallow = net.head(lr - net.mean)
+        features = net.encoder(shallow)  # (b, c, h, w)
+        grid = WindowGrid.of(features, net.config.window)
+        tokens = grid.split(net.embed(features))  # (n, t, c)
+        score = torch.zeros_like(tokens[..., 0], dtype=torch.float32)  # (n, t)
+        maps: list[Tensor] = []
+        live: list[Tensor] = []
+        for block in net.blocks:
+            local_halted = score.mean(1) >= threshold  # Eq. 19
+            tokens = _block(block, tokens, local_halted, score >= threshold, grid)
+            steady = tokens.detach()
+            seen = steady + self.token_share * (tokens - steady)
+            maps.append(net.confidence(grid.merge(seen)))
+            live.append(1.0 - local_halted.float().mean())
+            score = score + grid.split(maps[-1].detach()).squeeze(2)  # Eq. 18
+        features = net.decoder(features + net.unembed(grid.merge(tokens))) + shallow
+        image = F.pixel_shuffle(net.tail(features), net.scale) + net.mean
+        return PatchOutput(image, torch.cat(maps, 1), torch.stack(live))
+
+
+def _block(
+    block: TSAB, tokens: Tensor, local_halted: Tensor, global_halted: Tensor, grid: WindowGrid
+) -> Tensor:
+    """One TSAB over tokens (n, t, c), each patch of the grid being one region."""
+    y = block.norm1(tokens)
+    per_patch = (grid.batch, -1)
+    whole = block.global_branch.reference(
+        y.view(*per_patch, y.shape[2]), ~global_halted.view(per_patch)
+    )
+    mixed = block.local_branch.reference(y) * ~local_halted[:, None, None] + whole.view_as(y)
+    z = tokens + block.proj(mixed)
+    z = z + block.mlp(block.norm2(z))
+    frozen = local_halted[:, None] & global_halted
+    return torch.where(frozen[..., None], tokens, z)
