@@ -7,6 +7,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── UnknownModel
     │   ├── UnknownScale
     │   └── UnavailableDevice
+    ├── NothingToDo           no input at all (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch goes on (exit 1)
         ├── UnreadableImage
@@ -22,6 +23,7 @@ __all__ = [
     "ImageTooLarge",
     "InputError",
     "NonFiniteOutput",
+    "NothingToDo",
     "SrcliError",
     "UnavailableDevice",
     "UnknownModel",
@@ -65,6 +67,10 @@ class UnknownScale(UsageError):
 
 class UnavailableDevice(UsageError):
     """The device asked for is not on this machine."""
+
+
+class NothingToDo(SrcliError):
+    """There is no input at all."""
 
 
 class WeightsError(SrcliError):

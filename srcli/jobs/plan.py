@@ -1,26 +1,35 @@
 """Which file each input becomes, settled before any work."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source
-from srcli.media import is_picture_name, suffix_of
+from srcli.media import format_of_name, suffix_of
 
-__all__ = ["Job", "output_root", "plan_jobs"]
+__all__ = ["Job", "default_folder", "plan_jobs"]
+
+_FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input and the file it becomes."""
+    """One input and the file it becomes.
+
+    Args:
+        source: The input.
+        target: The file it becomes.
+        image_format: The format of that file, by which its suffix goes.
+    """
 
     source: Path
     target: Path
+    image_format: str
 
 
 def plan_jobs(
-    sources: Iterable[Source], output: Path | None, *, scale: float, image_format: str | None
+    sources: Sequence[Source], output: Path | None, *, scale: float, image_format: str | None
 ) -> list[Job]:
     """Name the output of every input.
 
@@ -32,39 +41,42 @@ def plan_jobs(
         sources: The inputs.
         output: A folder, or a picture's name for a single file; None for the default.
         scale: For the names.
-        image_format: The format of all results; None keeps each file's own.
+        image_format: The format of all results; None goes by each name's suffix.
 
     Raises:
         UsageError: Two inputs would become one file, a result would replace an input, or one
             name is given for several results.
     """
-    sources = list(sources)
-    if output is not None and _names_a_file(output):
+    if output is not None and format_of_name(output) and not output.is_dir():
         if len(sources) != 1 or sources[0].root is not None:
-            raise UsageError(f"{output} names one picture, but there are more inputs: name a folder")
-        jobs = [Job(sources[0].path, _with_format(output, image_format))]
+            raise UsageError(f"{output} names one picture: for several inputs name a folder")
+        jobs = [_job(sources[0], output, image_format)]
     else:
-        several = len({s.root for s in sources}) > 1
+        several = len({source.root for source in sources}) > 1
         jobs = [
-            Job(s.path, _with_format(_place(s, output, scale, several=several), image_format))
-            for s in sources
+            _job(source, _place(source, output, scale, several=several), image_format)
+            for source in sources
         ]
     _refuse_collisions(jobs)
     return jobs
 
 
-def output_root(folder: Path, scale: float) -> Path:
-    """The default output folder of an input folder.
+def default_folder(folder: Path, scale: float) -> Path:
+    """Where the pictures of an input folder go if nothing else is said.
 
-    >>> output_root(Path("holiday/photos"), 4).as_posix()
+    >>> default_folder(Path("holiday/photos"), 4).as_posix()
     'holiday/photos_x4'
     """
-    resolved = folder.resolve() if folder.name in ("", "..") else folder
-    return resolved.with_name(f"{resolved.name}_x{scale:g}")
+    named = folder.resolve() if folder.name in ("", "..") else folder
+    return named.with_name(f"{named.name}_x{scale:g}")
 
 
-def _names_a_file(output: Path) -> bool:
-    return is_picture_name(output) and not output.is_dir()
+def _job(source: Source, target: Path, image_format: str | None) -> Job:
+    """Settle the format, and the suffix by it unless it says so already."""
+    chosen = image_format or format_of_name(target) or _FALLBACK
+    if format_of_name(target) != chosen:
+        target = target.with_name(f"{target.stem}{suffix_of(chosen)}")
+    return Job(source.path, target, chosen)
 
 
 def _place(source: Source, output: Path | None, scale: float, *, several: bool) -> Path:
@@ -73,14 +85,10 @@ def _place(source: Source, output: Path | None, scale: float, *, several: bool) 
     if source.root is None:
         return (output or path.parent) / f"{path.stem}_x{scale:g}{path.suffix}"
     if output is None:
-        base = output_root(source.root, scale)
+        base = default_folder(source.root, scale)
     else:
         base = output / source.root.resolve().name if several else output
     return base / path.relative_to(source.root)
-
-
-def _with_format(path: Path, image_format: str | None) -> Path:
-    return path if image_format is None else path.with_suffix(suffix_of(image_format))
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:

@@ -1,0 +1,5 @@
+"""`python -m srcli`."""
+
+from srcli.cli.main import run
+
+run()

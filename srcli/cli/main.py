@@ -1,0 +1,47 @@
+"""The command line's entry: the group of commands, and where errors become exit codes."""
+
+import sys
+
+import click
+
+from srcli.cli.upscale import upscale
+from srcli.errors import ExitCode, SrcliError
+
+__all__ = ["main", "run"]
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    all done (or nothing left to do)
+  1    some inputs failed, the others are done
+  2    usage: the request cannot be carried out as asked
+  3    nothing could be done
+  130  interrupted
+"""
+
+
+@click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="srcli", message="%(prog)s %(version)s")
+def main() -> None:
+    """Upscale photographs with sparse-attention super-resolution."""
+
+
+main.add_command(upscale)
+
+
+def run() -> None:
+    """Run the command line and end the process with the right exit code."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> ExitCode | int:
+    try:
+        return main.main(prog_name="srcli", standalone_mode=False) or ExitCode.ALL_DONE
+    except SrcliError as error:
+        click.echo(f"srcli: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("srcli: interrupted; run the same command again to go on", err=True)
+        return ExitCode.INTERRUPTED

@@ -1,0 +1,133 @@
+"""Progress on stderr: bars on a terminal, plain lines elsewhere."""
+
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from srcli.jobs.outcome import Finished, State
+from srcli.jobs.plan import Job
+
+__all__ = ["BatchProgress", "progress_for"]
+
+
+class BatchProgress(ABC):
+    """Shows how a batch goes on; used as a context manager."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """Say something once, beside the progress."""
+
+    @abstractmethod
+    def tile(self, job: Job, done: int, total: int) -> None:
+        """A tile of a picture is done."""
+
+    @abstractmethod
+    def finished(self, end: Finished) -> None:
+        """A job has ended."""
+
+    def _tell_trouble(self, end: Finished) -> None:
+        """One line for a failure, and one for everything that a format could not hold."""
+        if end.state is State.FAILED:
+            self.note(end.reason)
+        for loss in end.losses:
+            self.note(f"{end.job.target}: {loss}")
+
+
+class PlainProgress(BatchProgress):
+    """A line for each file, for logs and pipes."""
+
+    def __init__(self, files: int) -> None:
+        self._files = files
+        self._ended = 0
+
+    def note(self, text: str) -> None:
+        """See `BatchProgress`."""
+        sys.stderr.write(f"srcli: {text}\n")
+
+    def tile(self, job: Job, done: int, total: int) -> None:
+        """Nothing: a log wants one line for each file."""
+
+    def finished(self, end: Finished) -> None:
+        """See `BatchProgress`."""
+        self._ended += 1
+        if end.report is not None:
+            sys.stderr.write(
+                f"[{self._ended}/{self._files}] {end.job.source} -> {end.job.target}  "
+                f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s\n"
+            )
+        self._tell_trouble(end)
+
+
+class BarProgress(BatchProgress):
+    """A bar for the files, and one for the tiles of a large file."""
+
+    def __init__(self, files: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._all = self._progress.add_task("upscaling", total=files, unit="files")
+        self._one = self._progress.add_task("", total=None, unit="tiles", visible=False)
+        self._current: Path | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def note(self, text: str) -> None:
+        """See `BatchProgress`."""
+        self._progress.console.print(f"srcli: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def tile(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        if job.source != self._current:
+            self._current = job.source
+            self._progress.reset(self._one, total=total, description=job.source.name)
+        self._progress.update(self._one, completed=done, visible=total > 1)
+
+    def finished(self, end: Finished) -> None:
+        """See `BatchProgress`."""
+        self._progress.advance(self._all)
+        self._tell_trouble(end)
+
+
+def progress_for(files: int) -> BatchProgress:
+    """Bars if stderr is a terminal, else lines."""
+    return BarProgress(files) if sys.stderr.isatty() else PlainProgress(files)

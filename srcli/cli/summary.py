@@ -1,0 +1,57 @@
+"""What a batch came to: the table at its end, and the exit code."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from srcli.errors import ExitCode
+from srcli.jobs.outcome import Finished, State
+
+__all__ = ["exit_code", "print_summary"]
+
+_SHOWN_FAILURES = 20
+
+
+def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
+    """Print to stdout what was done, skipped and failed, how fast, and how much was live.
+
+    Args:
+        finished: How each job ended.
+        seconds: Wall time of the batch.
+    """
+    counts = Counter(end.state for end in finished)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for state in State:
+        table.add_row(state.value, str(counts[state]))
+    reports = [end.report for end in finished if end.report is not None]
+    if reports:
+        megapixels = sum(r.megapixels for r in reports)
+        network = sum(r.seconds for r in reports)
+        table.add_row("output", f"{megapixels:.1f} Mpx, {megapixels / seconds:.2f} Mpx/s")
+        table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
+        live = [r.megapixels * sum(r.live_windows) / len(r.live_windows) for r in reports if r.live_windows]
+        if live:
+            table.add_row("computed", f"{sum(live) / megapixels:.0%} of attention windows")
+        reruns = sum(r.reruns for r in reports)
+        if reruns:
+            table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
+    failures = [end for end in finished if end.state is State.FAILED]
+    for end in failures[:_SHOWN_FAILURES]:
+        table.add_row("  failed", end.reason)
+    if len(failures) > _SHOWN_FAILURES:
+        table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
+    Console().print(table, markup=False, highlight=False)
+
+
+def exit_code(finished: Sequence[Finished], *, interrupted: bool) -> ExitCode:
+    """The exit code of a batch that ended so."""
+    states = {end.state for end in finished}
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if State.FAILED not in states:
+        return ExitCode.ALL_DONE
+    return ExitCode.NOTHING_DONE if states == {State.FAILED} else ExitCode.SOME_FAILED

@@ -1,0 +1,148 @@
+"""Random aligned training patches, the same for the same seed and step."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from srcli.data.pictures import PictureStore
+from srcli.errors import UnreadableImage, UsageError
+
+__all__ = ["PatchBatch", "PatchLoader", "PatchSampler", "Share"]
+
+
+@dataclass(frozen=True)
+class PatchBatch:
+    """Patches of one step: lr (b, 3, p, p) and hr (b, 3, s·p, s·p), uint8, channels last."""
+
+    step: int
+    lr: Tensor
+    hr: Tensor
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one of several processes takes: number `rank` of `of`."""
+
+    rank: int = 0
+    of: int = 1
+
+
+class PatchSampler:
+    """Cuts the batch of any step, depending on nothing but the seed and the step.
+
+    A picture is drawn in proportion to the square root of its area: large photographs have more
+    to show than small ones, but also more that is flat.
+
+    Args:
+        store: Where the pictures come from.
+        scale: HR px per LR px.
+        patch: Side of a patch, LR px.
+        batch: Patches a step, over all processes.
+        seed: Of the whole run.
+        share: Which of them are wanted here.
+        warn: Takes a line about each picture that turns out to be unreadable.
+    """
+
+    def __init__(
+        self,
+        store: PictureStore,
+        *,
+        scale: int,
+        patch: int,
+        batch: int,
+        seed: int,
+        share: Share,
+        warn: Callable[[str], None],
+    ) -> None:
+        if batch % share.of:
+            raise UsageError(f"a batch of {batch} cannot be shared by {share.of} processes")
+        self._store = store
+        self._scale, self._patch, self._batch = scale, patch, batch
+        self._seed, self._share, self._warn = seed, share, warn
+        weight = np.array([(s.height * s.width) ** 0.5 for s in store.sources])
+        self._chance = weight / weight.sum()
+        self._unreadable: set[int] = set()
+
+    def cut(self, step: int) -> PatchBatch:
+        """Cut the patches of step `step`.
+
+        Raises:
+            UsageError: No picture can be read.
+        """
+        numbers = np.random.default_rng((self._seed, step))
+        pictures = numbers.choice(len(self._chance), self._batch, p=self._chance)
+        places = numbers.random((self._batch, 2))
+        turns = numbers.integers(0, 8, self._batch)
+        mine = range(self._share.rank, self._batch, self._share.of)
+        pairs = [self._pair(int(pictures[i]), places[i], int(turns[i])) for i in mine]
+        lr = torch.from_numpy(np.stack([pair[0] for pair in pairs]))
+        hr = torch.from_numpy(np.stack([pair[1] for pair in pairs]))
+        return PatchBatch(step, lr.permute(0, 3, 1, 2), hr.permute(0, 3, 1, 2))
+
+    def _pair(
+        self, number: int, place: NDArray[np.float64], turn: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The patch at `place` (0..1, 0..1) of a picture: lr (p, p, 3), hr (s·p, s·p, 3)."""
+        for following in range(len(self._chance)):
+            tried = (number + following) % len(self._chance)
+            try:
+                picture = self._store.get(tried)
+                break
+            except UnreadableImage as error:
+                if tried not in self._unreadable:
+                    self._unreadable.add(tried)
+                    self._warn(f"skipped {error}")
+        else:
+            raise UsageError("none of the training pictures can be read")
+        p, s = self._patch, self._scale
+        room = np.array(picture.lr.shape[:2]) - p + 1
+        y, x = (int(v) for v in place * room)
+        lr = picture.lr[y : y + p, x : x + p]
+        hr = picture.hr[s * y : s * (y + p), s * x : s * (x + p)]
+        return _turned(lr, turn), _turned(hr, turn)
+
+
+def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
+    """One of the eight ways to lay down a square: quarter turns, mirrored from 4 on."""
+    patch = np.rot90(patch, turn % 4)
+    return np.ascontiguousarray(patch[:, ::-1] if turn >= 4 else patch)
+
+
+class PatchLoader:
+    """Cuts batches ahead of time in a pool of threads.
+
+    Args:
+        sampler: What cuts them.
+        workers: Threads.
+        ahead: Batches prepared before they are asked for.
+    """
+
+    def __init__(self, sampler: PatchSampler, *, workers: int, ahead: int) -> None:
+        self._sampler = sampler
+        self._workers = workers
+        self._ahead = ahead
+        self.waited = 0.0  # seconds that the consumer has waited for data, in all
+
+    def batches(self, first: int) -> Iterator[PatchBatch]:
+        """The batches of step `first` and all after it, without end; close it to stop."""
+        pending: deque[Future[PatchBatch]] = deque()
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="patches")
+        try:
+            step = first
+            while True:
+                while len(pending) < self._ahead:
+                    pending.append(pool.submit(self._sampler.cut, step))
+                    step += 1
+                asked = time.perf_counter()
+                batch = pending.popleft().result()
+                self.waited += time.perf_counter() - asked
+                yield batch
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

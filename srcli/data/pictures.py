@@ -1,0 +1,164 @@
+"""The HR pictures that training crops come from, and their LR counterparts."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from srcli.data.resize import downscale, resize
+from srcli.errors import UnreadableImage, UsageError
+
+__all__ = ["Picture", "PictureStore", "Source", "find_sources", "read_rgb"]
+
+_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to train on: a file, as it is or reduced.
+
+    Args:
+        path: The file.
+        height: HR px used, a multiple of the scale.
+        width: HR px used, a multiple of the scale.
+        reduced_from: (height, width) of the file if it is to be reduced first.
+    """
+
+    path: Path
+    height: int
+    width: int
+    reduced_from: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded pair: hr (s·h, s·w, 3) and lr (h, w, 3), uint8."""
+
+    hr: NDArray[np.uint8]
+    lr: NDArray[np.uint8]
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Decode an 8-bit picture as (h, w, 3) RGB.
+
+    Raises:
+        UnreadableImage: It cannot be decoded, or has more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise UnreadableImage(f"{path}: {image.mode} is not 8 bits a channel")
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableImage(f"{path}: {error}") from error
+
+
+def find_sources(
+    folders: Sequence[Path], scale: int, smallest: int, reductions: Sequence[float], large: int
+) -> tuple[list[Source], list[str]]:
+    """List what the pictures below `folders` offer, from their headers alone.
+
+    Args:
+        folders: Searched to any depth, in this order.
+        scale: HR px per LR px; pictures are cropped to a multiple of it.
+        smallest: HR px that each side needs.
+        reductions: Factors below 1 by which large photographs are offered once more.
+        large: HR px of the shorter side from which a photograph is large.
+
+    Returns:
+        The sources, and one line for each file that is of no use.
+
+    Raises:
+        UsageError: A folder is not there or holds no usable picture.
+    """
+    sources: list[Source] = []
+    useless: list[str] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"no training folder {folder}")
+        before = len(sources)
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES):
+            try:
+                with Image.open(path) as image:
+                    width, height = image.size
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                useless.append(f"{path}: {error}")
+                continue
+            if min(height, width) < smallest:
+                useless.append(f"{path}: {width}x{height} px, a patch takes {smallest}")
+                continue
+            sources.append(Source(path, height // scale * scale, width // scale * scale))
+            if min(height, width) >= large:
+                sources.extend(_reduced(path, height, width, reductions, scale, smallest))
+        if len(sources) == before:
+            raise UsageError(f"{folder} has no readable picture of {smallest} px or more a side")
+    return sources, useless
+
+
+def _reduced(
+    path: Path, height: int, width: int, reductions: Sequence[float], scale: int, smallest: int
+) -> Iterator[Source]:
+    """The reductions of one photograph that are still large enough."""
+    for factor in reductions:
+        rows, columns = round(height * factor), round(width * factor)
+        if min(rows, columns) >= smallest:
+            used = rows // scale * scale, columns // scale * scale
+            yield Source(path, *used, reduced_from=(rows, columns))
+
+
+class PictureStore:
+    """Decoded pictures by number, the recently used ones kept in memory. Thread-safe.
+
+    Args:
+        sources: What to decode.
+        scale: HR px per LR px.
+        budget: Bytes of HR pixels to keep; LR pictures, computed once, are always kept.
+    """
+
+    def __init__(self, sources: Sequence[Source], scale: int, budget: int) -> None:
+        self.sources = tuple(sources)
+        self._scale = scale
+        self._budget = budget
+        self._held = 0
+        self._hr: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._lr: dict[int, NDArray[np.uint8]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, number: int) -> Picture:
+        """The picture of source `number`, decoded now if memory does not hold it.
+
+        Raises:
+            UnreadableImage: The file cannot be decoded.
+        """
+        with self._lock:
+            hr, lr = self._hr.get(number), self._lr.get(number)
+            if hr is not None:
+                self._hr.move_to_end(number)
+        if hr is None:
+            hr = self._decode(self.sources[number])
+        if lr is None:
+            lr = downscale(hr, self._scale)
+        self._keep(number, hr, lr)
+        return Picture(hr, lr)
+
+    def _decode(self, source: Source) -> NDArray[np.uint8]:
+        image = read_rgb(source.path)
+        if source.reduced_from is not None:
+            image = resize(image, *source.reduced_from)
+        return np.ascontiguousarray(image[: source.height, : source.width])
+
+    def _keep(self, number: int, hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> None:
+        """Remember a picture and forget those used longest ago, down to the budget."""
+        with self._lock:
+            self._lr[number] = lr
+            if number not in self._hr:
+                self._hr[number] = hr
+                self._held += hr.nbytes
+            while self._held > self._budget and len(self._hr) > 1:
+                _, forgotten = self._hr.popitem(last=False)
+                self._held -= forgotten.nbytes

@@ -1,0 +1,53 @@
+"""How jobs end, in words that need no network to be loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from srcli.jobs.plan import Job
+
+if TYPE_CHECKING:
+    from srcli.inference.upscaler import Report
+
+__all__ = ["Finished", "State", "set_aside"]
+
+
+class State(StrEnum):
+    """How a job ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job's end.
+
+    Args:
+        job: Which one.
+        state: How it ended.
+        reason: Why it was skipped or failed, one line; empty when done.
+        losses: What the output's format could not hold of the input, one line each.
+        report: What it took, when done.
+    """
+
+    job: Job
+    state: State
+    reason: str = ""
+    losses: tuple[str, ...] = ()
+    report: "Report | None" = None
+
+
+def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Finished]]:
+    """Part the jobs into those to run and those skipped because their output exists."""
+    if overwrite:
+        return list(jobs), []
+    todo = [job for job in jobs if not job.target.exists()]
+    skipped = [
+        Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
+        for job in jobs
+        if job.target.exists()
+    ]
+    return todo, skipped

@@ -1,0 +1,24 @@
+"""Still pictures in and out, without losing anything that the format can hold."""
+
+from srcli.media.atomic import TEMPORARY_SUFFIX, atomic_file
+from srcli.media.fitting import representable
+from srcli.media.formats import format_of_name, is_picture_name, suffix_of
+from srcli.media.picture import Metadata, Picture, PictureInfo, Pixels
+from srcli.media.reading import probe, read_picture
+from srcli.media.writing import write_picture
+
+__all__ = [
+    "TEMPORARY_SUFFIX",
+    "Metadata",
+    "Picture",
+    "PictureInfo",
+    "Pixels",
+    "atomic_file",
+    "format_of_name",
+    "is_picture_name",
+    "probe",
+    "read_picture",
+    "representable",
+    "suffix_of",
+    "write_picture",
+]

@@ -1,0 +1,51 @@
+"""Write a file so that its name never stands for half of it."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["TEMPORARY_SUFFIX", "atomic_file"]
+
+TEMPORARY_SUFFIX = ".srcli-tmp"
+_NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays under 255 bytes
+
+
+@contextmanager
+def atomic_file(path: Path) -> Generator[BinaryIO, None, None]:
+    """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
+
+    Whatever ends the block early, an interrupt too, removes the temporary file and leaves `path`
+    as it was. Only a killed process leaves one behind, recognisable by `TEMPORARY_SUFFIX`.
+
+    Args:
+        path: Final name; an existing file is replaced.
+
+    Yields:
+        The stream to write and to seek in.
+    """
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{unique}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # some network file systems cannot; the file is whole
+        os.fsync(descriptor)
+    os.close(descriptor)

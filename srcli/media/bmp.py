@@ -1,0 +1,43 @@
+"""BMP: plain, 8 bits, no alpha and no metadata but the resolution."""
+
+from typing import BinaryIO
+
+from PIL import BmpImagePlugin
+
+from srcli.media.colour import channels_of, metadata_of, pixels_of
+from srcli.media.encoding import as_image, dpi_of
+from srcli.media.format import Format
+from srcli.media.picture import Picture, PictureInfo
+from srcli.media.upright import uprighted
+
+__all__ = ["BMP"]
+
+
+def _inspect(stream: BinaryIO) -> PictureInfo:
+    image = BmpImagePlugin.BmpImageFile(stream)
+    return PictureInfo("bmp", image.width, image.height, channels_of(image), bits=8)
+
+
+def _decode(stream: BinaryIO) -> Picture:
+    image = BmpImagePlugin.BmpImageFile(stream)
+    return uprighted(Picture(pixels_of(image), "bmp", metadata_of(image)))
+
+
+def _encode(picture: Picture, stream: BinaryIO, _quality: int) -> None:
+    as_image(picture.pixels).save(stream, "BMP", dpi=dpi_of(picture))
+
+
+BMP = Format(
+    name="bmp",
+    suffixes=(".bmp", ".dib"),
+    recognises=lambda head: head.startswith(b"BM"),
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=2**31 - 1,
+    max_block=0,
+    gray=True,
+    alpha=False,
+    deep=False,
+    keeps=frozenset({"dpi"}),
+)

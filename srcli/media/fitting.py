@@ -1,0 +1,99 @@
+"""What a format cannot hold of a picture, and the picture without it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+
+from srcli.media.exif import resized_exif
+from srcli.media.format import Format
+from srcli.media.formats import FORMATS
+from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.xmp import resized_xmp
+
+__all__ = ["fitted", "representable"]
+
+_BAND_PIXELS = 1 << 20
+
+
+class _Loss(Enum):
+    """Something lost, as the user reads it."""
+
+    ALPHA = "alpha flattened onto white: {format} has none"
+    DEPTH = "16 bits rounded to 8: {format} holds no more"
+    ICC = "ICC profile dropped: {format} cannot hold it"
+    EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
+    XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
+
+
+def representable(picture: Picture, format: str) -> tuple[str, ...]:
+    """What would be lost if the picture were written in a format, a line each; empty if nothing.
+
+    An alpha channel that is opaque everywhere is no loss, and neither is a missing field.
+    """
+    metadata = picture.metadata
+    sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}
+    losses = _losses(picture, FORMATS[format])
+    return tuple(loss.value.format(format=format.upper(), **sizes) for loss in losses)
+
+
+def fitted(picture: Picture, format: Format) -> Picture:
+    """The picture as the format can hold it, its metadata with the true pixel dimensions."""
+    losses = _losses(picture, format)
+    pixels = picture.pixels
+    if picture.has_alpha and not format.alpha:
+        pixels = _by_bands(pixels, _flattened) if _Loss.ALPHA in losses else pixels[..., :-1]
+    if _Loss.DEPTH in losses:
+        pixels = _by_bands(pixels, _rounded)
+    old, size = picture.metadata, (picture.width, picture.height)
+    metadata = Metadata(
+        icc=None if _Loss.ICC in losses else old.icc,
+        exif=resized_exif(old.exif, *size) if old.exif and _Loss.EXIF not in losses else None,
+        xmp=resized_xmp(old.xmp, *size) if old.xmp and _Loss.XMP not in losses else None,
+        dpi=old.dpi,
+    )
+    return replace(picture, pixels=pixels, format=format.name, metadata=metadata)
+
+
+def _losses(picture: Picture, format: Format) -> list[_Loss]:
+    metadata = picture.metadata
+    losses: list[_Loss] = []
+    if picture.has_alpha and not format.alpha and not _is_opaque(picture.pixels):
+        losses.append(_Loss.ALPHA)
+    if picture.bits == 16 and not format.deep:
+        losses.append(_Loss.DEPTH)
+    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not format.gray)):
+        losses.append(_Loss.ICC)
+    if metadata.exif and ("exif" not in format.keeps or len(metadata.exif) > format.max_block):
+        losses.append(_Loss.EXIF)
+    if metadata.xmp and ("xmp" not in format.keeps or len(metadata.xmp) > format.max_block):
+        losses.append(_Loss.XMP)
+    return losses
+
+
+def _is_opaque(pixels: Pixels) -> bool:
+    return bool(pixels[..., -1].min() == np.iinfo(pixels.dtype).max)
+
+
+def _by_bands(pixels: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
+    """Change the pixels a band at a time: whole, the wide integers in between would be 4 times."""
+    rows = max(1, _BAND_PIXELS // pixels.shape[1])
+    first = change(pixels[:rows])
+    result = np.empty((*pixels.shape[:2], first.shape[2]), first.dtype)
+    result[:rows] = first
+    for top in range(rows, len(pixels), rows):
+        result[top : top + rows] = change(pixels[top : top + rows])
+    return result
+
+
+def _flattened(band: Pixels) -> Pixels:
+    """Straight alpha over white, rounded: (h, w, c + 1) to (h, w, c)."""
+    full = int(np.iinfo(band.dtype).max)
+    colour, alpha = band[..., :-1].astype(np.uint32), band[..., -1:].astype(np.uint32)
+    return ((colour * alpha + full * (full - alpha) + full // 2) // full).astype(band.dtype)
+
+
+def _rounded(band: Pixels) -> Pixels:
+    """16 bits to the nearest of 8: 65535 = 255 · 257."""
+    return ((band.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -1,0 +1,51 @@
+"""What every picture format promises: how it is recognised, read and written, what it can hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from srcli.media.picture import Picture, PictureInfo
+
+__all__ = ["Format", "FormatError"]
+
+
+class FormatError(Exception):
+    """What a format cannot read or write; the message says why and, where it can, what to do.
+
+    It never leaves `srcli.media`: the reader makes it `UnreadableImage`, the writer
+    `UnwritableImage`, each with the file's name before it.
+    """
+
+
+@dataclass(frozen=True)
+class Format:
+    """One picture format; each lives in the file of its name.
+
+    Attributes:
+        name: As in `Picture.format`.
+        suffixes: Lower-case file suffixes with their dot, the canonical one first.
+        recognises: Whether a file that begins with these 16 bytes is of this format.
+        inspect: Reads the header alone, from the stream's beginning.
+        decode: Decodes the whole file from the stream's beginning, upright. It raises
+            `FormatError`, or whatever its library raises, for a file that is not whole.
+        encode: Writes a picture that this format can hold, at a quality of 1 to 100.
+        max_side: Greatest width or height in pixels.
+        max_block: Greatest length of the EXIF and of the XMP in bytes.
+        gray: Whether gray pictures stay gray; otherwise they are stored as RGB.
+        alpha: Whether it holds alpha.
+        deep: Whether it holds 16 bits a sample.
+        keeps: The fields of `Metadata` it holds.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    inspect: Callable[[BinaryIO], PictureInfo]
+    decode: Callable[[BinaryIO], Picture]
+    encode: Callable[[Picture, BinaryIO, int], None]
+    max_side: int
+    max_block: int
+    gray: bool
+    alpha: bool
+    deep: bool
+    keeps: frozenset[str]

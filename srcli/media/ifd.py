@@ -1,0 +1,184 @@
+"""Read and write TIFF directories (IFDs), the container of TIFF files and of EXIF blocks.
+
+Data stay as raw bytes in the file's byte order, so that a field is copied without being understood.
+"""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+from srcli.media.format import FormatError
+
+__all__ = [
+    "ASCII",
+    "BYTE",
+    "LONG",
+    "MAGICS",
+    "RATIONAL",
+    "SHORT",
+    "UNDEFINED",
+    "Directory",
+    "Field",
+    "Order",
+    "directory_at",
+    "first_directory",
+    "pack_directory",
+    "pack_integers",
+    "subdirectory",
+]
+
+Order = Literal["<", ">"]
+
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, then BigTIFF
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+# Bytes of a value by type; the last three are BigTIFF's LONG8, SLONG8 and IFD8.
+_SIZES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), start=1)) | {16: 8, 17: 8, 18: 8}
+_INTEGERS = {BYTE: "B", SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of a directory: its TIFF type, its raw bytes, and where its entry begins."""
+
+    kind: int
+    data: bytes
+    at: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many values of this type the bytes hold."""
+        return len(self.data) // _SIZES[self.kind]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One IFD.
+
+    Attributes:
+        order: The byte order of the whole file, as `struct` writes it.
+        big: Whether the file is a BigTIFF.
+        fields: By tag.
+        following: Offset of the next directory, 0 after the last.
+        following_at: Where that offset is stored.
+    """
+
+    order: Order
+    big: bool
+    fields: Mapping[int, Field]
+    following: int
+    following_at: int
+
+    def integers(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """The whole numbers under a tag; the default if it is absent or holds something else."""
+        field = self.fields.get(tag)
+        if field is None or field.kind not in _INTEGERS:
+            return default
+        return struct.unpack(f"{self.order}{field.count}{_INTEGERS[field.kind]}", field.data)
+
+    def integer(self, tag: int, default: int) -> int:
+        """The first whole number under a tag."""
+        return next(iter(self.integers(tag)), default)
+
+    def ratio(self, tag: int) -> float:
+        """The first fraction under a tag; 0 if it is absent or has no value."""
+        field = self.fields.get(tag)
+        if field is None or field.kind != RATIONAL or not field.data:
+            return 0.0
+        above, below = struct.unpack(self.order + "II", field.data[:8])
+        return above / below if below else 0.0
+
+    def raw(self, tag: int) -> bytes | None:
+        """The bytes under a tag, if it is there."""
+        field = self.fields.get(tag)
+        return field.data if field else None
+
+
+def first_directory(stream: BinaryIO) -> Directory:
+    """The first directory of a TIFF file or of an EXIF block.
+
+    Raises:
+        FormatError: The header or the directory is damaged.
+    """
+    stream.seek(0)
+    head = stream.read(16)
+    if head[:4] not in MAGICS:
+        raise FormatError(f"its TIFF header begins with {head[:4]!r}")
+    order: Order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    try:
+        (offset,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
+    except struct.error:
+        raise FormatError("its TIFF header is cut short") from None
+    return directory_at(stream, offset, order, big=big)
+
+
+def directory_at(stream: BinaryIO, offset: int, order: Order, *, big: bool = False) -> Directory:
+    """The directory at an offset; a field that points outside the file is left out.
+
+    Raises:
+        FormatError: The directory reaches beyond the file, or its fields hold more than the file.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    counter, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
+    head = _unpack(stream, offset, order + counter)
+    entries_at = offset + struct.calcsize(order + counter)
+    size = struct.calcsize(order + entry)
+    following_at = entries_at + head[0] * size
+    if following_at > end:
+        raise FormatError(f"its directory of {head[0]} fields at {offset} leaves the file ({end})")
+    fields: dict[int, Field] = {}
+    budget = end
+    for at in range(entries_at, following_at, size):
+        tag, kind, count, inline = _unpack(stream, at, order + entry)
+        length = count * _SIZES.get(kind, 0)
+        data: bytes = inline[:length]
+        if length > len(inline):
+            budget -= length
+            if budget < 0:
+                raise FormatError(f"its directory at {offset} holds more than the file ({end})")
+            stream.seek(struct.unpack(order + pointer, inline)[0])
+            data = stream.read(length)
+        if length and len(data) == length:
+            fields.setdefault(tag, Field(kind, data, at))
+    (following,) = _unpack(stream, following_at, order + pointer)
+    return Directory(order, big, fields, following, following_at)
+
+
+def subdirectory(stream: BinaryIO, parent: Directory, tag: int) -> Directory | None:
+    """The directory that a field points to, if it is there and whole."""
+    offset = parent.integer(tag, 0)
+    if not offset:
+        return None
+    try:
+        return directory_at(stream, offset, parent.order, big=parent.big)
+    except FormatError:
+        return None
+
+
+def pack_integers(kind: int, order: Order, *values: int) -> Field:
+    """A field of whole numbers of type BYTE, SHORT or LONG."""
+    return Field(kind, struct.pack(f"{order}{len(values)}{_INTEGERS[kind]}", *values))
+
+
+def pack_directory(fields: Mapping[int, Field], order: Order, offset: int) -> bytes:
+    """A classic directory that will stand at an even offset, its data right after it."""
+    data_at = offset + 2 + 12 * len(fields) + 4
+    entries, data = struct.pack(order + "H", len(fields)), bytearray()
+    for tag, field in sorted(fields.items()):
+        inline = field.data.ljust(4, b"\0")
+        if len(field.data) > 4:
+            inline = struct.pack(order + "I", data_at + len(data))
+            data += field.data + bytes(len(field.data) % 2)
+        entries += struct.pack(order + "HHI4s", tag, field.kind, field.count, inline)
+    return entries + bytes(4) + data
+
+
+def _unpack(stream: BinaryIO, offset: int, code: str) -> tuple[Any, ...]:
+    try:
+        stream.seek(offset)
+        return struct.unpack(code, stream.read(struct.calcsize(code)))
+    except (struct.error, OverflowError, ValueError, OSError):
+        raise FormatError(f"nothing at offset {offset}, where a directory should be") from None

@@ -1,0 +1,80 @@
+"""JPEG: 8 bits, no alpha; written without chroma subsampling."""
+
+import re
+from typing import BinaryIO
+
+from PIL import JpegImagePlugin
+
+from srcli.media.colour import channels_of, metadata_of, pixels_of, to_rgb
+from srcli.media.encoding import as_image, dpi_of
+from srcli.media.format import Format, FormatError
+from srcli.media.picture import Picture, PictureInfo
+from srcli.media.upright import turn_of, uprighted
+
+__all__ = ["JPEG"]
+
+_SCAN, _END = 0xDA, 0xD9
+_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_MARKER_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither stuffing nor restart
+
+
+def _inspect(stream: BinaryIO) -> PictureInfo:
+    image = JpegImagePlugin.JpegImageFile(stream)
+    size = turn_of(metadata_of(image)).size(*image.size)
+    return PictureInfo("jpeg", *size, channels_of(image), bits=8)
+
+
+def _decode(stream: BinaryIO) -> Picture:
+    """Decode the first picture of the file; CMYK and YCCK are taken as Adobe writes them."""
+    _require_end(stream.read())
+    stream.seek(0)
+    image = JpegImagePlugin.JpegImageFile(stream)
+    rgb, metadata = to_rgb(image, metadata_of(image))
+    return uprighted(Picture(pixels_of(rgb), "jpeg", metadata))
+
+
+def _require_end(data: bytes) -> None:
+    """Follow the markers to the end of the image, without which libjpeg invents what is missing.
+
+    Raises:
+        FormatError: The file stops before it.
+    """
+    at = 2
+    in_scan = False
+    while found := (_MARKER_IN_SCAN if in_scan else _MARKER).search(data, at):
+        marker, at = found[1][0], found.end()
+        if marker == _END:
+            return
+        at += int.from_bytes(data[at : at + 2], "big")
+        in_scan = marker == _SCAN
+    raise FormatError(f"it is cut short: no end of image in {len(data)} bytes")
+
+
+def _encode(picture: Picture, stream: BinaryIO, quality: int) -> None:
+    metadata = picture.metadata
+    as_image(picture.pixels).save(
+        stream,
+        "JPEG",
+        quality=quality,
+        subsampling=0,
+        icc_profile=metadata.icc,
+        exif=b"Exif\0\0" + metadata.exif if metadata.exif else b"",
+        xmp=metadata.xmp,
+        dpi=dpi_of(picture),
+    )
+
+
+JPEG = Format(
+    name="jpeg",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    recognises=lambda head: head.startswith(b"\xff\xd8\xff"),
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=65535,
+    max_block=65000,
+    gray=True,
+    alpha=False,
+    deep=False,
+    keeps=frozenset({"icc", "exif", "xmp", "dpi"}),
+)

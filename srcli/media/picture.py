@@ -1,0 +1,101 @@
+"""What the rest of srcli sees of a still picture: its pixels and what travels beside them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Metadata", "Picture", "PictureInfo", "Pixels"]
+
+Pixels = NDArray[np.uint8 | np.uint16]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What goes from input to output beside the pixels; None where the file had none.
+
+    Attributes:
+        icc: Colour profile, of the same colour space as the pixels.
+        exif: EXIF block from its TIFF header on (no "Exif" prefix), orientation 1 and without
+            thumbnail. Its pixel dimensions are set when the picture is written.
+        xmp: XMP packet, orientation 1; its pixel dimensions are set when it is written.
+        dpi: Resolution across and down, in pixels per inch.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright.
+
+    Attributes:
+        pixels: (h, w, c) uint8 or uint16, full range; c is 1 gray, 2 gray + alpha, 3 RGB,
+            4 RGB + alpha; alpha is straight, not premultiplied.
+        format: The format it is to be written in, "png", "jpeg", "webp", "tiff" or "bmp"; after
+            reading, the one it came in whatever its name says.
+        metadata: What travels beside the pixels.
+        lossless: A WebP whose pixels were stored exactly; it is then written so again.
+    """
+
+    pixels: Pixels
+    format: str
+    metadata: Metadata = field(default_factory=Metadata)
+    lossless: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"
+        assert self.pixels.shape[2] in (1, 2, 3, 4), f"{self.pixels.shape[2]} channels"
+        assert self.pixels.dtype in (np.uint8, np.uint16), f"pixels of {self.pixels.dtype}"
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.pixels.shape[0]
+
+    @property
+    def channels(self) -> int:
+        """1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha."""
+        return self.pixels.shape[2]
+
+    @property
+    def bits(self) -> int:
+        """8 or 16 bits a sample."""
+        return self.pixels.itemsize * 8
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.channels in (2, 4)
+
+
+@dataclass(frozen=True)
+class PictureInfo:
+    """What a file's header says its picture will be once read.
+
+    Attributes:
+        format: As in `Picture`.
+        width: Upright width in pixels.
+        height: Upright height in pixels.
+        channels: As the last axis of `Picture.pixels`.
+        bits: 8 or 16 bits a sample.
+    """
+
+    format: str
+    width: int
+    height: int
+    channels: int
+    bits: int
+
+    @property
+    def megapixels(self) -> float:
+        """Millions of pixels."""
+        return self.width * self.height / 1e6

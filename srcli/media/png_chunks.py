@@ -1,0 +1,145 @@
+"""The chunks of a PNG file: walk, check and write them."""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from srcli.media.format import FormatError
+from srcli.media.picture import Metadata
+
+__all__ = [
+    "SIGNATURE",
+    "Chunk",
+    "Header",
+    "chunk_bytes",
+    "list_chunks",
+    "metadata_chunks",
+    "payload",
+    "read_header",
+    "require_sound",
+    "without_pixels",
+]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_DESCRIPTIVE = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"iTXt", b"zTXt")
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its type and where its payload lies."""
+
+    kind: bytes
+    at: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What IHDR says, and whether a key colour adds alpha."""
+
+    width: int
+    height: int
+    bits: int
+    colour: int
+    interlaced: bool
+    keyed: bool
+
+    @property
+    def stored_channels(self) -> int:
+        """Samples a pixel in the file."""
+        return _CHANNELS[self.colour]
+
+    @property
+    def channels(self) -> int:
+        """Samples a pixel once the key colour has become alpha."""
+        return self.stored_channels + self.keyed
+
+
+def list_chunks(stream: BinaryIO) -> list[Chunk]:
+    """Every chunk up to IEND, without reading the payloads.
+
+    Raises:
+        FormatError: The file ends before IEND does.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    at = len(SIGNATURE)
+    chunks: list[Chunk] = []
+    while at + 12 <= end:
+        stream.seek(at)
+        length, kind = struct.unpack(">I4s", stream.read(8))
+        chunks.append(Chunk(kind, at + 8, length))
+        at += 12 + length
+        if kind == b"IEND" and at <= end:
+            return chunks
+    raise FormatError(f"it is cut short: no IEND in {end} bytes")
+
+
+def read_header(stream: BinaryIO, chunks: Sequence[Chunk]) -> Header:
+    """The header from IHDR, which must be first and valid."""
+    if chunks[0].kind != b"IHDR" or chunks[0].length != 13:
+        raise FormatError("it does not begin with IHDR")
+    width, height, bits, colour, _, _, interlace = struct.unpack(
+        ">IIBBBBB", payload(stream, chunks[0])
+    )
+    if colour not in _CHANNELS or bits not in (1, 2, 4, 8, 16):
+        raise FormatError(f"it has colour type {colour} with {bits} bits, which PNG does not know")
+    keyed = colour in (0, 2) and any(chunk.kind == b"tRNS" for chunk in chunks)
+    return Header(width, height, bits, colour, interlaced=bool(interlace), keyed=keyed)
+
+
+def require_sound(stream: BinaryIO, chunks: Sequence[Chunk]) -> None:
+    """Check every chunk's checksum.
+
+    Raises:
+        FormatError: One does not fit.
+    """
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk.kind)
+        for piece in _pieces(stream, chunk):
+            checksum = zlib.crc32(piece, checksum)
+        if stream.read(4) != struct.pack(">I", checksum):
+            raise FormatError(f"its {chunk.kind!r} at byte {chunk.at} fails the checksum")
+
+
+def payload(stream: BinaryIO, chunk: Chunk) -> bytes:
+    """The payload of a chunk."""
+    stream.seek(chunk.at)
+    return stream.read(chunk.length)
+
+
+def without_pixels(stream: BinaryIO, chunks: Sequence[Chunk]) -> bytes:
+    """A PNG of the chunks that describe the picture, also of those that stood behind the pixels."""
+    kept = (chunk for chunk in chunks if chunk.kind in _DESCRIPTIVE)
+    body = b"".join(chunk_bytes(chunk.kind, payload(stream, chunk)) for chunk in kept)
+    return SIGNATURE + body + chunk_bytes(b"IDAT", b"") + chunk_bytes(b"IEND", b"")
+
+
+def chunk_bytes(kind: bytes, data: bytes) -> bytes:
+    """A chunk as it stands in the file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def metadata_chunks(metadata: Metadata) -> bytes:
+    """The chunks that hold the metadata; they belong between IHDR and the pixels."""
+    chunks = b""
+    if metadata.icc:
+        chunks += chunk_bytes(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+    if metadata.dpi:
+        across, down = (round(value / 0.0254) for value in metadata.dpi)
+        chunks += chunk_bytes(b"pHYs", struct.pack(">IIB", across, down, 1))
+    if metadata.exif:
+        chunks += chunk_bytes(b"eXIf", metadata.exif)
+    if metadata.xmp:
+        chunks += chunk_bytes(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+    return chunks
+
+
+def _pieces(stream: BinaryIO, chunk: Chunk) -> Iterator[bytes]:
+    stream.seek(chunk.at)
+    for start in range(0, chunk.length, _PIECE):
+        yield stream.read(min(_PIECE, chunk.length - start))

@@ -1,0 +1,96 @@
+"""Read still pictures: every file ends as a whole picture or as one clear error."""
+
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from srcli.errors import ImageTooLarge, UnreadableImage
+from srcli.media.format import Format, FormatError
+from srcli.media.formats import recognise
+from srcli.media.guard import DECODER_ERRORS, decoding
+from srcli.media.picture import Picture, PictureInfo
+
+__all__ = ["MAX_MEGAPIXELS", "probe", "read_picture"]
+
+MAX_MEGAPIXELS = 512.0
+
+
+def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PictureInfo:
+    """What `read_picture` would give, from the header alone.
+
+    Args:
+        path: The file; its name is not trusted.
+        max_megapixels: Greatest size accepted, in millions of pixels.
+
+    Raises:
+        UnreadableImage: The file is no picture, or its header is damaged.
+        ImageTooLarge: The header states more pixels than the limit.
+    """
+    with _opened(path) as stream:
+        return _inspected(path, stream, max_megapixels)[1]
+
+
+def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+    """Decode a picture whole, upright, at its own depth.
+
+    The format is that of the content, whatever the name says. 1-bit and low-depth pictures become
+    8 bits, palettes RGB, key colours alpha; CMYK, YCCK, YCbCr and LAB become RGB. Of several pages
+    or frames the first is read. What the file says about its pixels is checked before they are
+    decoded, so that a hostile header costs nothing.
+
+    Args:
+        path: The file; a regular one, pipes and devices are refused.
+        max_megapixels: Greatest size accepted, in millions of pixels.
+
+    Raises:
+        UnreadableImage: The file cannot be decoded whole, or is of a kind that is not read.
+        ImageTooLarge: The header states more pixels than the limit, or memory does not suffice.
+    """
+    with _opened(path) as stream:
+        format, _ = _inspected(path, stream, max_megapixels)
+        stream.seek(0)
+        return format.decode(stream)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[BinaryIO, None, None]:
+    """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+            raise UnreadableImage(f"{path.name}: {kind}, only regular files are read")
+        with path.open("rb") as stream, decoding():
+            yield stream
+    except MemoryError:
+        raise ImageTooLarge(f"{path.name}: does not fit in memory; split or shrink it") from None
+    except OSError as error:
+        reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
+        raise UnreadableImage(f"{path.name}: {reason}") from error
+    except FormatError as error:
+        raise UnreadableImage(f"{path.name}: {error}") from error
+    except DECODER_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise UnreadableImage(
+            f"{path.name}: damaged ({reason}); restore it from its source"
+        ) from error
+
+
+def _inspected(path: Path, stream: BinaryIO, max_megapixels: float) -> tuple[Format, PictureInfo]:
+    head = stream.read(16)
+    if not head:
+        raise FormatError("empty (0 bytes); restore it from its source")
+    format = recognise(head)
+    stream.seek(0)
+    info = format.inspect(stream)
+    size = f"{info.width}x{info.height}"
+    if info.width < 1 or info.height < 1:
+        raise FormatError(f"its size is {size}; restore it from its source")
+    if info.megapixels > max_megapixels:
+        raise ImageTooLarge(
+            f"{path.name}: {size} is {info.megapixels:.0f} megapixels, "
+            f"limit {max_megapixels:g}; raise the limit or shrink it"
+        )
+    return format, info

@@ -1,0 +1,91 @@
+"""Bake the orientation into the pixels and make the metadata say so."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from srcli.media.exif import exif_orientation, uprighted_exif
+from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.xmp import uprighted_xmp, xmp_orientation
+
+__all__ = ["Turn", "turn_of", "uprighted"]
+
+_EXIF_PREFIX = b"Exif\0\0"
+_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How stored pixels become upright: rows and columns swapped first, then mirrored."""
+
+    swap: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The upright (width, height) of a picture stored with these."""
+        return (height, width) if self.swap else (width, height)
+
+    def apply(self, pixels: Pixels) -> Pixels:
+        """The upright pixels, (h, w, c) contiguous; the very same array if nothing turns."""
+        if self.swap:
+            pixels = pixels.swapaxes(0, 1)
+        rows = slice(None, None, -1 if self.flip_rows else 1)
+        columns = slice(None, None, -1 if self.flip_columns else 1)
+        return np.ascontiguousarray(pixels[rows, columns])
+
+
+_TURNS = {
+    1: Turn(),
+    2: Turn(flip_columns=True),
+    3: Turn(flip_rows=True, flip_columns=True),
+    4: Turn(flip_rows=True),
+    5: Turn(swap=True),
+    6: Turn(swap=True, flip_columns=True),
+    7: Turn(swap=True, flip_rows=True, flip_columns=True),
+    8: Turn(swap=True, flip_rows=True),
+}
+
+
+def turn_of(metadata: Metadata) -> Turn:
+    """The turn that EXIF asks for, or XMP where EXIF is silent."""
+    block = _bare(metadata.exif)
+    return _TURNS[exif_orientation(block) or xmp_orientation(metadata.xmp) or 1]
+
+
+def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
+    """A picture as decoded, made upright, with only the metadata that are true of it.
+
+    The orientation is baked in and reset, the thumbnail and a damaged EXIF block are dropped, and
+    so are a profile of another colour space than the pixels' and a resolution that is none.
+
+    Args:
+        picture: Its metadata as the file stores them.
+        turned: The decoder has already turned the pixels.
+    """
+    stored = picture.metadata
+    block = _bare(stored.exif)
+    icc = stored.icc
+    if icc is not None and icc[16:20] != _SPACES[picture.channels]:
+        icc = None
+    dpi = stored.dpi
+    if dpi is not None and not all(math.isfinite(value) and value > 0 for value in dpi):
+        dpi = None
+    turn = turn_of(stored)
+    if dpi is not None and turn.swap:
+        dpi = (dpi[1], dpi[0])
+    return replace(
+        picture,
+        pixels=picture.pixels if turned else turn.apply(picture.pixels),
+        metadata=Metadata(
+            icc=icc,
+            exif=uprighted_exif(block) if block else None,
+            xmp=uprighted_xmp(stored.xmp) if stored.xmp else None,
+            dpi=dpi,
+        ),
+    )
+
+
+def _bare(block: bytes | None) -> bytes | None:
+    return block.removeprefix(_EXIF_PREFIX) if block else None

@@ -1,0 +1,125 @@
+"""WebP: 8 bits, RGB with or without alpha; lossless files stay lossless."""
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import WebPImagePlugin
+
+from srcli.media.colour import metadata_of, pixels_of
+from srcli.media.encoding import as_image
+from srcli.media.format import Format, FormatError
+from srcli.media.picture import Metadata, Picture, PictureInfo
+from srcli.media.upright import turn_of, uprighted
+
+__all__ = ["WEBP"]
+
+_ALPHA_FLAG = 0x10
+
+
+@dataclass(frozen=True)
+class _Header:
+    width: int
+    height: int
+    alpha: bool
+    lossless: bool
+    metadata: Metadata
+
+
+def _inspect(stream: BinaryIO) -> PictureInfo:
+    header = _read_header(stream)
+    size = turn_of(header.metadata).size(header.width, header.height)
+    return PictureInfo("webp", *size, channels=4 if header.alpha else 3, bits=8)
+
+
+def _decode(stream: BinaryIO) -> Picture:
+    """Decode the picture, or the first one of an animation."""
+    lossless = _read_header(stream).lossless
+    stream.seek(0)
+    image = WebPImagePlugin.WebPImageFile(stream)
+    return uprighted(Picture(pixels_of(image), "webp", metadata_of(image), lossless))
+
+
+def _read_header(stream: BinaryIO) -> _Header:
+    """Size and kind from the chunks' own headers; every chunk must lie inside the file."""
+    chunks = _chunks(stream)
+    exif, xmp = (_payload(stream, chunks, kind) for kind in (b"EXIF", b"XMP "))
+    metadata = Metadata(exif=exif, xmp=xmp)
+    lossless = b"VP8L" in chunks
+    if head := _payload(stream, chunks, b"VP8X", 10):
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (4, 7))
+        return _Header(width, height, bool(head[0] & _ALPHA_FLAG), lossless, metadata)
+    if head := _payload(stream, chunks, b"VP8L", 5):
+        bits = int.from_bytes(head[1:5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        return _Header(width, height, bool(bits >> 28 & 1), lossless, metadata)
+    if head := _payload(stream, chunks, b"VP8 ", 10):
+        width, height = (side & 0x3FFF for side in struct.unpack("<HH", head[6:10]))
+        return _Header(width, height, alpha=False, lossless=False, metadata=metadata)
+    raise FormatError("it holds no picture")
+
+
+def _chunks(stream: BinaryIO) -> dict[bytes, tuple[int, int]]:
+    """(offset, length) of the first chunk of each kind.
+
+    Raises:
+        FormatError: A chunk, or the file as a whole, is longer than what is there.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(4)
+    (declared,) = struct.unpack("<I", stream.read(4))
+    at, stop = 12, 8 + declared
+    if stop > end:
+        raise FormatError(f"it is cut short: {end} of {stop} bytes")
+    chunks: dict[bytes, tuple[int, int]] = {}
+    while at < stop:
+        stream.seek(at)
+        kind, length = struct.unpack("<4sI", stream.read(8))
+        if at + 8 + length > stop:
+            raise FormatError(f"its {kind!r} chunk leaves the file")
+        chunks.setdefault(kind, (at + 8, length))
+        at += 8 + length + length % 2
+    return chunks
+
+
+def _payload(
+    stream: BinaryIO, chunks: dict[bytes, tuple[int, int]], kind: bytes, length: int | None = None
+) -> bytes | None:
+    """The payload of a chunk, or its first bytes; None if there is no such chunk."""
+    if kind not in chunks:
+        return None
+    at, whole = chunks[kind]
+    stream.seek(at)
+    return stream.read(whole if length is None else length)
+
+
+def _encode(picture: Picture, stream: BinaryIO, quality: int) -> None:
+    """Colours under full transparency are kept (`exact`)."""
+    metadata = picture.metadata
+    as_image(picture.pixels).save(
+        stream,
+        "WEBP",
+        lossless=picture.lossless,
+        quality=quality,
+        exact=True,
+        icc_profile=metadata.icc,
+        exif=metadata.exif or b"",
+        xmp=metadata.xmp or b"",
+    )
+
+
+WEBP = Format(
+    name="webp",
+    suffixes=(".webp",),
+    recognises=lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=16383,
+    max_block=2**32 - 1,
+    gray=False,
+    alpha=True,
+    deep=False,
+    keeps=frozenset({"icc", "exif", "xmp"}),
+)

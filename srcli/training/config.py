@@ -1,0 +1,267 @@
+"""What a training run is told, read from TOML: every field checked before any step runs."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar, get_type_hints
+
+from srcli.errors import UsageError
+from srcli.models.adaformer import AdaFormerConfig
+
+__all__ = [
+    "DataConfig",
+    "LossConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "TrainingConfig",
+    "ValidationConfig",
+    "read_config",
+]
+
+_SCHEDULES = ("cosine", "halving")
+_PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where patches come from.
+
+    Args:
+        folders: Folders of HR pictures, searched to any depth.
+        patch: Side of a patch, LR px, a multiple of the network's window.
+        batch: Patches a step, over all processes.
+        reductions: Factors below 1 by which large photographs are offered once more.
+        large: HR px of the shorter side from which a photograph is large.
+        memory_mb: MB of decoded HR pixels to keep.
+        workers: Threads that decode and cut.
+    """
+
+    folders: tuple[str, ...]
+    patch: int = 48
+    batch: int = 16
+    reductions: tuple[float, ...] = ()
+    large: int = 1200
+    memory_mb: int = 4000
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Eq. 25 and how it is followed downhill.
+
+    Args:
+        uncertainty: The weight α of the uncertainty loss.
+        token_share: The share of the estimator's gradient that reaches the tokens, 0..1.
+        eps: ε_h of the last phase, 0..1.
+        clip: The largest norm of a step's gradient, loss in 8-bit units; 0 clips nothing.
+        ema: Decay of the exponential average of the weights, which is what gets validated.
+    """
+
+    uncertainty: float = 1.0
+    token_share: float = 0.1
+    eps: float = 0.05
+    clip: float = 20.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Learning rates over the run, whose length is `steps` or `minutes`, whichever ends first.
+
+    Args:
+        steps: Steps of the whole run; 0 leaves it to `minutes`.
+        minutes: Minutes of the whole run, resumed parts added up; 0 leaves it to `steps`.
+        lr: Backbone's learning rate, first phase.
+        shape: How it falls in the first phase: cosine (to `halting_lr`) or halving.
+        halvings: How often halving halves it.
+        warmup: Share of the run over which it rises from 0.
+        halting_from: Share of the run after which the last phase begins, with halting on.
+        halting_lr: Backbone's learning rate at the start of the last phase; falls to 0.
+        estimator_lr: The confidence estimator's learning rate, constant.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+    lr: float = 2e-4
+    shape: str = "cosine"
+    halvings: int = 5
+    warmup: float = 0.02
+    halting_from: float = 0.85
+    halting_lr: float = 2e-5
+    estimator_lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """How progress is measured.
+
+    Args:
+        sets: Folders with x{scale}/HR and x{scale}/LR in them.
+        every_steps: Steps between validations; 0 leaves it to `every_minutes`.
+        every_minutes: Minutes between validations; 0 leaves it to `every_steps`.
+    """
+
+    sets: tuple[str, ...] = ()
+    every_steps: int = 0
+    every_minutes: float = 10.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How the machine is used.
+
+    Args:
+        seed: Of the untrained parameters and of the order of the data.
+        device: auto, cpu, cuda or mps.
+        precision: fp32, or bf16 for mixed precision.
+        compile: Compile the network first: minutes once, then faster steps.
+        threads: Threads of a CPU step; 0 leaves it to torch.
+        log_every: Steps between lines of the log.
+        checkpoint_minutes: Minutes between checkpoints.
+    """
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "fp32"
+    compile: bool = False
+    threads: int = 0
+    log_every: int = 20
+    checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole run.
+
+    Args:
+        name: What the exported file is called.
+        network: The AdaFormer to train, its scale among the rest.
+    """
+
+    name: str
+    network: AdaFormerConfig
+    data: DataConfig
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def check(self) -> None:
+        """Refuse values that cannot work together.
+
+        Raises:
+            UsageError: One line on the first of them.
+        """
+        window, schedule = self.network.window, self.schedule
+        faults = {
+            f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
+                self.data.patch < 1 or self.data.patch % window != 0
+            ),
+            f"data.batch is {self.data.batch}: it must be at least 1": self.data.batch < 1,
+            f"data.workers is {self.data.workers}: it must be at least 1": self.data.workers < 1,
+            "data.folders is empty: name at least one folder of pictures": not self.data.folders,
+            f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
+                not 0 < r < 1 for r in self.data.reductions
+            ),
+            "schedule has no end: set schedule.steps or schedule.minutes": (
+                schedule.steps <= 0 and schedule.minutes <= 0
+            ),
+            f"schedule.shape is {schedule.shape!r}: have {', '.join(_SCHEDULES)}": (
+                schedule.shape not in _SCHEDULES
+            ),
+            f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
+            "they must rise from 0 to 1": not 0 <= schedule.warmup < schedule.halting_from <= 1,
+            f"loss.eps is {self.loss.eps}: it must lie in 0..1": not 0 <= self.loss.eps <= 1,
+            f"loss.ema is {self.loss.ema}: it must lie in 0..1": not 0 <= self.loss.ema < 1,
+            f"loss.token_share is {self.loss.token_share}: it must lie in 0..1": (
+                not 0 <= self.loss.token_share <= 1
+            ),
+            f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
+                self.run.precision not in _PRECISIONS
+            ),
+            f"run.log_every is {self.run.log_every}: it must be at least 1": self.run.log_every < 1,
+        }
+        for line, wrong in faults.items():
+            if wrong:
+                raise UsageError(line)
+
+
+_SECTIONS: Mapping[str, type] = MappingProxyType(
+    {
+        "network": AdaFormerConfig,
+        "data": DataConfig,
+        "loss": LossConfig,
+        "schedule": ScheduleConfig,
+        "validation": ValidationConfig,
+        "run": RunConfig,
+    }
+)
+
+_T = TypeVar("_T")
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """Read and check a run's TOML file.
+
+    Raises:
+        UsageError: It is unreadable, has an unknown key, lacks one or holds a wrong value.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    name = table.pop("name", None)
+    if not isinstance(name, str):
+        raise UsageError(f"{path}: name is missing: what shall the weights be called?")
+    for section in table:
+        if section not in _SECTIONS:
+            raise UsageError(f"{path}: unknown section {section} (have {', '.join(_SECTIONS)})")
+
+    def section(kind: type[_T], key: str) -> _T:
+        return _fill(kind, table.get(key, {}), f"{path}: {key}")
+
+    config = TrainingConfig(
+        name=name,
+        network=section(AdaFormerConfig, "network"),
+        data=section(DataConfig, "data"),
+        loss=section(LossConfig, "loss"),
+        schedule=section(ScheduleConfig, "schedule"),
+        validation=section(ValidationConfig, "validation"),
+        run=section(RunConfig, "run"),
+    )
+    config.check()
+    return config
+
+
+def _fill(kind: type[_T], table: Any, where: str) -> _T:  # noqa: ANN401
+    """Make a config dataclass of a TOML table, checking names and types."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} must be a section, [{where.split()[-1]}]")
+    values: dict[str, Any] = dict(table)  # pyright: ignore[reportUnknownArgumentType]
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}  # pyright: ignore[reportArgumentType]
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{where}.{key} is unknown (have {', '.join(known)})")
+    for key, entry in known.items():
+        if key in values:
+            values[key] = _typed(values[key], hints[key], f"{where}.{key}")
+        elif entry.default is MISSING and entry.default_factory is MISSING:
+            raise UsageError(f"{where}.{key} is missing")
+    return kind(**values)
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401
+    """A TOML value as the field's type."""
+    if hint in (tuple[str, ...], tuple[float, ...]):
+        kind = str if hint == tuple[str, ...] else float
+        if isinstance(value, list):
+            return tuple(_typed(v, kind, where) for v in value)  # pyright: ignore[reportUnknownVariableType]
+        raise UsageError(f"{where} is {value!r}: it must be a list")
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise UsageError(f"{where} is {value!r}: it must be of type {hint.__name__}")
+    return value

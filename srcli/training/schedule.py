@@ -1,0 +1,54 @@
+"""How far a run is, and what that means for learning rates and halting."""
+
+import math
+from dataclasses import dataclass
+
+from srcli.training.config import ScheduleConfig
+
+__all__ = ["Rates", "progress", "rates"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one step uses.
+
+    Args:
+        backbone: Learning rate of everything but the estimator.
+        estimator: Learning rate of the confidence estimator.
+        halting: Whether tokens halt in this step.
+    """
+
+    backbone: float
+    estimator: float
+    halting: bool
+
+
+def progress(schedule: ScheduleConfig, step: int, minutes: float) -> float:
+    """How much of the run is done after `step` steps and `minutes`, in [0, 1].
+
+    >>> progress(ScheduleConfig(steps=200, minutes=10), step=50, minutes=6)
+    0.6
+    """
+    by_step = step / schedule.steps if schedule.steps > 0 else 0.0
+    by_time = minutes / schedule.minutes if schedule.minutes > 0 else 0.0
+    return min(max(by_step, by_time), 1.0)
+
+
+def rates(schedule: ScheduleConfig, done: float) -> Rates:
+    """Learning rates after a share `done` of the run, in [0, 1].
+
+    >>> [rates(ScheduleConfig(steps=1, lr=1e-3, warmup=0.1), d).backbone for d in (0.05, 1.0)]
+    [0.0005, 0.0]
+    """
+    if done >= schedule.halting_from:
+        rest = (1.0 - done) / (1.0 - schedule.halting_from) if done < 1.0 else 0.0
+        return Rates(schedule.halting_lr * rest, schedule.estimator_lr, halting=True)
+    if done < schedule.warmup:
+        return Rates(schedule.lr * done / schedule.warmup, schedule.estimator_lr, halting=False)
+    way = (done - schedule.warmup) / (schedule.halting_from - schedule.warmup)
+    if schedule.shape == "halving":
+        backbone = schedule.lr * 0.5 ** math.floor(way * (schedule.halvings + 1))
+    else:
+        fall = 0.5 * (1.0 + math.cos(math.pi * way))
+        backbone = schedule.halting_lr + (schedule.lr - schedule.halting_lr) * fall
+    return Rates(backbone, schedule.estimator_lr, halting=False)
