@@ -1,0 +1,1 @@
+"""Data: exact degradation, pictures and training patches."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -82,8 +82,8 @@ class PatchSampler:
         turns = numbers.integers(0, 8, self._batch)
         mine = range(self._share.rank, self._batch, self._share.of)
         pairs = [self._pair(int(pictures[i]), places[i], int(turns[i])) for i in mine]
-        lr = torch.from_numpy(np.stack([pair[0] for pair in pairs]))
-        hr = torch.from_numpy(np.stack([pair[1] for pair in pairs]))
+        lr = torch.as_tensor(np.stack([pair[0] for pair in pairs]))
+        hr = torch.as_tensor(np.stack([pair[1] for pair in pairs]))
         return PatchBatch(step, lr.permute(0, 3, 1, 2), hr.permute(0, 3, 1, 2))
 
     def _pair(
@@ -130,7 +130,7 @@ class PatchLoader:
         self._ahead = ahead
         self.waited = 0.0  # seconds that the consumer has waited for data, in all
 
-    def batches(self, first: int) -> Iterator[PatchBatch]:
+    def batches(self, first: int) -> Generator[PatchBatch]:
         """The batches of step `first` and all after it, without end; close it to stop."""
         pending: deque[Future[PatchBatch]] = deque()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="patches")

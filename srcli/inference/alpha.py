@@ -1,10 +1,10 @@
-"""Colour under transparency: what lies beneath must not bleed into what is seen."""
+"""Transparency: what lies hidden must not bleed into what is seen, nor the other way round."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["bleed"]
+__all__ = ["bleed", "settle_alpha"]
 
 _REACH = 24  # LR px; beyond it the network's view of a visible pixel fades out
 
@@ -38,3 +38,19 @@ def bleed(color: Tensor, alpha: Tensor) -> Tensor:
         filled = torch.where(fresh, around / share.clamp_min(1e-6), filled)
         known = known.maximum(fresh.to(known.dtype))
     return torch.where(known > 0, filled, mean[:, None, None])
+
+
+def settle_alpha(sr: Tensor, lr: Tensor) -> Tensor:
+    """Keep upscaled alpha between the least and the greatest alpha around it in the original.
+
+    A network is never exact: what was wholly hidden or wholly opaque stays exactly so.
+
+    Args:
+        sr: (1, s·h, s·w).
+        lr: (1, h, w) in [0, 1].
+    """
+    greatest = F.max_pool2d(lr[None], 3, stride=1, padding=1)
+    least = -F.max_pool2d(-lr[None], 3, stride=1, padding=1)
+    size = sr.shape[1:]
+    low, high = (F.interpolate(x, size, mode="nearest")[0].to(sr.device) for x in (least, greatest))
+    return sr.clamp(low, high)

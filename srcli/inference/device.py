@@ -5,7 +5,7 @@ import torch
 
 from srcli.errors import UnavailableDevice, UsageError
 
-__all__ = ["free_memory", "pick_device", "pick_precision"]
+__all__ = ["available_ram", "free_memory", "pick_device", "pick_precision"]
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -50,6 +50,11 @@ def free_memory(device: torch.device) -> int:
     """Bytes free on the device: VRAM on CUDA, else what the system could give without swapping."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return available_ram()
+
+
+def available_ram() -> int:
+    """Bytes of RAM the system could give without swapping."""
     return psutil.virtual_memory().available
 
 

@@ -6,6 +6,7 @@ float32 tensors (c, h, w) in [0, 1], colour and alpha apart.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ class Planes:
     alpha: Tensor | None
 
 
-def as_pixels(image: Pixels | Image.Image) -> Pixels:
+def as_pixels(image: NDArray[Any] | Image.Image) -> Pixels:
     """Bring a picture to an array (h, w, c) of uint8, uint16 or float.
 
     Raises:

@@ -8,18 +8,20 @@ network makes a larger one (`resample`), quantised, and put into the result.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from srcli.errors import UsageError
+from srcli.errors import ImageTooLarge, UsageError
 from srcli.geometry import Tile, TileGrid, scaled_size
-from srcli.inference.device import free_memory, pick_device, pick_precision
+from srcli.inference.alpha import settle_alpha
+from srcli.inference.device import available_ram, free_memory, pick_device, pick_precision
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.resample import reduce_planes
@@ -29,7 +31,7 @@ from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
-Picture = TypeVar("Picture", bound=Pixels | Image.Image)
+Picture = TypeVar("Picture", bound=NDArray[Any] | Image.Image)
 
 _CPU_BUDGET = 1_000_000_000  # bytes for one tile: larger tiles are no faster there
 _FREE_SHARE = 0.5  # of the free memory, for one tile
@@ -135,18 +137,18 @@ class Upscaler:
         planes = split_planes(pixels)
         height, width, channels = pixels.shape
         size = scaled_size(height, self.scale), scaled_size(width, self.scale)
+        self._refuse_beyond_memory(height, width, math.prod(size) * channels * pixels.itemsize)
         result = np.empty((*size, channels), pixels.dtype)
-        parts = [(planes.color, result[..., : len(planes.color)])]
-        if planes.alpha is not None:
-            if planes.alpha.min() == planes.alpha.max():
-                result[..., -1] = pixels[0, 0, -1]
-            else:
-                parts.append((planes.alpha, result[..., -1:]))
+        alpha = planes.alpha
+        if alpha is not None and alpha.min() == alpha.max():
+            result[..., -1] = pixels[0, 0, -1]
+            alpha = None
         grid = self._plan(height, width)
-        tally = _Tally(total=len(grid) * len(parts), on_tile=on_tile)
+        tally = _Tally(total=len(grid) * (1 if alpha is None else 2), on_tile=on_tile)
         reruns = self.network.reruns
-        for plane, target in parts:
-            self._enlarge(plane, target, grid, tally)
+        self._enlarge(planes.color, result[..., : len(planes.color)], grid, tally)
+        if alpha is not None:
+            self._enlarge(alpha, result[..., -1:], grid, tally, settle=settle_alpha)
         report = Report(
             seconds=tally.seconds,
             tiles=tally.done,
@@ -156,9 +158,41 @@ class Upscaler:
         )
         return Upscaled(_same_kind(result, image), report)
 
-    def _enlarge(self, plane: Tensor, target: Pixels, grid: TileGrid, tally: "_Tally") -> None:
-        """Upscale a plane (c, h, w) in [0, 1] into `target` (H, W, c), band by band."""
-        bands = self._bands(plane, grid, tally)
+    def _refuse_beyond_memory(self, height: int, width: int, result: int) -> None:
+        """Fail before the work rather than be killed after it."""
+        needed = result
+        if self.reduces:
+            needed += height * width * self.network.scale**2 * 3 * 4  # all planes at once, fp32
+        if needed > available_ram():
+            raise ImageTooLarge(
+                f"{width}x{height} px at scale {self.scale:g} needs {needed / 1e9:.2f} GB of "
+                f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
+            )
+
+    def _enlarge(
+        self,
+        plane: Tensor,
+        target: Pixels,
+        grid: TileGrid,
+        tally: "_Tally",
+        settle: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
+        """Upscale planes (c, h, w) in [0, 1] into `target` (H, W, c), band by band.
+
+        `settle` corrects the network's result (c, H, W) of a crop, given the crop.
+        """
+
+        def compute(tile: Tile) -> Tensor:
+            rows, columns = tile.rows, tile.columns
+            crop = plane[:, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop]
+            started = time.perf_counter()
+            output = self.network(crop.expand(3, -1, -1)[None], self._halting)
+            tally.add(time.perf_counter() - started, output.layers)
+            sr = output.image[0]  # (3, rows, columns), SR px
+            sr = sr if len(plane) == 3 else sr.mean(0, keepdim=True)
+            return sr if settle is None else settle(sr, crop)
+
+        bands = blend_tiles(grid, self.network.scale, compute)
         if not self.reduces:
             for top, band in bands:
                 quantise(band, target[top : top + band.shape[1]])
@@ -168,22 +202,6 @@ class Upscaler:
         for top, band in bands:
             whole[:, top : top + band.shape[1]] = band
         quantise(reduce_planes(whole, *target.shape[:2]), target)
-
-    def _bands(
-        self, plane: Tensor, grid: TileGrid, tally: "_Tally"
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Finished rows of a plane at the network's scale; see `blend_tiles`."""
-
-        def compute(tile: Tile) -> Tensor:
-            rows, columns = tile.rows, tile.columns
-            crop = plane[:, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop]
-            started = time.perf_counter()
-            output = self.network(crop.expand(3, -1, -1)[None], self._halting)
-            tally.add(time.perf_counter() - started, output.layers)
-            sr = output.image[0]  # (3, rows, columns), SR px
-            return sr if len(plane) == 3 else sr.mean(0, keepdim=True)
-
-        return blend_tiles(grid, self.network.scale, compute)
 
     def _plan(self, height: int, width: int) -> TileGrid:
         """Cut a picture into tiles as asked, or as large as the free memory allows."""

@@ -5,8 +5,8 @@ import os
 import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 __all__ = ["TEMPORARY_SUFFIX", "atomic_file"]
 
@@ -15,7 +15,7 @@ _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays unde
 
 
 @contextmanager
-def atomic_file(path: Path) -> Generator[BinaryIO, None, None]:
+def atomic_file(path: Path) -> Generator[BufferedWriter, None, None]:
     """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
 
     Whatever ends the block early, an interrupt too, removes the temporary file and leaves `path`
@@ -43,9 +43,9 @@ def atomic_file(path: Path) -> Generator[BinaryIO, None, None]:
 
 def _sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    with contextlib.suppress(OSError):  # some network file systems cannot; the file is whole
-        os.fsync(descriptor)
-    os.close(descriptor)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,29 +1,29 @@
 """BMP: plain, 8 bits, no alpha and no metadata but the resolution."""
 
-from typing import BinaryIO
+from io import BufferedWriter
 
 from PIL import BmpImagePlugin
 
 from srcli.media.colour import channels_of, metadata_of, pixels_of
 from srcli.media.encoding import as_image, dpi_of
-from srcli.media.format import Format
+from srcli.media.format import Format, Readable
 from srcli.media.picture import Picture, PictureInfo
 from srcli.media.upright import uprighted
 
 __all__ = ["BMP"]
 
 
-def _inspect(stream: BinaryIO) -> PictureInfo:
+def _inspect(stream: Readable) -> PictureInfo:
     image = BmpImagePlugin.BmpImageFile(stream)
     return PictureInfo("bmp", image.width, image.height, channels_of(image), bits=8)
 
 
-def _decode(stream: BinaryIO) -> Picture:
+def _decode(stream: Readable) -> Picture:
     image = BmpImagePlugin.BmpImageFile(stream)
     return uprighted(Picture(pixels_of(image), "bmp", metadata_of(image)))
 
 
-def _encode(picture: Picture, stream: BinaryIO, _quality: int) -> None:
+def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
     as_image(picture.pixels).save(stream, "BMP", dpi=dpi_of(picture))
 
 

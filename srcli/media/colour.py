@@ -82,5 +82,5 @@ def pixels_of(image: Image.Image) -> Pixels:
 
 
 def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
-    made = ImageCms.createProfile(space)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return ImageCms.ImageCmsProfile(made)  # pyright: ignore[reportUnknownArgumentType]
+    made = ImageCms.createProfile(space)  # pyright: ignore
+    return ImageCms.ImageCmsProfile(made)  # pyright: ignore

@@ -14,4 +14,4 @@ def as_image(pixels: Pixels) -> Image.Image:
 
 def dpi_of(picture: Picture) -> tuple[float, float]:
     """The resolution as Pillow's encoders take it; zeros mean that there is none."""
-    return picture.metadata.dpi or (0, 0)
+    return picture.metadata.dpi or (0.0, 0.0)

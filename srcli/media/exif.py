@@ -7,9 +7,8 @@ offset, so that maker notes, which point into the block in ways of their own, st
 import io
 import struct
 from dataclasses import replace
-from typing import BinaryIO
 
-from srcli.media.format import FormatError
+from srcli.media.format import FormatError, Readable
 from srcli.media.ifd import (
     LONG,
     SHORT,
@@ -42,7 +41,7 @@ def exif_orientation(block: bytes | None) -> int | None:
     if block is None:
         return None
     try:
-        value = first_directory(io.BytesIO(block)).integer(Tag.ORIENTATION, 0)
+        value = first_directory(io.BytesIO(block), lenient=True).integer(Tag.ORIENTATION, 0)
     except FormatError:
         return None
     return value if 1 <= value <= 8 else None
@@ -52,8 +51,10 @@ def uprighted_exif(block: bytes) -> bytes | None:
     """The block with orientation 1 and without its thumbnail; None if it is damaged."""
     stream = io.BytesIO(block)
     try:
-        main = first_directory(stream)
+        main = first_directory(stream, lenient=True)
     except FormatError:
+        return None
+    if main.big:  # no EXIF is, and a classic TIFF could not begin with it
         return None
     result = bytearray(block)
     _set(result, main, Tag.ORIENTATION, SHORT, 1)
@@ -66,7 +67,7 @@ def uprighted_exif(block: bytes) -> bytes | None:
 def resized_exif(block: bytes, width: int, height: int) -> bytes:
     """The block with the pixel dimensions it states set to these."""
     stream = io.BytesIO(block)
-    main = first_directory(stream)
+    main = first_directory(stream, lenient=True)
     result = bytearray(block)
     _set(result, main, Tag.IMAGE_WIDTH, LONG, width)
     _set(result, main, Tag.IMAGE_LENGTH, LONG, height)
@@ -79,14 +80,14 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
 
 def adopted_fields(block: bytes) -> Directory:
     """The fields of a block that a TIFF directory in the same file may take over as they are."""
-    main = first_directory(io.BytesIO(block))
+    main = first_directory(io.BytesIO(block), lenient=True)
     kept = {
         tag: main.fields[tag] for tag in (*_DESCRIPTIVE, Tag.EXIF, Tag.GPS) if tag in main.fields
     }
     return replace(main, fields=kept)
 
 
-def extracted_exif(stream: BinaryIO, main: Directory) -> bytes | None:
+def extracted_exif(stream: Readable, main: Directory) -> bytes | None:
     """A new EXIF block from the descriptive fields of a TIFF file; None if it has none.
 
     EXIF and GPS directories are copied field by field; a maker note that points outside itself
@@ -116,7 +117,7 @@ def _set(block: bytearray, directory: Directory, tag: int, kind: int, value: int
         struct.pack_into(directory.order + "HI4s", block, field.at + 2, kind, 1, inline)
 
 
-def _erase_thumbnail(block: bytearray, stream: BinaryIO, main: Directory) -> None:
+def _erase_thumbnail(block: bytearray, stream: Readable, main: Directory) -> None:
     """Cut the thumbnail off the block's end, or blank it where something follows it."""
     try:
         second = directory_at(stream, main.following, main.order)

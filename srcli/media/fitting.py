@@ -79,10 +79,10 @@ def _is_opaque(pixels: Pixels) -> bool:
 def _by_bands(pixels: Pixels, change: Callable[[Pixels], Pixels]) -> Pixels:
     """Change the pixels a band at a time: whole, the wide integers in between would be 4 times."""
     rows = max(1, _BAND_PIXELS // pixels.shape[1])
-    first = change(pixels[:rows])
-    result = np.empty((*pixels.shape[:2], first.shape[2]), first.dtype)
-    result[:rows] = first
-    for top in range(rows, len(pixels), rows):
+    first = change(pixels[:1])
+    shape = (*pixels.shape[:2], first.shape[2])
+    result = np.empty(shape, np.uint8) if first.itemsize == 1 else np.empty(shape, np.uint16)
+    for top in range(0, len(pixels), rows):
         result[top : top + rows] = change(pixels[top : top + rows])
     return result
 
@@ -91,7 +91,8 @@ def _flattened(band: Pixels) -> Pixels:
     """Straight alpha over white, rounded: (h, w, c + 1) to (h, w, c)."""
     full = int(np.iinfo(band.dtype).max)
     colour, alpha = band[..., :-1].astype(np.uint32), band[..., -1:].astype(np.uint32)
-    return ((colour * alpha + full * (full - alpha) + full // 2) // full).astype(band.dtype)
+    blend = (colour * alpha + full * (full - alpha) + full // 2) // full
+    return blend.astype(np.uint8) if full == 255 else blend.astype(np.uint16)
 
 
 def _rounded(band: Pixels) -> Pixels:

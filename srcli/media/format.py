@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedReader, BufferedWriter, BytesIO
 
 from srcli.media.picture import Picture, PictureInfo
 
-__all__ = ["Format", "FormatError"]
+__all__ = ["Format", "FormatError", "Readable"]
+
+Readable = BufferedReader | BytesIO
 
 
 class FormatError(Exception):
@@ -40,9 +42,9 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    inspect: Callable[[BinaryIO], PictureInfo]
-    decode: Callable[[BinaryIO], Picture]
-    encode: Callable[[Picture, BinaryIO, int], None]
+    inspect: Callable[[Readable], PictureInfo]
+    decode: Callable[[Readable], Picture]
+    encode: Callable[[Picture, BufferedWriter, int], None]
     max_side: int
     max_block: int
     gray: bool

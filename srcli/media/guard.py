@@ -9,15 +9,11 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageCms
 
-from srcli.media.format import FormatError
-
 __all__ = ["DECODER_ERRORS", "decoding"]
 
-# What Pillow, FFmpeg (OSError, ValueError), zlib and struct raise for files that are not whole.
-# RuntimeError and AttributeError are Pillow's own slips on files it did not foresee.
+# What Pillow, zlib and struct raise, besides OSError, for files that are not whole. TypeError,
+# AttributeError, RuntimeError and assertions are Pillow's slips on files it did not foresee.
 DECODER_ERRORS = (
-    FormatError,
-    OSError,
     SyntaxError,
     ValueError,
     TypeError,

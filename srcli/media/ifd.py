@@ -7,12 +7,11 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
-from srcli.media.format import FormatError
+from srcli.media.format import FormatError, Readable
 
 __all__ = [
-    "ASCII",
     "BYTE",
     "LONG",
     "MAGICS",
@@ -33,7 +32,7 @@ Order = Literal["<", ">"]
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, then BigTIFF
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 # Bytes of a value by type; the last three are BigTIFF's LONG8, SLONG8 and IFD8.
 _SIZES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), start=1)) | {16: 8, 17: 8, 18: 8}
 _INTEGERS = {BYTE: "B", SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -96,8 +95,8 @@ class Directory:
         return field.data if field else None
 
 
-def first_directory(stream: BinaryIO) -> Directory:
-    """The first directory of a TIFF file or of an EXIF block.
+def first_directory(stream: Readable, *, lenient: bool) -> Directory:
+    """The first directory of a TIFF file or of an EXIF block; see `directory_at`.
 
     Raises:
         FormatError: The header or the directory is damaged.
@@ -112,23 +111,32 @@ def first_directory(stream: BinaryIO) -> Directory:
         (offset,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
     except struct.error:
         raise FormatError("its TIFF header is cut short") from None
-    return directory_at(stream, offset, order, big=big)
+    return directory_at(stream, offset, order, big=big, lenient=lenient)
 
 
-def directory_at(stream: BinaryIO, offset: int, order: Order, *, big: bool = False) -> Directory:
-    """The directory at an offset; a field that points outside the file is left out.
+def directory_at(
+    stream: Readable, offset: int, order: Order, *, big: bool = False, lenient: bool = True
+) -> Directory:
+    """The directory at an offset.
+
+    Args:
+        stream: The whole file or block.
+        offset: Where the directory begins.
+        order: Byte order of the file.
+        big: Whether it is a BigTIFF.
+        lenient: Leave out a field that points outside the file, instead of refusing it.
 
     Raises:
         FormatError: The directory reaches beyond the file, or its fields hold more than the file.
     """
     end = stream.seek(0, os.SEEK_END)
     counter, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
-    head = _unpack(stream, offset, order + counter)
+    (total,) = _unpack(stream, offset, order + counter)
     entries_at = offset + struct.calcsize(order + counter)
     size = struct.calcsize(order + entry)
-    following_at = entries_at + head[0] * size
+    following_at = entries_at + total * size
     if following_at > end:
-        raise FormatError(f"its directory of {head[0]} fields at {offset} leaves the file ({end})")
+        raise FormatError(f"its directory of {total} fields at {offset} leaves the file ({end})")
     fields: dict[int, Field] = {}
     budget = end
     for at in range(entries_at, following_at, size):
@@ -141,13 +149,15 @@ def directory_at(stream: BinaryIO, offset: int, order: Order, *, big: bool = Fal
                 raise FormatError(f"its directory at {offset} holds more than the file ({end})")
             stream.seek(struct.unpack(order + pointer, inline)[0])
             data = stream.read(length)
+            if len(data) < length and not lenient:
+                raise FormatError(f"it is cut short: its field {tag} leaves the file ({end})")
         if length and len(data) == length:
             fields.setdefault(tag, Field(kind, data, at))
     (following,) = _unpack(stream, following_at, order + pointer)
     return Directory(order, big, fields, following, following_at)
 
 
-def subdirectory(stream: BinaryIO, parent: Directory, tag: int) -> Directory | None:
+def subdirectory(stream: Readable, parent: Directory, tag: int) -> Directory | None:
     """The directory that a field points to, if it is there and whole."""
     offset = parent.integer(tag, 0)
     if not offset:
@@ -176,7 +186,7 @@ def pack_directory(fields: Mapping[int, Field], order: Order, offset: int) -> by
     return entries + bytes(4) + data
 
 
-def _unpack(stream: BinaryIO, offset: int, code: str) -> tuple[Any, ...]:
+def _unpack(stream: Readable, offset: int, code: str) -> tuple[Any, ...]:
     try:
         stream.seek(offset)
         return struct.unpack(code, stream.read(struct.calcsize(code)))

@@ -1,13 +1,13 @@
 """JPEG: 8 bits, no alpha; written without chroma subsampling."""
 
 import re
-from typing import BinaryIO
+from io import BufferedWriter
 
 from PIL import JpegImagePlugin
 
 from srcli.media.colour import channels_of, metadata_of, pixels_of, to_rgb
 from srcli.media.encoding import as_image, dpi_of
-from srcli.media.format import Format, FormatError
+from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Picture, PictureInfo
 from srcli.media.upright import turn_of, uprighted
 
@@ -18,13 +18,13 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _MARKER_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither stuffing nor restart
 
 
-def _inspect(stream: BinaryIO) -> PictureInfo:
+def _inspect(stream: Readable) -> PictureInfo:
     image = JpegImagePlugin.JpegImageFile(stream)
     size = turn_of(metadata_of(image)).size(*image.size)
     return PictureInfo("jpeg", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: BinaryIO) -> Picture:
+def _decode(stream: Readable) -> Picture:
     """Decode the first picture of the file; CMYK and YCCK are taken as Adobe writes them."""
     _require_end(stream.read())
     stream.seek(0)
@@ -50,7 +50,7 @@ def _require_end(data: bytes) -> None:
     raise FormatError(f"it is cut short: no end of image in {len(data)} bytes")
 
 
-def _encode(picture: Picture, stream: BinaryIO, quality: int) -> None:
+def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
     metadata = picture.metadata
     as_image(picture.pixels).save(
         stream,
@@ -71,7 +71,7 @@ JPEG = Format(
     inspect=_inspect,
     decode=_decode,
     encode=_encode,
-    max_side=65535,
+    max_side=65500,  # of libjpeg; the format itself could state 65535
     max_block=65000,
     gray=True,
     alpha=False,

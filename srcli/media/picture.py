@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Metadata", "Picture", "PictureInfo", "Pixels"]
 
-Pixels = NDArray[np.uint8 | np.uint16]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)

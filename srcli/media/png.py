@@ -1,14 +1,13 @@
 """PNG: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
 
-import io
 from dataclasses import replace
-from typing import BinaryIO
+from io import BufferedWriter, BytesIO
 
 from PIL import PngImagePlugin
 
 from srcli.media.colour import channels_of, metadata_of, pixels_of
 from srcli.media.encoding import as_image
-from srcli.media.format import Format
+from srcli.media.format import Format, Readable
 from srcli.media.picture import Metadata, Picture, PictureInfo
 from srcli.media.png_chunks import (
     SIGNATURE,
@@ -25,22 +24,22 @@ __all__ = ["PNG"]
 _LEVEL = 4  # of zlib: the knee, measured on an upscaled photograph of 45 megapixels
 
 
-def _inspect(stream: BinaryIO) -> PictureInfo:
+def _inspect(stream: Readable) -> PictureInfo:
     chunks = list_chunks(stream)
     header = read_header(stream, chunks)
-    described = PngImagePlugin.PngImageFile(io.BytesIO(without_pixels(stream, chunks)))
+    described = PngImagePlugin.PngImageFile(BytesIO(without_pixels(stream, chunks)))
     width, height = turn_of(_metadata(described)).size(header.width, header.height)
     if header.bits == 16:
         return PictureInfo("png", width, height, header.channels, bits=16)
     return PictureInfo("png", width, height, channels_of(described), bits=8)
 
 
-def _decode(stream: BinaryIO) -> Picture:
+def _decode(stream: Readable) -> Picture:
     """Decode the picture; of an animation, the one that plain viewers show."""
     chunks = list_chunks(stream)
     require_sound(stream, chunks)
     header = read_header(stream, chunks)
-    described = PngImagePlugin.PngImageFile(io.BytesIO(without_pixels(stream, chunks)))
+    described = PngImagePlugin.PngImageFile(BytesIO(without_pixels(stream, chunks)))
     if header.bits == 16:
         pixels = decode_deep(stream, chunks, header)
     else:
@@ -59,7 +58,7 @@ def _metadata(image: PngImagePlugin.PngImageFile) -> Metadata:
     return metadata
 
 
-def _encode(picture: Picture, stream: BinaryIO, _quality: int) -> None:
+def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
     if picture.bits == 16:
         encode_deep(picture, stream)
         return

@@ -5,9 +5,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from srcli.media.format import FormatError
+from srcli.media.format import FormatError, Readable
 from srcli.media.picture import Metadata
 
 __all__ = [
@@ -60,7 +59,7 @@ class Header:
         return self.stored_channels + self.keyed
 
 
-def list_chunks(stream: BinaryIO) -> list[Chunk]:
+def list_chunks(stream: Readable) -> list[Chunk]:
     """Every chunk up to IEND, without reading the payloads.
 
     Raises:
@@ -79,7 +78,7 @@ def list_chunks(stream: BinaryIO) -> list[Chunk]:
     raise FormatError(f"it is cut short: no IEND in {end} bytes")
 
 
-def read_header(stream: BinaryIO, chunks: Sequence[Chunk]) -> Header:
+def read_header(stream: Readable, chunks: Sequence[Chunk]) -> Header:
     """The header from IHDR, which must be first and valid."""
     if chunks[0].kind != b"IHDR" or chunks[0].length != 13:
         raise FormatError("it does not begin with IHDR")
@@ -92,7 +91,7 @@ def read_header(stream: BinaryIO, chunks: Sequence[Chunk]) -> Header:
     return Header(width, height, bits, colour, interlaced=bool(interlace), keyed=keyed)
 
 
-def require_sound(stream: BinaryIO, chunks: Sequence[Chunk]) -> None:
+def require_sound(stream: Readable, chunks: Sequence[Chunk]) -> None:
     """Check every chunk's checksum.
 
     Raises:
@@ -106,13 +105,13 @@ def require_sound(stream: BinaryIO, chunks: Sequence[Chunk]) -> None:
             raise FormatError(f"its {chunk.kind!r} at byte {chunk.at} fails the checksum")
 
 
-def payload(stream: BinaryIO, chunk: Chunk) -> bytes:
+def payload(stream: Readable, chunk: Chunk) -> bytes:
     """The payload of a chunk."""
     stream.seek(chunk.at)
     return stream.read(chunk.length)
 
 
-def without_pixels(stream: BinaryIO, chunks: Sequence[Chunk]) -> bytes:
+def without_pixels(stream: Readable, chunks: Sequence[Chunk]) -> bytes:
     """A PNG of the chunks that describe the picture, also of those that stood behind the pixels."""
     kept = (chunk for chunk in chunks if chunk.kind in _DESCRIPTIVE)
     body = b"".join(chunk_bytes(chunk.kind, payload(stream, chunk)) for chunk in kept)
@@ -139,7 +138,7 @@ def metadata_chunks(metadata: Metadata) -> bytes:
     return chunks
 
 
-def _pieces(stream: BinaryIO, chunk: Chunk) -> Iterator[bytes]:
+def _pieces(stream: Readable, chunk: Chunk) -> Iterator[bytes]:
     stream.seek(chunk.at)
     for start in range(0, chunk.length, _PIECE):
         yield stream.read(min(_PIECE, chunk.length - start))

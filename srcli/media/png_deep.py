@@ -6,12 +6,12 @@ here. They are encoded here: the rows are filtered by Up, which numpy does as fa
 
 import zlib
 from collections.abc import Sequence
-from typing import BinaryIO
+from io import BufferedWriter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from srcli.media.format import FormatError
+from srcli.media.format import FormatError, Readable
 from srcli.media.picture import Picture, Pixels
 from srcli.media.png_chunks import (
     SIGNATURE,
@@ -35,19 +35,23 @@ _BAND_BYTES = 1 << 20
 _PIECE = 1 << 20
 
 
-def decode_deep(stream: BinaryIO, chunks: Sequence[Chunk], header: Header) -> Pixels:
+def decode_deep(stream: Readable, chunks: Sequence[Chunk], header: Header) -> Pixels:
     """The pixels, (h, w, c) uint16; a key colour becomes alpha.
 
     Raises:
         FormatError: The pixels are fewer than the header says.
     """
     import av  # FFmpeg is loaded for those few files that need it
+    from av.error import FFmpegError
 
     _require_all_rows(stream, chunks, header)
     stream.seek(0)
     context = av.VideoCodecContext.create("png", "r")
     packet = av.Packet(stream.read())  # pyright: ignore[reportUnknownVariableType]
-    frames = context.decode(packet)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        frames = context.decode(packet)  # pyright: ignore[reportUnknownMemberType]
+    except FFmpegError as error:
+        raise FormatError(f"FFmpeg cannot decode it ({error})") from error
     if not frames:
         raise FormatError("FFmpeg finds no picture in it")
     plane = frames[0].planes[0]
@@ -56,7 +60,7 @@ def decode_deep(stream: BinaryIO, chunks: Sequence[Chunk], header: Header) -> Pi
     return pixels.reshape(header.height, header.width, header.channels)
 
 
-def encode_deep(picture: Picture, stream: BinaryIO) -> None:
+def encode_deep(picture: Picture, stream: BufferedWriter) -> None:
     """Write a picture of 16 bits a sample, band by band."""
     height, width, channels = picture.pixels.shape
     sizes = np.array([width, height], ">u4").tobytes()
@@ -67,7 +71,8 @@ def encode_deep(picture: Picture, stream: BinaryIO) -> None:
     above = np.zeros(width * channels * 2, np.uint8)
     rows = max(1, _BAND_BYTES // above.size)
     for top in range(0, height, rows):
-        band = picture.pixels[top : top + rows].astype(">u2").view(np.uint8).reshape(-1, above.size)
+        band = np.ascontiguousarray(picture.pixels[top : top + rows], ">u2")
+        band = band.view(np.uint8).reshape(-1, above.size)
         stream.write(chunk_bytes(b"IDAT", deflate.compress(_filtered(band, above).data)))
         above = band[-1]
     stream.write(chunk_bytes(b"IDAT", deflate.flush()))
@@ -83,7 +88,7 @@ def _filtered(band: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.u
     return result
 
 
-def _require_all_rows(stream: BinaryIO, chunks: Sequence[Chunk], header: Header) -> None:
+def _require_all_rows(stream: Readable, chunks: Sequence[Chunk], header: Header) -> None:
     """Inflate the pixels once without keeping them, to count them and to test their checksum."""
     inflate = zlib.decompressobj()
     length = 0

@@ -3,8 +3,8 @@
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from srcli.errors import ImageTooLarge, UnreadableImage
 from srcli.media.format import Format, FormatError
@@ -55,7 +55,7 @@ def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Pictu
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[BinaryIO, None, None]:
+def _opened(path: Path) -> Generator[BufferedReader, None, None]:
     """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
     try:
         mode = path.stat().st_mode
@@ -78,7 +78,9 @@ def _opened(path: Path) -> Generator[BinaryIO, None, None]:
         ) from error
 
 
-def _inspected(path: Path, stream: BinaryIO, max_megapixels: float) -> tuple[Format, PictureInfo]:
+def _inspected(
+    path: Path, stream: BufferedReader, max_megapixels: float
+) -> tuple[Format, PictureInfo]:
     head = stream.read(16)
     if not head:
         raise FormatError("empty (0 bytes); restore it from its source")

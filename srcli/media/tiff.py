@@ -1,13 +1,12 @@
 """TIFF: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
 
 import os
-from typing import BinaryIO
 
 from PIL import TiffImagePlugin
 
 from srcli.media.colour import channels_of, pixels_of, to_rgb
 from srcli.media.exif import extracted_exif
-from srcli.media.format import Format, FormatError
+from srcli.media.format import Format, FormatError, Readable
 from srcli.media.ifd import MAGICS, Directory, first_directory
 from srcli.media.picture import Metadata, Picture, PictureInfo
 from srcli.media.tiff_deep import decode_deep, layout_of, segments_of
@@ -21,8 +20,8 @@ _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 
 
-def _inspect(stream: BinaryIO) -> PictureInfo:
-    main = first_directory(stream)
+def _inspect(stream: Readable) -> PictureInfo:
+    main = first_directory(stream, lenient=False)
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
     size = turn_of(_metadata(stream, main)).size(width, height)
     if _is_deep(main):
@@ -31,9 +30,9 @@ def _inspect(stream: BinaryIO) -> PictureInfo:
     return PictureInfo("tiff", *size, channels_of(TiffImagePlugin.TiffImageFile(stream)), bits=8)
 
 
-def _decode(stream: BinaryIO) -> Picture:
+def _decode(stream: Readable) -> Picture:
     """Decode the first page; extra channels that are not alpha are left out."""
-    main = first_directory(stream)
+    main = first_directory(stream, lenient=False)
     _require_all_data(stream, main)
     metadata = _metadata(stream, main)
     if _is_deep(main):
@@ -62,7 +61,7 @@ def _is_deep(main: Directory) -> bool:
     return bits == {16}
 
 
-def _require_all_data(stream: BinaryIO, main: Directory) -> None:
+def _require_all_data(stream: Readable, main: Directory) -> None:
     """Check that every strip or tile lies inside the file.
 
     Raises:
@@ -75,7 +74,7 @@ def _require_all_data(stream: BinaryIO, main: Directory) -> None:
             raise FormatError(f"it is cut short: {end} bytes of at least {offset + count}")
 
 
-def _metadata(stream: BinaryIO, main: Directory) -> Metadata:
+def _metadata(stream: Readable, main: Directory) -> Metadata:
     """What is stored beside the pixels; the EXIF block is put together from the file's fields."""
     unit = main.integer(Tag.RESOLUTION_UNIT, _INCHES)
     factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit, 0.0)

@@ -7,13 +7,12 @@ ones, by libtiff: a segment on its own, called a gray picture of 8 bits, comes b
 import io
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
-from srcli.media.format import FormatError
+from srcli.media.format import FormatError, Readable
 from srcli.media.ifd import LONG, SHORT, Directory, Field, Order, pack_directory, pack_integers
 from srcli.media.picture import Pixels
 from srcli.media.tiff_tags import Tag
@@ -25,6 +24,8 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _HORIZONTAL = 2
 _FULL = 65535
+_MAX_SAMPLES = 16
+_TILE_PIXELS = 1 << 22  # what a tile may hold beyond a small picture
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ def layout_of(main: Directory) -> Layout:
     extra = next(iter(main.integers(Tag.EXTRA_SAMPLES, (_STRAIGHT,))), _STRAIGHT)
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
     tiled = Tag.TILE_OFFSETS in main.fields
+    rows, columns = min(main.integer(Tag.ROWS_PER_STRIP, height), height), width
+    if tiled:
+        rows, columns = main.integer(Tag.TILE_LENGTH, 0), main.integer(Tag.TILE_WIDTH, 0)
     offsets, counts = segments_of(main)
     layout = Layout(
         width=width,
@@ -103,10 +107,8 @@ def layout_of(main: Directory) -> Layout:
         samples=samples,
         channels=colours + (samples > colours and extra in (_PREMULTIPLIED, _STRAIGHT)),
         planes=samples if main.integer(Tag.PLANAR_CONFIGURATION, 1) == 2 else 1,
-        rows=main.integer(Tag.TILE_LENGTH, 0)
-        if tiled
-        else min(main.integer(Tag.ROWS_PER_STRIP, height), height),
-        columns=main.integer(Tag.TILE_WIDTH, 0) if tiled else width,
+        rows=rows,
+        columns=columns,
         tiled=tiled,
         compression=compression,
         differences=predictor == _HORIZONTAL,
@@ -120,7 +122,7 @@ def layout_of(main: Directory) -> Layout:
     return layout
 
 
-def decode_deep(stream: BinaryIO, layout: Layout) -> Pixels:
+def decode_deep(stream: Readable, layout: Layout) -> Pixels:
     """The stored pixels, (h, w, c) uint16, alpha straight.
 
     Raises:
@@ -139,22 +141,30 @@ def decode_deep(stream: BinaryIO, layout: Layout) -> Pixels:
                 channels = slice(plane, plane + 1) if layout.planes > 1 else slice(None)
                 target = pixels[top : top + layout.rows, left : left + layout.columns, channels]
                 target[...] = block[: target.shape[0], : target.shape[1], : target.shape[2]]
-    colour = pixels[..., : -1 if layout.channels in (2, 4) else None]
     if layout.inverted:
-        np.subtract(_FULL, colour, out=colour)
+        np.subtract(_FULL, pixels[..., 0], out=pixels[..., 0])
     if layout.premultiplied:
-        for row, alpha in zip(colour, pixels[..., -1:].astype(np.uint32), strict=True):
-            whole = (row * np.uint32(_FULL) + alpha // 2) // np.maximum(alpha, 1)
-            row[...] = np.minimum(whole, _FULL)
+        _divide_by_alpha(pixels)
     return pixels
+
+
+def _divide_by_alpha(pixels: NDArray[np.uint16]) -> None:
+    """Make premultiplied colour straight in place, rounded, a row at a time."""
+    for row in pixels:
+        alpha = row[:, -1:].astype(np.uint32)
+        colour = (row[:, :-1] * np.uint32(_FULL) + alpha // 2) // np.maximum(alpha, 1)
+        row[:, :-1] = np.minimum(colour, _FULL)
 
 
 def _require_consistent(layout: Layout, colours: int) -> None:
     if min(layout.width, layout.height, layout.rows, layout.columns) < 1:
         raise FormatError("its directory lacks the picture's size or that of its strips")
+    if layout.rows * layout.columns > layout.width * layout.height + _TILE_PIXELS:
+        raise FormatError(f"its tiles of {layout.columns}x{layout.rows} dwarf the picture")
     across, down = -(-layout.width // layout.columns), -(-layout.height // layout.rows)
     expected = across * down * layout.planes
-    if layout.samples < colours or not len(layout.offsets) == len(layout.counts) == expected:
+    samples_fit = colours <= layout.samples <= _MAX_SAMPLES
+    if not samples_fit or not len(layout.offsets) == len(layout.counts) == expected:
         raise FormatError(
             f"its {layout.samples} samples a pixel in {len(layout.offsets)} pieces do not fit "
             f"a picture of {layout.width}x{layout.height}"

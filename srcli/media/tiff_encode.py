@@ -1,12 +1,13 @@
 """Write TIFF: strips of deflate with horizontal differences, lossless, at 8 and 16 bits.
 
 The file begins with the EXIF block, itself a small TIFF, whose fields the picture's directory then
-adopts. So every offset in the block stays true, even those in maker notes, and no field is lost.
+adopts, as far as they are not about pixels. So every offset in the block stays true, even those in
+maker notes.
 """
 
 import zlib
 from fractions import Fraction
-from typing import BinaryIO
+from io import BufferedWriter
 
 from srcli.media.exif import adopted_fields
 from srcli.media.format import FormatError
@@ -30,12 +31,12 @@ _DEFLATE, _HORIZONTAL = 8, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
 _STRAIGHT = 2
 _INCHES = 2
-_LEVEL = 3  # of zlib, 0 to 9
+_LEVEL = 1  # of zlib: differences are mostly noise, and higher levels gain a twentieth
 _STRIP_BYTES = 1 << 20
 _MAX_BYTES = 2**32 - 2**24  # leaves room for the directory
 
 
-def encode_tiff(picture: Picture, stream: BinaryIO, _quality: int) -> None:
+def encode_tiff(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
     """Write the picture, strip by strip.
 
     Raises:
@@ -84,7 +85,7 @@ def _pixel_fields(pixels: Pixels, order: Order) -> dict[int, Field]:
     return fields
 
 
-def _write_strips(pixels: Pixels, stream: BinaryIO, order: Order) -> dict[int, Field]:
+def _write_strips(pixels: Pixels, stream: BufferedWriter, order: Order) -> dict[int, Field]:
     """Write the pixels and return the fields that say where they are."""
     rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
     offsets: list[int] = []
@@ -104,7 +105,7 @@ def _write_strips(pixels: Pixels, stream: BinaryIO, order: Order) -> dict[int, F
     }
 
 
-def _aligned(stream: BinaryIO) -> int:
+def _aligned(stream: BufferedWriter) -> int:
     """Where the next even offset is, after writing up to it."""
     stream.write(bytes(stream.tell() % 2))
     return stream.tell()

@@ -1,9 +1,6 @@
 """Bake the orientation into the pixels and make the metadata say so."""
 
-import math
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from srcli.media.exif import exif_orientation, uprighted_exif
 from srcli.media.picture import Metadata, Picture, Pixels
@@ -12,6 +9,7 @@ from srcli.media.xmp import uprighted_xmp, xmp_orientation
 __all__ = ["Turn", "turn_of", "uprighted"]
 
 _EXIF_PREFIX = b"Exif\0\0"
+_MAX_DPI = 65535  # of JPEG
 _SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 
@@ -33,7 +31,8 @@ class Turn:
             pixels = pixels.swapaxes(0, 1)
         rows = slice(None, None, -1 if self.flip_rows else 1)
         columns = slice(None, None, -1 if self.flip_columns else 1)
-        return np.ascontiguousarray(pixels[rows, columns])
+        turned = pixels[rows, columns]
+        return turned if turned.flags.c_contiguous else turned.copy()
 
 
 _TURNS = {
@@ -58,7 +57,7 @@ def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
     """A picture as decoded, made upright, with only the metadata that are true of it.
 
     The orientation is baked in and reset, the thumbnail and a damaged EXIF block are dropped, and
-    so are a profile of another colour space than the pixels' and a resolution that is none.
+    so are a profile of another colour space than the pixels' and a resolution that cannot be.
 
     Args:
         picture: Its metadata as the file stores them.
@@ -70,7 +69,7 @@ def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
     if icc is not None and icc[16:20] != _SPACES[picture.channels]:
         icc = None
     dpi = stored.dpi
-    if dpi is not None and not all(math.isfinite(value) and value > 0 for value in dpi):
+    if dpi is not None and not all(1 <= value <= _MAX_DPI for value in dpi):
         dpi = None
     turn = turn_of(stored)
     if dpi is not None and turn.swap:

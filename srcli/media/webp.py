@@ -3,13 +3,13 @@
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedWriter
 
 from PIL import WebPImagePlugin
 
 from srcli.media.colour import metadata_of, pixels_of
 from srcli.media.encoding import as_image
-from srcli.media.format import Format, FormatError
+from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Metadata, Picture, PictureInfo
 from srcli.media.upright import turn_of, uprighted
 
@@ -27,13 +27,13 @@ class _Header:
     metadata: Metadata
 
 
-def _inspect(stream: BinaryIO) -> PictureInfo:
+def _inspect(stream: Readable) -> PictureInfo:
     header = _read_header(stream)
     size = turn_of(header.metadata).size(header.width, header.height)
     return PictureInfo("webp", *size, channels=4 if header.alpha else 3, bits=8)
 
 
-def _decode(stream: BinaryIO) -> Picture:
+def _decode(stream: Readable) -> Picture:
     """Decode the picture, or the first one of an animation."""
     lossless = _read_header(stream).lossless
     stream.seek(0)
@@ -41,7 +41,7 @@ def _decode(stream: BinaryIO) -> Picture:
     return uprighted(Picture(pixels_of(image), "webp", metadata_of(image), lossless))
 
 
-def _read_header(stream: BinaryIO) -> _Header:
+def _read_header(stream: Readable) -> _Header:
     """Size and kind from the chunks' own headers; every chunk must lie inside the file."""
     chunks = _chunks(stream)
     exif, xmp = (_payload(stream, chunks, kind) for kind in (b"EXIF", b"XMP "))
@@ -60,7 +60,7 @@ def _read_header(stream: BinaryIO) -> _Header:
     raise FormatError("it holds no picture")
 
 
-def _chunks(stream: BinaryIO) -> dict[bytes, tuple[int, int]]:
+def _chunks(stream: Readable) -> dict[bytes, tuple[int, int]]:
     """(offset, length) of the first chunk of each kind.
 
     Raises:
@@ -84,7 +84,7 @@ def _chunks(stream: BinaryIO) -> dict[bytes, tuple[int, int]]:
 
 
 def _payload(
-    stream: BinaryIO, chunks: dict[bytes, tuple[int, int]], kind: bytes, length: int | None = None
+    stream: Readable, chunks: dict[bytes, tuple[int, int]], kind: bytes, length: int | None = None
 ) -> bytes | None:
     """The payload of a chunk, or its first bytes; None if there is no such chunk."""
     if kind not in chunks:
@@ -94,7 +94,7 @@ def _payload(
     return stream.read(whole if length is None else length)
 
 
-def _encode(picture: Picture, stream: BinaryIO, quality: int) -> None:
+def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
     """Colours under full transparency are kept (`exact`)."""
     metadata = picture.metadata
     as_image(picture.pixels).save(

@@ -38,6 +38,8 @@ def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> None:
     try:
         with atomic_file(path) as stream:
             format.encode(fitted(picture, format), stream, quality)
-    except (FormatError, OSError) as error:
+    except MemoryError:
+        raise UnwritableImage(f"{path.name}: does not fit in memory; write it smaller") from None
+    except (FormatError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UnwritableImage(f"{path.name}: {reason}") from error

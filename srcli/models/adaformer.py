@@ -58,7 +58,7 @@ class AdaFormerConfig:
     prototypes: int = 16
     mlp_ratio: int = 2
     confidence_channels: int = 32
-    region: int = 0
+    region: int = 4
 
 
 class MLP(nn.Module):

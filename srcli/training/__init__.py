@@ -1,0 +1,1 @@
+"""Training: losses, the loop over steps, checkpoints and the export of weights."""

@@ -1,11 +1,6 @@
-"""What a training run is told, read from TOML: every field checked before any step runs."""
+"""What a training run is told."""
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import dataclass, field
 
 from srcli.errors import UsageError
 from srcli.models.adaformer import AdaFormerConfig
@@ -17,11 +12,26 @@ __all__ = [
     "ScheduleConfig",
     "TrainingConfig",
     "ValidationConfig",
-    "read_config",
+    "WeightsConfig",
 ]
 
 _SCHEDULES = ("cosine", "halving")
-_PRECISIONS = ("fp32", "bf16")
+_PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """What is made, as the manifest shall describe it.
+
+    Args:
+        name: File name without suffix.
+        licence: SPDX expression.
+        training_data: What it is trained on, with attribution.
+    """
+
+    name: str
+    licence: str
+    training_data: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class LossConfig:
     uncertainty: float = 1.0
     token_share: float = 0.1
     eps: float = 0.05
-    clip: float = 20.0
+    clip: float = 100.0
     ema: float = 0.999
 
 
@@ -115,7 +125,7 @@ class RunConfig:
     Args:
         seed: Of the untrained parameters and of the order of the data.
         device: auto, cpu, cuda or mps.
-        precision: fp32, or bf16 for mixed precision.
+        precision: fp32, bf16 (mixed), or auto for bf16 where the device computes it natively.
         compile: Compile the network first: minutes once, then faster steps.
         threads: Threads of a CPU step; 0 leaves it to torch.
         log_every: Steps between lines of the log.
@@ -124,7 +134,7 @@ class RunConfig:
 
     seed: int = 0
     device: str = "auto"
-    precision: str = "fp32"
+    precision: str = "auto"
     compile: bool = False
     threads: int = 0
     log_every: int = 20
@@ -136,11 +146,16 @@ class TrainingConfig:
     """A whole run.
 
     Args:
-        name: What the exported file is called.
+        weights: What is made.
         network: The AdaFormer to train, its scale among the rest.
+        data: Where patches come from.
+        loss: What is minimised.
+        schedule: How long, and how fast.
+        validation: How progress is measured.
+        run: How the machine is used.
     """
 
-    name: str
+    weights: WeightsConfig
     network: AdaFormerConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
@@ -186,82 +201,3 @@ class TrainingConfig:
         for line, wrong in faults.items():
             if wrong:
                 raise UsageError(line)
-
-
-_SECTIONS: Mapping[str, type] = MappingProxyType(
-    {
-        "network": AdaFormerConfig,
-        "data": DataConfig,
-        "loss": LossConfig,
-        "schedule": ScheduleConfig,
-        "validation": ValidationConfig,
-        "run": RunConfig,
-    }
-)
-
-_T = TypeVar("_T")
-
-
-def read_config(path: Path) -> TrainingConfig:
-    """Read and check a run's TOML file.
-
-    Raises:
-        UsageError: It is unreadable, has an unknown key, lacks one or holds a wrong value.
-    """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    name = table.pop("name", None)
-    if not isinstance(name, str):
-        raise UsageError(f"{path}: name is missing: what shall the weights be called?")
-    for section in table:
-        if section not in _SECTIONS:
-            raise UsageError(f"{path}: unknown section {section} (have {', '.join(_SECTIONS)})")
-
-    def section(kind: type[_T], key: str) -> _T:
-        return _fill(kind, table.get(key, {}), f"{path}: {key}")
-
-    config = TrainingConfig(
-        name=name,
-        network=section(AdaFormerConfig, "network"),
-        data=section(DataConfig, "data"),
-        loss=section(LossConfig, "loss"),
-        schedule=section(ScheduleConfig, "schedule"),
-        validation=section(ValidationConfig, "validation"),
-        run=section(RunConfig, "run"),
-    )
-    config.check()
-    return config
-
-
-def _fill(kind: type[_T], table: Any, where: str) -> _T:  # noqa: ANN401
-    """Make a config dataclass of a TOML table, checking names and types."""
-    if not isinstance(table, dict):
-        raise UsageError(f"{where} must be a section, [{where.split()[-1]}]")
-    values: dict[str, Any] = dict(table)  # pyright: ignore[reportUnknownArgumentType]
-    hints = get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}  # pyright: ignore[reportArgumentType]
-    for key in values:
-        if key not in known:
-            raise UsageError(f"{where}.{key} is unknown (have {', '.join(known)})")
-    for key, entry in known.items():
-        if key in values:
-            values[key] = _typed(values[key], hints[key], f"{where}.{key}")
-        elif entry.default is MISSING and entry.default_factory is MISSING:
-            raise UsageError(f"{where}.{key} is missing")
-    return kind(**values)
-
-
-def _typed(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401
-    """A TOML value as the field's type."""
-    if hint in (tuple[str, ...], tuple[float, ...]):
-        kind = str if hint == tuple[str, ...] else float
-        if isinstance(value, list):
-            return tuple(_typed(v, kind, where) for v in value)  # pyright: ignore[reportUnknownVariableType]
-        raise UsageError(f"{where} is {value!r}: it must be a list")
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise UsageError(f"{where} is {value!r}: it must be of type {hint.__name__}")
-    return value

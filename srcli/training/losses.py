@@ -51,10 +51,11 @@ def estimator_correlation(confidence: Tensor, error: Tensor) -> Tensor:
     Returns:
         (L,) in [-1, 1]; 0 for a layer whose map is constant.
     """
-    per_token = F.adaptive_avg_pool2d(error, confidence.shape[2:]).clamp_min(_FINEST_ERROR)
+    height, width = confidence.shape[2:]
+    per_token = F.adaptive_avg_pool2d(error, (height, width)).clamp_min(_FINEST_ERROR)
     wanted = -per_token.log().flatten()  # (b·h·w,)
     got = (confidence + _STEADY).log().transpose(0, 1).flatten(1)  # (L, b·h·w)
     wanted = wanted - wanted.mean()
     got = got - got.mean(1, keepdim=True)
-    size = (got.norm(dim=1) * wanted.norm()).clamp_min(_STEADY)
+    size = (got.square().sum(1) * wanted.square().sum()).sqrt().clamp_min(_STEADY)
     return (got @ wanted) / size

@@ -58,6 +58,7 @@ class PatchNetwork(nn.Module):
         maps: list[Tensor] = []
         live: list[Tensor] = []
         for block in net.blocks:
+            assert isinstance(block, TSAB)
             local_halted = score.mean(1) >= threshold  # Eq. 19
             tokens = _block(block, tokens, local_halted, score >= threshold, grid)
             steady = tokens.detach()

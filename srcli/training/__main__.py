@@ -1,0 +1,38 @@
+"""`python -m srcli.training`: `srcli train` for machines that have little beside torch."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from srcli.errors import ExitCode, SrcliError
+from srcli.training.config_file import read_config
+from srcli.training.loop import RunOptions, train
+from srcli.training.watchers import JsonLog, Lines
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m srcli.training", description="Train AdaFormer."
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--out", type=Path, default=Path("training"), help="folder to write to")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
+    parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
+    parser.add_argument("--minutes", type=float, help="likewise, in minutes")
+    given = parser.parse_args()
+    options = RunOptions(given.out, given.resume, given.init, given.steps, given.minutes)
+    try:
+        watchers = [Lines(sys.stderr), JsonLog(options.out / "log.jsonl")]
+        train(read_config(given.config), options, watchers)
+    except SrcliError as error:
+        sys.stderr.write(f"srcli: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("srcli: interrupted; --resume goes on from here\n")
+        return ExitCode.INTERRUPTED
+    return ExitCode.ALL_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,78 @@
+"""The processes that train together: one, or as many as `torchrun` started."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from srcli.inference.device import pick_device
+from srcli.training.network import PatchNetwork
+
+__all__ = ["Processes", "joined"]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `count`; gradients and figures are averaged over all of them.
+
+    Args:
+        rank: This one's number; 0 validates, writes and reports.
+        count: How many there are.
+        device: Where this one computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one validates, writes and reports."""
+        return self.rank == 0
+
+    def share_gradients(self, network: PatchNetwork) -> PatchNetwork | DistributedDataParallel:
+        """The network, with gradients averaged over the processes where there are several."""
+        return network if self.count == 1 else DistributedDataParallel(network)
+
+    def mean(self, figures: Tensor) -> Tensor:
+        """The mean of `figures` over the processes."""
+        if self.count > 1:
+            distributed.all_reduce(figures)  # pyright: ignore[reportUnknownMemberType]
+        return figures / self.count
+
+    def agree(self, value: float) -> float:
+        """What the leading process has for `value`, so that clocks cannot part the processes."""
+        if self.count == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, src=0)
+        return shared.item()
+
+
+@contextmanager
+def joined(device: str) -> Generator[Processes]:
+    """Join the processes that torchrun started; without it there is just this one.
+
+    Args:
+        device: auto, cpu, cuda or mps; cuda becomes one GPU for each process of this machine.
+
+    Raises:
+        UnavailableDevice: This machine has no such device.
+    """
+    chosen = pick_device(device)
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(0, 1, chosen)
+        return
+    if chosen.type == "cuda":
+        chosen = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+        torch.cuda.set_device(chosen)
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(distributed.get_rank(), count, chosen)
+    finally:
+        distributed.destroy_process_group()

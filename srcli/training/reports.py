@@ -1,0 +1,70 @@
+"""What a run tells while it goes on."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+__all__ = ["StepReport", "ValidationReport", "Watcher"]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Means over the steps since the last report.
+
+    Args:
+        step: Steps done.
+        done: Share of the run that is done, in [0, 1].
+        minutes: Minutes so far, earlier parts of a resumed run included.
+        restoration: L1 in 8-bit units.
+        uncertainty: Uncertainty loss, summed over layers.
+        gradient: Norm of the gradient before clipping.
+        learning_rate: The backbone's, now.
+        halting: Whether tokens halt.
+        samples_per_second: Patches, over all processes.
+        waiting: Share of the time spent waiting for data, in [0, 1].
+        correlation: For each layer, of log confidence with log 1/error, in [-1, 1].
+        live_windows: For each layer, the share of windows computed, in [0, 1].
+    """
+
+    step: int
+    done: float
+    minutes: float
+    restoration: float
+    uncertainty: float
+    gradient: float
+    learning_rate: float
+    halting: bool
+    samples_per_second: float
+    waiting: float
+    correlation: tuple[float, ...]
+    live_windows: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """PSNR-Y in dB of the averaged weights.
+
+    Args:
+        step: Steps done.
+        minutes: Minutes so far.
+        exact: By set, nothing halting.
+        balanced: By set, with halting; empty before the last phase.
+    """
+
+    step: int
+    minutes: float
+    exact: dict[str, float]
+    balanced: dict[str, float]
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Whoever wants to know: a log, a progress bar."""
+
+    def on_step(self, report: StepReport) -> None:
+        """Some steps are done."""
+
+    def on_validation(self, report: ValidationReport) -> None:
+        """The validation sets have been measured."""
+
+    def warn(self, line: str) -> None:
+        """Something is amiss, but the run goes on."""

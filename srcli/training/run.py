@@ -1,0 +1,206 @@
+"""One process's part of a training run."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from torch import nn
+
+from srcli.data.patches import PatchLoader, PatchSampler, Share
+from srcli.data.pictures import PictureStore, find_sources
+from srcli.errors import UsageError
+from srcli.inference.device import pick_precision
+from srcli.models.spec import EXACT, Halting
+from srcli.training.config import TrainingConfig
+from srcli.training.export import export_weights
+from srcli.training.meter import Meter
+from srcli.training.network import PatchNetwork
+from srcli.training.processes import Processes
+from srcli.training.reports import ValidationReport, Watcher
+from srcli.training.schedule import Rates, progress, rates
+from srcli.training.state import TrainingState
+from srcli.training.step import Stepper
+from srcli.training.validation import find_validation_set, measure
+
+__all__ = ["Run"]
+
+
+class Run:
+    """Data, state and the loop over steps.
+
+    Args:
+        config: The run, checked.
+        out: Folder for checkpoint, log and weights.
+        watchers: Told of progress.
+        processes: Who trains together.
+
+    Raises:
+        UsageError: Folders, sets or settings are of no use.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, watchers: Sequence[Watcher], processes: Processes
+    ) -> None:
+        self._config, self._out = config, out
+        self._watchers, self._processes = watchers, processes
+        scale = config.network.scale
+        _make_folder(out)
+        self._sets = [find_validation_set(Path(s), scale) for s in config.validation.sets]
+        self._loader = self._open_data()
+        self._state = TrainingState(config, processes.device)
+        self._checkpoint = out / "checkpoint.safetensors"
+        self._began = time.monotonic()
+
+    def start_from(self, weights: Path) -> None:
+        """Take over weights; what they lack is trained anew, and said."""
+        for name in self._state.start_from(weights):
+            self._warn(f"{weights} has no {name} of this scale: trained anew")
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint in the run's folder."""
+        self._state.resume(self._checkpoint)
+
+    def go(self) -> Path | None:
+        """Train to the end and export; the leading process returns the exported file."""
+        self._began = time.monotonic() - 60 * self._state.minutes
+        try:
+            self._train()
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        self._save()
+        psnr_y = self._validate(balanced=True)
+        if not self._processes.leads:
+            return None
+        path = self._out / f"{self._config.weights.name}.safetensors"
+        try:
+            export_weights(self._state, self._config, path, psnr_y)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {path}: {error.strerror}; --resume tries again"
+            ) from error
+        return path
+
+    @property
+    def _minutes(self) -> float:
+        """Minutes so far, earlier parts of the run included."""
+        return (time.monotonic() - self._began) / 60
+
+    def _train(self) -> None:
+        """Take steps until the schedule's end."""
+        config, state = self._config, self._state
+        dtype = pick_precision(config.run.precision, self._processes.device)
+        network = self._patch_network()
+        stepper = Stepper(config, state, network, self._processes, dtype=dtype, folder=self._out)
+        meter = Meter(self._loader, config.data.batch)
+        saved = validated = self._minutes
+        with closing(self._loader.batches(state.step)) as batches:
+            while (done := self._done()) < 1.0:
+                now = rates(config.schedule, done)
+                meter.add(stepper.take(next(batches), now))
+                state.minutes = self._minutes
+                if state.step % config.run.log_every == 0:
+                    self._report(meter, now, done)
+                if self._validation_due(validated):
+                    self._validate(balanced=now.halting)
+                    validated = self._minutes
+                    meter.restart()
+                if self._minutes - saved >= config.run.checkpoint_minutes:
+                    self._save()
+                    saved = self._minutes
+
+    def _done(self) -> float:
+        """The share of the run that is done, the same in all processes."""
+        here = progress(self._config.schedule, self._state.step, self._minutes)
+        return self._processes.agree(here)
+
+    def _validation_due(self, last: float) -> bool:
+        """Whether it is time, `last` being the minutes at the last validation."""
+        every = self._config.validation
+        by_step = every.every_steps > 0 and self._state.step % every.every_steps == 0
+        return by_step or (every.every_minutes > 0 and self._minutes - last >= every.every_minutes)
+
+    def _report(self, meter: Meter, now: Rates, done: float) -> None:
+        report = meter.report(
+            self._processes, now, step=self._state.step, done=done, minutes=self._minutes
+        )
+        for watcher in self._watchers:
+            watcher.on_step(report)
+
+    def _validate(self, *, balanced: bool) -> Mapping[str, float]:
+        """Measure the averaged weights, with halting too if wanted; PSNR-Y without it by set."""
+        if not self._sets or not self._processes.leads:
+            return {}
+        network, device = self._state.average, self._processes.device
+        halting = Halting(self._config.loss.eps)
+        report = ValidationReport(
+            step=self._state.step,
+            minutes=self._minutes,
+            exact=measure(network, self._sets, EXACT, device),
+            balanced=measure(network, self._sets, halting, device) if balanced else {},
+        )
+        for watcher in self._watchers:
+            watcher.on_validation(report)
+        return report.exact
+
+    def _save(self) -> None:
+        """Write the checkpoint; if the disk refuses, the last one stays and training goes on."""
+        if not self._processes.leads:
+            return
+        try:
+            self._state.save(self._checkpoint)
+        except OSError as error:
+            self._warn(f"no checkpoint at step {self._state.step}, the last one stays: {error}")
+
+    def _warn(self, line: str) -> None:
+        for watcher in self._watchers:
+            watcher.warn(line)
+
+    def _patch_network(self) -> nn.Module:
+        """The network as it is trained: shared between processes, compiled."""
+        plain = PatchNetwork(self._state.network, self._config.loss.token_share)
+        shared = self._processes.share_gradients(plain)
+        if self._config.run.compile:
+            shared.compile()  # pyright: ignore[reportUnknownMemberType]
+        return shared
+
+    def _open_data(self) -> PatchLoader:
+        """Find and check the training pictures."""
+        data, scale = self._config.data, self._config.network.scale
+        folders = [Path(f) for f in data.folders]
+        _keep_apart(folders, [Path(s) for s in self._config.validation.sets])
+        sources, useless = find_sources(
+            folders, scale, data.patch * scale, data.reductions, data.large
+        )
+        for line in useless:
+            self._warn(f"skipped {line}")
+        sampler = PatchSampler(
+            PictureStore(sources, scale, data.memory_mb * 1_000_000),
+            scale=scale,
+            patch=data.patch,
+            batch=data.batch,
+            seed=self._config.run.seed,
+            share=Share(self._processes.rank, self._processes.count),
+            warn=self._warn,
+        )
+        return PatchLoader(sampler, workers=data.workers, ahead=2 * data.workers)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def _keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
+    """Refuse to train on what measures."""
+    for data in training:
+        for measured in validation:
+            inner, outer = data.resolve(), measured.resolve()
+            if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+                raise UsageError(
+                    f"training folder {data} and validation set {measured} share pictures: "
+                    "weights must not be trained on what measures them"
+                )

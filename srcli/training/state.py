@@ -1,0 +1,167 @@
+"""All that a run carries from step to step, and that a checkpoint must bring back."""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from srcli.errors import UsageError, WeightsError
+from srcli.models.adaformer import AdaFormer
+from srcli.training.checkpoint import read_tensors, write_whole
+from srcli.training.config import TrainingConfig
+
+__all__ = ["TrainingState"]
+
+_ESTIMATOR = "confidence."
+
+
+class TrainingState:
+    """Network, its average, optimizer, steps and minutes so far, and what it started from.
+
+    Args:
+        config: The run.
+        device: Where parameters lie.
+    """
+
+    def __init__(self, config: TrainingConfig, device: torch.device) -> None:
+        torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
+        self.network = _channels_last(AdaFormer(config.network).to(device))
+        self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
+        named = dict(self.network.named_parameters())
+        backbone = [p for name, p in named.items() if not name.startswith(_ESTIMATOR)]
+        estimator = [p for name, p in named.items() if name.startswith(_ESTIMATOR)]
+        self.optimizer = torch.optim.Adam(
+            [{"params": backbone}, {"params": estimator}], foreach=True
+        )
+        self.step = 0
+        self.minutes = 0.0
+        self.origin = ""
+        self._config = config
+
+    def update(self, backbone_lr: float, estimator_lr: float) -> None:
+        """Take one optimizer step with the gradients there are, and let the average follow."""
+        for group, rate in zip(
+            self.optimizer.param_groups, (backbone_lr, estimator_lr), strict=True
+        ):
+            group["lr"] = rate
+        self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+        self.step += 1
+        decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
+        mean, now = list(self.average.parameters()), list(self.network.parameters())
+        torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
+
+    def start_from(self, path: Path) -> list[str]:
+        """Take over weights; a tail of another scale is left out, to be trained anew.
+
+        Args:
+            path: A safetensors file of AdaFormer parameters, fp32 or fp16.
+
+        Returns:
+            The names of the parameters that the file does not give.
+
+        Raises:
+            WeightsError: It does not fit this network.
+        """
+        given = read_tensors(path).tensors
+        wanted = self.network.state_dict()
+        fitting = {
+            name: given[name]
+            for name, tensor in wanted.items()
+            if name in given and given[name].shape == tensor.shape
+        }
+        missing = [name for name in wanted if name not in fitting]
+        unknown = [name for name in given if name not in wanted]
+        if unknown or any(not name.startswith("tail.") for name in missing):
+            strange = next(iter(unknown), None) or next(n for n in missing if n[:5] != "tail.")
+            raise WeightsError(f"{path} is of another architecture: {strange} does not fit")
+        self.network.load_state_dict(fitting, strict=False)
+        self.average.load_state_dict(self.network.state_dict())
+        self.origin = f"from {path.name}, "
+        return missing
+
+    def save(self, path: Path) -> None:
+        """Write all of it to `path`, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written; an earlier checkpoint at `path` stays.
+        """
+        tensors = _prefixed("network", self.network) | _prefixed("average", self.average)
+        for name, parameter in self.network.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"adam.{key}.{name}"] = value
+        run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
+        notes = _identity(self._config) | run
+        write_whole(path, tensors, notes)
+
+    def resume(self, path: Path) -> None:
+        """Go back to what `save` wrote.
+
+        Raises:
+            WeightsError: It is no checkpoint, or of another architecture.
+            UsageError: It was made with other data settings, so that the order would differ.
+        """
+        file = read_tensors(path)
+        if "step" not in file.notes:
+            raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
+        for key, value in _identity(self._config).items():
+            before = file.note(key)
+            if json.dumps(before) != json.dumps(value):
+                kind = WeightsError if key == "network" else UsageError
+                raise kind(f"{path} was made with {key} {before}, now it is {value}")
+        try:
+            self._take(file.tensors)
+        except (KeyError, RuntimeError) as error:
+            raise WeightsError(f"{path} is damaged: {error}") from error
+        self.step = int(str(file.note("step")))
+        self.minutes = float(str(file.note("minutes")))
+        self.origin = str(file.note("origin"))
+
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Set network, average and optimizer from a checkpoint's tensors."""
+        for prefix, network in (("network", self.network), ("average", self.average)):
+            own = {n: tensors[f"{prefix}.{n}"] for n in network.state_dict()}
+            network.load_state_dict(own)
+        for name, parameter in self.network.named_parameters():
+            keys = ("step", "exp_avg", "exp_avg_sq")
+            if f"adam.step.{name}" in tensors:
+                held: dict[str, Any] = {}
+                for key in keys:
+                    value = tensors[f"adam.{key}.{name}"]
+                    held[key] = value if key == "step" else _laid_like(value, parameter)
+                self.optimizer.state[parameter] = held
+
+
+def _channels_last(network: AdaFormer) -> AdaFormer:
+    """Lay out the convolutions' weights as the fastest kernels want them, in place."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            weight = module.weight.data.contiguous(memory_format=torch.channels_last)
+            module.weight.data = weight
+    return network
+
+
+def _prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
+    """`value` on the parameter's device and in its memory order."""
+    return torch.empty_like(parameter).copy_(value)
+
+
+def _identity(config: TrainingConfig) -> dict[str, object]:
+    """What must not change between parts of one run."""
+    data = config.data
+    return {
+        "network": asdict(config.network),
+        "seed": config.run.seed,
+        "patch": data.patch,
+        "batch": data.batch,
+        "folders": list(data.folders),
+        "reductions": [data.large, *data.reductions],
+    }

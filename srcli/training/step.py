@@ -1,0 +1,118 @@
+"""One training step: patches in, gradients out."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from srcli.data.patches import PatchBatch
+from srcli.errors import SrcliError
+from srcli.training.checkpoint import write_whole
+from srcli.training.config import TrainingConfig
+from srcli.training.losses import (
+    error_map,
+    estimator_correlation,
+    restoration_loss,
+    uncertainty_loss,
+)
+from srcli.training.network import PatchOutput
+from srcli.training.processes import Processes
+from srcli.training.schedule import Rates
+from srcli.training.state import TrainingState
+
+__all__ = ["Figures", "LossDiverged", "Stepper"]
+
+
+class LossDiverged(SrcliError):  # noqa: N818
+    """The loss or its gradient is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one step shows, as tensors on the device, so that nothing waits for it.
+
+    Args:
+        restoration: L1 in 8-bit units, a scalar.
+        uncertainty: Uncertainty loss, a scalar.
+        gradient: Norm of the gradient before clipping, a scalar.
+        correlation: (L,), of log confidence with log 1/error.
+        live_windows: (L,), share of windows computed.
+    """
+
+    restoration: Tensor
+    uncertainty: Tensor
+    gradient: Tensor
+    correlation: Tensor
+    live_windows: Tensor
+
+
+class Stepper:
+    """Takes the steps of a run.
+
+    Args:
+        config: The run.
+        state: Changed by every step.
+        network: The patch network over `state.network`, compiled or shared as the run wants it.
+        processes: Who trains together.
+        dtype: Of the network's computations; bf16 is mixed with fp32.
+        folder: Where a batch goes that makes the loss diverge.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        state: TrainingState,
+        network: nn.Module,
+        processes: Processes,
+        *,
+        dtype: torch.dtype,
+        folder: Path,
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._network = network
+        self._processes = processes
+        self._dtype, self._folder = dtype, folder
+        self._parameters = list(state.network.parameters())
+
+    def take(self, batch: PatchBatch, rates: Rates) -> Figures:
+        """Take one step.
+
+        Raises:
+            LossDiverged: The gradient is not finite; the weights are as they were before the
+                step, and the batch is saved.
+        """
+        loss = self._config.loss
+        threshold = 1.0 - loss.eps if rates.halting else math.inf
+        device = self._processes.device
+        lr, hr = _pixels(batch.lr, device), _pixels(batch.hr, device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+            output: PatchOutput = self._network(lr, threshold)
+        error = error_map(output.image.float(), hr)
+        confidence = output.confidence.float()
+        restoration, uncertainty = restoration_loss(error), uncertainty_loss(confidence, error)
+        self._state.optimizer.zero_grad()
+        torch.autograd.backward(restoration + loss.uncertainty * uncertainty)
+        gradient = nn.utils.clip_grad_norm_(self._parameters, loss.clip or math.inf)
+        if not math.isfinite(gradient.item()):
+            raise self._diverged(batch)
+        self._state.update(rates.backbone, rates.estimator)
+        correlation = estimator_correlation(confidence, error)
+        return Figures(restoration, uncertainty, gradient, correlation, output.live_windows)
+
+    def _diverged(self, batch: PatchBatch) -> LossDiverged:
+        """Save the batch and say where it is."""
+        name = f"diverged-step{batch.step}-rank{self._processes.rank}.safetensors"
+        notes = {"seed": self._config.run.seed, "step": batch.step}
+        write_whole(self._folder / name, {"lr": batch.lr, "hr": batch.hr}, notes)
+        return LossDiverged(
+            f"the loss is not finite at step {batch.step} (seed {self._config.run.seed}); its "
+            f"batch is in {self._folder / name}: lower schedule.lr and resume, or start anew"
+        )
+
+
+def _pixels(patches: Tensor, device: torch.device) -> Tensor:
+    """uint8 to [0, 1] on the device, channels last."""
+    return patches.to(device, non_blocking=True).float() / 255.0

@@ -1,0 +1,246 @@
+"""The command line, as a process of its own."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COMMAND = (sys.executable, "-m", "srcli")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def srcli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=ENVIRONMENT,
+        check=False,
+        timeout=240,
+    )
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: np.ndarray) -> Path:
+    root = tmp_path / "in"
+    save(root / "a.png", photo)
+    save(root / "sub" / "b.jpg", photo)
+    return root
+
+
+def size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture.size
+
+
+def leftovers(root: Path) -> list[Path]:
+    return [p for p in root.rglob("*") if "tmp" in p.name]
+
+
+def test_a_folder(folder: Path) -> None:
+    ended = srcli("upscale", folder)
+    assert ended.returncode == 0, ended.stderr
+    out = folder.parent / "in_x4"
+    assert size(out / "a.png") == size(out / "sub" / "b.jpg") == (224, 160)
+    assert ended.stdout.split()[:6] == ["done", "2", "skipped", "0", "failed", "0"]
+    assert "Mpx/s" in ended.stdout
+    assert "of attention windows" in ended.stdout
+    assert "[2/2]" in ended.stderr
+
+    before = (out / "a.png").stat().st_mtime_ns
+    again = srcli("upscale", folder)
+    assert again.returncode == 0
+    assert again.stdout.split()[:6] == ["done", "0", "skipped", "2", "failed", "0"]
+    assert (out / "a.png").stat().st_mtime_ns == before
+    assert srcli("upscale", folder, "--overwrite").returncode == 0
+    assert (out / "a.png").stat().st_mtime_ns > before
+
+
+def test_the_smaller_scale_is_said_once(folder: Path) -> None:
+    ended = srcli("upscale", folder, "-s", 2, "--format", "webp")
+    assert ended.returncode == 0, ended.stderr
+    assert size(folder.parent / "in_x2" / "a.webp") == (112, 80)
+    assert ended.stderr.count("has no x2 weights: upscaling x4 and reducing to x2") == 1
+
+
+def test_every_option_changes_something(folder: Path, photo: np.ndarray) -> None:
+    """No option is parsed and then forgotten."""
+    source = folder / "a.png"
+    results = {}
+    for name, options in {
+        "plain": ("--precision", "fp32"),
+        "exact": ("--effort", "exact", "--precision", "fp32"),
+        "bf16": ("--precision", "bf16", "--device", "cpu", "-m", "adaformer"),
+        "tile": ("--tile", 32, "--precision", "fp32"),
+        "whole": ("--tile", 0, "--precision", "fp32"),
+        "poor": ("--format", "jpg", "--quality", 10),
+        "fine": ("--format", "jpg", "--quality", 100),
+    }.items():
+        ended = srcli("upscale", source, "-o", folder.parent / name, *options)
+        assert ended.returncode == 0, ended.stderr
+        (results[name],) = (folder.parent / name).iterdir()
+    pixels = {name: np.asarray(Image.open(path)).astype(int) for name, path in results.items()}
+    assert np.array_equal(pixels["plain"], pixels["whole"])
+    for other in ("exact", "bf16", "tile"):
+        assert 0 < np.abs(pixels["plain"] - pixels[other]).max()
+    assert results["poor"].stat().st_size < results["fine"].stat().st_size / 3
+
+
+def test_bad_files_fail_alone(folder: Path, photo: np.ndarray) -> None:
+    whole = (folder / "a.png").read_bytes()
+    bad = {
+        "cut.png": whole[: len(whole) // 2],
+        "empty.jpg": b"",
+        "text.tif": b"no picture at all",
+        "bomb.png": whole[:16] + (60000).to_bytes(4, "big") * 2 + whole[24:],
+    }
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.png").mkdir()
+    ended = srcli("upscale", folder)
+    assert ended.returncode == 1
+    assert ended.stdout.split()[:6] == ["done", "2", "skipped", "0", "failed", "4"]
+    for name in bad:
+        lines = [line for line in ended.stderr.splitlines() if name in line]
+        assert len(lines) == 1, ended.stderr
+        assert lines[0].startswith("srcli: ")
+        assert name in ended.stdout
+    assert "Traceback" not in ended.stderr
+    made = sorted(p.name for p in (folder.parent / "in_x4").rglob("*") if p.is_file())
+    assert made == ["a.png", "b.jpg"]
+
+
+def test_a_jpeg_called_png_is_read_as_what_it_is(tmp_path: Path, photo: np.ndarray) -> None:
+    save(tmp_path / "x.jpg", photo).rename(tmp_path / "x.png")
+    assert srcli("upscale", tmp_path / "x.png").returncode == 0
+    with Image.open(tmp_path / "x_x4.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_what_a_format_cannot_hold_is_said(tmp_path: Path, photo: np.ndarray) -> None:
+    alpha = np.tile(np.arange(0, 56, dtype=np.uint8)[None, :, None], (40, 1, 1)) * 4
+    save(tmp_path / "cut-out.png", np.concatenate([photo, alpha], -1))
+    ended = srcli("upscale", tmp_path / "cut-out.png", "--format", "jpg")
+    assert ended.returncode == 0
+    assert "cut-out_x4.jpg: alpha flattened onto white" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["nowhere"], 2, "nowhere does not exist"),
+        (["in", "-s", "9"], 2, "scale 9 is out of range"),
+        (["in", "-m", "adaforner"], 2, "no weights for a model named 'adaforner'"),
+        (["in", "--device", "cuda:9"], 2, "device 'cuda:9' is not on this machine"),
+        (["in", "--tile", "7"], 2, "tile 7 is too small"),
+        (["in", "--tile", "big"], 2, "'big' is neither auto nor 0"),
+        (["in", "--effort", "most"], 2, "'most' is not one of"),
+        (["in", "-o", "in"], 2, "is an input"),
+        (["in/a.png", "in/sub", "-o", "one.png"], 2, "one.png names one picture"),
+        ([], 2, "Missing argument"),
+        (["empty"], 3, "no pictures in empty"),
+        (["rotten"], 3, "rotten/x.png"),
+    ],
+)
+def test_exit_codes(folder: Path, arguments: list[str], code: int, line: str) -> None:
+    (folder.parent / "empty").mkdir()
+    (folder.parent / "rotten").mkdir()
+    (folder.parent / "rotten" / "x.png").write_bytes(b"\x89PNG")
+    ended = srcli("upscale", *arguments, cwd=folder.parent)
+    assert ended.returncode == code, ended.stderr
+    assert line in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(folder.parent.glob("*_x*"))
+
+
+@pytest.fixture
+def slow(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Four pictures of many tiles: seconds of work to be interrupted."""
+    for name in "abcd":
+        save(tmp_path / "slow" / f"{name}.png", rng.integers(0, 256, (300, 400, 3), np.uint8))
+    return tmp_path / "slow"
+
+
+def start(slow: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "upscale", str(slow), "--tile", "64"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def wait_for_first(out: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 200
+    while not any(p.suffix == ".png" for p in out.glob("[!.]*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
+    process = start(slow)
+    out = slow.parent / "slow_x4"
+    wait_for_first(out, process)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=100)
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    made = sorted(out.iterdir())
+    assert 1 <= len(made) < 4
+    assert not leftovers(out)
+    assert all(size(path) == (1600, 1200) for path in made)
+    assert stdout.split()[1] == str(len(made))
+
+
+def test_a_kill_leaves_no_half_picture(slow: Path) -> None:
+    process = start(slow)
+    out = slow.parent / "slow_x4"
+    wait_for_first(out, process)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    for path in out.glob("[!.]*"):
+        assert size(path) == (1600, 1200)
+
+
+def test_a_terminal_gets_bars(folder: Path) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "upscale", str(folder), "--tile", "32"],
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env={**ENVIRONMENT, "TERM": "xterm"},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    assert process.wait(timeout=100) == 0
+    text = shown.decode()
+    assert "upscaling" in text
+    assert "files" in text
+    assert "tiles" in text

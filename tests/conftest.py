@@ -1,0 +1,59 @@
+"""What all tests share."""
+
+from pathlib import Path
+
+from beartype import BeartypeConf
+from beartype.claw import beartype_package
+
+beartype_package("srcli", conf=BeartypeConf(is_pep484_tower=True))  # before anything imports it
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from PIL import Image
+
+settings.register_profile("srcli", deadline=None, derandomize=True)
+settings.load_profile("srcli")
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The team's folder of papers, golden outputs and benchmark sets; users do not have it."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is absent: golden outputs and benchmark sets are not at hand")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def samples() -> list[Path]:
+    return sorted((ROOT / "docs" / "samples").glob("*.[pjw][npe][gb]*"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def photo(rng: np.random.Generator) -> np.ndarray:
+    """A small picture with flat, smooth and busy parts, (40, 56, 3) uint8."""
+    y, x = np.mgrid[0:40, 0:56]
+    picture = np.stack([x * 4, y * 6, (x + y) * 2], -1).astype(np.uint8)
+    picture[:16, :24] = (200, 30, 90)
+    picture[20:, 30:] = rng.integers(0, 256, (20, 26, 3))
+    return picture
+
+
+def save_png(path: Path, pixels: np.ndarray) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path

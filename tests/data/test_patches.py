@@ -1,0 +1,137 @@
+"""Training patches: aligned, repeatable, bounded in memory, patient with bad files."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srcli.data.patches import PatchLoader, PatchSampler, Share
+from srcli.data.pictures import PictureStore, find_sources, read_rgb
+from srcli.data.resize import downscale, resize
+from srcli.errors import UnreadableImage, UsageError
+
+ALONE = Share()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    for name, (h, w) in {"a.png": (64, 80), "b.webp": (49, 50), "deep/c.png": (120, 96)}.items():
+        path = tmp_path / "hr" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = rng.integers(0, 256, (h // 4 + 1, w // 4 + 1, 3), dtype=np.uint8)
+        Image.fromarray(resize(coarse, h, w)).save(path, lossless=True)
+    return tmp_path / "hr"
+
+
+def sampler(
+    folder: Path, *, batch: int = 8, share: Share = ALONE, seed: int = 3, budget: int = 10**9,
+    warnings: list[str] | None = None,
+) -> PatchSampler:  # fmt: skip
+    sources, _ = find_sources([folder], 2, 32, [0.5], 90)
+    heard = [] if warnings is None else warnings
+    return PatchSampler(
+        PictureStore(sources, 2, budget), scale=2, patch=16, batch=batch, seed=seed, share=share,
+        warn=heard.append,
+    )  # fmt: skip
+
+
+def test_finds_pictures_at_any_depth_and_reduces_large_ones(folder: Path):
+    sources, useless = find_sources([folder], 2, 32, [0.5, 0.3], 90)
+    found = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
+    assert found == [
+        ("a.png", 64, 80, None),
+        ("b.webp", 48, 50, None),
+        ("c.png", 120, 96, None),
+        ("c.png", 60, 48, (60, 48)),  # at 0.3 it would be smaller than a patch
+    ]
+    assert useless == []
+
+
+def test_names_what_is_of_no_use(folder: Path, tmp_path: Path):
+    (folder / "broken.png").write_bytes(b"\x89PNG no more")
+    Image.new("RGB", (31, 200)).save(folder / "narrow.png")
+    _, useless = find_sources([folder], 2, 32, [], 90)
+    assert len(useless) == 2
+    assert "broken.png" in useless[0]
+    assert "narrow.png: 31x200 px, a patch takes 32" in useless[1]
+    with pytest.raises(UsageError, match="no training folder"):
+        find_sources([tmp_path / "none"], 2, 32, [], 90)
+    with pytest.raises(UsageError, match="no readable picture of 500 px"):
+        find_sources([folder], 2, 500, [], 90)
+
+
+def test_patches_are_aligned(folder: Path):
+    """Every LR patch is where its HR patch is, and is turned as it is."""
+    batch = sampler(folder, batch=32).cut(0)
+    for lr, hr in zip(batch.lr, batch.hr, strict=True):
+        own = downscale(hr.permute(1, 2, 0).numpy(), 2)
+        inner = np.s_[3:-3, 3:-3]  # at the rim, the whole picture goes on
+        difference = own[inner].astype(int) - lr.permute(1, 2, 0).numpy()[inner]
+        assert np.abs(difference).max() <= 3  # turned, width came first
+
+
+def test_order_depends_on_seed_and_step_alone(folder: Path):
+    first, again = sampler(folder), sampler(folder, budget=1)
+    again.cut(5)
+    for step in (7, 3):
+        assert torch.equal(first.cut(step).hr, again.cut(step).hr)
+    assert not torch.equal(first.cut(3).hr, first.cut(4).hr)
+    assert not torch.equal(first.cut(3).hr, sampler(folder, seed=4).cut(3).hr)
+
+
+def test_processes_share_a_batch(folder: Path):
+    whole = sampler(folder).cut(2).lr
+    parts = [sampler(folder, share=Share(rank, 2)).cut(2).lr for rank in (0, 1)]
+    assert torch.equal(torch.stack(parts, 1).flatten(0, 1), whole)
+    with pytest.raises(UsageError, match="a batch of 7 cannot be shared by 2"):
+        sampler(folder, batch=7, share=Share(0, 2))
+
+
+def test_loader_keeps_the_order(folder: Path):
+    loader = PatchLoader(sampler(folder), workers=3, ahead=4)
+    with closing(loader.batches(10)) as batches:
+        taken = [next(batches) for _ in range(6)]
+    assert [batch.step for batch in taken] == list(range(10, 16))
+    assert torch.equal(taken[3].lr, sampler(folder).cut(13).lr)
+    assert loader.waited > 0
+
+
+def test_store_forgets_what_exceeds_its_budget(folder: Path):
+    sources, _ = find_sources([folder], 2, 32, [], 1000)
+    store = PictureStore(sources, 2, budget=70 * 80 * 3)
+    kept = store.get(0).hr
+    assert store.get(0).hr is kept
+    store.get(2)
+    store.get(1)
+    again = store.get(0)
+    assert again.hr is not kept
+    np.testing.assert_array_equal(again.hr, kept)
+    assert again.lr is store.get(0).lr
+
+
+def test_skips_a_file_that_cannot_be_decoded(folder: Path):
+    path = folder / "a.png"
+    path.write_bytes(path.read_bytes()[:600])  # the header is whole, the pixels are not
+    heard: list[str] = []
+    cutter = sampler(folder, warnings=heard)
+    for step in range(3):
+        assert cutter.cut(step).lr.shape == (8, 3, 16, 16)
+    assert len(heard) == 1
+    assert "a.png" in heard[0]
+
+
+def test_says_when_nothing_can_be_decoded(tmp_path: Path):
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:50])
+    with pytest.raises(UsageError, match="none of the training pictures can be read"):
+        sampler(tmp_path).cut(0)
+
+
+def test_refuses_more_than_8_bits(tmp_path: Path):
+    Image.fromarray(np.full((9, 9), 40000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(UnreadableImage, match=r"deep\.png: I;16 is not 8 bits"):
+        read_rgb(tmp_path / "deep.png")

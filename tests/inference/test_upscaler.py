@@ -1,0 +1,239 @@
+"""The upscaler on every kind of picture, at every kind of size."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srcli import Upscaler
+from srcli.errors import (
+    ImageTooLarge,
+    NonFiniteOutput,
+    UnavailableDevice,
+    UnknownModel,
+    UnknownScale,
+    UnreadableImage,
+    UsageError,
+)
+from srcli.inference import upscaler as module
+from srcli.models.spec import Halting, SROutput
+
+
+@pytest.fixture(scope="module")
+def x4() -> Upscaler:
+    return Upscaler(device="cpu", precision="fp32")
+
+
+def gray_of(pixels: np.ndarray) -> np.ndarray:
+    return pixels.mean(-1).round().astype(np.uint8)
+
+
+def test_uint8_is_the_networks_own_result(x4: Upscaler, photo: np.ndarray) -> None:
+    lr = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+    plain = x4.network(lr, x4.network.spec.efforts["balanced"]).image[0]
+    expected = (plain.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    assert np.array_equal(x4(photo), expected)
+
+
+def test_depths_agree(x4: Upscaler, photo: np.ndarray) -> None:
+    eight = x4(photo)
+    sixteen = x4(photo.astype(np.uint16) * 257)
+    real = x4(photo.astype(np.float64) / 255)
+    assert (sixteen.dtype, real.dtype) == (np.uint16, np.float64)
+    assert np.array_equal((sixteen.astype(np.uint32) + 128) // 257, eight)
+    assert len(np.unique(sixteen % 257)) > 100  # more than eight bits' worth of levels
+    assert np.abs(real * 255 - eight).max() <= 0.5 + 1e-4
+    assert 0 <= real.min() <= real.max() <= 1
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_shapes_stay(x4: Upscaler, photo: np.ndarray, channels: int | None) -> None:
+    picture = np.concatenate([photo, photo[..., :1]], -1)
+    picture = picture[..., 0] if channels is None else picture[..., :channels]
+    height, width, *rest = picture.shape
+    assert x4(picture).shape == (4 * height, 4 * width, *rest)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+def test_pil_modes_stay(x4: Upscaler, photo: np.ndarray, mode: str) -> None:
+    source = Image.fromarray(photo)
+    if mode == "I;16":
+        source = Image.fromarray(gray_of(photo).astype(np.uint16) * 257)
+    result = x4(source.convert(mode))
+    assert (result.mode, result.size) == (mode, (224, 160))
+
+
+@pytest.mark.parametrize(("mode", "becomes"), [("1", "L"), ("P", "RGB"), ("CMYK", "RGB")])
+def test_pil_modes_without_values_become_colours(
+    x4: Upscaler, photo: np.ndarray, mode: str, becomes: str
+) -> None:
+    picture = Image.fromarray(photo).convert(mode)
+    assert np.array_equal(np.asarray(x4(picture)), np.asarray(x4(picture.convert(becomes))))
+
+
+def test_gray_equals_gray_colour(x4: Upscaler, photo: np.ndarray) -> None:
+    gray = gray_of(photo)
+    color = x4(np.repeat(gray[..., None], 3, -1)).astype(int)
+    difference = np.abs(x4(gray) - color.mean(-1))
+    assert difference.mean() < 0.3  # channels clamped one by one part ways in the noise
+    assert difference[:64, :96].max() <= 1
+
+
+def test_hidden_colour_does_not_bleed(x4: Upscaler) -> None:
+    """A white disc on transparency: whatever lies hidden, no dark edge is seen."""
+    y, x = np.mgrid[0:48, 0:48]
+    disc = (y - 24) ** 2 + (x - 24) ** 2 < 15**2
+    results = []
+    for hidden in (0, 90):
+        picture = np.full((48, 48, 4), hidden, np.uint8)
+        picture[disc] = 255
+        picture[~disc, 3] = 0
+        results.append(x4(picture))
+    assert np.array_equal(*results)
+    alpha = results[0][..., 3]
+    seen = alpha > 0
+    assert 0.9 < seen.sum() / (16 * disc.sum()) < 1.15
+    assert (alpha[80:112, 80:112] == 255).all()
+    assert (alpha[:24] == 0).all()
+    assert results[0][..., :3][seen].min() > 240
+
+
+def test_plain_alpha_costs_nothing(x4: Upscaler, photo: np.ndarray) -> None:
+    half = np.full((*photo.shape[:2], 1), 128, np.uint8)
+    upscaled = x4.upscale(np.concatenate([photo, half], -1))
+    assert upscaled.report.tiles == 1
+    assert np.array_equal(upscaled.image[..., :3], x4(photo))
+    assert (upscaled.image[..., 3] == 128).all()
+
+
+@pytest.mark.parametrize("scale", [1.5, 2, 3, 3.3])
+def test_other_scales_reduce(photo: np.ndarray, scale: float) -> None:
+    small = Upscaler(scale=scale, device="cpu", precision="fp32")
+    assert small.reduces
+    result = small(photo)
+    assert result.shape == (round(40 * scale), round(56 * scale), 3)
+    again = Image.fromarray(result).resize((56, 40), Image.Resampling.BOX)
+    assert np.abs(np.asarray(again).astype(int) - photo)[:14, :20].mean() < 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 2), (8, 8)])
+def test_smallest_pictures(x4: Upscaler, shape: tuple[int, int]) -> None:
+    flat = np.full((*shape, 3), 130, np.uint8)
+    assert np.abs(x4(flat).astype(int) - 130).max() <= 6
+
+
+def test_tiles_agree_with_the_whole(samples: list) -> None:
+    """At every tile size: max 2 of 255, mean 0.05, in both efforts."""
+    with Image.open(samples[0]) as picture:
+        photo = np.asarray(picture.convert("RGB"))
+    for effort in ("exact", "balanced"):
+        whole = Upscaler(tile=0, effort=effort, precision="fp32")(photo).astype(int)
+        for tile in (64, 128, 200):
+            upscaler = Upscaler(tile=tile, effort=effort, precision="fp32")
+            upscaled = upscaler.upscale(photo)
+            assert upscaled.report.tiles > 1
+            difference = np.abs(upscaled.image - whole)
+            assert difference.max() <= 2, (effort, tile)
+            assert difference.mean() <= 0.05, (effort, tile)
+
+
+def test_tile_is_chosen_by_free_memory(
+    x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.tile(photo, (6, 6, 1))
+    whole = x4.upscale(picture)
+    assert whole.report.tiles == 1
+    monkeypatch.setattr(module, "free_memory", lambda device: 250_000_000)
+    tiled = x4.upscale(picture)
+    assert tiled.report.tiles > 1
+    assert np.abs(tiled.image.astype(int) - whole.image).mean() <= 0.05
+
+
+def test_a_result_beyond_memory_is_refused(
+    x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "available_ram", lambda: 50_000_000)
+    with pytest.raises(ImageTooLarge, match=r"1680x1200 px at scale 4 needs 0.10 GB .*0.05 GB"):
+        x4(np.tile(photo, (30, 30, 1)))
+
+
+class Overflowing(torch.nn.Module):
+    """Stands in for a network whose values overflow."""
+
+    def forward(self, lr: torch.Tensor, halting: Halting) -> SROutput:
+        return SROutput(lr.new_full((1, 3, lr.shape[2] * 4, lr.shape[3] * 4), float("inf")))
+
+
+def test_tile_that_overflows_is_rerun_in_fp32(photo: np.ndarray, x4: Upscaler) -> None:
+    low = Upscaler(device="cpu", precision="bf16")
+    low.network._network = Overflowing()
+    upscaled = low.upscale(photo)
+    assert upscaled.report.reruns == upscaled.report.tiles == 1
+    assert np.array_equal(upscaled.image, x4(photo))
+
+
+def test_overflow_in_fp32_fails(photo: np.ndarray) -> None:
+    full = Upscaler(device="cpu", precision="fp32")
+    full.network._network = full.network._fp32 = Overflowing()
+    with pytest.raises(NonFiniteOutput, match="not finite, in fp32 too"):
+        full(photo)
+
+
+def test_bf16_is_close(photo: np.ndarray, x4: Upscaler) -> None:
+    low = Upscaler(device="cpu", precision="bf16", effort="exact")(photo).astype(int)
+    full = Upscaler(device="cpu", precision="fp32", effort="exact")(photo)
+    assert 0 < np.abs(low - full).mean() < 0.7
+
+
+def test_efforts_halt_more_and_more(photo: np.ndarray) -> None:
+    shares = []
+    for effort in ("exact", "balanced", "fast"):
+        report = Upscaler(effort=effort, precision="fp32").upscale(photo).report
+        shares.append(sum(report.live_windows))
+    assert shares[0] == 6
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_progress_counts_every_tile(photo: np.ndarray) -> None:
+    seen = []
+    Upscaler(tile=32, precision="fp32").upscale(photo, on_tile=lambda *count: seen.append(count))
+    assert seen == [(n, 4) for n in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "line"),
+    [
+        ({"scale": 1}, UnknownScale, "scale 1 is out of range: adaformer goes from above 1 to 4"),
+        ({"scale": 4.5}, UnknownScale, "scale 4.5 is out of range"),
+        ({"scale": float("nan")}, UnknownScale, "scale nan is out of range"),
+        ({"model": "esrgan"}, UnknownModel, "no weights for a model named 'esrgan'"),
+        ({"effort": "most"}, UsageError, "adaformer has no effort 'most' (have exact"),
+        ({"tile": 31}, UsageError, "tile 31 is too small"),
+        ({"tile": -1}, UsageError, "tile -1 is too small"),
+        ({"device": "cuda:7"}, UnavailableDevice, "'cuda:7' is not on this machine (have cpu"),
+        ({"device": "gpu"}, UnavailableDevice, "no device named 'gpu' (have cpu"),
+        ({"precision": "int8"}, UsageError, "no precision named 'int8'"),
+        ({"precision": "fp16", "device": "cpu"}, UsageError, "fp16 is not for the CPU"),
+    ],
+)
+def test_requests_that_cannot_be_met(arguments: dict, error: type, line: str) -> None:
+    with pytest.raises(error) as raised:
+        Upscaler(**arguments)
+    assert line in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("picture", "line"),
+    [
+        (np.zeros((4, 4, 5), np.uint8), "an array of shape (4, 4, 5) is no picture"),
+        (np.zeros((0, 4, 3), np.uint8), "an array of shape (0, 4, 3) is no picture"),
+        (np.zeros(7, np.uint8), "an array of shape (7,) is no picture"),
+        (np.zeros((4, 4), np.int64), "an array of int64 is no picture"),
+        (np.full((4, 4), np.nan), "values that are not finite"),
+    ],
+)
+def test_arrays_that_are_no_pictures(x4: Upscaler, picture: np.ndarray, line: str) -> None:
+    with pytest.raises(UnreadableImage) as raised:
+        x4(picture)
+    assert line in str(raised.value)

@@ -1,0 +1,123 @@
+"""What is found, and what it becomes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from srcli.errors import UsageError
+from srcli.jobs.discover import Source, discover
+from srcli.jobs.outcome import State, set_aside
+from srcli.jobs.plan import Job, plan_jobs
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder as people have them."""
+    root = tmp_path / "photos"
+    names = ["b.jpg", "a.PNG", "notes.txt", ".hidden.png", "sub/c.tiff", ".cache/d.png",
+             "sub/deep/e.webp", "ünï côde.jpeg"]  # fmt: skip
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    (root / "loop").symlink_to(root)
+    return root
+
+
+def names(sources: list[Source], root: Path) -> list[str]:
+    return [s.path.relative_to(root).as_posix() for s in sources]
+
+
+def test_folders_are_searched_for_pictures(photos: Path) -> None:
+    found = names(discover((photos,)), photos)
+    assert found == ["a.PNG", "b.jpg", "ünï côde.jpeg", "sub/c.tiff", "sub/deep/e.webp"]
+
+
+def test_each_picture_once(photos: Path) -> None:
+    found = discover((photos / "b.jpg", photos, photos / "sub"))
+    assert len(found) == 5
+    assert found[0] == Source(photos / "b.jpg", None)
+
+
+def test_the_output_folder_is_not_searched(photos: Path) -> None:
+    assert "sub/c.tiff" not in names(discover((photos,), exclude=photos / "sub"), photos)
+    assert len(discover((photos,), exclude=photos)) == 5
+
+
+def test_a_missing_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        discover((tmp_path / "nowhere",))
+
+
+def targets(jobs: list[Job], root: Path) -> list[str]:
+    return [job.target.relative_to(root).as_posix() for job in jobs]
+
+
+def test_default_names(photos: Path) -> None:
+    root = photos.parent
+    jobs = plan_jobs(discover((photos,)), None, scale=4, image_format=None)
+    assert targets(jobs, root)[-2:] == ["photos_x4/sub/c.tiff", "photos_x4/sub/deep/e.webp"]
+    jobs = plan_jobs(discover((photos / "a.PNG",)), None, scale=1.5, image_format=None)
+    assert targets(jobs, root) == ["photos/a_x1.5.PNG"]
+
+
+def test_the_current_folder_has_a_name_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos)
+    jobs = plan_jobs(discover((Path(),)), None, scale=2, image_format=None)
+    assert targets(jobs, photos.parent)[0] == "photos_x2/a.PNG"
+
+
+def test_named_output(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one = [photos / "a.PNG"]
+    plan = {
+        (photos,): ["a.PNG", "b.jpg", "ünï côde.jpeg", "sub/c.tiff", "sub/deep/e.webp"],
+        (photos / "sub", photos / "a.PNG"): ["sub/c.tiff", "sub/deep/e.webp", "a_x4.PNG"],
+    }
+    for inputs, expected in plan.items():
+        jobs = plan_jobs(discover(inputs), out, scale=4, image_format=None)
+        assert targets(jobs, out) == expected
+    jobs = plan_jobs(discover(tuple(one)), tmp_path / "my.tif", scale=4, image_format=None)
+    assert jobs == [Job(one[0], tmp_path / "my.tif", "tiff")]
+
+
+@pytest.mark.parametrize(
+    ("image_format", "expected"),
+    [("jpeg", "a_x4.jpg"), ("png", "a_x4.PNG"), ("tiff", "a_x4.tif")],
+)
+def test_format_decides_the_suffix(photos: Path, image_format: str, expected: str) -> None:
+    jobs = plan_jobs(discover((photos / "a.PNG",)), None, scale=4, image_format=image_format)
+    assert targets(jobs, photos) == [expected]
+
+
+def test_a_name_that_is_no_pictures_becomes_png(photos: Path) -> None:
+    job = plan_jobs(discover((photos / "notes.txt",)), None, scale=4, image_format=None)[0]
+    assert (job.target.name, job.image_format) == ("notes_x4.png", "png")
+
+
+def test_collisions_are_refused(photos: Path) -> None:
+    (photos / "a.jpg").write_bytes(b"")
+    with pytest.raises(UsageError, match="would both become"):
+        plan_jobs(discover((photos,)), None, scale=4, image_format="png")
+
+
+def test_an_input_is_never_replaced(photos: Path) -> None:
+    with pytest.raises(UsageError, match="is an input"):
+        plan_jobs(discover((photos,)), photos, scale=4, image_format=None)
+    os.symlink(photos, photos.parent / "alias")
+    with pytest.raises(UsageError, match="is an input"):
+        plan_jobs(discover((photos,)), photos.parent / "alias", scale=4, image_format=None)
+
+
+def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="names one picture"):
+        plan_jobs(discover((photos,)), tmp_path / "out.png", scale=4, image_format=None)
+
+
+def test_existing_outputs_are_set_aside(tmp_path: Path) -> None:
+    there, missing = (Job(tmp_path / n, tmp_path / f"{n}.png", "png") for n in "ab")
+    there.target.write_bytes(b"")
+    todo, skipped = set_aside([there, missing], overwrite=False)
+    assert todo == [missing]
+    assert [(s.job, s.state) for s in skipped] == [(there, State.SKIPPED)]
+    assert set_aside([there, missing], overwrite=True) == ([there, missing], [])

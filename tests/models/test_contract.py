@@ -1,0 +1,61 @@
+"""What every network in the registry keeps, whatever it is."""
+
+import pytest
+import torch
+
+from srcli.errors import UnknownModel
+from srcli.models import model_names, model_spec
+from srcli.models.spec import SRNetwork
+
+CASES = [(name, scale) for name in model_names() for scale in model_spec(name).scales]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
+def network(request: pytest.FixtureRequest) -> SRNetwork:
+    name, scale = request.param
+    built = model_spec(name).build(scale).eval()
+    assert built.scale == scale
+    return built
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(1, 1), (3, 20), (17, 9)])
+def test_sizes(network: SRNetwork, size: tuple[int, int]) -> None:
+    output = network(torch.rand(2, 3, *size))
+    assert output.image.shape == (2, 3, size[0] * network.scale, size[1] * network.scale)
+    assert output.image.dtype == torch.float32
+    assert output.image.isfinite().all()
+
+
+@torch.no_grad()
+def test_traces(network: SRNetwork) -> None:
+    lr = torch.rand(1, 3, 20, 30)
+    for name in model_names():
+        for halting in model_spec(name).efforts.values():
+            for layer in network(lr, halting).layers:
+                assert layer.local_mask.dtype == layer.global_mask.dtype == torch.bool
+                assert 0 <= layer.live_windows <= 1
+                assert 0 <= layer.live_tokens <= 1
+
+
+@torch.no_grad()
+def test_lower_precision_keeps_fp32_ends(network: SRNetwork) -> None:
+    lr = torch.rand(1, 3, 16, 24)
+    full = network(lr).image
+    network.lower_precision(torch.bfloat16)
+    low = network(lr).image
+    assert low.dtype == torch.float32
+    assert 0 < (low - full).abs().max() < 0.1
+
+
+def test_every_spec_has_exact() -> None:
+    for name in model_names():
+        spec = model_spec(name)
+        assert spec.name == name
+        assert spec.efforts["exact"].eps is None
+        assert spec.overlap >= spec.alignment > 0
+
+
+def test_unknown_name_lists_the_known() -> None:
+    with pytest.raises(UnknownModel, match=r"no model named 'adaforner' \(have .*adaformer"):
+        model_spec("adaforner")

@@ -1,0 +1,106 @@
+"""The layers' fast ways against plain ones."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from srcli.models.layers.attention import LocalAttention, PrototypeAttention
+from srcli.models.layers.confidence import ConfidenceEstimator
+from srcli.models.layers.packing import pack
+from srcli.models.layers.windows import WindowGrid, extend_by_reflection
+
+sides = st.integers(1, 20)
+
+
+@given(sides, sides)
+def test_reflection_equals_numpy(height: int, width: int) -> None:
+    image = torch.rand(1, 2, height, width)
+    extended = extend_by_reflection(image, 8)
+    pad = [(0, 0), (0, 0), (0, -height % 8), (0, -width % 8)]
+    assert np.array_equal(extended.numpy(), np.pad(image.numpy(), pad, mode="reflect"))
+
+
+@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5))
+def test_windows_come_back(batch: int, rows: int, columns: int) -> None:
+    features = torch.rand(batch, 3, rows * 4, columns * 4)
+    grid = WindowGrid.of(features, 4)
+    windows = grid.split(features)
+    assert windows.shape == (grid.count, 16, 3)
+    assert torch.equal(windows[0], features[0, :, :4, :4].flatten(1).T)
+    assert torch.equal(grid.merge(windows), features)
+
+
+@given(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9), st.integers(0, 4))
+def test_regions_are_aligned_blocks(batch: int, rows: int, columns: int, side: int) -> None:
+    numbers, count = WindowGrid(batch, rows, columns, 8).regions(side, torch.device("cpu"))
+    seen = {}
+    for index, number in enumerate(numbers.tolist()):
+        picture, row, column = (
+            index // (rows * columns),
+            index // columns % rows,
+            index % columns,
+        )
+        block = (picture, row // side, column // side) if side else (picture,)
+        assert seen.setdefault(number, block) == block
+    assert len(set(seen.values())) == len(seen) == count
+
+
+@torch.no_grad()
+def test_local_attention_equals_plain() -> None:
+    layer = LocalAttention(16, 4, 8)
+    windows = torch.randn(5, 64, 16)
+    torch.testing.assert_close(layer(windows), layer.reference(windows), atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_local_attention_takes_the_fused_kernel() -> None:
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):  # raises where the kernel refuses
+        LocalAttention(16, 4, 8)(torch.randn(5, 64, 16))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_prototype_attention_equals_plain(share: float) -> None:
+    layer = PrototypeAttention(16, 4, 3)
+    blocks, live = torch.randn(7, 10, 16) * 3, torch.rand(7, 10) < share
+    region = torch.tensor([0, 1, 0, 2, 2, 2, 0])
+    mixed = layer(blocks, live, region, 4)  # region 3 has no tokens at all
+    for r in range(3):
+        mine = region == r
+        plain = layer.reference(blocks[mine].flatten(0, 1)[None], live[mine].flatten()[None])
+        torch.testing.assert_close(mixed[mine].flatten(0, 1)[None], plain, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@given(st.integers(1, 4), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_confidence_on_windows_equals_dense(rows: int, columns: int, random) -> None:
+    grid = WindowGrid(2, rows, columns, 8)
+    tokens = torch.randn(2, 6, rows * 8, columns * 8)
+    estimator = ConfidenceEstimator(6, 4)
+    chosen = torch.tensor(sorted(random.sample(range(grid.count), random.randint(1, grid.count))))
+    dense = grid.split(estimator(tokens)).squeeze(2)
+    fast = estimator.on_windows(tokens, grid, chosen)
+    torch.testing.assert_close(fast, dense[chosen], atol=1e-6, rtol=0)
+
+
+@given(st.integers(1, 12), st.integers(1, 4), st.integers(0, 2**31))
+def test_packing_loses_and_doubles_nothing(windows: int, regions: int, seed: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    local = torch.rand(windows, generator=g) < 0.6
+    glob = torch.rand(windows, 4, generator=g) < 0.5
+    region = torch.randint(0, regions, (windows,), generator=g)
+    tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
+    active = pack(local, glob, region, regions)
+    blocks = active.gather(tokens)
+    computed = ~(local[:, None] & glob)
+    assert sorted(blocks[blocks > 0].tolist()) == tokens[..., 0][computed].tolist()
+    exchanging = blocks[..., 0][active.exchanging]
+    assert sorted(exchanging.tolist()) == tokens[..., 0][~glob].tolist()
+    home = region[(exchanging.long() - 1) // 4]
+    assert torch.equal(home, active.region[:, None].expand(-1, 4)[active.exchanging])
+    back = active.scatter(-blocks, tokens)
+    assert torch.equal(back < 0, computed[..., None])
+    assert torch.equal(back.abs(), tokens)

@@ -1,0 +1,84 @@
+"""Configurations: the shipped ones read, the wrong ones get one clear line."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import srcli.training
+from srcli.errors import UsageError
+from srcli.training.config import ScheduleConfig
+from srcli.training.config_file import read_config
+from srcli.training.schedule import progress, rates
+
+SHIPPED = sorted((Path(srcli.training.__file__).parent / "configs").glob("*.toml"))
+WHOLE = """
+weights = {name = "w", licence = "CC0-1.0", training_data = "none"}
+network = {scale = 4}
+data = {folders = ["hr"]}
+schedule = {steps = 10}
+"""
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+def test_shipped_configurations_read(path: Path):
+    config = read_config(path)
+    assert config.weights.name == path.stem
+    assert not any("benchmark" in folder for folder in config.data.folders)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ("scale = 4", "scale = 4, size = 3", "network.size is unknown"),
+        ("scale = 4", 'scale = "4"', "network.scale is '4': it must be of type int"),
+        ("{scale = 4}", "4", r"network must be a section, \[network\]"),
+        ("{scale = 4}", "{}", "network.scale is missing"),
+        ('["hr"]', '"hr"', "data.folders is 'hr': it must be a list"),
+        ('["hr"]', "[]", "data.folders is empty"),
+        ('["hr"]', '["hr"], patch = 50', "data.patch is 50: it must be a multiple of the window"),
+        ('["hr"]', '["hr"], batch = 0', "data.batch is 0"),
+        ('["hr"]', '["hr"], reductions = [2]', "data.reductions are"),
+        ("steps = 10", "", "schedule has no end"),
+        ("steps = 10", 'steps = 10, shape = "flat"', "schedule.shape is 'flat': have cosine"),
+        ("steps = 10", "steps = 10, warmup = 0.9", "they must rise from 0 to 1"),
+        ("schedule =", "loss = {eps = 2}\nschedule =", "loss.eps is 2.0: it must lie in 0..1"),
+        ("schedule =", 'run = {precision = "int8"}\nschedule =', "run.precision is 'int8'"),
+        ("schedule =", "extra = {}\nschedule =", "unknown section extra"),
+        ("schedule =", "schedule", "Expected '='"),
+    ],
+)
+def test_wrong_configurations_get_one_line(tmp_path: Path, before: str, after: str, line: str):
+    path = tmp_path / "wrong.toml"
+    path.write_text(WHOLE.replace(before, after))
+    with pytest.raises(UsageError, match=line) as caught:
+        read_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"none\.toml"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_whichever_budget_ends_first():
+    both = ScheduleConfig(steps=100, minutes=10)
+    assert progress(both, 50, 1.0) == 0.5
+    assert progress(both, 10, 9.0) == 0.9
+    assert progress(replace(both, steps=0), 10**6, 20.0) == 1.0
+
+
+@pytest.mark.parametrize("shape", ["cosine", "halving"])
+def test_rates_rise_fall_and_end(shape: str):
+    schedule = ScheduleConfig(steps=1, lr=1.0, shape=shape, halvings=3, warmup=0.1,
+                              halting_from=0.8, halting_lr=0.1)  # fmt: skip
+    way = [rates(schedule, i / 100) for i in range(101)]
+    backbone = [r.backbone for r in way]
+    assert backbone[0] == 0.0
+    assert max(backbone) == backbone[10] == 1.0
+    assert backbone[10:] == sorted(backbone[10:], reverse=True)
+    assert backbone[100] == 0.0
+    assert [r.halting for r in way] == [i >= 80 for i in range(101)]
+    assert {r.estimator for r in way} == {1e-3}
+    if shape == "halving":
+        assert set(backbone[10:80]) == {1.0, 0.5, 0.25, 0.125}

@@ -1,0 +1,76 @@
+"""The network as it is trained gives what inference gives; its gradients are the reference's."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from srcli.models.adaformer import AdaFormer
+from srcli.models.spec import Halting
+from srcli.training.network import PatchNetwork
+from tests.training.conftest import TINY
+
+
+@pytest.fixture
+def network(generator: torch.Generator) -> AdaFormer:
+    """Random parameters, and an estimator that halts here and there."""
+    network = AdaFormer(TINY)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+        for conv in (network.confidence.conv1, network.confidence.conv2):
+            conv.weight.sub_(conv.weight.mean((2, 3), keepdim=True)).mul_(20.0)
+            conv.bias.fill_(-0.5)  # zero-sum kernels answer to detail, not to level
+    return network
+
+
+@pytest.fixture
+def lr(generator: torch.Generator) -> Tensor:
+    return torch.rand(2, 3, 24, 32, generator=generator)
+
+
+@pytest.mark.parametrize("eps", [None, 0.05])
+def test_computes_what_inference_computes(network: AdaFormer, lr: Tensor, eps: float | None):
+    with torch.no_grad():
+        trained = PatchNetwork(network, token_share=0.1)(lr, threshold(eps))
+        inferred = network(lr, Halting(eps, observe=True))
+    torch.testing.assert_close(trained.image, inferred.image, atol=1e-4, rtol=1e-5)
+    live = [layer.live_windows for layer in inferred.layers]
+    assert trained.live_windows.tolist() == pytest.approx(live)
+    assert eps is None or any(0 < share < 1 for share in live), "the masks must matter"
+
+
+@pytest.mark.parametrize("eps", [None, 0.05])
+def test_has_the_gradients_of_the_reference(network: AdaFormer, lr: Tensor, eps: float | None):
+    trained = PatchNetwork(network, token_share=0.1)(lr, threshold(eps))
+    inferred = network.reference(lr, Halting(eps, observe=True))
+    parameters = [p for n, p in network.named_parameters() if not n.startswith("confidence")]
+    wanted = torch.autograd.grad(inferred.image.square().mean(), parameters)
+    got = torch.autograd.grad(trained.image.square().mean(), parameters)
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def threshold(eps: float | None) -> float:
+    return math.inf if eps is None else 1.0 - eps
+
+
+def test_confidence_maps_are_those_of_inference(network: AdaFormer, lr: Tensor):
+    trained = PatchNetwork(network, token_share=0.1)(lr, math.inf)
+    inferred = network(lr, Halting(eps=None, observe=True))
+    maps = torch.cat([layer.confidence_map for layer in inferred.layers], 1)
+    torch.testing.assert_close(trained.confidence, maps, atol=1e-5, rtol=0)
+
+
+def test_a_share_of_the_estimators_gradient_reaches_the_tokens(network: AdaFormer, lr: Tensor):
+    def gradients(share: float) -> tuple[Tensor, Tensor]:
+        output = PatchNetwork(network, share)(lr, math.inf)
+        wanted = [network.embed.weight, network.confidence.conv1.weight]
+        tokens, estimator = torch.autograd.grad(output.confidence.sum(), wanted, allow_unused=True)
+        return torch.zeros(()) if tokens is None else tokens, estimator
+
+    whole, tenth, none = gradients(1.0), gradients(0.1), gradients(0.0)
+    torch.testing.assert_close(tenth[0], 0.1 * whole[0], atol=1e-5, rtol=1e-4)
+    assert none[0].abs().max() == 0
+    torch.testing.assert_close(tenth[1], whole[1])

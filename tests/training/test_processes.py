@@ -1,0 +1,64 @@
+"""Beyond one process: torchrun, and machines without what the command line needs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LEAN = """
+import sys
+for name in ("click", "rich", "platformdirs"):
+    sys.modules[name] = None
+import srcli.training.loop, srcli.training.config_file, srcli.training.watchers
+"""
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *map(str, words)], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def steps(folder: Path) -> list[dict]:
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [entry for entry in log if entry["event"] == "steps"]
+
+
+def test_imports_without_the_command_lines_packages():
+    ended = run("-c", LEAN)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_runs_as_a_module(config_toml: Path, tmp_path: Path):
+    ended = run("-m", "srcli.training", config_toml, "--out", tmp_path / "run", "--steps", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert "100.0 % step 2" not in ended.stderr
+    assert "50.0 % step 2  L1" in ended.stderr
+    assert len(steps(tmp_path / "run")) == 2
+    ended = run("-m", "srcli.training", config_toml, "--out", tmp_path / "new", "--resume")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("srcli: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(config_toml: Path, tmp_path: Path):
+    """Each takes half of the batch that one process takes whole."""
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    train = ("-m", "srcli.training", config_toml, "--out")
+    for ended in (
+        run(*train, tmp_path / "one"),
+        run(*torchrun, *train, tmp_path / "two"),
+    ):
+        assert ended.returncode == 0, ended.stderr
+    one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
+    assert len(one) == len(two) == 6
+    for a, b in zip(one, two, strict=True):
+        for figure in ("restoration", "uncertainty", "gradient"):
+            assert b[figure] == pytest.approx(a[figure], rel=1e-4)
+        assert b["live_windows"] == pytest.approx(a["live_windows"])

@@ -1,0 +1,170 @@
+"""Whole runs of a tiny network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from srcli.errors import UsageError, WeightsError
+from srcli.models.adaformer import AdaFormer
+from srcli.models.spec import EXACT
+from srcli.training.config import TrainingConfig
+from srcli.training.loop import RunOptions, train
+from srcli.training.state import TrainingState
+from srcli.training.step import LossDiverged
+from srcli.training.validation import find_validation_set, measure
+from srcli.training.watchers import JsonLog
+from tests.training.conftest import Recorder
+
+
+def checkpoint(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "checkpoint.safetensors")
+
+
+def test_learns(longer: TrainingConfig, tmp_path: Path):
+    recorder = Recorder()
+    train(longer, RunOptions(tmp_path / "run"), [recorder])
+    losses = [report.restoration for report in recorder.steps]
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+    first, last = recorder.validations[0].exact["Mini"], recorder.validations[-1].exact["Mini"]
+    assert last > first + 3
+    assert [r.halting for r in recorder.steps].index(True) == 54
+
+
+def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path: Path):
+    out, recorder = tmp_path / "run", Recorder()
+    path = train(config, RunOptions(out), [recorder, JsonLog(out / "log.jsonl")])
+    assert path == out / "tiny.safetensors"
+    weights = load_file(path)
+    assert {t.dtype for t in weights.values()} == {torch.float16}
+    network = AdaFormer(config.network)
+    network.load_state_dict(weights)
+    scores = measure(
+        network, [find_validation_set(tmp_path / "Mini", 2)], EXACT, torch.device("cpu")
+    )
+    assert scores["Mini"] == pytest.approx(recorder.validations[-1].exact["Mini"], abs=0.02)
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in log if e["event"] == "steps"] == [1, 2, 3, 4, 5, 6]
+    assert len(log[0]["correlation"]) == len(log[0]["live_windows"]) == 3
+    entry = (out / "tiny.manifest.toml").read_text()
+    assert f"psnr_y = {{ Mini = {recorder.validations[-1].exact['Mini']:.2f} }}" in entry
+    assert "6 steps of 4 patches of 16x16 LR px" in entry
+
+
+def test_resume_goes_on_bit_for_bit(config: TrainingConfig, tmp_path: Path):
+    whole, parts = Recorder(), [Recorder(interrupt_at=4), Recorder()]
+    train(config, RunOptions(tmp_path / "whole"), [whole])
+    with pytest.raises(KeyboardInterrupt):
+        train(config, RunOptions(tmp_path / "parts"), [parts[0]])
+    train(config, RunOptions(tmp_path / "parts", resume=True), [parts[1]])
+    assert [r.step for r in parts[1].steps] == [5, 6]
+    wanted, got = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "parts")
+    assert wanted.keys() == got.keys()
+    assert all(torch.equal(wanted[name], got[name]) for name in wanted)
+    losses = [r.restoration for r in parts[0].steps + parts[1].steps]
+    assert losses == [r.restoration for r in whole.steps]
+
+
+def test_resume_refuses_what_would_change_the_run(config: TrainingConfig, tmp_path: Path):
+    again = RunOptions(tmp_path, resume=True)
+    with pytest.raises(WeightsError, match=r"checkpoint\.safetensors.*No such file"):
+        train(config, again, [])
+    train(config, RunOptions(tmp_path), [])
+    wider = replace(config, network=replace(config.network, channels=16))
+    with pytest.raises(WeightsError, match="was made with network"):
+        train(wider, again, [])
+    with pytest.raises(UsageError, match="was made with seed 5, now it is 6"):
+        train(replace(config, run=replace(config.run, seed=6)), again, [])
+    with pytest.raises(UsageError, match="give one of them"):
+        train(config, replace(again, init=tmp_path / "tiny.safetensors"), [])
+
+
+def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: Path):
+    body = train(config, RunOptions(tmp_path / "x2"), [])
+    x3 = replace(config, network=replace(config.network, scale=3))
+    state = TrainingState(x3, torch.device("cpu"))
+    assert state.start_from(body) == ["tail.weight", "tail.bias"]
+    given = load_file(body)
+    assert torch.equal(state.network.head.weight, given["head.weight"].float())
+    assert torch.equal(state.average.tail.weight, state.network.tail.weight)
+    fewer = replace(config, network=replace(config.network, layers=2))
+    with pytest.raises(WeightsError, match="of another architecture: blocks"):
+        train(fewer, RunOptions(tmp_path / "fewer", init=body), [])
+    with pytest.raises(WeightsError, match="Mini"):
+        train(config, RunOptions(tmp_path / "none", init=tmp_path / "Mini"), [])
+
+
+def test_a_loss_that_diverges_stops_the_run(config: TrainingConfig, tmp_path: Path):
+    path = train(config, RunOptions(tmp_path / "good"), [])
+    weights = load_file(path)
+    weights["tail.bias"][0] = torch.nan
+    state = TrainingState(config, torch.device("cpu"))
+    state.network.load_state_dict(weights)
+    state.average.load_state_dict(weights)
+    state.save(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(LossDiverged, match=r"not finite at step 0 \(seed 5\)"):
+        train(config, RunOptions(tmp_path, resume=True), [])
+    saved = load_file(tmp_path / "diverged-step0-rank0.safetensors")
+    assert saved["lr"].shape == (4, 3, 16, 16)
+    assert saved["hr"].shape == (4, 3, 32, 32)
+
+
+def test_data_must_not_hold_the_validation_set(config: TrainingConfig, tmp_path: Path):
+    data = replace(config.data, folders=(str(tmp_path),))
+    with pytest.raises(UsageError, match="share pictures"):
+        train(replace(config, data=data), RunOptions(tmp_path / "run"), [])
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ("x2/LR/one.png", r"has no LR picture .*one\.png"),
+        ("x2/LR", "has no folder .*LR"),
+        ("x2/HR/one.png", "has no pictures"),
+    ],
+)
+def test_incomplete_validation_sets(
+    config: TrainingConfig, benchmark_set: Path, tmp_path: Path, missing: str, line: str
+):
+    path = benchmark_set / missing
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=line):
+        train(config, RunOptions(tmp_path / "run"), [])
+
+
+def test_warns_of_pictures_it_cannot_use(config: TrainingConfig, pictures: Path, tmp_path: Path):
+    Image.new("RGB", (20, 90)).save(pictures / "narrow.png")
+    recorder, log = Recorder(), JsonLog(tmp_path / "run" / "log.jsonl")
+    train(config, RunOptions(tmp_path / "run", steps=1), [recorder, log])
+    assert len(recorder.warnings) == 1
+    assert "narrow.png: 20x90 px, a patch takes 32" in recorder.warnings[0]
+
+
+def test_refuses_a_folder_that_cannot_be(config: TrainingConfig, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write to"):
+        train(config, RunOptions(tmp_path / "file" / "run"), [])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_compiled_steps_are_the_same_steps(config: TrainingConfig, tmp_path: Path):
+    plain, compiled = Recorder(), Recorder()
+    train(config, RunOptions(tmp_path / "plain"), [plain])
+    faster = replace(config, run=replace(config.run, compile=True))
+    train(faster, RunOptions(tmp_path / "compiled"), [compiled])
+    for a, b in zip(plain.steps, compiled.steps, strict=True):
+        assert b.restoration == pytest.approx(a.restoration, rel=1e-4)
+        assert b.uncertainty == pytest.approx(a.uncertainty, rel=1e-4)
+
+
+def test_mixed_precision(config: TrainingConfig, tmp_path: Path):
+    run = replace(config.run, precision="bf16")
+    recorder = Recorder()
+    train(replace(config, run=run), RunOptions(tmp_path, minutes=60, steps=2), [recorder])
+    assert len(recorder.steps) == 2
+    assert recorder.steps[0].restoration > 0
