@@ -130,5 +130,6 @@ def upscale(
                     progress.finished(end)
             except KeyboardInterrupt:
                 interrupted = True
+                progress.note("interrupted; the same command goes on where this one stopped")
     print_summary(finished, seconds=time.monotonic() - started)
     return exit_code(finished, interrupted=interrupted)

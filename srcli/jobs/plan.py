@@ -93,10 +93,10 @@ def _place(source: Source, output: Path | None, scale: float, *, several: bool) 
 
 def _refuse_collisions(jobs: list[Job]) -> None:
     inputs = {job.source.resolve() for job in jobs}
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}
     for job in jobs:
-        target = job.target.resolve()
-        if target in inputs:
+        target = str(job.target.resolve()).casefold()  # some file systems tell no case apart
+        if job.target.resolve() in inputs:
             raise UsageError(f"{job.target} is an input: name another output folder with -o")
         if target in taken:
             raise UsageError(

@@ -61,20 +61,20 @@ def _opened(path: Path) -> Generator[BufferedReader, None, None]:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-            raise UnreadableImage(f"{path.name}: {kind}, only regular files are read")
+            raise UnreadableImage(f"{path}: {kind}, only regular files are read")
         with path.open("rb") as stream, decoding():
             yield stream
     except MemoryError:
-        raise ImageTooLarge(f"{path.name}: does not fit in memory; split or shrink it") from None
+        raise ImageTooLarge(f"{path}: does not fit in memory; split or shrink it") from None
     except OSError as error:
         reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
-        raise UnreadableImage(f"{path.name}: {reason}") from error
+        raise UnreadableImage(f"{path}: {reason}") from error
     except FormatError as error:
-        raise UnreadableImage(f"{path.name}: {error}") from error
+        raise UnreadableImage(f"{path}: {error}") from error
     except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise UnreadableImage(
-            f"{path.name}: damaged ({reason}); restore it from its source"
+            f"{path}: damaged ({reason}); restore it from its source"
         ) from error
 
 
@@ -92,7 +92,7 @@ def _inspected(
         raise FormatError(f"its size is {size}; restore it from its source")
     if info.megapixels > max_megapixels:
         raise ImageTooLarge(
-            f"{path.name}: {size} is {info.megapixels:.0f} megapixels, "
+            f"{path}: {size} is {info.megapixels:.0f} megapixels, "
             f"limit {max_megapixels:g}; raise the limit or shrink it"
         )
     return format, info

@@ -32,14 +32,14 @@ def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> None:
     format = FORMATS[picture.format]
     if max(picture.width, picture.height) > format.max_side:
         raise UnwritableImage(
-            f"{path.name}: {picture.width}x{picture.height}, limit of {format.name} "
+            f"{path}: {picture.width}x{picture.height}, limit of {format.name} "
             f"{format.max_side} a side; use --format png or tiff"
         )
     try:
         with atomic_file(path) as stream:
             format.encode(fitted(picture, format), stream, quality)
     except MemoryError:
-        raise UnwritableImage(f"{path.name}: does not fit in memory; write it smaller") from None
+        raise UnwritableImage(f"{path}: does not fit in memory; write it smaller") from None
     except (FormatError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UnwritableImage(f"{path.name}: {reason}") from error
+        raise UnwritableImage(f"{path}: {reason}") from error

@@ -250,6 +250,6 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     bytes_per_pixel=4000,
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.3)},
+    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.9)},
     build=_build,
 )

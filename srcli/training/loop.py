@@ -37,7 +37,7 @@ class RunOptions:
 def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watcher]) -> Path | None:
     """Train until the schedule's end, validate, and export the averaged weights.
 
-    Interrupted, it writes a checkpoint first.
+    Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first.
 
     Args:
         config: The run.
@@ -52,6 +52,7 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
             weights cannot be written.
         WeightsError: The checkpoint or the weights to start from do not fit; no step has run.
         LossDiverged: The loss is no longer finite.
+        KeyboardInterrupt: It was interrupted.
     """
     if options.steps is not None or options.minutes is not None:
         length = replace(config.schedule, steps=options.steps or 0, minutes=options.minutes or 0.0)

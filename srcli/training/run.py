@@ -14,6 +14,7 @@ from srcli.inference.device import pick_precision
 from srcli.models.spec import EXACT, Halting
 from srcli.training.config import TrainingConfig
 from srcli.training.export import export_weights
+from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.network import PatchNetwork
 from srcli.training.processes import Processes
@@ -95,7 +96,10 @@ class Run:
         stepper = Stepper(config, state, network, self._processes, dtype=dtype, folder=self._out)
         meter = Meter(self._loader, config.data.batch)
         saved = validated = self._minutes
-        with closing(self._loader.batches(state.step)) as batches:
+        with (
+            closing(self._loader.batches(state.step)) as batches,
+            interrupts_held_back() as stop_if_asked,
+        ):
             while (done := self._done()) < 1.0:
                 now = rates(config.schedule, done)
                 meter.add(stepper.take(next(batches), now))
@@ -109,6 +113,7 @@ class Run:
                 if self._minutes - saved >= config.run.checkpoint_minutes:
                     self._save()
                     saved = self._minutes
+                stop_if_asked()
 
     def _done(self) -> float:
         """The share of the run that is done, the same in all processes."""
