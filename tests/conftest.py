@@ -1,4 +1,5 @@
 """What all tests share."""
+# ruff: noqa: E402 (types are checked at run time from the first import of srcli on)
 
 from pathlib import Path
 

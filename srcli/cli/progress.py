@@ -113,7 +113,9 @@ class BarProgress(BatchProgress):
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
-        self._progress.console.print(f"srcli: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(
+            f"srcli: {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""

@@ -33,7 +33,11 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
         network = sum(r.seconds for r in reports)
         table.add_row("output", f"{megapixels:.1f} Mpx, {megapixels / seconds:.2f} Mpx/s")
         table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
-        live = [r.megapixels * sum(r.live_windows) / len(r.live_windows) for r in reports if r.live_windows]
+        live = [
+            r.megapixels * sum(r.live_windows) / len(r.live_windows)
+            for r in reports
+            if r.live_windows
+        ]
         if live:
             table.add_row("computed", f"{sum(live) / megapixels:.0%} of attention windows")
         reruns = sum(r.reruns for r in reports)

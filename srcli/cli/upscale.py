@@ -33,7 +33,9 @@ class TileSize(click.ParamType[int | None]):
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
+@click.argument(
+    "inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path)
+)
 @click.option(
     "-o",
     "--output",
@@ -41,7 +43,9 @@ class TileSize(click.ParamType[int | None]):
     help="Where results go: a folder, or a picture's name for a single file."
     "  [default: NAME_x4/ beside a folder, STEM_x4.EXT beside a file]",
 )
-@click.option("-s", "--scale", type=float, default=4, show_default=True, help="How many times as wide.")
+@click.option(
+    "-s", "--scale", type=float, default=4, show_default=True, help="How many times as wide."
+)
 @click.option("-m", "--model", default="adaformer", show_default=True, help="Network.")
 @click.option(
     "--effort",
@@ -109,7 +113,8 @@ def upscale(
     sources = discover(inputs, exclude=output)
     jobs = plan_jobs(sources, output, scale=scale, image_format=_FORMATS[image_format])
     if not jobs:
-        raise NothingToDo(f"no pictures in {', '.join(map(str, inputs))} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
+        where = ", ".join(map(str, inputs))
+        raise NothingToDo(f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
     todo, finished = set_aside(jobs, overwrite=overwrite)
     interrupted = False
     started = time.monotonic()

@@ -1,0 +1,1 @@
+"""Running networks: devices, tiles, and the upscaler that puts them together."""

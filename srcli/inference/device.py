@@ -11,7 +11,7 @@ _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.floa
 
 
 def pick_device(name: str) -> torch.device:
-    """Find the device `name`: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda", "cuda:1", "mps".
+    """Find a device: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
         UnavailableDevice: This machine, or this build of PyTorch, has no such device.

@@ -78,7 +78,8 @@ class LoadedNetwork:
         network.requires_grad_(requires_grad=False)
         if dtype != torch.float32:
             network.lower_precision(dtype)
-        return network.eval().to(self.device, memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        return network.eval().to(self.device)
 
 
 def _fits(network: SRNetwork, state: dict[str, Tensor]) -> bool:

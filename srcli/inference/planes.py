@@ -19,9 +19,9 @@ from srcli.inference.alpha import bleed
 
 __all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32] | NDArray[np.float64]
+Pixels = NDArray[Any]  # of uint8, uint16, float32 or float64
 
-_MAXIMUM = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+_MAXIMUM: dict[np.dtype[Any], float] = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -38,7 +38,7 @@ class Planes:
     alpha: Tensor | None
 
 
-def as_pixels(image: NDArray[Any] | Image.Image) -> Pixels:
+def as_pixels(image: Pixels | Image.Image) -> Pixels:
     """Bring a picture to an array (h, w, c) of uint8, uint16 or float.
 
     Raises:

@@ -10,11 +10,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -31,7 +30,7 @@ from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
-Picture = TypeVar("Picture", bound=NDArray[Any] | Image.Image)
+Picture = TypeVar("Picture", bound=Pixels | Image.Image)
 
 _CPU_BUDGET = 1_000_000_000  # bytes for one tile: larger tiles are no faster there
 _FREE_SHARE = 0.5  # of the free memory, for one tile
@@ -116,7 +115,11 @@ class Upscaler:
         return self.network.scale != self.scale
 
     def __call__(self, image: Picture) -> Picture:
-        """Upscale a numpy array (h, w[, 1 to 4]) of uint8, uint16 or float in [0, 1], or a PIL image.
+        """Upscale a picture.
+
+        Args:
+            image: A numpy array (h, w) or (h, w, 1 to 4) of uint8, uint16 or float in [0, 1], or
+                a PIL image; with 2 or 4 channels the last is alpha.
 
         Returns:
             The same kind of picture.
@@ -126,7 +129,9 @@ class Upscaler:
         """
         return self.upscale(image).image
 
-    def upscale(self, image: Picture, on_tile: Callable[[int, int], None] | None = None) -> Upscaled[Picture]:
+    def upscale(
+        self, image: Picture, on_tile: Callable[[int, int], None] | None = None
+    ) -> Upscaled[Picture]:
         """Upscale as `__call__` does, and tell what it took.
 
         Args:
@@ -184,7 +189,9 @@ class Upscaler:
 
         def compute(tile: Tile) -> Tensor:
             rows, columns = tile.rows, tile.columns
-            crop = plane[:, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop]
+            crop = plane[
+                :, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop
+            ]
             started = time.perf_counter()
             output = self.network(crop.expand(3, -1, -1)[None], self._halting)
             tally.add(time.perf_counter() - started, output.layers)
@@ -236,7 +243,9 @@ class _Tally:
             windows = layers[0].local_mask.numel()
             self.windows += windows
             counts = [layer.live_windows * windows for layer in layers]
-            self.live = [a + b for a, b in zip(self.live or [0.0] * len(counts), counts, strict=True)]
+            self.live = [
+                a + b for a, b in zip(self.live or [0.0] * len(counts), counts, strict=True)
+            ]
         if self.on_tile is not None:
             self.on_tile(self.done, self.total)
 

@@ -1,0 +1,1 @@
+"""Batches: what is meant, what it becomes, and how each job ends."""

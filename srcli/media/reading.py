@@ -73,9 +73,7 @@ def _opened(path: Path) -> Generator[BufferedReader, None, None]:
         raise UnreadableImage(f"{path}: {error}") from error
     except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
-        raise UnreadableImage(
-            f"{path}: damaged ({reason}); restore it from its source"
-        ) from error
+        raise UnreadableImage(f"{path}: damaged ({reason}); restore it from its source") from error
 
 
 def _inspected(

@@ -13,6 +13,7 @@ everything and masks, line by line as the paper writes it. They give the same re
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,12 @@ class TSAB(nn.Module):
         return active.scatter(x, tokens)
 
     def reference(
-        self, tokens: Tensor, local_halted: Tensor, global_halted: Tensor, region: Tensor
+        self,
+        tokens: Tensor,
+        local_halted: Tensor,
+        global_halted: Tensor,
+        region: Tensor,
+        regions: int,
     ) -> Tensor:
         """The same, computed everywhere and masked.
 
@@ -112,11 +118,12 @@ class TSAB(nn.Module):
             local_halted: (n,) bool.
             global_halted: (n, t) bool.
             region: (n,) int64, the region of each window.
+            regions: Number of regions.
         """
         y = self.norm1(tokens)
         mixed = self.local_branch.reference(y) * ~local_halted[:, None, None]
-        for r in region.unique():
-            mine = region == r
+        for number in range(regions):
+            mine = region == number
             whole = y[mine].flatten(0, 1)[None]  # (1, tokens of the region, c)
             live = ~global_halted[mine].flatten()[None]
             mixed[mine] += self.global_branch.reference(whole, live).view_as(y[mine])
@@ -172,6 +179,9 @@ class AdaFormer(SRNetwork):
         image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
         return SROutput(image[..., :height, :width], traces)
 
+    def _tsabs(self) -> list[TSAB]:
+        return cast("list[TSAB]", list(self.blocks))
+
     def _sparse_layers(
         self, tokens: Tensor, grid: WindowGrid, halting: Halting
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
@@ -180,7 +190,7 @@ class AdaFormer(SRNetwork):
         score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
         confidence: Tensor | None = None
         traces: list[LayerTrace] = []
-        for number, block in enumerate(self.blocks, start=1):
+        for number, block in enumerate(self._tsabs(), start=1):
             local_halted = score.mean(1) >= halting.threshold  # Eq. 19
             global_halted = score >= halting.threshold  # Eq. 22
             active = pack(local_halted, global_halted, region, regions)
@@ -209,13 +219,13 @@ class AdaFormer(SRNetwork):
         self, tokens: Tensor, grid: WindowGrid, halting: Halting
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
         """All TSABs over tokens (n, t, c), computed everywhere and masked."""
-        region, _ = grid.regions(self.config.region, tokens.device)
+        region, regions = grid.regions(self.config.region, tokens.device)
         score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
         traces: list[LayerTrace] = []
-        for block in self.blocks:
+        for block in self._tsabs():
             local_halted = score.mean(1) >= halting.threshold
             global_halted = score >= halting.threshold
-            tokens = block.reference(tokens, local_halted, global_halted, region)
+            tokens = block.reference(tokens, local_halted, global_halted, region, regions)
             confidence = grid.split(self.confidence(grid.merge(tokens))).squeeze(2)
             score = score + confidence
             traces.append(_trace(grid, confidence, local_halted, global_halted))

@@ -70,5 +70,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
         raise UnknownModel(f"no weights for a model named {model!r} (have {have})")
     largest = entries[-1].scale
     if not 1 < scale <= largest:
-        raise UnknownScale(f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}")
+        raise UnknownScale(
+            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
+        )
     return next(e for e in entries if e.scale >= scale)

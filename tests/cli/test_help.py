@@ -13,7 +13,9 @@ COMMANDS = sorted(main.commands)
 HEAVY = {"torch", "numpy", "PIL", "av", "rich", "tifffile", "imageio"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([c, "--help"] for c in COMMANDS)])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([c, "--help"] for c in COMMANDS)]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom srcli.cli.main import main\n"

@@ -1,6 +1,5 @@
 """What is found, and what it becomes."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -104,7 +103,7 @@ def test_collisions_are_refused(photos: Path) -> None:
 def test_an_input_is_never_replaced(photos: Path) -> None:
     with pytest.raises(UsageError, match="is an input"):
         plan_jobs(discover((photos,)), photos, scale=4, image_format=None)
-    os.symlink(photos, photos.parent / "alias")
+    (photos.parent / "alias").symlink_to(photos)
     with pytest.raises(UsageError, match="is an input"):
         plan_jobs(discover((photos,)), photos.parent / "alias", scale=4, image_format=None)
 

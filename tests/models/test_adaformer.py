@@ -1,5 +1,6 @@
 """AdaFormer against the authors-side golden outputs, and its two ways against each other."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_halted_stays_halted(generator: torch.Generator) -> None:
     set_confidence(network, "random")
     with torch.no_grad():
         layers = network(torch.rand(1, 3, 40, 48, generator=generator), BALANCED).layers
-    for before, after in zip(layers, layers[1:], strict=False):
+    for before, after in pairwise(layers):
         assert not (before.local_mask & ~after.local_mask).any()
         assert not (before.global_mask & ~after.global_mask).any()
 

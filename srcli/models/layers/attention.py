@@ -13,7 +13,9 @@ __all__ = ["LocalAttention", "PrototypeAttention"]
 def split_heads(packed: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """Cut (n, t, parts · c) into `parts` tensors (n, heads, t, d), as views."""
     n, t, width = packed.shape
-    return packed.view(n, t, parts, heads, width // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
+    return (
+        packed.view(n, t, parts, heads, width // (parts * heads)).permute(2, 0, 3, 1, 4).unbind(0)
+    )
 
 
 def join_heads(x: Tensor) -> Tensor:
