@@ -22,6 +22,7 @@ __all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
 Pixels = NDArray[Any]  # of uint8, uint16, float32 or float64
 
 _MAXIMUM: dict[np.dtype[Any], float] = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+_ROWS = 64
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -72,11 +73,12 @@ def split_planes(pixels: Pixels) -> Planes:
 
 def quantise(planes: Tensor, out: Pixels) -> None:
     """Write float planes (c, h, w) into a picture (h, w, c): clamped, rounded to its type."""
-    planes = planes.clamp(0.0, 1.0).permute(1, 2, 0)
     maximum = _MAXIMUM.get(out.dtype)
-    if maximum is not None:
-        planes = planes.mul(maximum).round_()
-    out[...] = planes.cpu().numpy()
+    for top in range(0, len(out), _ROWS):  # a few rows at a time: whole copies are large
+        rows = planes[:, top : top + _ROWS].clamp(0.0, 1.0)
+        if maximum is not None:
+            rows.mul_(maximum).round_()
+        out[top : top + _ROWS] = rows.permute(1, 2, 0).cpu().numpy()
 
 
 _ARRAY_MODES = {"L", "LA", "RGB", "RGBA", "I;16"}

@@ -48,7 +48,7 @@ def blend_tiles(
         more_below = rows.crop_stop > rows.core_stop
         finished = (rows.core_stop - BLEND) * scale - top if more_below else bottom - top
         yield top, band[:, :finished]
-        carried = band[:, finished:]
+        carried = band[:, finished:].clone()  # lets go of the band
 
 
 def span_weights(span: TileSpan, scale: int) -> Tensor:

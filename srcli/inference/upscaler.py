@@ -203,6 +203,7 @@ class Upscaler:
         if not self.reduces:
             for top, band in bands:
                 quantise(band, target[top : top + band.shape[1]])
+                del band  # before the next one is made
             return
         channels, height, width = plane.shape
         whole = torch.empty(channels, height * self.network.scale, width * self.network.scale)

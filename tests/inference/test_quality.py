@@ -1,0 +1,51 @@
+"""Sharper than bicubic, and as good as measured when the weights were shipped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli import Upscaler
+from srcli.metrics.psnr import psnr_y
+from srcli.weights import best_scale
+
+
+def rgb(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def test_samples_are_sharper_than_bicubic(samples: list[Path]) -> None:
+    exact, balanced = (Upscaler(effort=effort, precision="fp32") for effort in ("exact", "balanced"))
+    for path in samples:
+        lr, hr = rgb(path), rgb(Path(__file__).parents[1] / "samples_hr" / f"{path.stem}.webp")
+        size = (hr.shape[1], hr.shape[0])
+        bicubic = np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BICUBIC))
+        best = psnr_y(exact(lr), hr, crop=4)
+        assert best > psnr_y(bicubic, hr, crop=4) + 0.3, path
+        assert psnr_y(balanced(lr), hr, crop=4) > best - 0.05, path
+
+
+def mean_psnr(folder: Path, upscaler: Upscaler) -> float:
+    values = [
+        psnr_y(upscaler(rgb(lr)), rgb(folder / "HR" / lr.name), crop=4)
+        for lr in sorted((folder / "LR").iterdir())
+    ]
+    return sum(values) / len(values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Set5", "Set14"])
+def test_benchmarks_are_as_the_manifest_says(shared: Path, name: str) -> None:
+    folder = shared / "data" / "benchmark" / name / "x4"
+    exact = mean_psnr(folder, Upscaler(effort="exact", precision="fp32"))
+    assert abs(exact - best_scale("adaformer", 4).psnr_y[name]) < 0.006
+    assert mean_psnr(folder, Upscaler(effort="balanced", precision="fp32")) > exact - 0.05
+
+
+@pytest.mark.slow
+def test_bf16_costs_little(shared: Path) -> None:
+    folder = shared / "data" / "benchmark" / "Set5" / "x4"
+    low = mean_psnr(folder, Upscaler(effort="exact", precision="bf16", device="cpu"))
+    assert low > best_scale("adaformer", 4).psnr_y["Set5"] - 0.02
