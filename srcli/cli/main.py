@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.errors import ExitCode, SrcliError
 
@@ -25,6 +26,7 @@ def main() -> None:
     """Upscale photographs with sparse-attention super-resolution."""
 
 
+main.add_command(train)
 main.add_command(upscale)
 
 

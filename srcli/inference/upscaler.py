@@ -32,7 +32,7 @@ __all__ = ["Report", "Upscaled", "Upscaler"]
 
 Picture = TypeVar("Picture", bound=Pixels | Image.Image)
 
-_CPU_BUDGET = 1_000_000_000  # bytes for one tile: larger tiles are no faster there
+_CPU_BUDGET = 900_000_000  # bytes for one tile: larger tiles are no faster there
 _FREE_SHARE = 0.5  # of the free memory, for one tile
 
 

@@ -259,7 +259,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=32,
     overlap=32,
-    bytes_per_pixel=4000,
+    bytes_per_pixel=3150,
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.9)},
     build=_build,
 )

@@ -25,7 +25,7 @@ from srcli.training.state import TrainingState
 __all__ = ["Figures", "LossDiverged", "Stepper"]
 
 
-class LossDiverged(SrcliError):  # noqa: N818
+class LossDiverged(SrcliError):
     """The loss or its gradient is no longer finite."""
 
 

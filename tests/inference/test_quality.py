@@ -17,7 +17,9 @@ def rgb(path: Path) -> np.ndarray:
 
 
 def test_samples_are_sharper_than_bicubic(samples: list[Path]) -> None:
-    exact, balanced = (Upscaler(effort=effort, precision="fp32") for effort in ("exact", "balanced"))
+    exact, balanced = (
+        Upscaler(effort=effort, precision="fp32") for effort in ("exact", "balanced")
+    )
     for path in samples:
         lr, hr = rgb(path), rgb(Path(__file__).parents[1] / "samples_hr" / f"{path.stem}.webp")
         size = (hr.shape[1], hr.shape[0])

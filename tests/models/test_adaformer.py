@@ -173,3 +173,17 @@ def test_learned_masks(generator: torch.Generator, region: int, photo) -> None:
     lr = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
     shares = assert_same(network, lr, BALANCED)
     assert shares[-1] < 0.9
+
+
+def test_both_ways_have_the_same_gradients(generator: torch.Generator) -> None:
+    """Halted or not, the sparse way can be trained through."""
+    lr = torch.rand(1, 3, 33, 41, generator=generator)
+    gradients = []
+    for way in ("forward", "reference"):
+        network = small(torch.Generator().manual_seed(1), region=2)
+        set_confidence(network, "random")
+        getattr(network, way)(lr, BALANCED).image.square().sum().backward()
+        parts = (network.head, network.blocks[0].mlp.fc1, network.blocks[3].local_branch.qkv)
+        gradients.append([part.weight.grad for part in parts])
+    for sparse, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(sparse, plain, atol=1e-3, rtol=1e-4)

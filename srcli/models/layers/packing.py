@@ -38,11 +38,13 @@ class ActiveTokens:
         """Collect the active of all tokens (n, t, c) into blocks (l + stray blocks, t, c)."""
         if self.all_windows:
             return tokens
-        blocks = tokens.new_zeros(*self.exchanging.shape, tokens.shape[2])
-        live = len(self.windows)
-        torch.index_select(tokens, 0, self.windows, out=blocks[:live])
-        blocks[live:].flatten(0, 1)[self.slots] = tokens.flatten(0, 1)[self.strays]
-        return blocks
+        live = tokens.index_select(0, self.windows)
+        if not len(self.strays):
+            return live
+        _, t, c = tokens.shape
+        room = tokens.new_zeros((len(self.exchanging) - len(live)) * t, c)
+        strays = room.index_copy(0, self.slots, tokens.flatten(0, 1)[self.strays])
+        return torch.cat([live, strays.view(-1, t, c)])
 
     def scatter(self, blocks: Tensor, tokens: Tensor) -> Tensor:
         """Return `tokens` (n, t, c) with the active ones replaced by `blocks`."""
@@ -50,8 +52,10 @@ class ActiveTokens:
             return blocks
         live = len(self.windows)
         updated = tokens.index_copy(0, self.windows, blocks[:live])
-        updated.flatten(0, 1)[self.strays] = blocks[live:].flatten(0, 1)[self.slots]
-        return updated
+        if not len(self.strays):
+            return updated
+        strays = blocks[live:].flatten(0, 1)[self.slots]
+        return updated.flatten(0, 1).index_copy(0, self.strays, strays).view_as(tokens)
 
     def touched_windows(self, count: int, per_window: int) -> Tensor:
         """The numbers of the windows, of `count`, with at least one active token."""
