@@ -8,6 +8,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── UnknownScale
     │   └── UnavailableDevice
     ├── NothingToDo           no input at all (exit 3)
+    ├── LossDiverged          training would ruin the weights (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch goes on (exit 1)
         ├── UnreadableImage
@@ -22,6 +23,7 @@ __all__ = [
     "ExitCode",
     "ImageTooLarge",
     "InputError",
+    "LossDiverged",
     "NonFiniteOutput",
     "NothingToDo",
     "SrcliError",
@@ -71,6 +73,10 @@ class UnavailableDevice(UsageError):
 
 class NothingToDo(SrcliError):
     """There is no input at all."""
+
+
+class LossDiverged(SrcliError):
+    """The loss or its gradient is no longer finite."""
 
 
 class WeightsError(SrcliError):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli.data.patches import PatchBatch
-from srcli.errors import SrcliError
+from srcli.errors import LossDiverged
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.losses import (
@@ -22,11 +22,7 @@ from srcli.training.processes import Processes
 from srcli.training.schedule import Rates
 from srcli.training.state import TrainingState
 
-__all__ = ["Figures", "LossDiverged", "Stepper"]
-
-
-class LossDiverged(SrcliError):
-    """The loss or its gradient is no longer finite."""
+__all__ = ["Figures", "Stepper"]
 
 
 @dataclass(frozen=True)

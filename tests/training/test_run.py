@@ -9,13 +9,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from srcli.errors import UsageError, WeightsError
+from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
-from srcli.training.step import LossDiverged
 from srcli.training.validation import find_validation_set, measure
 from srcli.training.watchers import JsonLog
 from tests.training.conftest import Recorder

@@ -1,0 +1,56 @@
+"""The documentation tells the truth, as far as a program can know it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from srcli.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text("utf-8") for page in PAGES}
+CALLS = [
+    line.split("#")[0].strip()
+    for text in TEXTS.values()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("srcli ")
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_documented_calls_parse(call: str) -> None:
+    _, command, *arguments = shlex.split(call)
+    if "--help" not in arguments:
+        main.commands[command].make_context(command, arguments)
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_is_documented(command: str) -> None:
+    assert any(call.startswith(f"srcli {command}") for call in CALLS)
+
+
+def test_two_lines_set_up_and_run() -> None:
+    lines = [line for line in TEXTS["README.md"].splitlines() if line.startswith("python3 -m venv")]
+    assert len(lines) == 2
+    assert all("-c constraints.txt" in line for line in lines)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXTS[page.name]):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_python_of_the_readme_runs() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", TEXTS["README.md"], re.DOTALL)
+    names: dict[str, object] = {}
+    exec(program, names)
+    assert names["larger"].shape == (128, 192, 3)  # type: ignore[attr-defined]
+
+
+def test_nothing_needs_the_shared_folder() -> None:
+    for file in (ROOT / "srcli").rglob("*.py"):
+        assert "shared/" not in file.read_text("utf-8"), file
