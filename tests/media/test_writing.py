@@ -96,7 +96,7 @@ def test_a_full_disk(tmp_path, format):
             print(error)
     """
     with child(code, tmp_path / "picture", format) as process:
-        assert process.stdout.read() == b"picture: File too large\n"
+        assert process.stdout.read().decode() == f"{tmp_path / 'picture'}: File too large\n"
     assert not list(tmp_path.iterdir())
 
 
