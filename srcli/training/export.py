@@ -3,15 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from srcli.models import model_names, model_spec
+from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.state import TrainingState
 
-__all__ = ["export_weights"]
+__all__ = ["export_weights", "model_of"]
 
 
 def export_weights(
@@ -29,9 +32,26 @@ def export_weights(
         OSError: It cannot be written.
     """
     half = {name: t.to(torch.float16) for name, t in state.average.state_dict().items()}
-    write_whole(path, half, {"model": "adaformer", "scale": config.network.scale})
+    write_whole(path, half, {"model": model_of(config.network), "scale": config.network.scale})
     entry = _manifest_entry(state, config, path.read_bytes(), psnr_y)
     path.with_suffix(".manifest.toml").write_text(entry, encoding="utf-8")
+
+
+def model_of(config: AdaFormerConfig) -> str:
+    """The network in the registry that `config` describes, "custom" if none does.
+
+    The region is not part of it: a training patch is a region of its own.
+    """
+    for name in model_names():
+        spec = model_spec(name)
+        if config.scale not in spec.scales:
+            continue
+        network = spec.build(config.scale)
+        if isinstance(network, AdaFormer) and network.config == replace(
+            config, region=network.config.region
+        ):
+            return name
+    return "custom"
 
 
 def _manifest_entry(
@@ -41,7 +61,7 @@ def _manifest_entry(
     data, scale = config.data, config.network.scale
     fields: dict[str, str | int] = {
         "name": config.weights.name,
-        "model": "adaformer",
+        "model": model_of(config.network),
         "scale": scale,
         "file": f"{config.weights.name}.safetensors",
         "size": len(content),

@@ -50,7 +50,7 @@ def test_runs_as_a_module(config_toml: Path, tmp_path: Path):
 def test_two_processes_equal_one(config_toml: Path, tmp_path: Path):
     """Each takes half of the batch that one process takes whole."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    train = ("-m", "srcli.training", config_toml, "--out")
+    train = ("-m", "srcli", "train", config_toml, "--out")
     for ended in (
         run(*train, tmp_path / "one"),
         run(*torchrun, *train, tmp_path / "two"),

@@ -10,9 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from srcli.errors import LossDiverged, UsageError, WeightsError
-from srcli.models.adaformer import AdaFormer
+from srcli.models import model_spec
+from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
+from srcli.training.export import model_of
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
 from srcli.training.validation import find_validation_set, measure
@@ -52,6 +54,15 @@ def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path:
     entry = (out / "tiny.manifest.toml").read_text()
     assert f"psnr_y = {{ Mini = {recorder.validations[-1].exact['Mini']:.2f} }}" in entry
     assert "6 steps of 4 patches of 16x16 LR px" in entry
+
+
+def test_export_names_the_network_it_fits():
+    assert model_of(AdaFormerConfig(scale=3, region=0)) == "adaformer"
+    small = model_spec("adaformer-s").build(2)
+    assert isinstance(small, AdaFormer)
+    assert model_of(small.config) == "adaformer-s"
+    assert model_of(AdaFormerConfig(scale=2, layers=5)) == "custom"
+    assert model_of(AdaFormerConfig(scale=5)) == "custom"
 
 
 def test_resume_goes_on_bit_for_bit(config: TrainingConfig, tmp_path: Path):
