@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["WindowGrid", "extend_by_reflection"]
+__all__ = ["WindowGrid", "extend_by_mirroring", "extend_by_reflection"]
 
 
 @dataclass(frozen=True)
@@ -85,4 +85,15 @@ def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
             period = max(2 * (size - 1), 1)
             swing = torch.arange(extended, device=image.device) % period
             image = image.index_select(dim, torch.minimum(swing, period - swing))
+    return image
+
+
+def extend_by_mirroring(image: Tensor, multiple: int) -> Tensor:
+    """Extend (b, c, h, w) right and down, mirrored with the edge repeated, as `multiple` asks."""
+    for dim in (2, 3):
+        size = image.shape[dim]
+        extended = -(-size // multiple) * multiple
+        if extended > size:
+            swing = torch.arange(extended, device=image.device) % (2 * size)
+            image = image.index_select(dim, torch.minimum(swing, 2 * size - 1 - swing))
     return image

@@ -1,0 +1,252 @@
+"""ATD-light: attention in windows, to a learned dictionary, and within categories.
+
+Zhang, Li, Zhou, Zhao, Gu: "Transcending the Limit of Local Window: Advanced Super-Resolution
+Transformer with Adaptive Token Dictionary", CVPR 2024.
+
+Three attentions work side by side in every layer: in windows (shifted in every second layer), to
+a dictionary of learned tokens, and among tokens that the dictionary puts into one category,
+wherever in the picture they lie. The dictionary is refined from layer to layer.
+
+Dictionary and categories see every token: a tile is not a piece of the whole picture's result.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from srcli.models.layers.category import CategoryAttention
+from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.shifted_windows import ShiftedWindowAttention
+from srcli.models.layers.windows import extend_by_mirroring
+from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
+
+__all__ = ["SPEC", "ATDConfig", "ATDLight"]
+
+_DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+@dataclass(frozen=True)
+class ATDConfig:
+    """The published light configuration.
+
+    Args:
+        scale: SR px per LR px to a side.
+        dim: Token width c.
+        groups: Groups of layers, each with a dictionary of its own.
+        layers: Layers in a group.
+        heads: Attention heads, in windows and in categories.
+        window: Side of a window, LR px; every second layer shifts by half of it.
+        entries: Dictionary tokens m.
+        reduced: Width in which tokens and dictionary are compared.
+        category_group: Tokens that attend to each other within a category.
+        kernel: Side of the feed-forward's depthwise convolution, LR px.
+    """
+
+    scale: int
+    dim: int = 48
+    groups: int = 4
+    layers: int = 6
+    heads: int = 4
+    window: int = 16
+    entries: int = 64
+    reduced: int = 8
+    category_group: int = 128
+    kernel: int = 7
+
+
+class ConvFFN(nn.Module):
+    """Linear, GELU, plus a depthwise convolution of it, linear (ATD, Sec. 3.4)."""
+
+    def __init__(self, dim: int, kernel: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, dim)
+        self.depthwise = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.fc2 = nn.Linear(dim, dim)
+
+    def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """Map (b, h·w, c) to (b, h·w, c)."""
+        x = F.gelu(self.fc1(tokens))
+        return self.fc2(x + _as_tokens(F.gelu(self.depthwise(_as_map(x, height, width)))))
+
+
+class ATDLayer(nn.Module):
+    """The three attentions side by side, then the feed-forward (ATD, Fig. 3).
+
+    Args:
+        config: The network.
+        shift: By how much windows are shifted, LR px.
+        refines: Whether the dictionary is needed after this layer.
+    """
+
+    def __init__(self, config: ATDConfig, *, shift: int, refines: bool) -> None:
+        super().__init__()
+        dim, heads = config.dim, config.heads
+        self.norm1 = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.window = ShiftedWindowAttention(dim, heads, config.window, shift)
+        self.dictionary = DictionaryAttention(dim, config.entries, config.reduced)
+        self.category = CategoryAttention(dim, heads, config.category_group)
+        self.norm2 = nn.LayerNorm(dim)
+        self.ffn = ConvFFN(dim, config.kernel)
+        self.refine = DictionaryRefinement(config.entries) if refines else None
+
+    def forward(
+        self, x: Tensor, entries: Tensor, size: tuple[int, int], exempt: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Update tokens (b, h·w, c) and dictionary (b, m, c).
+
+        Args:
+            x: Tokens in reading order.
+            entries: The dictionary.
+            size: (h, w), LR px.
+            exempt: (b, h·w) bool, the tokens that skip the category attention.
+        """
+        y = self.norm1(x)
+        qkv = self.qkv(y)
+        similarity = self.dictionary.similarity(y, entries)  # (b, n, m)
+        x = x + self.dictionary(similarity, entries)
+        x = x + self.category(qkv, similarity.argmax(-1), exempt)
+        x = x + self.window(qkv, *size)
+        x = x + self.ffn(self.norm2(x), *size)
+        if self.refine is not None:
+            entries = self.refine(entries, similarity, x)
+        return x, entries
+
+
+class ATDGroup(nn.Module):
+    """Layers that share a dictionary, a convolution, and the input added (ATD, Fig. 3)."""
+
+    def __init__(self, config: ATDConfig) -> None:
+        super().__init__()
+        self.entries = nn.Parameter(torch.randn(config.entries, config.dim))
+        self.layers = nn.ModuleList(
+            ATDLayer(
+                config,
+                shift=config.window // 2 if number % 2 else 0,
+                refines=number < config.layers - 1,
+            )
+            for number in range(config.layers)
+        )
+        self.conv = nn.Conv2d(config.dim, config.dim, 3, padding=1)
+
+    def forward(self, x: Tensor, size: tuple[int, int], exempt: Tensor | None) -> Tensor:
+        """Update tokens (b, h·w, c); arguments as in `ATDLayer`."""
+        tokens, entries = x, self.entries.expand(len(x), -1, -1)
+        for layer in self.layers:
+            tokens, entries = layer(tokens, entries, size, exempt)
+        return x + _as_tokens(self.conv(_as_map(tokens, *size)))
+
+
+class ATDLight(SRNetwork):
+    """Shallow convolution, groups of layers, upsampler."""
+
+    mean: Tensor
+
+    def __init__(self, config: ATDConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.scale = config.scale
+        dim = config.dim
+        self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.head = nn.Conv2d(3, dim, 3, padding=1)
+        self.norm_in = nn.LayerNorm(dim)
+        self.groups = nn.ModuleList(ATDGroup(config) for _ in range(config.groups))
+        self.norm_out = nn.LayerNorm(dim)
+        self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
+        self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
+
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Store and compute everything but `head` and `tail` in `dtype`."""
+        for part in (self.norm_in, self.groups, self.norm_out, self.fuse):
+            part.to(dtype)
+
+    def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
+        """Upscale (b, 3, h, w). Nothing halts here: `halting` has no effect."""
+        image = self.upscale(extend_by_mirroring(lr, self.config.window), exempt=None)
+        return SROutput(self.crop(image, lr))
+
+    def upscale(self, wide: Tensor, exempt: Tensor | None) -> Tensor:
+        """Upscale a picture that is whole windows.
+
+        Args:
+            wide: (b, 3, h, w), RGB in [0, 1], sides multiples of the window.
+            exempt: (b, h, w) bool, the pixels that skip the category attention; None: none do.
+
+        Returns:
+            (b, 3, s·h, s·w).
+        """
+        size = (wide.shape[2], wide.shape[3])
+        flat = None if exempt is None else exempt.flatten(1)
+        shallow = self.head(wide - self.mean)
+        tokens = self.norm_in(_as_tokens(shallow.to(self.fuse.weight.dtype)))
+        for group in self.groups:
+            tokens = cast("ATDGroup", group)(tokens, size, flat)
+        features = self.fuse(_as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
+        return F.pixel_shuffle(self.tail(features), self.scale) + self.mean
+
+    def crop(self, image: Tensor, lr: Tensor) -> Tensor:
+        """Cut off what the extension of `lr` has added to its `image`."""
+        return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]
+
+
+def _as_tokens(features: Tensor) -> Tensor:
+    """(b, c, h, w) to (b, h·w, c), a view if channels are last in memory."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _as_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """(b, h·w, c) to (b, c, h, w), channels last in memory."""
+    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+
+
+# The names of the authors' state dict, and ours: replaced in this order.
+_AUTHORS_NAMES = {
+    "conv_first.": "head.",
+    "patch_embed.norm.": "norm_in.",
+    "conv_after_body.": "fuse.",
+    "upsample.0.": "tail.",
+    ".residual_group.td": ".entries",
+    ".residual_group.layers.": ".layers.",
+    ".attn_win.relative_position_bias_table": ".window.bias_table",
+    ".attn_win.": ".window.",
+    ".attn_atd.w": ".dictionary.",
+    ".attn_atd.": ".dictionary.",
+    ".attn_aca.": ".category.",
+    ".wqkv.": ".qkv.",
+    ".norm3.": ".refine.norm.",
+    ".sigma": ".refine.sigma",
+    ".convffn.dwconv.depthwise_conv.0.": ".ffn.depthwise.",
+    ".convffn.": ".ffn.",
+}
+
+
+def from_authors(name: str) -> str | None:
+    """Our name for a parameter of the authors' state dict; None for what is computed here."""
+    if name == "relative_position_index_SA":
+        return None
+    if name.startswith("layers."):
+        name = "groups." + name.removeprefix("layers.")
+    elif name.startswith("norm."):
+        name = "norm_out." + name.removeprefix("norm.")
+    for theirs, ours in _AUTHORS_NAMES.items():
+        name = name.replace(theirs, ours)
+    return name
+
+
+def _build(scale: int) -> ATDLight:
+    return ATDLight(ATDConfig(scale=scale))
+
+
+SPEC = ModelSpec(
+    name="atd-light",
+    paper="ATD (CVPR 2024)",
+    scales=(2, 3, 4),
+    alignment=16,
+    overlap=32,
+    bytes_per_pixel=4000,
+    efforts={"exact": EXACT},
+    build=_build,
+)

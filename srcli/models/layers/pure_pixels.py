@@ -1,0 +1,68 @@
+"""Pure pixels: which parts of a picture are of one colour class (Pure-Pass, arXiv 2510.01997).
+
+Every pixel is labelled with the nearest of K fixed colour centres; a window whose labels are all
+equal is pure, and so are its pixels. The scan is repeated with shifted windows, and the masks are
+united. Nothing here is learned.
+"""
+
+import colorsys
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+__all__ = ["colour_centres", "nearest_centre", "pure_pixels", "pure_windows"]
+
+
+@lru_cache(maxsize=8)
+def colour_centres(count: int) -> Tensor:
+    """The K colour centres, (K, 3) RGB in [0, 1]: hue k/K, saturation and value 0.9."""
+    return torch.tensor([colorsys.hsv_to_rgb(k / count, 0.9, 0.9) for k in range(count)])
+
+
+def nearest_centre(image: Tensor, centres: Tensor) -> Tensor:
+    """The number of the centre nearest to each pixel, Euclidean in RGB.
+
+    Args:
+        image: (b, 3, h, w), RGB in [0, 1].
+        centres: (K, 3), RGB in [0, 1].
+
+    Returns:
+        (b, h, w) int64 in 0..K-1; of two centres equally near, the first.
+    """
+    # |x - c|² without |x|², which is the same for all centres.
+    weight = (-2.0 * centres).to(image)[..., None, None]
+    return F.conv2d(image, weight, (centres**2).sum(1).to(image)).argmin(1)
+
+
+def pure_windows(labels: Tensor, window: int, shift: tuple[int, int]) -> Tensor:
+    """The pixels of windows whose labels are all equal.
+
+    Args:
+        labels: (b, h, w), integers.
+        window: Side of a window, LR px.
+        shift: By how much the windows are shifted (down, right), in 0..window - 1; windows that
+            the picture's edges cut count with what is left of them.
+
+    Returns:
+        (b, h, w) bool.
+    """
+    _, h, w = labels.shape
+    top, left = -shift[0] % window, -shift[1] % window
+    margin = (left, -(left + w) % window, top, -(top + h) % window)
+    values = labels[:, None].float()
+    highest = F.max_pool2d(F.pad(values, margin, value=-torch.inf), window)
+    lowest = F.max_pool2d(F.pad(-values, margin, value=-torch.inf), window)
+    pure = (highest == -lowest)[:, 0]
+    grown = pure.repeat_interleave(window, 1).repeat_interleave(window, 2)
+    return grown[:, top : top + h, left : left + w]
+
+
+def pure_pixels(labels: Tensor, window: int, shifts: Sequence[tuple[int, int]]) -> Tensor:
+    """The union of the scans over all shifts (cross-shift mask fusion); arguments as above."""
+    pure = torch.zeros_like(labels, dtype=torch.bool)
+    for shift in shifts:
+        pure |= pure_windows(labels, window, shift)
+    return pure
