@@ -11,7 +11,7 @@ Dictionary and categories see every token: a tile is not a piece of the whole pi
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
 
-__all__ = ["SPEC", "ATDConfig", "ATDLight"]
+__all__ = ["SPEC", "ATDConfig", "ATDLayer", "ATDLight", "as_map", "as_tokens", "from_authors"]
 
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
@@ -69,7 +69,7 @@ class ConvFFN(nn.Module):
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """Map (b, h·w, c) to (b, h·w, c)."""
         x = F.gelu(self.fc1(tokens))
-        return self.fc2(x + _as_tokens(F.gelu(self.depthwise(_as_map(x, height, width)))))
+        return self.fc2(x + as_tokens(F.gelu(self.depthwise(as_map(x, height, width)))))
 
 
 class ATDLayer(nn.Module):
@@ -108,22 +108,28 @@ class ATDLayer(nn.Module):
         qkv = self.qkv(y)
         similarity = self.dictionary.similarity(y, entries)  # (b, n, m)
         x = x + self.dictionary(similarity, entries)
-        x = x + self.category(qkv, similarity.argmax(-1), exempt)
+        x = x + self.across(qkv, similarity.argmax(-1), size, exempt)
         x = x + self.window(qkv, *size)
         x = x + self.ffn(self.norm2(x), *size)
         if self.refine is not None:
             entries = self.refine(entries, similarity, x)
         return x, entries
 
+    def across(
+        self, qkv: Tensor, category: Tensor, size: tuple[int, int], exempt: Tensor | None
+    ) -> Tensor:
+        """What a token gets from those of its category, (b, n, c); networks like this vary it."""
+        return self.category(qkv, category, exempt)
+
 
 class ATDGroup(nn.Module):
     """Layers that share a dictionary, a convolution, and the input added (ATD, Fig. 3)."""
 
-    def __init__(self, config: ATDConfig) -> None:
+    def __init__(self, config: ATDConfig, layer: "LayerMaker") -> None:
         super().__init__()
         self.entries = nn.Parameter(torch.randn(config.entries, config.dim))
         self.layers = nn.ModuleList(
-            ATDLayer(
+            layer(
                 config,
                 shift=config.window // 2 if number % 2 else 0,
                 refines=number < config.layers - 1,
@@ -137,7 +143,16 @@ class ATDGroup(nn.Module):
         tokens, entries = x, self.entries.expand(len(x), -1, -1)
         for layer in self.layers:
             tokens, entries = layer(tokens, entries, size, exempt)
-        return x + _as_tokens(self.conv(_as_map(tokens, *size)))
+        return x + as_tokens(self.conv(as_map(tokens, *size)))
+
+
+@runtime_checkable
+class LayerMaker(Protocol):
+    """Makes the layers of a network."""
+
+    def __call__(self, config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
+        """Make one; arguments as `ATDLayer` takes them."""
+        ...
 
 
 class ATDLight(SRNetwork):
@@ -145,7 +160,7 @@ class ATDLight(SRNetwork):
 
     mean: Tensor
 
-    def __init__(self, config: ATDConfig) -> None:
+    def __init__(self, config: ATDConfig, layer: LayerMaker = ATDLayer) -> None:
         super().__init__()
         self.config = config
         self.scale = config.scale
@@ -153,7 +168,7 @@ class ATDLight(SRNetwork):
         self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
         self.head = nn.Conv2d(3, dim, 3, padding=1)
         self.norm_in = nn.LayerNorm(dim)
-        self.groups = nn.ModuleList(ATDGroup(config) for _ in range(config.groups))
+        self.groups = nn.ModuleList(ATDGroup(config, layer) for _ in range(config.groups))
         self.norm_out = nn.LayerNorm(dim)
         self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
         self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
@@ -181,10 +196,10 @@ class ATDLight(SRNetwork):
         size = (wide.shape[2], wide.shape[3])
         flat = None if exempt is None else exempt.flatten(1)
         shallow = self.head(wide - self.mean)
-        tokens = self.norm_in(_as_tokens(shallow.to(self.fuse.weight.dtype)))
+        tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
         for group in self.groups:
             tokens = cast("ATDGroup", group)(tokens, size, flat)
-        features = self.fuse(_as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
+        features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
         return F.pixel_shuffle(self.tail(features), self.scale) + self.mean
 
     def crop(self, image: Tensor, lr: Tensor) -> Tensor:
@@ -192,14 +207,14 @@ class ATDLight(SRNetwork):
         return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]
 
 
-def _as_tokens(features: Tensor) -> Tensor:
+def as_tokens(features: Tensor) -> Tensor:
     """(b, c, h, w) to (b, h·w, c), a view if channels are last in memory."""
     return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _as_map(tokens: Tensor, height: int, width: int) -> Tensor:
+def as_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """(b, h·w, c) to (b, c, h, w), channels last in memory."""
-    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return tokens.reshape(len(tokens), height, width, -1).permute(0, 3, 1, 2)
 
 
 # The names of the authors' state dict, and ours: replaced in this order.
@@ -246,7 +261,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=16,
     overlap=32,
-    bytes_per_pixel=4000,
+    bytes_per_pixel=4900,
     efforts={"exact": EXACT},
     build=_build,
 )

@@ -28,14 +28,17 @@ def test_sizes(network: SRNetwork, size: tuple[int, int]) -> None:
 
 
 @torch.no_grad()
-def test_traces(network: SRNetwork) -> None:
+@pytest.mark.parametrize("name", model_names())
+def test_every_effort_runs_and_leaves_its_traces(name: str) -> None:
+    network = model_spec(name).build(2).eval()
     lr = torch.rand(1, 3, 20, 30)
-    for name in model_names():
-        for halting in model_spec(name).efforts.values():
-            for layer in network(lr, halting).layers:
-                assert layer.local_mask.dtype == layer.global_mask.dtype == torch.bool
-                assert 0 <= layer.live_windows <= 1
-                assert 0 <= layer.live_tokens <= 1
+    for halting in model_spec(name).efforts.values():
+        output = network(lr, halting)
+        assert (output.pure is not None) == halting.skip_pure
+        for layer in output.layers:
+            assert layer.local_mask.dtype == layer.global_mask.dtype == torch.bool
+            assert 0 <= layer.live_windows <= 1
+            assert 0 <= layer.live_tokens <= 1
 
 
 @torch.no_grad()
@@ -45,7 +48,7 @@ def test_lower_precision_keeps_fp32_ends(network: SRNetwork) -> None:
     network.lower_precision(torch.bfloat16)
     low = network(lr).image
     assert low.dtype == torch.float32
-    assert 0 < (low - full).abs().max() < 0.1
+    assert 0 < (low - full).abs().mean() < 0.5 * full.std()
 
 
 def test_every_spec_has_exact() -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import join_heads, split_heads
 
-__all__ = ["CategoryAttention"]
+__all__ = ["CategoryAttention", "sorted_by_category", "values_of"]
 
 _SHARPEST = math.log(100.0)
 
@@ -42,19 +42,25 @@ class CategoryAttention(nn.Module):
         Returns:
             (b, n, c).
         """
-        pictures = range(len(qkv))
-        orders = [sorted_by_category(category[i], _row(exempt, i)) for i in pictures]
-        return self.proj(torch.stack([self._picture(qkv[i], orders[i]) for i in pictures]))
+        return self.proj(self.mix(qkv, category, exempt, values_of(qkv)))
 
-    def _picture(self, qkv: Tensor, order: Tensor) -> Tensor:
+    def mix(self, qkv: Tensor, category: Tensor, exempt: Tensor | None, instead: Tensor) -> Tensor:
+        """The same before the output projection; the exempt take from `instead` (b, n, c)."""
+        mixed: list[Tensor] = []
+        for i in range(len(qkv)):
+            order = sorted_by_category(category[i], None if exempt is None else exempt[i])
+            mixed.append(self._picture(qkv[i], order, instead[i]))
+        return torch.stack(mixed) if len(mixed) > 1 else mixed[0][None]
+
+    def _picture(self, qkv: Tensor, order: Tensor, instead: Tensor) -> Tensor:
         """Attend among the tokens that `order` (k,) names, of one picture's (n, 3·c)."""
-        values = qkv[:, -qkv.shape[1] // 3 :]
         if not len(order):
-            return values
+            return instead
         grouped = self._grouped(order)
-        mixed = self._attend(qkv.index_select(0, grouped.flatten()).unflatten(0, grouped.shape))
-        result = torch.empty_like(values) if len(order) == len(qkv) else values.clone()
-        return result.index_copy(0, order, mixed.flatten(0, 1)[: len(order)])
+        gathered = qkv.index_select(0, grouped.flatten())
+        mixed = self._attend(gathered.view(*grouped.shape, -1))
+        result = torch.empty_like(instead) if len(order) == len(qkv) else instead.clone()
+        return result.index_copy_(0, order, mixed.flatten(0, 1)[: len(order)])
 
     def _grouped(self, order: Tensor) -> Tensor:
         """Cut `order` (k,) into groups, the last one filled up by mirroring the end."""
@@ -73,10 +79,10 @@ class CategoryAttention(nn.Module):
 
     def reference(self, qkv: Tensor, category: Tensor, exempt: Tensor | None = None) -> Tensor:
         """The same, group by group and written out."""
-        result = qkv[..., -qkv.shape[2] // 3 :].clone()
+        result = values_of(qkv).clone()
         for i in range(len(qkv)):
             kept = [t for t in range(qkv.shape[1]) if exempt is None or not exempt[i, t]]
-            order = sorted(kept, key=lambda token: int(category[i, token]))  # noqa: B023
+            order = sorted(kept, key=lambda token: int(category[i, token]))
             size = min(len(order), self.group) or 1
             filled = order + order[::-1][: -len(order) % size]
             for first in range(0, len(filled), size):
@@ -88,13 +94,14 @@ class CategoryAttention(nn.Module):
         return self.proj(result)
 
 
+def values_of(qkv: Tensor) -> Tensor:
+    """The values of packed queries, keys and values (..., 3·c), a view."""
+    return qkv[..., -(qkv.shape[-1] // 3) :]
+
+
 def sorted_by_category(category: Tensor, exempt: Tensor | None = None) -> Tensor:
     """The tokens of (n,), those of one category together and in reading order; (k,) int64."""
     if exempt is None:
         return torch.sort(category, stable=True).indices
     kept = (~exempt).nonzero().flatten()
     return kept[torch.sort(category[kept], stable=True).indices]
-
-
-def _row(mask: Tensor | None, number: int) -> Tensor | None:
-    return None if mask is None else mask[number]

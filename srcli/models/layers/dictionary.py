@@ -31,15 +31,20 @@ class DictionaryAttention(nn.Module):
         self.scale = nn.Parameter(torch.full((entries,), 0.5))
 
     def similarity(self, tokens: Tensor, dictionary: Tensor) -> Tensor:
-        """How tokens (b, n, c) weigh the entries of (b, m, c): (b, n, m), each row summing to 1."""
-        sharpness = 1 + self.scale.clamp(0, 1) * math.log(dictionary.shape[1])
-        q = F.normalize(self.q(tokens), dim=-1)
-        k = F.normalize(self.k(dictionary), dim=-1) * sharpness[:, None].to(q.dtype)
+        """How tokens (b, n, c) weigh the entries of (b, m, c): (b, n, m), each row summing to 1.
+
+        In fp32 whatever the tokens are: rounded, many entries would weigh the same, and the
+        category of a token would be chance.
+        """
+        sharpness = 1 + self.scale.float().clamp(0, 1) * math.log(dictionary.shape[1])
+        q = F.normalize(self.q(tokens).float(), dim=-1)
+        k = F.normalize(self.k(dictionary).float(), dim=-1) * sharpness[:, None]
         return (q @ k.transpose(-1, -2)).softmax(-1)
 
     def forward(self, similarity: Tensor, dictionary: Tensor) -> Tensor:
         """Read (b, m, c) by similarity (b, n, m): (b, n, c)."""
-        return similarity @ self.v(dictionary)
+        values = self.v(dictionary)
+        return similarity.to(values.dtype) @ values
 
 
 class DictionaryRefinement(nn.Module):
@@ -56,6 +61,7 @@ class DictionaryRefinement(nn.Module):
 
     def forward(self, dictionary: Tensor, similarity: Tensor, tokens: Tensor) -> Tensor:
         """Update (b, m, c) from the similarity (b, n, m) of tokens (b, n, c)."""
-        weight = self.norm(similarity.transpose(-1, -2)).softmax(-1)  # (b, m, n)
+        likeness = similarity.transpose(-1, -2).to(tokens.dtype)
+        weight = self.norm(likeness).softmax(-1)  # (b, m, n)
         keep = torch.sigmoid(self.sigma)
         return keep * dictionary + (1 - keep) * (weight @ tokens)

@@ -77,7 +77,8 @@ class ShiftedWindowAttention(nn.Module):
             (b, n, c).
         """
         order = _order(height, width, self.window, self.shift, qkv.device)
-        windows = qkv.index_select(1, order.tokens).unflatten(1, (-1, self.window**2))
+        b, _, width3 = qkv.shape
+        windows = qkv.index_select(1, order.tokens).view(b, -1, self.window**2, width3)
         bias = self.bias().to(qkv.dtype).contiguous()
         if not torch.is_grad_enabled():
             bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
@@ -86,10 +87,10 @@ class ShiftedWindowAttention(nn.Module):
         for kind, count in enumerate(order.kinds):
             if count:
                 mine = windows[:, first : first + count].flatten(0, 1)
-                parts.append(self._attend(mine, bias, kind).unflatten(0, (-1, count)))
+                parts.append(self._attend(mine, bias, kind).view(b, -1, width3 // 3))
                 first += count
-        mixed = torch.cat(parts, 1) if len(parts) > 1 else parts[0]  # (b, windows, t, c)
-        return self.proj(mixed.flatten(1, 2).index_select(1, order.places))
+        mixed = torch.cat(parts, 1) if len(parts) > 1 else parts[0]  # (b, n, c)
+        return self.proj(mixed.index_select(1, order.places))
 
     def _attend(self, windows: Tensor, bias: Tensor, kind: int) -> Tensor:
         """Attend within (k, t, 3·c), all of one kind, to (k, t, c)."""
@@ -101,12 +102,13 @@ class ShiftedWindowAttention(nn.Module):
     def reference(self, qkv: Tensor, height: int, width: int) -> Tensor:
         """The same, window by window and written out."""
         s, shift = self.window, self.shift
-        rolled = qkv.unflatten(1, (height, width)).roll((-shift, -shift), (1, 2))
+        b, _, width3 = qkv.shape
+        rolled = qkv.view(b, height, width, width3).roll((-shift, -shift), (1, 2))
         part = torch.arange(height * width, device=qkv.device)
         row, column = part // width, part % width
         part = 2 * (row >= height - shift).long() + (column >= width - shift)
         part = part.view(height, width)
-        result = torch.zeros_like(rolled[..., : qkv.shape[2] // 3])
+        result = torch.zeros_like(rolled[..., : width3 // 3])
         for top in range(0, height, s):
             for left in range(0, width, s):
                 here = (slice(None), slice(top, top + s), slice(left, left + s))
@@ -114,7 +116,7 @@ class ShiftedWindowAttention(nn.Module):
                 home = part[here[1:]].flatten()
                 logits = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + self.bias()
                 logits = logits.masked_fill(home[:, None] != home, float("-inf"))
-                result[here] = join_heads(logits.softmax(-1) @ v).unflatten(1, (s, s))
+                result[here] = join_heads(logits.softmax(-1) @ v).view(b, s, s, -1)
         return self.proj(result.roll((shift, shift), (1, 2)).flatten(1, 2))
 
 
@@ -133,5 +135,5 @@ def _order(height: int, width: int, window: int, shift: int, device: torch.devic
     kind = kind.flatten()
     windows = windows.flatten(0, 1)[torch.sort(kind, stable=True).indices]
     tokens = windows.flatten()
-    counts = torch.bincount(kind, minlength=4).tolist()
-    return _Order(tokens, tokens.argsort(), (counts[0], counts[1], counts[2], counts[3]))
+    plain, beside, below, corner = (int((kind == k).sum()) for k in range(4))
+    return _Order(tokens, tokens.argsort(), (plain, beside, below, corner))

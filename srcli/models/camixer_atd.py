@@ -1,0 +1,109 @@
+"""CAMixer-ATD-light: what Pure-Pass is held against, a learned mask of whole windows.
+
+After CAMixerSR (Wang et al., CVPR 2024), put into ATD-light as the Pure-Pass paper does: in every
+layer a small predictor scores the windows; the share of them that scores highest takes the
+category attention, the others a depthwise convolution of their values. Such a mask is coarser than
+that of pure pixels, cannot be shifted, has parameters, and spares the same share of every picture.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from srcli.models import atd
+from srcli.models.atd import ATDConfig, ATDLayer, ATDLight, as_map, as_tokens
+from srcli.models.layers.category import values_of
+from srcli.models.layers.windows import WindowGrid
+from srcli.models.spec import EXACT, ModelSpec
+
+__all__ = ["SPEC", "CAMixerConfig", "CAMixerLayer"]
+
+
+@dataclass(frozen=True)
+class CAMixerConfig:
+    """How much is spared, and what it gets instead.
+
+    Args:
+        ratio: Share of the windows that takes the attention, in (0, 1].
+        hidden: Width of the predictor's middle.
+        kernel: Side of the convolution for the other windows, LR px.
+    """
+
+    ratio: float = 0.5
+    hidden: int = 12
+    kernel: int = 3
+
+
+class CAMixerLayer(ATDLayer):
+    """A layer whose predictor chooses the windows for the category attention.
+
+    Args:
+        config: The network.
+        mixer: How much is spared.
+        shift: By how much the window attention shifts, LR px; the mask never shifts.
+        refines: Whether the dictionary is needed after this layer.
+    """
+
+    def __init__(
+        self, config: ATDConfig, mixer: CAMixerConfig, *, shift: int, refines: bool
+    ) -> None:
+        super().__init__(config, shift=shift, refines=refines)
+        dim, self.side, self.ratio = config.dim, config.window, mixer.ratio
+        self.score = nn.Sequential(
+            nn.Linear(dim, mixer.hidden), nn.GELU(), nn.Linear(mixer.hidden, 1)
+        )
+        self.simple = nn.Conv2d(dim, dim, mixer.kernel, padding=mixer.kernel // 2, groups=dim)
+
+    def across(
+        self, qkv: Tensor, category: Tensor, size: tuple[int, int], exempt: Tensor | None
+    ) -> Tensor:
+        """Attention for the chosen windows, a convolution for the others; (b, n, c)."""
+        assert exempt is None, "the predictor alone chooses"
+        values = values_of(qkv)
+        score = torch.sigmoid(self.score(values))  # (b, n, 1)
+        chosen, score = self.choose(as_map(score, *size))
+        simple = as_tokens(self.simple(as_map(values, *size)))
+        mixed = self.category.mix(qkv, category, ~chosen.flatten(1), simple)
+        if torch.is_grad_enabled():
+            # Worth 1, so that the result is what inference gives; its gradient tells the
+            # predictor which way each window would rather go.
+            pull = torch.where(chosen, score, -score)
+            mixed = mixed * (1 + pull - pull.detach()).flatten(1)[..., None]
+        return self.category.proj(mixed)
+
+    def choose(self, score: Tensor) -> tuple[Tensor, Tensor]:
+        """The windows with the highest mean of the scores (b, 1, h, w).
+
+        Returns:
+            (b, h, w) bool, True in the chosen windows, and (b, h, w), each window's mean score.
+        """
+        grid = WindowGrid.of(score, self.side)
+        mean = grid.split(score).mean(1).view(grid.batch, -1)  # (b, windows)
+        best = mean.topk(math.ceil(self.ratio * mean.shape[1]), dim=1).indices
+        picked = torch.zeros_like(mean, dtype=torch.bool).scatter(1, best, value=True)
+        spread = (grid.batch * mean.shape[1], self.side**2, 1)
+        chosen = grid.merge(picked.reshape(-1, 1, 1).expand(spread))
+        return chosen[:, 0], grid.merge(mean.reshape(-1, 1, 1).expand(spread))[:, 0]
+
+
+def _build(scale: int) -> ATDLight:
+    mixer = CAMixerConfig()
+
+    def layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
+        return CAMixerLayer(config, mixer, shift=shift, refines=refines)
+
+    return ATDLight(ATDConfig(scale=scale), layer)
+
+
+SPEC = ModelSpec(
+    name="camixer-atd-light",
+    paper="CAMixerSR (CVPR 2024) in ATD-light, after Pure-Pass (arXiv 2510.01997)",
+    scales=atd.SPEC.scales,
+    alignment=atd.SPEC.alignment,
+    overlap=atd.SPEC.overlap,
+    bytes_per_pixel=atd.SPEC.bytes_per_pixel,
+    efforts={"exact": EXACT},
+    build=_build,
+)

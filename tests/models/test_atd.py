@@ -1,0 +1,135 @@
+"""ATD-light against its authors' outputs, its parts against plain ones, and what varies it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from srcli.models import model_spec
+from srcli.models.atd import ATDConfig, ATDLight, from_authors
+from srcli.models.camixer_atd import CAMixerConfig, CAMixerLayer
+from srcli.models.layers import category as category_module
+from srcli.models.layers.category import CategoryAttention, values_of
+from srcli.models.layers.shifted_windows import ShiftedWindowAttention
+from srcli.models.pp_atd import PPATDLight, PureConfig
+from srcli.models.spec import Halting
+
+TINY = ATDConfig(scale=2, dim=16, groups=2, layers=3, heads=2, window=4, entries=5, reduced=3,
+                 category_group=12, kernel=3)  # fmt: skip
+SKIP = Halting(eps=None, skip_pure=True)
+
+
+@pytest.mark.parametrize(("scale", "parameters"), [(2, 753_204), (3, 759_699), (4, 768_792)])
+def test_has_the_published_number_of_parameters(scale: int, parameters: int):
+    network = model_spec("atd-light").build(scale)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+def authors(shared: Path, scale: int) -> dict[str, torch.Tensor]:
+    given = load_file(shared / "golden" / f"atd_light_x{scale}.safetensors")
+    names = {name: from_authors(name) for name in given}
+    return {ours: given[name] for name, ours in names.items() if ours is not None}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [2, 4])
+def test_gives_what_the_authors_implementation_gives(
+    shared: Path, scale: int, monkeypatch: pytest.MonkeyPatch
+):
+    """With their sort, which leaves the order inside a category to the machine.
+
+    Ours is stable, so that runs are repeatable; with random weights and the groups that it makes
+    the outputs differ by up to 0.1.
+    """
+    network = ATDLight(ATDConfig(scale=scale)).eval()
+    network.load_state_dict(authors(shared, scale))
+    golden = load_file(shared / "golden" / f"atd_light_x{scale}_io.safetensors")
+
+    def unstable(category: torch.Tensor, exempt: torch.Tensor | None = None) -> torch.Tensor:
+        assert exempt is None
+        return torch.sort(category, stable=False).indices
+
+    monkeypatch.setattr(category_module, "sorted_by_category", unstable)
+    for number in range(3):
+        image = network(golden[f"lr{number}"]).image
+        assert (image - golden[f"sr{number}"]).abs().max() <= 1e-4
+
+
+def test_names_of_the_authors_are_a_bijection(shared: Path):
+    given = load_file(shared / "golden" / "atd_light_x4.safetensors")
+    ours = [from_authors(name) for name in given]
+    assert ours.count(None) == 1
+    assert set(ours) - {None} == set(ATDLight(ATDConfig(scale=4)).state_dict())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("size", [(4, 4), (4, 12), (12, 8)])
+def test_window_attention_equals_the_plain_one(shift: int, size: tuple[int, int]):
+    attention = ShiftedWindowAttention(dim=12, heads=3, window=4, shift=shift)
+    torch.nn.init.normal_(attention.bias_table)
+    qkv = torch.randn(2, size[0] * size[1], 36)
+    plain = attention.reference(qkv, *size)
+    assert (attention(qkv, *size) - plain).abs().max() < 1e-5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("share", [None, 0.0, 0.4, 0.9, 1.0])
+def test_category_attention_equals_the_plain_one(share: float | None):
+    attention = CategoryAttention(dim=12, heads=3, group=16)
+    qkv = torch.randn(2, 70, 36)
+    category = torch.randint(0, 6, (2, 70))
+    exempt = None if share is None else torch.rand(2, 70) < share
+    plain = attention.reference(qkv, category, exempt)
+    assert (attention(qkv, category, exempt) - plain).abs().max() < 1e-4
+    if share == 1.0:
+        assert torch.allclose(plain, attention.proj(values_of(qkv)), atol=1e-6)
+
+
+@torch.no_grad()
+def test_pure_pass_off_is_atd_light_and_on_skips_pure_pixels():
+    torch.manual_seed(3)
+    plain = ATDLight(TINY).eval()
+    network = PPATDLight(TINY, PureConfig(window=2, shifts=((0, 0), (1, 1)))).eval()
+    network.load_state_dict(plain.state_dict())
+    noise = torch.rand(1, 3, 12, 20)
+    half = torch.cat([torch.full((1, 3, 12, 20), 0.3), noise], 3)
+    for lr in (noise, half):
+        assert (network(lr).image - plain(lr).image).abs().max() <= 1e-5
+        assert network(lr).pure is None
+    output = network(half, SKIP)
+    assert output.pure is not None
+    assert output.pure.mask[..., :18].all()
+    assert output.pure.mask[..., 21:].float().mean() < 0.4
+    assert (output.image - plain(half).image).abs().max() > 1e-4
+    again = network(half, SKIP)
+    assert torch.equal(output.image, again.image)
+
+
+def test_gradients_reach_every_parameter_with_the_mask_on():
+    network = PPATDLight(TINY, PureConfig(window=2, shifts=((0, 0),)))
+    lr = torch.cat([torch.full((2, 3, 8, 8), 0.3), torch.rand(2, 3, 8, 8)], 3)
+    torch.autograd.backward(network(lr, SKIP).image.square().mean())
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == []
+
+
+def test_camixer_spares_its_share_and_learns_which():
+    def layer(config: ATDConfig, *, shift: int, refines: bool) -> CAMixerLayer:
+        return CAMixerLayer(config, CAMixerConfig(ratio=0.5), shift=shift, refines=refines)
+
+    network = ATDLight(TINY, layer)
+    lr = torch.rand(2, 3, 8, 16)
+    trained = network(lr).image
+    torch.autograd.backward(trained.square().mean())
+    first = next(m for m in network.modules() if isinstance(m, CAMixerLayer))
+    predictor = first.score[0].weight
+    assert isinstance(predictor, torch.nn.Parameter)
+    assert predictor.grad is not None
+    assert predictor.grad.abs().max() > 0
+    chosen, _ = first.choose(torch.rand(2, 1, 8, 16))
+    assert chosen.sum((1, 2)).tolist() == [64, 64]  # 4 of 8 windows of 16 px
+    assert chosen[:, :4, :4].float().std((1, 2)).max() == 0
+    with torch.no_grad():
+        assert (network(lr).image - trained).abs().max() < 1e-5
