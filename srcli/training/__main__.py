@@ -12,7 +12,7 @@ from srcli.training.watchers import JsonLog, Lines
 
 def _main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m srcli.training", description="Train AdaFormer."
+        prog="python -m srcli.training", description="Train a network."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--out", type=Path, default=Path("training"), help="folder to write to")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from srcli.errors import UsageError
-from srcli.models.adaformer import AdaFormerConfig
+from srcli.training.families import NetworkConfig
 
 __all__ = [
     "DataConfig",
@@ -147,7 +147,8 @@ class TrainingConfig:
 
     Args:
         weights: What is made.
-        network: The AdaFormer to train, its scale among the rest.
+        network: The network to train, its scale among the rest; in TOML, `family` says of which
+            kind it is: "adaformer" (if nothing is said) or "atd-light".
         data: Where patches come from.
         loss: What is minimised.
         schedule: How long, and how fast.
@@ -156,7 +157,7 @@ class TrainingConfig:
     """
 
     weights: WeightsConfig
-    network: AdaFormerConfig
+    network: NetworkConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

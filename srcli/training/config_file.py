@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from srcli.errors import UsageError
 from srcli.training.config import TrainingConfig
+from srcli.training.families import FAMILIES, NetworkConfig
 
 __all__ = ["read_config"]
 
@@ -27,12 +28,22 @@ def read_config(path: Path) -> TrainingConfig:
     for name in table:
         if name not in sections:
             raise UsageError(f"{path}: unknown section {name} (have {', '.join(sections)})")
+    sections["network"] = _take_family(table.get("network"), f"{path}: network")
     made = {
         name: _fill(kind, table.get(name, {}), f"{path}: {name}") for name, kind in sections.items()
     }
     config = TrainingConfig(**made)
     config.check()
     return config
+
+
+def _take_family(network: object, where: str) -> type[NetworkConfig]:
+    """Take `family` out of the section [network] and return the configuration it stands for."""
+    section = cast("dict[str, object]", network) if isinstance(network, dict) else {}
+    family = section.pop("family", "adaformer")
+    if family not in FAMILIES:
+        raise UsageError(f"{where}.family is {family!r}: have {', '.join(FAMILIES)}")
+    return FAMILIES[str(family)]
 
 
 def _fill(kind: type[_T], table: object, where: str) -> _T:

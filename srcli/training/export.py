@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 
 from srcli.models import model_names, model_spec
-from srcli.models.adaformer import AdaFormer, AdaFormerConfig
+from srcli.models.adaformer import AdaFormerConfig
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
+from srcli.training.families import NetworkConfig, build, config_of
 from srcli.training.state import TrainingState
 
 __all__ = ["export_weights", "model_of"]
@@ -37,21 +38,23 @@ def export_weights(
     path.with_suffix(".manifest.toml").write_text(entry, encoding="utf-8")
 
 
-def model_of(config: AdaFormerConfig) -> str:
+def model_of(config: NetworkConfig) -> str:
     """The network in the registry that `config` describes, "custom" if none does.
 
     The region is not part of it: a training patch is a region of its own.
     """
+    kind = type(build(config))
     for name in model_names():
         spec = model_spec(name)
-        if config.scale not in spec.scales:
-            continue
-        network = spec.build(config.scale)
-        if isinstance(network, AdaFormer) and network.config == replace(
-            config, region=network.config.region
-        ):
-            return name
+        if config.scale in spec.scales:
+            network = spec.build(config.scale)
+            if type(network) is kind and _comparable(config_of(network)) == _comparable(config):
+                return name
     return "custom"
+
+
+def _comparable(config: NetworkConfig | None) -> NetworkConfig | None:
+    return replace(config, region=0) if isinstance(config, AdaFormerConfig) else config
 
 
 def _manifest_entry(

@@ -31,8 +31,10 @@ def uncertainty_loss(confidence: Tensor, error: Tensor) -> Tensor:
         error: (b, 1, s·h, s·w) in 8-bit units.
 
     Returns:
-        A scalar: the mean over pixels, summed over layers.
+        A scalar: the mean over pixels, summed over layers; 0 without layers.
     """
+    if not confidence.shape[1]:
+        return confidence.sum()
     upsampled = F.interpolate(confidence, error.shape[2:], mode="bilinear")
     loss = upsampled * error.detach() - (upsampled + _STEADY).log()
     return loss.mean((0, 2, 3)).sum()

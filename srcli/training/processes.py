@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from srcli.inference.device import pick_device
-from srcli.training.network import PatchNetwork
 
 __all__ = ["Processes", "joined"]
 
@@ -34,7 +33,7 @@ class Processes:
         """Whether this one validates, writes and reports."""
         return self.rank == 0
 
-    def share_gradients(self, network: PatchNetwork) -> PatchNetwork | DistributedDataParallel:
+    def share_gradients(self, network: nn.Module) -> nn.Module:
         """The network, with gradients averaged over the processes where there are several."""
         return network if self.count == 1 else DistributedDataParallel(network)
 

@@ -11,12 +11,12 @@ from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, find_sources
 from srcli.errors import UsageError
 from srcli.inference.device import pick_precision
-from srcli.models.spec import EXACT, Halting
+from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
 from srcli.training.export import export_weights
+from srcli.training.families import adaptive, for_patches
 from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
-from srcli.training.network import PatchNetwork
 from srcli.training.processes import Processes
 from srcli.training.reports import ValidationReport, Watcher
 from srcli.training.schedule import Rates, progress, rates
@@ -138,7 +138,7 @@ class Run:
         if not self._sets or not self._processes.leads:
             return {}
         network, device = self._state.average, self._processes.device
-        halting = Halting(self._config.loss.eps)
+        halting = adaptive(self._config.network, self._config.loss.eps)
         report = ValidationReport(
             step=self._state.step,
             minutes=self._minutes,
@@ -164,7 +164,7 @@ class Run:
 
     def _patch_network(self) -> nn.Module:
         """The network as it is trained: shared between processes, compiled."""
-        plain = PatchNetwork(self._state.network, self._config.loss.token_share)
+        plain = for_patches(self._state.network, self._config.loss.token_share)
         shared = self._processes.share_gradients(plain)
         if self._config.run.compile:
             shared.compile()  # pyright: ignore[reportUnknownMemberType]

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from srcli.errors import UsageError, WeightsError
-from srcli.models.adaformer import AdaFormer
+from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_tensors, write_whole
 from srcli.training.config import TrainingConfig
+from srcli.training.families import build
 
 __all__ = ["TrainingState"]
 
@@ -30,7 +31,7 @@ class TrainingState:
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
-        self.network = _channels_last(AdaFormer(config.network).to(device))
+        self.network = _channels_last(build(config.network).to(device))
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         named = dict(self.network.named_parameters())
         backbone = [p for name, p in named.items() if not name.startswith(_ESTIMATOR)]
@@ -59,7 +60,7 @@ class TrainingState:
         """Take over weights; a tail of another scale is left out, to be trained anew.
 
         Args:
-            path: A safetensors file of AdaFormer parameters, fp32 or fp16.
+            path: A safetensors file of parameters, fp32 or fp16.
 
         Returns:
             The names of the parameters that the file does not give.
@@ -136,7 +137,7 @@ class TrainingState:
                 self.optimizer.state[parameter] = held
 
 
-def _channels_last(network: AdaFormer) -> AdaFormer:
+def _channels_last(network: SRNetwork) -> SRNetwork:
     """Lay out the convolutions' weights as the fastest kernels want them, in place."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -69,12 +69,12 @@ def describe_figures(report: StepReport) -> str:
     """The figures of some steps in one line."""
     correlation = " ".join(f"{value:.2f}" for value in report.correlation)
     live = " ".join(f"{100 * value:.0f}" for value in report.live_windows)
-    return (
+    line = (
         f"L1 {report.restoration:.3f}  uncertainty {report.uncertainty:.2f}  "
         f"gradient {report.gradient:.1f}  lr {report.learning_rate:.1e}  "
-        f"{report.samples_per_second:.2f} samples/s  waiting {100 * report.waiting:.0f} %  "
-        f"correlation {correlation}  live {live} %"
+        f"{report.samples_per_second:.2f} samples/s  waiting {100 * report.waiting:.0f} %"
     )
+    return f"{line}  correlation {correlation}  live {live} %" if live else line
 
 
 def describe_validation(report: ValidationReport) -> str:

@@ -31,6 +31,12 @@ def test_shipped_configurations_read(path: Path):
     ("before", "after", "line"),
     [
         ("scale = 4", "scale = 4, size = 3", "network.size is unknown"),
+        ("scale = 4", 'scale = 4, family = "cnn"', "network.family is 'cnn': have adaformer, atd"),
+        (
+            "scale = 4",
+            'scale = 4, family = "atd-light", channels = 3',
+            "network.channels is",
+        ),
         ("scale = 4", 'scale = "4"', "network.scale is '4': it must be of type int"),
         ("{scale = 4}", "4", r"network must be a section, \[network\]"),
         ("{scale = 4}", "{}", "network.scale is missing"),

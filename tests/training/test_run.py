@@ -12,13 +12,15 @@ from safetensors.torch import load_file
 from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
+from srcli.models.atd import ATDConfig
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
 from srcli.training.export import model_of
+from srcli.training.families import build
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
 from srcli.training.validation import find_validation_set, measure
-from srcli.training.watchers import JsonLog
+from srcli.training.watchers import JsonLog, describe_figures
 from tests.training.conftest import Recorder
 
 
@@ -63,6 +65,29 @@ def test_export_names_the_network_it_fits():
     assert model_of(small.config) == "adaformer-s"
     assert model_of(AdaFormerConfig(scale=2, layers=5)) == "custom"
     assert model_of(AdaFormerConfig(scale=5)) == "custom"
+    assert model_of(ATDConfig(scale=4)) == "pp-atd-light"
+    assert model_of(ATDConfig(scale=4, heads=2)) == "custom"
+
+
+def test_atd_trains_resumes_and_exempts_pure_pixels_at_the_end(
+    config: TrainingConfig, tmp_path: Path
+):
+    small = ATDConfig(scale=2, dim=12, groups=1, layers=2, heads=2, window=8, entries=4, reduced=2,
+                      category_group=16, kernel=3)  # fmt: skip
+    config = replace(config, network=small)
+    whole, parts = Recorder(), [Recorder(interrupt_at=4), Recorder()]
+    path = train(config, RunOptions(tmp_path / "whole"), [whole])
+    with pytest.raises(KeyboardInterrupt):
+        train(config, RunOptions(tmp_path / "parts"), [parts[0]])
+    train(config, RunOptions(tmp_path / "parts", resume=True), [parts[1]])
+    losses = [r.restoration for r in parts[0].steps + parts[1].steps]
+    assert losses == [r.restoration for r in whole.steps]
+    assert [r.uncertainty for r in whole.steps] == [0.0] * 6
+    assert [r.halting for r in whole.steps] == [False] * 3 + [True] * 3
+    assert path is not None
+    build(small).load_state_dict(load_file(path))
+    assert whole.validations[-1].balanced.keys() == {"Mini"}
+    assert "correlation" not in describe_figures(whole.steps[0])
 
 
 def test_resume_goes_on_bit_for_bit(config: TrainingConfig, tmp_path: Path):

@@ -1,0 +1,74 @@
+"""The networks that can be trained, and what differs between them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from srcli.models.adaformer import AdaFormer, AdaFormerConfig
+from srcli.models.atd import ATDConfig, ATDLight
+from srcli.models.pp_atd import PPATDLight, PureConfig
+from srcli.models.spec import EXACT, Halting, SRNetwork
+from srcli.training.network import PatchNetwork, PatchOutput
+
+__all__ = [
+    "FAMILIES",
+    "NetworkConfig",
+    "PlainNetwork",
+    "adaptive",
+    "build",
+    "config_of",
+    "for_patches",
+]
+
+NetworkConfig = AdaFormerConfig | ATDConfig
+
+FAMILIES: Mapping[str, type[NetworkConfig]] = {
+    "adaformer": AdaFormerConfig,
+    "atd-light": ATDConfig,
+}
+
+
+def build(config: NetworkConfig) -> SRNetwork:
+    """Make the network with untrained parameters."""
+    if isinstance(config, AdaFormerConfig):
+        return AdaFormer(config)
+    return PPATDLight(config, PureConfig())
+
+
+def config_of(network: SRNetwork) -> NetworkConfig | None:
+    """The configuration of a network of these families, None for any other."""
+    return network.config if isinstance(network, AdaFormer | ATDLight) else None
+
+
+def adaptive(config: NetworkConfig, eps: float) -> Halting:
+    """What the last phase of a run computes: tokens halt, or pure pixels are exempt."""
+    if isinstance(config, AdaFormerConfig):
+        return Halting(eps)
+    return Halting(eps=None, skip_pure=True)
+
+
+def for_patches(network: SRNetwork, token_share: float) -> nn.Module:
+    """The network as it is trained: (lr, threshold) to `PatchOutput`."""
+    if isinstance(network, AdaFormer):
+        return PatchNetwork(network, token_share)
+    return PlainNetwork(network)
+
+
+class PlainNetwork(nn.Module):
+    """A network without confidence maps; in the last phase its pure pixels are exempt.
+
+    Args:
+        net: The network; its parameters are the ones that train.
+    """
+
+    def __init__(self, net: SRNetwork) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, lr: Tensor, threshold: float) -> PatchOutput:
+        """Upscale (b, 3, h, w); a finite threshold is the last phase."""
+        last = threshold < float("inf")
+        output = self.net(lr, Halting(eps=None, skip_pure=True) if last else EXACT)
+        no_layers = lr.new_zeros(len(lr), 0, *lr.shape[2:])
+        return PatchOutput(output.image, no_layers, torch.zeros(0, device=lr.device))
