@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from srcli.cli.bench import bench
+from srcli.cli.datasets import datasets
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.errors import ExitCode, SrcliError
@@ -26,6 +28,8 @@ def main() -> None:
     """Upscale photographs with sparse-attention super-resolution."""
 
 
+main.add_command(bench)
+main.add_command(datasets)
 main.add_command(train)
 main.add_command(upscale)
 

@@ -25,18 +25,39 @@ class LoadedNetwork:
     """
 
     def __init__(self, weights: WeightsEntry, device: torch.device, dtype: torch.dtype) -> None:
+        self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
+
+    @classmethod
+    def untrained(
+        cls, spec: ModelSpec, scale: int, device: torch.device, dtype: torch.dtype
+    ) -> "LoadedNetwork":
+        """A network with random parameters, the same in every run: to measure its speed."""
+        network = cls.__new__(cls)
+        network._set_up(spec, scale, None, device, dtype)
+        return network
+
+    def _set_up(
+        self,
+        spec: ModelSpec,
+        scale: int,
+        weights: WeightsEntry | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         self.weights = weights
         self.device = device
         self.dtype = dtype
-        self.spec: ModelSpec = model_spec(weights.model)
+        self.spec = spec
+        self.scale = scale
+        """SR px per LR px to a side."""
         self.reruns = 0
-        self._network = self._load(dtype)
-        self._fp32: SRNetwork | None = self._network if dtype == torch.float32 else None
+        self.module = self._load(dtype)
+        self._fp32: SRNetwork | None = self.module if dtype == torch.float32 else None
 
     @property
-    def scale(self) -> int:
-        """SR px per LR px to a side."""
-        return self.weights.scale
+    def fingerprint(self) -> str:
+        """sha256 of the weights; "random" if there are none."""
+        return "random" if self.weights is None else self.weights.sha256
 
     @property
     def bytes_per_pixel(self) -> float:
@@ -51,10 +72,10 @@ class LoadedNetwork:
             NonFiniteOutput: The result is not finite even in fp32.
         """
         lr = lr.to(self.device).contiguous(memory_format=torch.channels_last)
-        output = self._network(lr, halting)
+        output = self.module(lr, halting)
         if bool(output.image.isfinite().all()):
             return output
-        if self._network is not self._fp32:
+        if self.module is not self._fp32:
             self.reruns += 1
             if self._fp32 is None:
                 self._fp32 = self._load(torch.float32)
@@ -62,24 +83,34 @@ class LoadedNetwork:
             if bool(output.image.isfinite().all()):
                 return output
         raise NonFiniteOutput(
-            f"{self.weights.name} gave values that are not finite, in fp32 too; "
+            f"{self.spec.name} gave values that are not finite, in fp32 too; "
             "check the picture for extreme values, or the machine's memory"
         )
 
     def _load(self, dtype: torch.dtype) -> SRNetwork:
-        network = self.spec.build(self.weights.scale)
-        state = read_weights(self.weights)
-        wrong = network.load_state_dict(state, strict=False) if _fits(network, state) else None
-        if wrong is None or wrong.missing_keys or wrong.unexpected_keys:
-            raise WeightsError(
-                f"{self.weights.file} does not fit {self.weights.model} x{self.weights.scale}; "
-                "reinstall srcli to restore it"
-            )
+        if self.weights is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+                network = self.spec.build(self.scale)
+        else:
+            network = self.spec.build(self.scale)
+            _take_over(network, self.weights)
         network.requires_grad_(requires_grad=False)
         if dtype != torch.float32:
             network.lower_precision(dtype)
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return network.eval().to(self.device)
+
+
+def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
+    """Load the weights' file into a network."""
+    state = read_weights(weights)
+    wrong = network.load_state_dict(state, strict=False) if _fits(network, state) else None
+    if wrong is None or wrong.missing_keys or wrong.unexpected_keys:
+        raise WeightsError(
+            f"{weights.file} does not fit {weights.model} x{weights.scale}; "
+            "reinstall srcli to restore it"
+        )
 
 
 def _fits(network: SRNetwork, state: dict[str, Tensor]) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["luma", "psnr_y"]
+__all__ = ["luma", "psnr", "psnr_y"]
 
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -36,6 +36,10 @@ def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, crop: int) -> float:
     if min(height, width) <= 2 * crop:
         raise ValueError(f"{width}x{height} px leaves nothing after cropping {crop} px a side")
     inner = (slice(crop, height - crop), slice(crop, width - crop))
-    error = luma(sr)[inner] - luma(hr)[inner]
-    mse = float(np.mean(error**2))
+    return psnr(luma(sr)[inner], luma(hr)[inner])
+
+
+def psnr(sr: NDArray[np.float64], hr: NDArray[np.float64]) -> float:
+    """PSNR in dB of two arrays of one shape, in 0..255; infinite if they are equal."""
+    mse = float(np.mean((sr - hr) ** 2))
     return float("inf") if mse == 0 else float(10 * np.log10(255.0**2 / mse))

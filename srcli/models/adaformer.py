@@ -11,7 +11,7 @@ There are two ways through a network: `forward` computes only what is live; `ref
 everything and masks, line by line as the paper writes it. They give the same result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -166,6 +166,18 @@ class AdaFormer(SRNetwork):
     def reference(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing everything and masking: slow, plain and the same."""
         return self._run(lr, halting, self._masked_layers)
+
+    def convolutions(self, lr: Tensor) -> SROutput:
+        """The network's convolutions alone, without attention: a floor for its time."""
+        shallow = self.head(extend_by_reflection(lr, self.config.window) - self.mean)
+        features = self.encoder(shallow.to(self.embed.weight.dtype))
+        features = features + self.unembed(self.embed(features))
+        features = self.decoder(features).to(shallow.dtype) + shallow
+        return SROutput(F.pixel_shuffle(self.tail(features), self.scale) + self.mean)
+
+    def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
+        """The masked reference, and the convolutions alone."""
+        return {"reference": self.reference, "convolutions": self.convolutions}
 
     def _run(self, lr: Tensor, halting: Halting, layers: "_Layers") -> SROutput:
         """The whole way, with `layers` as the adaptive token sparsification module."""

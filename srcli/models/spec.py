@@ -106,6 +106,10 @@ class SRNetwork(nn.Module, ABC):
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
 
+    def plain_ways(self) -> "Mapping[str, Callable[[Tensor], SROutput]]":
+        """Other ways to run it that tell how good `forward` is, by name; none by default."""
+        return {}
+
 
 @dataclass(frozen=True)
 class ModelSpec:

@@ -1,0 +1,1 @@
+"""Quality, latency, memory and sparsity of networks, measured side by side."""

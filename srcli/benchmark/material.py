@@ -1,0 +1,74 @@
+"""What is measured on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from srcli.benchmark.measure import Exercise
+from srcli.data.benchmark_set import Pair, find_set, pair_folders, single_folder
+from srcli.data.roots import data_roots
+from srcli.data.sets import benchmark_set
+from srcli.data.sizes import pictures_of_sizes
+from srcli.errors import InputError, UsageError
+
+__all__ = ["Material", "loaded"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is measured on: exactly one of a set, folders, or sizes.
+
+    Args:
+        dataset: A set by name.
+        hr: A folder of originals; without `lr` their LR is made by bicubic.
+        lr: A folder of LR pictures.
+        sizes: LR sizes as 512x341, and picture files used as LR.
+        data_root: Where sets lie, instead of `SRCLI_DATA`.
+        limit: Only that many pictures.
+    """
+
+    dataset: str | None
+    hr: Path | None
+    lr: Path | None
+    sizes: Sequence[str] | None
+    data_root: Path | None
+    limit: int | None
+
+    def find(self, scale: int) -> tuple[str, list[Pair]]:
+        """The name of it all, and its pictures.
+
+        Raises:
+            UsageError: Nothing or too much is asked for, or it is not there.
+        """
+        given = [self.dataset is not None, bool(self.hr or self.lr), self.sizes is not None]
+        if sum(given) != 1:
+            raise UsageError(
+                "say what to measure on: one of --dataset NAME, --hr DIR and --lr DIR, "
+                "or --latency 512x341"
+            )
+        if self.sizes is not None:
+            name, found = "latency", pictures_of_sizes(self.sizes)
+        elif self.dataset is not None:
+            one = benchmark_set(self.dataset)
+            name, found = one.name, find_set(one, scale, data_roots(self.data_root))
+        elif self.hr is not None and self.lr is not None:
+            name, found = self.hr.name, pair_folders(self.hr, self.lr, scale)
+        else:
+            folder = self.hr or self.lr
+            assert folder is not None
+            name, found = folder.name, single_folder(folder, is_hr=self.hr is not None)
+        return name, found[: self.limit]
+
+
+def loaded(
+    pairs: Sequence[Pair], scale: int, failed: dict[str, str], leave_out: Callable[[str], None]
+) -> Iterator[Exercise]:
+    """Read pictures one after the other; one that cannot be measured is noted and left out."""
+    for pair in pairs:
+        try:
+            hr, lr = pair.load(scale)
+        except (InputError, UsageError) as error:
+            failed[pair.name] = str(error)
+            leave_out(str(error))
+            continue
+        yield Exercise(pair.name, lr, hr)

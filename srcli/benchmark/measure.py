@@ -1,0 +1,156 @@
+"""The measurement: every picture through every contender, by turns.
+
+Contenders take turns on each picture, run after run, so that a machine that slows down slows
+them all.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from srcli.benchmark.contenders import Contender, Outcome
+from srcli.benchmark.machine import PeakMemory, synchronise
+from srcli.metrics.flops import count_flops
+from srcli.metrics.protocols import Protocol, Quality
+
+__all__ = ["Exercise", "Row", "Settings", "measure"]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One picture: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is measured.
+
+    Args:
+        scale: SR px per LR px to a side.
+        protocol: How results are compared with HR.
+        repeats: Timed runs of each contender on each picture.
+        device: Where networks run.
+    """
+
+    scale: int
+    protocol: Protocol
+    repeats: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture through one contender.
+
+    Args:
+        contender: Its name.
+        picture: Its name.
+        width: LR px.
+        height: LR px.
+        psnr: dB, None without an original or without trained weights.
+        ssim: Likewise.
+        seconds: Of every timed run, forward only.
+        gflops: Executed, a multiply-add counting twice; None if nothing was counted.
+        dense_gflops: The same had nothing been spared.
+        peak_bytes: Peak memory of a run; of the whole process on a CPU.
+        halted_windows: By layer, the share of windows that the local branch left out.
+        halted_tokens: By layer, the share of tokens that the global branch left out.
+    """
+
+    contender: str
+    picture: str
+    width: int
+    height: int
+    psnr: float | None
+    ssim: float | None
+    seconds: tuple[float, ...]
+    gflops: float | None
+    dense_gflops: float | None
+    peak_bytes: int | None
+    halted_windows: tuple[float, ...] = ()
+    halted_tokens: tuple[float, ...] = ()
+
+
+@dataclass
+class _Turn:
+    """A contender at one picture, half way."""
+
+    contender: Contender
+    prepared: object
+    outcome: Outcome
+    gflops: float
+    dense_gflops: float
+    peak: int | None
+    seconds: list[float]
+
+
+def measure(
+    contenders: Sequence[Contender],
+    exercises: Iterable[Exercise],
+    settings: Settings,
+    on_picture: Callable[[str], None],
+) -> list[Row]:
+    """Measure all contenders on all pictures.
+
+    Args:
+        contenders: What is measured.
+        exercises: Pictures, loaded one after the other.
+        settings: How.
+        on_picture: Told the name of each picture that is done.
+    """
+    rows: list[Row] = []
+    for exercise in exercises:
+        turns = [_warm_up(one, exercise, settings) for one in contenders]
+        for _ in range(settings.repeats):
+            for turn in turns:
+                turn.seconds.append(_timed(turn, settings.device))
+        rows += [_row(turn, exercise, settings) for turn in turns]
+        on_picture(exercise.name)
+    return rows
+
+
+def _warm_up(contender: Contender, exercise: Exercise, settings: Settings) -> _Turn:
+    """The first run, untimed: counts operations and memory, and gives the result."""
+    prepared = contender.prepare(exercise.lr)
+    peak = PeakMemory(settings.device)
+    flops, raw = count_flops(lambda: contender.forward(prepared))
+    taken = peak.read()
+    dense, _ = count_flops(lambda: contender.dense(prepared)) if flops else (0, None)
+    return _Turn(contender, prepared, contender.finish(raw), flops / 1e9, dense / 1e9, taken, [])
+
+
+def _timed(turn: _Turn, device: torch.device) -> float:
+    synchronise(device)
+    started = time.perf_counter()
+    turn.contender.forward(turn.prepared)
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
+    quality: Quality | None = None
+    if exercise.hr is not None and turn.contender.has_quality:
+        quality = settings.protocol.compare(turn.outcome.image, exercise.hr, settings.scale)
+    layers = turn.outcome.layers
+    return Row(
+        contender=turn.contender.name,
+        picture=exercise.name,
+        width=exercise.lr.shape[1],
+        height=exercise.lr.shape[0],
+        psnr=None if quality is None else quality.psnr,
+        ssim=None if quality is None else quality.ssim,
+        seconds=tuple(turn.seconds),
+        gflops=turn.gflops or None,
+        dense_gflops=turn.dense_gflops or None,
+        peak_bytes=turn.peak,
+        halted_windows=tuple(1.0 - layer.live_windows for layer in layers),
+        halted_tokens=tuple(1.0 - layer.live_tokens for layer in layers),
+    )

@@ -1,0 +1,50 @@
+"""What the papers publish, to stand beside what is measured here: not measured by us."""
+
+from dataclasses import dataclass
+
+__all__ = ["Published", "published"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """PSNR in dB, SSIM (None where not given), and where it is written."""
+
+    psnr: float
+    ssim: float | None
+    source: str
+
+
+_ADAFORMER = "AdaFormer, Tabs. 1 and 2"
+_ATD = "ATD-light, as Pure-Pass's host"
+
+_FIGURES = {
+    ("adaformer", "Set5", 4): Published(32.43, 0.8974, _ADAFORMER),
+    ("adaformer", "Set14", 4): Published(28.80, 0.7858, _ADAFORMER),
+    ("adaformer", "B100", 4): Published(27.70, 0.7407, _ADAFORMER),
+    ("adaformer", "Urban100", 4): Published(26.48, 0.7982, _ADAFORMER),
+    ("adaformer", "DIV2K", 4): Published(30.63, None, _ADAFORMER),
+    ("adaformer", "Test2K", 4): Published(27.70, None, _ADAFORMER),
+    ("adaformer", "Test4K", 4): Published(29.15, None, _ADAFORMER),
+    ("adaformer", "Test8K", 4): Published(35.13, None, _ADAFORMER),
+    ("atd-light", "Set5", 4): Published(32.63, 0.8998, _ATD),
+    ("atd-light", "Set14", 4): Published(28.89, 0.7886, _ATD),
+    ("atd-light", "B100", 4): Published(27.79, 0.7440, _ATD),
+    ("atd-light", "Urban100", 4): Published(26.97, 0.8107, _ATD),
+    ("bicubic", "Set5", 4): Published(28.42, None, "the literature"),
+    ("bicubic", "Set14", 4): Published(26.00, None, "the literature"),
+    ("bicubic", "B100", 4): Published(25.96, None, "the literature"),
+    ("bicubic", "Set5", 2): Published(33.66, None, "the literature"),
+    ("bicubic", "Set5", 3): Published(30.39, None, "the literature"),
+}
+
+
+def published(contender: str, dataset: str, scale: int) -> Published | None:
+    """The published figure of a contender ("adaformer exact" is adaformer), if there is one.
+
+    Papers publish the network as they train it, halting and all: the figure stands beside every
+    effort, but not beside the plain ways that are there for their time alone.
+    """
+    name, _, way = contender.partition(" ")
+    if way not in ("", "exact", "balanced", "fast"):
+        return None
+    return _FIGURES.get((name, dataset, scale))

@@ -1,0 +1,184 @@
+"""A run as a table: the same cells for the terminal and for Markdown."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from srcli.benchmark.published import published
+from srcli.benchmark.results import Run, Summary, summaries
+
+__all__ = [
+    "Table",
+    "compare_table",
+    "markdown",
+    "picture_table",
+    "sparsity_table",
+    "summary_tables",
+]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, headers and cells; columns but the first are numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    header: str
+    cell: Callable[[Summary], str]
+
+
+def summary_tables(run: Run) -> list[Table]:
+    """A line for each contender: quality, time, and work; what is empty throughout is left out."""
+    scale, protocol = int(run.settings["scale"]), run.settings["protocol"]
+    found = summaries(run)
+
+    def beside(one: Summary) -> str:
+        known = published(one.contender, run.dataset, scale)
+        return "" if known is None else f"{known.psnr:.2f}{_ssim(known.ssim)} ({known.source})"
+
+    quality = (
+        _Column("PSNR dB", lambda one: _figure(one.psnr, ".3f")),
+        _Column("SSIM", lambda one: _figure(one.ssim, ".4f")),
+        _Column("published, not measured here", beside),
+    )
+    time = (
+        _Column("median s", lambda one: _figure(one.median, ".4g")),
+        _Column("p95 s", lambda one: _figure(one.p95, ".4g")),
+        _Column("spread", lambda one: f"{one.spread:.0%}"),
+        _Column("to first", lambda one: f"{one.ratio:.3f}"),
+        _Column("images/s", lambda one: _figure(one.per_second, ".3g")),
+        _Column("Mpx/s out", lambda one: _figure(one.megapixels, ".3g")),
+    )
+    work = (
+        _Column("executed", lambda one: _figure(one.gflops, ".4g")),
+        _Column("dense", lambda one: _figure(one.dense_gflops, ".4g")),
+        _Column("peak memory GB", lambda one: _figure(_giga(one.peak_bytes), ".2f")),
+    )
+    title = f"{run.dataset} x{scale}, {_over(run, found)}"
+    titled = (
+        (f"{title}: quality, protocol {protocol}", quality),
+        (f"{title}: forward pass, {run.machine.device}, {run.settings['precision']}", time),
+        (f"{title}: GFLOPs (a multiply-add counts twice)", work),
+    )
+    tables = [_table(name, columns, found) for name, columns in titled]
+    return [table for table in tables if len(table.headers) > 1]
+
+
+def _over(run: Run, found: Sequence[Summary]) -> str:
+    """Over how many pictures the means are."""
+    measured = max((one.pictures for one in found), default=0)
+    asked = measured + len(run.failed)
+    return f"{measured} pictures" if measured == asked else f"{measured} of {asked} pictures"
+
+
+def _table(title: str, columns: Sequence[_Column], found: Sequence[Summary]) -> Table:
+    shown = [c for c in columns if any(c.cell(one) for one in found)]
+    return Table(
+        title=title,
+        headers=("model", *(column.header for column in shown)),
+        cells=tuple((one.contender, *(column.cell(one) for column in shown)) for one in found),
+    )
+
+
+def sparsity_table(run: Run) -> Table | None:
+    """The share halted by layer, windows / tokens; None where nothing halts."""
+    found = [one for one in summaries(run) if one.halted_windows]
+    if not found:
+        return None
+    layers = max(len(one.halted_windows) for one in found)
+    return Table(
+        title="halted before each layer: windows (local) / tokens (global)",
+        headers=("model", *(f"layer {n}" for n in range(1, layers + 1))),
+        cells=tuple(
+            (
+                one.contender,
+                *(
+                    f"{windows:.0%} / {tokens:.0%}"
+                    for windows, tokens in zip(one.halted_windows, one.halted_tokens, strict=True)
+                ),
+            )
+            for one in found
+        ),
+    )
+
+
+def picture_table(run: Run) -> Table:
+    """A line for each picture and contender."""
+    return Table(
+        title="by picture",
+        headers=("picture", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
+        cells=tuple(
+            (
+                row.picture,
+                row.contender,
+                f"{row.width}x{row.height}",
+                _figure(row.psnr, ".3f"),
+                _figure(row.ssim, ".4f"),
+                _figure(sorted(row.seconds)[len(row.seconds) // 2], ".4g"),
+                _figure(row.gflops, ".4g"),
+            )
+            for row in run.rows
+        ),
+    )
+
+
+def compare_table(before: Run, after: Run) -> Table:
+    """What moved from one run to another beyond the spread of either.
+
+    Quality has no spread: any difference that shows is listed.
+    """
+    old = {one.contender: one for one in summaries(before)}
+    cells: list[tuple[str, ...]] = []
+    for new in summaries(after):
+        if new.contender not in old:
+            continue
+        was = old[new.contender]
+        noise = max(new.spread, was.spread)
+        if abs(new.median / was.median - 1) > noise:
+            change = f"{new.median / was.median - 1:+.0%}"
+            cells.append(
+                (new.contender, "median s", f"{was.median:.4g}", f"{new.median:.4g}", change)
+            )
+        for name, a, b, form in (
+            ("PSNR dB", was.psnr, new.psnr, ".3f"),
+            ("SSIM", was.ssim, new.ssim, ".4f"),
+            ("GFLOPs", was.gflops, new.gflops, ".4g"),
+        ):
+            if a is not None and b is not None and f"{a:{form}}" != f"{b:{form}}":
+                cells.append(
+                    (new.contender, name, f"{a:{form}}", f"{b:{form}}", f"{b - a:+{form}}")
+                )
+    return Table(
+        title=f"{before.dataset} x{before.settings['scale']} against "
+        f"{after.dataset} x{after.settings['scale']}: what moved beyond the spread",
+        headers=("model", "figure", "before", "after", "change"),
+        cells=tuple(cells),
+    )
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """Tables as GitHub writes them."""
+    parts: list[str] = []
+    for table in tables:
+        lines = [f"**{table.title}**", ""]
+        lines.append("| " + " | ".join(table.headers) + " |")
+        lines.append("| --- |" + " ---: |" * (len(table.headers) - 1))
+        lines += ["| " + " | ".join(row) + " |" for row in table.cells]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
+
+
+def _ssim(value: float | None) -> str:
+    return "" if value is None else f" / {value:.4f}"
+
+
+def _giga(value: int | None) -> float | None:
+    return None if value is None else value / 1e9

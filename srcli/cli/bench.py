@@ -1,0 +1,154 @@
+"""`srcli bench`: quality, latency, memory and sparsity in one table."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from srcli.errors import UsageError
+
+__all__ = ["bench"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
+@click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
+@click.option("--lr", type=_FOLDER, help="A folder of reduced pictures; alone, for time and masks.")
+@click.option(
+    "--latency", "sizes", metavar="SIZE|IMAGE,…", help="Time alone: LR sizes as 512x341, or files."
+)
+@click.option("-s", "--scale", type=click.IntRange(2), default=4, show_default=True)
+@click.option(
+    "-m", "--models", default="bicubic,adaformer", show_default=True, metavar="NAME,…",
+    help="Networks, bicubic, lanczos; times are given as ratios to the first.",
+)  # fmt: skip
+@click.option(
+    "--effort", "efforts", default="exact,balanced", show_default=True, metavar="NAME,…",
+    help="Of networks that have them.",
+)  # fmt: skip
+@click.option("--protocol", default="basicsr-y", show_default=True, help="How PSNR is measured.")
+@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timed runs.")
+@click.option("--random-weights", is_flag=True, help="Time networks without weights.")
+@click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
+@click.option("--end-to-end", is_flag=True, help="Add decoding, tiles and encoding.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+    show_default=True,
+)  # fmt: skip
+@click.option("--pictures", is_flag=True, help="Also a line for each picture.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    help="Write everything to a file; - for stdout.",
+)
+@click.option("--csv", "csv_file", type=_FILE, help="Write a line for each picture and model.")
+@click.option("--markdown", "markdown_file", type=_FILE, help="Write the tables.")
+@click.option("--plot", type=_FILE, help="Write a PNG of quality, latency and sparsity.")
+@click.option(
+    "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
+    help="Measure nothing; say what moved from A to B beyond the spread.",
+)  # fmt: skip
+def bench(
+    dataset: str | None,
+    hr: Path | None,
+    lr: Path | None,
+    sizes: str | None,
+    scale: int,
+    models: str,
+    efforts: str,
+    protocol: str,
+    data_root: Path | None,
+    limit: int | None,
+    repeats: int,
+    device: str,
+    precision: str,
+    json_file: Path | None,
+    csv_file: Path | None,
+    markdown_file: Path | None,
+    plot: Path | None,
+    compare: tuple[Path, Path] | None,
+    *,
+    random_weights: bool,
+    plain: bool,
+    end_to_end: bool,
+    pictures: bool,
+) -> None:
+    """Measure networks on a benchmark set, a folder, or sizes alone.
+
+    Models take turns on every picture, so that a machine that slows down slows them all.
+    """
+    from srcli.benchmark.contenders import Setup, contenders_named
+    from srcli.benchmark.machine import describe_machine
+    from srcli.benchmark.material import Material, loaded
+    from srcli.benchmark.measure import Settings, measure
+    from srcli.benchmark.results import Run
+    from srcli.cli.bench_output import Files, compared, deliver, print_tables
+    from srcli.inference.device import pick_device, pick_precision
+    from srcli.metrics.protocols import protocol_named
+
+    if compare is not None:
+        print_tables([compared(*compare)])
+        return
+    words = None if sizes is None else _listed(sizes)
+    name, pairs = Material(dataset, hr, lr, words, data_root, limit).find(scale)
+    where = pick_device(device)
+    dtype = pick_precision(precision, where)
+    settings = Settings(scale, protocol_named(protocol), repeats, where)
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
+        setup = Setup(
+            scale, where, dtype, _listed(efforts), random=random_weights, plain=plain,
+            end_to_end=Path(folder) if end_to_end else None,
+        )  # fmt: skip
+        contenders = contenders_named(_listed(models), setup)
+        rows = measure(contenders, loaded(pairs, scale, failed, _leave_out), settings, advance)
+    if not rows:
+        raise UsageError(
+            f"none of {len(pairs)} pictures could be read: {next(iter(failed.values()))}"
+        )
+    run = Run(
+        dataset=name,
+        settings={
+            "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
+            "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
+            "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
+        },
+        machine=describe_machine(where),
+        weights={one.name: one.weights for one in contenders},
+        rows=tuple(rows),
+        failed=failed,
+    )  # fmt: skip
+    deliver(run, Files(json_file, csv_file, markdown_file, plot), pictures=pictures)
+
+
+def _leave_out(reason: str) -> None:
+    """Say that a picture cannot be measured."""
+    click.echo(f"left out: {reason}", err=True)
+
+
+@contextmanager
+def _progress(total: int) -> Generator[Callable[[str], None]]:
+    """A bar on stderr if it is a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("measuring", total=total)
+        yield lambda name: bar.update(task, advance=1, description=name)
+
+
+def _listed(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]

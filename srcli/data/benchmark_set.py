@@ -1,0 +1,182 @@
+"""Benchmark sets: pictures by name, found in the layouts that people have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srcli.data.pictures import read_rgb
+from srcli.data.resize import downscale
+from srcli.errors import UsageError
+
+__all__ = ["BenchmarkSet", "Pair", "find_set", "pair_folders", "scales_there", "single_folder"]
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class BenchmarkSet:
+    """What is known about a set.
+
+    Args:
+        name: As papers write it; its folder bears it, in any case.
+        pictures: How many there are.
+        megapixels: Of a typical HR picture.
+        source: Where to get it.
+    """
+
+    name: str
+    pictures: int
+    megapixels: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture of a set.
+
+    Args:
+        name: Its name without suffix.
+        hr: The original; None if there is none, so that quality cannot be measured.
+        lr: The reduced picture; None if it is to be made of `hr`.
+    """
+
+    name: str
+    hr: Path | None
+    lr: Path | None
+
+    def load(self, scale: int) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8]]:
+        """Read HR and LR, (h, w, 3) each; HR is cropped to s times LR, the top left kept.
+
+        Raises:
+            UnreadableImage: A file cannot be decoded.
+            UsageError: Their sizes do not belong together.
+        """
+        hr = None if self.hr is None else read_rgb(self.hr)
+        if self.lr is not None:
+            lr = read_rgb(self.lr)
+        else:
+            assert hr is not None, "a pair has a picture"
+            hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+            lr = downscale(hr, scale)
+        return self._cropped(hr, lr, scale), lr
+
+    def _cropped(
+        self, hr: NDArray[np.uint8] | None, lr: NDArray[np.uint8], scale: int
+    ) -> NDArray[np.uint8] | None:
+        """HR cropped to `scale` times LR; at most a handful of pixels may be too many."""
+        if hr is None:
+            return None
+        height, width = lr.shape[0] * scale, lr.shape[1] * scale
+        spare = (hr.shape[0] - height, hr.shape[1] - width)
+        if min(spare) < 0 or max(spare) >= 12 + scale:
+            raise UsageError(
+                f"{self.name}: HR is {hr.shape[1]}x{hr.shape[0]} px and LR "
+                f"{lr.shape[1]}x{lr.shape[0]}, which is no x{scale} pair"
+            )
+        return hr[:height, :width]
+
+
+def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]:
+    """Find a set's pictures under the first of `roots` that has them.
+
+    Layouts: `x4/HR` and `x4/LR`; `GTmod12` and `LRbicx4` (BasicSR); `HR` and `LR_bicubic/X4`
+    (KAIR); `HR` alone, or pictures in the set's folder itself, from which LR is made.
+
+    Raises:
+        UsageError: It is nowhere, or its HR and LR do not belong together.
+    """
+    for root in roots:
+        for folder in _folders_named(root, one.name):
+            pairs = _in_layouts(folder, scale)
+            if pairs:
+                return pairs
+    looked = ", ".join(str(root / one.name) for root in roots)
+    raise UsageError(
+        f"{one.name} x{scale} is not on this machine: looked for {looked}, with x{scale}/HR and "
+        f"x{scale}/LR, GTmod12 and LRbicx{scale}, HR and LR_bicubic/X{scale}, or HR alone in it. "
+        f"Get it {one.source}; name its parent folder with --data-root or SRCLI_DATA"
+    )
+
+
+def scales_there(one: BenchmarkSet, roots: Sequence[Path]) -> list[int]:
+    """The scales for which a set is at hand."""
+    there: list[int] = []
+    for scale in (2, 3, 4):
+        try:
+            find_set(one, scale, roots)
+        except UsageError:
+            continue
+        there.append(scale)
+    return there
+
+
+def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
+    """Pair the pictures of two folders by name; LR names may end in x2, x3, x4.
+
+    Raises:
+        UsageError: A folder is missing or empty, or they hold different pictures.
+    """
+    originals, reduced = _pictures(hr), _pictures(lr)
+    if not originals or not reduced:
+        raise UsageError(f"no pictures in {lr if originals else hr}")
+    by_name = {_without_scale(path.stem, scale): path for path in reduced}
+    missing = [path.name for path in originals if path.stem not in by_name]
+    if missing or len(originals) != len(reduced):
+        lacks = f"; {lr} has none for {missing[0]}" if missing else ""
+        raise UsageError(
+            f"{hr} has {len(originals)} pictures and {lr} {len(reduced)}: they must be the same"
+            f"{lacks}"
+        )
+    return [Pair(path.stem, path, by_name[path.stem]) for path in originals]
+
+
+def single_folder(folder: Path, *, is_hr: bool) -> list[Pair]:
+    """The pictures of one folder, as HR to be reduced or as LR without originals.
+
+    Raises:
+        UsageError: It is missing or empty.
+    """
+    found = _pictures(folder)
+    if not found:
+        raise UsageError(f"no pictures in {folder}")
+    return [Pair(p.stem, p if is_hr else None, None if is_hr else p) for p in found]
+
+
+def _in_layouts(folder: Path, scale: int) -> list[Pair]:
+    """The set in `folder`, in whichever layout; empty if it is in none."""
+    layouts = (
+        (folder / f"x{scale}" / "HR", folder / f"x{scale}" / "LR"),
+        (folder / "GTmod12", folder / f"LRbicx{scale}"),
+        (folder / "HR", folder / "LR_bicubic" / f"X{scale}"),
+    )
+    for hr, lr in layouts:
+        if hr.is_dir() and lr.is_dir():
+            return pair_folders(hr, lr, scale)
+    for hr in (folder / "GTmod12", folder / "HR", folder):
+        if hr.is_dir() and _pictures(hr):
+            return single_folder(hr, is_hr=True)
+    return []
+
+
+def _folders_named(root: Path, name: str) -> list[Path]:
+    """The folder of that name in `root`, whatever its case."""
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() == name.lower())
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    return sorted(
+        p
+        for p in folder.iterdir()
+        if p.suffix.lower() in _PICTURES and p.is_file() and not p.name.startswith(".")
+    )
+
+
+def _without_scale(stem: str, scale: int) -> str:
+    return stem.removesuffix(f"x{scale}").removesuffix("_")

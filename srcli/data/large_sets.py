@@ -1,0 +1,102 @@
+"""Test2K, Test4K and Test8K, made from DIV8K by the published recipe (Kong et al., CVPR 2021).
+
+DIV8K's pictures 1201 to 1300, 1301 to 1400 and 1401 to 1500; Test2K is the HR reduced four times
+by bicubic, Test4K twice, Test8K as it is. LR is a further reduction by the scale.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from srcli.data.pictures import read_rgb
+from srcli.data.resize import downscale
+from srcli.errors import InputError, UsageError
+
+__all__ = ["RECIPES", "prepare"]
+
+# Name: first picture of DIV8K, and by how much it is reduced.
+RECIPES: Mapping[str, tuple[int, int]] = {
+    "Test2K": (1201, 4),
+    "Test4K": (1301, 2),
+    "Test8K": (1401, 1),
+}
+_COUNT = 100
+_SUFFIXES = (".png", ".jpg", ".webp")
+
+
+def prepare(
+    name: str, div8k: Path, out: Path, scale: int, on_picture: Callable[[str], None]
+) -> Path:
+    """Make a set; what is there already, and whole, is kept.
+
+    Args:
+        name: One of `RECIPES`.
+        div8k: The folder of DIV8K's pictures, 1201.png and so on.
+        out: The data root; the set goes to OUT/NAME/x{scale}.
+        scale: HR px per LR px to a side.
+        on_picture: Told each picture's name when it is there.
+
+    Returns:
+        The set's manifest of hashes.
+
+    Raises:
+        UsageError: DIV8K is not there whole.
+    """
+    first, reduction = RECIPES[name]
+    sources = {str(n): _source(div8k, n) for n in range(first, first + _COUNT)}
+    folder = out / name / f"x{scale}"
+    for part in ("HR", "LR"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    manifest = folder / "manifest.json"
+    hashes: dict[str, str] = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    for number, source in sources.items():
+        names = [f"{part}/{number}.png" for part in ("HR", "LR")]
+        if not all(_is_whole(folder / n, hashes.get(n)) for n in names):
+            hr = _reduced(source, reduction, scale)
+            for target, picture in zip(names, (hr, downscale(hr, scale)), strict=True):
+                hashes[target] = _write(picture, folder / target)
+            _replace(manifest, json.dumps(hashes, indent=1).encode())
+        on_picture(number)
+    return manifest
+
+
+def _source(div8k: Path, number: int) -> Path:
+    for suffix in _SUFFIXES:
+        if (path := div8k / f"{number}{suffix}").is_file():
+            return path
+    raise UsageError(f"{div8k} has no picture {number}.png: DIV8K must be there whole")
+
+
+def _reduced(source: Path, reduction: int, scale: int) -> NDArray[np.uint8]:
+    """The HR picture: reduced, and cropped so that `scale` divides it."""
+    try:
+        picture = read_rgb(source)
+    except InputError as error:
+        raise UsageError(f"DIV8K's {source.name} cannot be read: {error}") from error
+    step = reduction * scale
+    picture = picture[: picture.shape[0] // step * step, : picture.shape[1] // step * step]
+    return picture if reduction == 1 else downscale(picture, reduction)
+
+
+def _is_whole(path: Path, sha256: str | None) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def _write(picture: NDArray[np.uint8], path: Path) -> str:
+    """Write a PNG, whole or not at all, and return its sha256."""
+    partial = path.with_suffix(".partial")
+    Image.fromarray(picture).save(partial, format="PNG")
+    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+    partial.replace(path)
+    return digest
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

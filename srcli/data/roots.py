@@ -1,0 +1,20 @@
+"""Where benchmark sets may lie on this machine."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["data_roots"]
+
+
+def data_roots(told: Path | None) -> list[Path]:
+    """The folders to look in: what was told, else `SRCLI_DATA`, and always the user's own.
+
+    `SRCLI_DATA` may name several, separated as in PATH.
+    """
+    own = Path(platformdirs.user_data_dir("srcli", appauthor=False)) / "datasets"
+    if told is not None:
+        return [told, own]
+    named = os.environ.get("SRCLI_DATA", "").split(os.pathsep)
+    return [*(Path(one) for one in named if one), own]

@@ -1,0 +1,12 @@
+"""Manga109: 109 manga pages (Matsui et al., 2017)."""
+
+from srcli.data.benchmark_set import BenchmarkSet
+
+__all__ = ["SET"]
+
+SET = BenchmarkSet(
+    name="Manga109",
+    pictures=109,
+    megapixels=0.97,
+    source=("from manga109.org, on request and for research"),
+)
