@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from srcli.data.pictures import read_rgb
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.inference.network import LoadedNetwork
@@ -161,7 +162,7 @@ class EndToEnd(Contender):
 
     def finish(self, raw: Path) -> Outcome:
         """Read what was written."""
-        return Outcome(np.array(Image.open(raw)))
+        return Outcome(read_rgb(raw))
 
 
 def _lanczos(lr: Image8, height: int, width: int) -> Image8:
@@ -204,6 +205,8 @@ def contenders_named(names: Sequence[str], setup: Setup) -> list[Contender]:
     Raises:
         UsageError: A name or effort does not exist, or not for that scale.
     """
+    if setup.random and setup.end_to_end is not None:
+        raise UsageError("--end-to-end makes pictures, which random weights cannot: leave one out")
     made: list[Contender] = []
     for name in names:
         if name in _RESAMPLERS:

@@ -1,7 +1,7 @@
 """A run as a picture: quality against latency, and what halted by layer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -19,21 +19,19 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#
 def draw_run(run: Run, path: Path) -> None:
     """Write a PNG: PSNR against latency, bubbles as large as GFLOPs; below, halted shares.
 
-    A part that has nothing to show is left out.
+    Without quality the first panel shows latency alone; without halting there is no second.
     """
     found = summaries(run)
+    colours = {one.contender: _COLOURS[n % len(_COLOURS)] for n, one in enumerate(found)}
     with_quality = [one for one in found if one.psnr is not None]
-    with_layers = [one for one in found if one.halted_windows]
-    panels: list[Image.Image] = []
-    if with_quality:
-        panels.append(_quality_panel(with_quality, run))
+    with_layers = [one for one in found if any(one.halted_windows)]
+    first = _quality_panel(with_quality, run, colours) if with_quality else None
+    panels = [first or _latency_panel(found, run, colours)]
     if with_layers:
-        panels.append(_sparsity_panel(with_layers))
-    if not panels:
-        panels.append(_latency_panel(found, run))
+        panels.append(_sparsity_panel(with_layers, colours))
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT * len(panels)), _PAPER)
     for number, panel in enumerate(panels):
-        sheet.paste(panel, (0, number * _HEIGHT))
+        sheet.paste(panel.image, (0, number * _HEIGHT))
     sheet.save(path, format="PNG")
 
 
@@ -67,56 +65,65 @@ class _Panel:
             _HEIGHT - _MARGIN - up * (_HEIGHT - 2 * _MARGIN),
         )
 
+    def legend(self, entries: Mapping[str, str], left: float, top: float) -> None:
+        """Colours and what they stand for, from `left`, `top` downwards."""
+        for number, (words, colour) in enumerate(entries.items()):
+            y = top + 22 * number
+            self.draw.rectangle((left, y - 6, left + 12, y + 6), fill=colour)
+            self.text((left + 20, y), words, 15)
+
     def text(self, where: tuple[float, float], words: str, size: int, anchor: str = "lm") -> None:
         """Write, `anchor` as Pillow names it."""
         font = ImageFont.load_default(size)
         self.draw.text(where, words, _INK, font=font, anchor=anchor)
 
 
-def _quality_panel(found: Sequence[Summary], run: Run) -> Image.Image:
+def _quality_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str]) -> _Panel:
     seconds = [one.median for one in found]
     psnr = [one.psnr for one in found if one.psnr is not None]
-    title = f"{run.dataset} x{run.settings['scale']}: quality against latency"
     panel = _Panel(
-        title, ("median seconds a picture", _ticks(0, max(seconds))),
+        f"{run.dataset} x{run.settings['scale']}: quality against latency",
+        ("median seconds a picture", _ticks(0, max(seconds))),
         (f"PSNR dB ({run.settings['protocol']})", _ticks(min(psnr), max(psnr))), 2,
     )  # fmt: skip
     most = max((one.gflops or 0 for one in found), default=0) or 1
-    for number, one in enumerate(found):
+    for one in found:
         assert one.psnr is not None
         x, y = panel.place(one.median, one.psnr)
         radius = 6 + 28 * math.sqrt((one.gflops or 0) / most)
         box = (x - radius, y - radius, x + radius, y + radius)
-        panel.draw.ellipse(box, outline=_COLOURS[number % len(_COLOURS)], width=4)
-        left = x > _WIDTH / 2
-        where = (x - radius - 6, y) if left else (x + radius + 6, y)
-        panel.text(where, one.contender, 15, "rm" if left else "lm")
-    panel.text((_WIDTH - _MARGIN, 60), f"bubble: executed GFLOPs, largest {most:.4g}", 13, "rm")
-    return panel.image
+        panel.draw.ellipse(box, outline=colours[one.contender], width=4)
+    words = {_described(one): colours[one.contender] for one in found}
+    panel.legend(words, _WIDTH - _MARGIN - 400, _HEIGHT - _MARGIN - 22 * len(words))
+    panel.text((_WIDTH - _MARGIN, 60), "bubble: GFLOPs executed", 13, "rm")
+    return panel
 
 
-def _sparsity_panel(found: Sequence[Summary]) -> Image.Image:
+def _described(one: Summary) -> str:
+    gflops = "" if one.gflops is None else f", {one.gflops:.4g} GFLOPs"
+    return f"{one.contender}: {one.psnr:.2f} dB, {one.median:.3g} s{gflops}"
+
+
+def _sparsity_panel(found: Sequence[Summary], colours: Mapping[str, str]) -> _Panel:
     layers = max(len(one.halted_windows) for one in found)
     panel = _Panel(
         "halted before each layer", ("layer", [float(n) for n in range(1, layers + 1)]),
         ("share of windows (line) and tokens (dots)", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]), 1,
     )  # fmt: skip
-    for number, one in enumerate(found):
-        colour = _COLOURS[number % len(_COLOURS)]
+    for one in found:
+        colour = colours[one.contender]
         windows = [panel.place(n, share) for n, share in enumerate(one.halted_windows, 1)]
         panel.draw.line(windows, colour, width=4)
         for n, share in enumerate(one.halted_tokens, 1):
             x, y = panel.place(n, share)
             panel.draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=colour)
-        panel.text((_MARGIN + 16, _MARGIN + 18 + 22 * number), one.contender, 15)
-        panel.draw.rectangle(
-            (_MARGIN + 2, _MARGIN + 12 + 22 * number, _MARGIN + 12, _MARGIN + 22 + 22 * number),
-            fill=colour,
-        )
-    return panel.image
+    panel.legend(
+        {one.contender: colours[one.contender] for one in found}, _MARGIN + 12, _MARGIN + 18
+    )
+    return panel
 
 
-def _latency_panel(found: Sequence[Summary], run: Run) -> Image.Image:
+def _latency_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str]) -> _Panel:
     panel = _Panel(
         f"{run.dataset} x{run.settings['scale']}: latency",
         ("median seconds a picture", _ticks(0, max(one.median for one in found))),
@@ -125,9 +132,9 @@ def _latency_panel(found: Sequence[Summary], run: Run) -> Image.Image:
     for number, one in enumerate(found):
         left, top = panel.place(0, number + 0.8)
         right, bottom = panel.place(one.median, number + 0.2)
-        panel.draw.rectangle((left, top, right, bottom), fill=_COLOURS[number % len(_COLOURS)])
+        panel.draw.rectangle((left, top, right, bottom), fill=colours[one.contender])
         panel.text((left + 8, (top + bottom) / 2), f"{one.contender}: {one.median:.4g} s", 15)
-    return panel.image
+    return panel
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -80,7 +80,7 @@ def summaries(run: Run) -> list[Summary]:
     by_contender: dict[str, list[Row]] = {}
     for row in run.rows:
         by_contender.setdefault(row.contender, []).append(row)
-    first = next(iter(by_contender.values()), [])
+    first = by_contender[run.rows[0].contender] if run.rows else []
     base = sum(statistics.median(row.seconds) for row in first)
     scale = int(run.settings["scale"])
     return [_summary(name, rows, base, scale) for name, rows in by_contender.items()]

@@ -114,7 +114,7 @@ def bench(
         rows = measure(contenders, loaded(pairs, scale, failed, _leave_out), settings, advance)
     if not rows:
         raise UsageError(
-            f"none of {len(pairs)} pictures could be read: {next(iter(failed.values()))}"
+            f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
         )
     run = Run(
         dataset=name,

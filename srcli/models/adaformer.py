@@ -173,7 +173,8 @@ class AdaFormer(SRNetwork):
         features = self.encoder(shallow.to(self.embed.weight.dtype))
         features = features + self.unembed(self.embed(features))
         features = self.decoder(features).to(shallow.dtype) + shallow
-        return SROutput(F.pixel_shuffle(self.tail(features), self.scale) + self.mean)
+        image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean
+        return SROutput(image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale])
 
     def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
         """The masked reference, and the convolutions alone."""

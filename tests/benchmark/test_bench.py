@@ -1,0 +1,210 @@
+"""`srcli bench` as people run it, on tiny pictures and on the field's own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srcli.benchmark.contenders import Setup, contenders_named
+from srcli.benchmark.machine import PeakMemory, describe_machine
+from srcli.benchmark.measure import Row
+from srcli.benchmark.results import Run, summaries
+from srcli.benchmark.tables import compare_table
+from srcli.data.resize import downscale, resize
+from srcli.errors import UsageError
+from srcli.models import model_spec
+
+CPU = torch.device("cpu")
+
+
+def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "srcli", "bench", *map(str, words)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A set named B100 of three pictures."""
+    root = tmp_path / "data"
+    for number in range(3):
+        hr = resize(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), 64, 80)
+        for part, picture in (("HR", hr), ("LR", downscale(hr, 4))):
+            folder = root / "B100" / "x4" / part
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / f"{number}.png")
+    return root
+
+
+def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
+    ended = bench(
+        "-d", "b100", "-m", "bicubic,lanczos,adaformer", "--repeats", "2", "--plain", "--pictures",
+        "--end-to-end", "--json", tmp_path / "run.json", "--csv", tmp_path / "run.csv",
+        "--markdown", tmp_path / "run.md", "--plot", tmp_path / "run.png", data=tiny,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    ways = [
+        *("bicubic", "lanczos", "adaformer exact", "adaformer balanced", "adaformer reference"),
+        *("adaformer convolutions", "adaformer exact, files", "adaformer balanced, files"),
+    ]
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert [one["contender"] for one in run["summaries"]] == ways
+    assert all(way in ended.stdout for way in ways)
+    assert "25.96 (the literature)" in ended.stdout
+    found = {one["contender"]: one for one in run["summaries"]}
+    exact, plain = found["adaformer exact"], found["adaformer reference"]
+    assert exact["psnr"] == pytest.approx(plain["psnr"], abs=1e-3)
+    assert exact["psnr"] == pytest.approx(found["adaformer exact, files"]["psnr"], abs=1e-6)
+    assert exact["gflops"] == exact["dense_gflops"]
+    assert found["adaformer convolutions"]["gflops"] < exact["gflops"]
+    assert found["bicubic"]["ratio"] == 1.0
+    assert len(found["adaformer balanced"]["halted_windows"]) == 6
+    assert exact["peak_bytes"] is None or exact["peak_bytes"] > 1e8
+    assert run["machine"]["torch"] == torch.__version__
+    assert run["settings"]["protocol"] == "basicsr-y"
+    assert len(run["weights"]["adaformer exact"]) == 64
+    rows = list(csv.DictReader((tmp_path / "run.csv").read_text().splitlines()))
+    assert len(rows) == 3 * len(ways)
+    assert all(len(row["seconds"].split()) == 2 for row in rows)
+    assert "| adaformer exact |" in (tmp_path / "run.md").read_text()
+    with Image.open(tmp_path / "run.png") as plot:
+        assert plot.size[0] == 900
+    again = bench("--compare", tmp_path / "run.json", tmp_path / "run.json")
+    assert "nothing" in again.stdout
+
+
+def test_json_to_stdout_is_json_alone(tmp_path: Path):
+    ended = bench("--latency", "24x16,16x16", "-m", "atd-light,adaformer-s", "--random-weights",
+                  "--repeats", "1", "--json", "-")  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    run = json.loads(ended.stdout)
+    assert {row["psnr"] for row in run["rows"]} == {None}
+    assert set(run["weights"].values()) == {"random"}
+    assert [row["width"] for row in run["rows"]] == [24] * 3 + [16] * 3
+
+
+def test_a_bad_picture_is_left_out_and_said(tiny: Path):
+    lr = tiny / "B100" / "x4" / "LR" / "1.png"
+    lr.write_bytes(lr.read_bytes()[:100])
+    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
+    assert ended.returncode == 0
+    assert ended.stderr.startswith(f"left out: {lr}")
+    assert "2 of 3 pictures" in ended.stdout
+    for number in (0, 2):
+        (tiny / "B100" / "x4" / "LR" / f"{number}.png").write_bytes(b"")
+    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
+    assert ended.returncode == 2
+    assert "none of 3 pictures could be measured" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ((), "say what to measure on"),
+        (("-d", "Set5", "--latency", "8x8"), "say what to measure on"),
+        (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
+        (("-d", "Set5"), "Set5 x4 is not on this machine"),
+        (("--hr", "absent"), "there is no folder absent"),
+        (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
+        (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
+        (("--latency", "8x8", "-m", "atd-light"), "no weights for"),
+        (("--latency", "8x8", "-s", "7", "--random-weights"), "adaformer has no scale 7 (have 2"),
+        (("--latency", "8x8", "--protocol", "y"), "no protocol named 'y'"),
+        (("--latency", "8x8", "-m", "bicubic", "--json", "/none/x.json"), "cannot write /none/x"),
+        (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
+    ],
+)
+def test_wrong_requests_get_one_line(words: tuple[str, ...], line: str, tmp_path: Path):
+    ended = bench(*words, data=tmp_path)
+    assert ended.returncode == 2
+    assert line in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
+    sets = {"Set5": 28.42, "B100": 25.96}
+    for name, psnr in sets.items():
+        file = tmp_path / f"{name}.json"
+        ended = bench("-d", name, "-m", "bicubic", "--repeats", "1", "--json", file,
+                      data=shared / "data" / "benchmark")  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        measured = json.loads(file.read_text())["summaries"][0]
+        assert measured["psnr"] == pytest.approx(psnr, abs=0.02)
+
+
+def test_contenders_see_each_effort_once():
+    setup = Setup(4, CPU, torch.float32, ["exact", "balanced"], random=True)
+    names = [one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup)]
+    assert names == ["bicubic", "atd-light", "pp-atd-light exact", "pp-atd-light balanced"]
+    with pytest.raises(UsageError, match="atd-light has no effort fast"):
+        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True))
+
+
+def test_random_weights_are_the_same_every_time():
+    setup = Setup(2, CPU, torch.float32, ["exact"], random=True)
+    lr = np.full((8, 8, 3), 90, np.uint8)
+    made = [contenders_named(["adaformer-s"], setup)[0] for _ in range(2)]
+    images = [one.finish(one.forward(one.prepare(lr))).image for one in made]
+    assert np.array_equal(*images)
+
+
+def run_of(seconds: tuple[float, ...], psnr: float) -> Run:
+    row = Row("net", "a", 10, 10, psnr, 0.9, seconds, 1.0, 1.0, None)
+    return Run("Mini", {"scale": 4, "protocol": "rgb"}, describe_machine(CPU), {}, (row,), {})
+
+
+def test_compare_lists_only_what_moved_beyond_the_spread():
+    before, after = run_of((1.0, 1.0, 1.2), 30.0), run_of((1.1, 1.1, 1.15), 30.0)
+    assert compare_table(before, after).cells == ()
+    slower = compare_table(before, run_of((2.0, 2.0, 2.2), 29.5)).cells
+    assert [cell[1:] for cell in slower] == [
+        ("median s", "1", "2", "+100%"), ("PSNR dB", "30.000", "29.500", "-0.500"),
+    ]  # fmt: skip
+
+
+def test_summaries_over_pictures():
+    rows = tuple(
+        Row("net", name, 10, 20, psnr, None, seconds, 2.0, 4.0, 10**9, (0.0, share), (0.0, 0.5))
+        for name, psnr, seconds, share in (
+            ("a", 30.0, (1.0, 2.0, 3.0), 0.2), ("b", 32.0, (4.0, 4.0, 4.0), 0.4),
+        )
+    )  # fmt: skip
+    run = Run("Mini", {"scale": 2, "protocol": "rgb"}, describe_machine(CPU), {}, rows, {})
+    (one,) = summaries(run)
+    assert (one.psnr, one.ssim, one.median, one.ratio) == (31.0, None, 3.0, 1.0)
+    assert one.p95 == pytest.approx(3.9)
+    assert one.spread == pytest.approx(0.5)
+    assert one.per_second == pytest.approx(2 / 6)
+    assert one.megapixels == pytest.approx(2 * 10 * 20 * 4 / 1e6 / 6)
+    assert one.halted_windows == pytest.approx((0.0, 0.3))
+
+
+def test_peak_memory_sees_an_allocation():
+    peak = PeakMemory(CPU)
+    before = peak.read()
+    if before is None:
+        pytest.skip("this system does not tell a process's peak memory")
+    block = np.ones(60_000_000 // 8)
+    after = peak.read()
+    assert after is not None
+    assert after - before > 0.8 * block.nbytes
+
+
+def test_the_floor_is_the_convolutions_alone():
+    network = model_spec("adaformer").build(4)
+    assert set(network.plain_ways()) == {"reference", "convolutions"}
+    with torch.no_grad():
+        image = network.plain_ways()["convolutions"](torch.rand(1, 3, 16, 8)).image
+    assert image.shape == (1, 3, 64, 32)

@@ -1,0 +1,151 @@
+"""Benchmark sets in the layouts that people have, and the large ones made from DIV8K."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli.data import large_sets
+from srcli.data.benchmark_set import BenchmarkSet, find_set, pair_folders, single_folder
+from srcli.data.large_sets import RECIPES, prepare
+from srcli.data.pictures import read_rgb
+from srcli.data.resize import downscale
+from srcli.data.roots import data_roots
+from srcli.data.sets import benchmark_set, benchmark_sets
+from srcli.data.sizes import pictures_of_sizes
+from srcli.errors import UsageError
+
+MINI = BenchmarkSet("Mini", 2, 0.1, "nowhere")
+
+
+@pytest.fixture
+def hr(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (48, 36, 3), dtype=np.uint8)
+
+
+def save(picture: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+LAYOUTS = {
+    "ours": ("x4/HR/{}.png", "x4/LR/{}.png"),
+    "basicsr": ("GTmod12/{}.png", "LRbicx4/{}.png"),
+    "basicsr-named": ("GTmod12/{}.png", "LRbicx4/{}x4.png"),
+    "kair": ("HR/{}.png", "LR_bicubic/X4/{}x4.png"),
+    "hr alone": ("HR/{}.png", None),
+    "bare": ("{}.png", None),
+}
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize("folder", ["Mini", "mini"])
+def test_every_layout_is_found(tmp_path: Path, hr: np.ndarray, layout: str, folder: str):
+    original, reduced = LAYOUTS[layout]
+    for name in ("a", "b"):
+        save(hr, tmp_path / folder / original.format(name))
+        if reduced is not None:
+            save(downscale(hr, 4), tmp_path / folder / reduced.format(name))
+    pairs = find_set(MINI, 4, [tmp_path / "absent", tmp_path])
+    assert [pair.name for pair in pairs] == ["a", "b"]
+    loaded_hr, lr = pairs[0].load(4)
+    assert np.array_equal(lr, downscale(hr, 4))
+    assert loaded_hr is not None
+    assert np.array_equal(loaded_hr, hr)
+
+
+def test_hr_is_cropped_to_whole_lr_pixels(tmp_path: Path, hr: np.ndarray):
+    save(hr[:46, :33], tmp_path / "HR" / "a.png")
+    loaded_hr, lr = single_folder(tmp_path / "HR", is_hr=True)[0].load(4)
+    assert loaded_hr is not None
+    assert (loaded_hr.shape, lr.shape) == ((44, 32, 3), (11, 8, 3))
+
+
+def test_a_missing_set_says_where_and_how(tmp_path: Path):
+    with pytest.raises(UsageError, match="Mini x4 is not on this machine") as caught:
+        find_set(MINI, 4, [tmp_path])
+    for word in (str(tmp_path / "Mini"), "GTmod12", "LR_bicubic/X4", "nowhere", "--data-root"):
+        assert word in str(caught.value)
+
+
+def test_pairs_that_do_not_belong_together(tmp_path: Path, hr: np.ndarray):
+    save(hr, tmp_path / "hr" / "a.png")
+    save(hr, tmp_path / "hr" / "b.png")
+    save(hr, tmp_path / "lr" / "a.png")
+    with pytest.raises(UsageError, match=r"has 2 pictures and .*lr 1: .* none for b.png"):
+        pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
+    save(hr[:12], tmp_path / "lr" / "b.png")
+    pairs = pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
+    with pytest.raises(UsageError, match="a: HR is 36x48 px and LR 36x48, which is no x4 pair"):
+        pairs[0].load(4)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match=r"no pictures in .*none"):
+        single_folder(tmp_path / "none", is_hr=True)
+
+
+def test_names():
+    assert set(benchmark_sets()) == {
+        "Set5", "Set14", "B100", "Urban100", "Manga109", "DIV2K", "Test2K", "Test4K", "Test8K",
+    }  # fmt: skip
+    assert benchmark_set("test4k").name == "Test4K"
+    with pytest.raises(UsageError, match="no data set named 'Urban10'; did you mean Urban100"):
+        benchmark_set("Urban10")
+
+
+def test_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SRCLI_DATA", f"{tmp_path}:/other")
+    assert data_roots(None)[:2] == [tmp_path, Path("/other")]
+    assert data_roots(Path("told"))[0] == Path("told")
+    assert len(data_roots(Path("told"))) == 2
+
+
+def test_sizes(tmp_path: Path, hr: np.ndarray):
+    save(hr, tmp_path / "one.png")
+    size, file = pictures_of_sizes(["20x30", str(tmp_path / "one.png")])
+    assert size.load(4)[1].shape == (30, 20, 3)
+    assert np.array_equal(size.load(4)[1], size.load(2)[1])
+    assert np.array_equal(file.load(4)[1], hr)
+    for wrong in ("20x", "0x5", "none.png"):
+        with pytest.raises(UsageError, match=wrong):
+            pictures_of_sizes([wrong])
+
+
+@pytest.fixture
+def div8k(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(large_sets, "_COUNT", 3)
+    folder = tmp_path / "DIV8K"
+    for number in range(1201, 1204):
+        save(rng.integers(0, 256, (70, 100, 3), dtype=np.uint8), folder / f"{number}.png")
+    return folder
+
+
+def test_large_sets_follow_the_recipe_and_resume(tmp_path: Path, div8k: Path):
+    done: list[str] = []
+    manifest = prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
+    assert done == ["1201", "1202", "1203"]
+    pairs = find_set(benchmark_set("Test2K"), 4, [tmp_path / "root"])
+    hr, lr = pairs[0].load(4)
+    source = read_rgb(div8k / "1201.png")[:64, :96]
+    assert np.array_equal(hr, downscale(source, 4))
+    assert np.array_equal(lr, downscale(downscale(source, 4), 4))
+    hashes = json.loads(manifest.read_text())
+    assert set(hashes) == {f"{part}/{n}.png" for part in ("HR", "LR") for n in done}
+    kept, broken = manifest.parent / "HR" / "1201.png", manifest.parent / "LR" / "1202.png"
+    before = kept.stat().st_mtime_ns
+    broken.write_bytes(broken.read_bytes()[:20])
+    (manifest.parent / "LR" / "1203.png").unlink()
+    manifest = prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
+    assert json.loads(manifest.read_text()) == hashes
+    assert kept.stat().st_mtime_ns == before
+    with Image.open(broken) as mended:
+        assert mended.size == (6, 4)
+    shutil.rmtree(div8k)
+    with pytest.raises(UsageError, match=r"has no picture 1201\.png"):
+        prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
+
+
+def test_recipes():
+    assert RECIPES == {"Test2K": (1201, 4), "Test4K": (1301, 2), "Test8K": (1401, 1)}
