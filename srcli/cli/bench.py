@@ -23,7 +23,10 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--latency", "sizes", metavar="SIZE|IMAGE,…", help="Time alone: LR sizes as 512x341, or files."
 )
-@click.option("-s", "--scale", type=click.IntRange(2), default=4, show_default=True)
+@click.option(
+    "-s", "--scale", type=click.IntRange(2), default=4, show_default=True,
+    help="SR px per LR px to a side.",
+)  # fmt: skip
 @click.option(
     "-m", "--models", default="bicubic,adaformer", show_default=True, metavar="NAME,…",
     help="Networks, bicubic, lanczos; times are given as ratios to the first.",
@@ -42,7 +45,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True,
+    show_default=True, help="Number format of the networks.",
 )  # fmt: skip
 @click.option("--pictures", is_flag=True, help="Also a line for each picture.")
 @click.option(

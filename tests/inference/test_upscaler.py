@@ -166,7 +166,7 @@ class Overflowing(torch.nn.Module):
 
 def test_tile_that_overflows_is_rerun_in_fp32(photo: np.ndarray, x4: Upscaler) -> None:
     low = Upscaler(device="cpu", precision="bf16")
-    low.network._network = Overflowing()
+    low.network.module = Overflowing()
     upscaled = low.upscale(photo)
     assert upscaled.report.reruns == upscaled.report.tiles == 1
     assert np.array_equal(upscaled.image, x4(photo))
@@ -174,7 +174,7 @@ def test_tile_that_overflows_is_rerun_in_fp32(photo: np.ndarray, x4: Upscaler) -
 
 def test_overflow_in_fp32_fails(photo: np.ndarray) -> None:
     full = Upscaler(device="cpu", precision="fp32")
-    full.network._network = full.network._fp32 = Overflowing()
+    full.network.module = full.network._fp32 = Overflowing()
     with pytest.raises(NonFiniteOutput, match="not finite, in fp32 too"):
         full(photo)
 
