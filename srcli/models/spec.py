@@ -1,13 +1,22 @@
 """What every network promises: how it is built, what it takes and what it gives back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EXACT", "Halting", "LayerTrace", "ModelSpec", "SRNetwork", "SROutput"]
+__all__ = [
+    "EXACT",
+    "AttendedBand",
+    "BandedNetwork",
+    "Halting",
+    "LayerTrace",
+    "ModelSpec",
+    "SRNetwork",
+    "SROutput",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,58 @@ class SRNetwork(nn.Module, ABC):
     @abstractmethod
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
+
+
+@dataclass(frozen=True)
+class AttendedBand:
+    """A band of features after all adaptive layers, and what happened there.
+
+    Args:
+        features: (b, c, h, w).
+        layers: One trace per layer, of this band alone.
+    """
+
+    features: Tensor
+    layers: tuple[LayerTrace, ...]
+
+
+class BandedNetwork(SRNetwork):
+    """A network that can be computed in parts of the picture with the result of the whole.
+
+    The picture is first extended (`extend`). What reaches beyond a part is bounded: `encode` and
+    `decode` are right on a crop but for `encoder_halo` and `decoder_halo` px at the sides where
+    the crop ends before the picture does; `attend` takes the features in bands of the whole
+    width, from top to bottom, and passes on from band to band what they need of each other.
+    """
+
+    encoder_halo: int  # LR px
+    decoder_halo: int  # LR px
+    band: int  # LR px; bands start on multiples of it; 0: cannot be parted after all
+
+    @abstractmethod
+    def extend(self, lr: Tensor) -> Tensor:
+        """Extend a picture (b, 3, h, w) right and down to the size that the network computes."""
+
+    @abstractmethod
+    def encode(self, lr: Tensor) -> Tensor:
+        """Features (b, c, h, w) of the extended picture or a crop of it."""
+
+    @abstractmethod
+    def attend(
+        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+    ) -> Iterator[AttendedBand]:
+        """Pass bands (b, c, h, w) through the adaptive layers; they come out in the same order.
+
+        Args:
+            bands: The features of the whole picture from top to bottom; all but the last have
+                heights that are multiples of `band`. Asked for when needed, a few in advance.
+            halting: When tokens stop being computed.
+            piece: Windows computed at a time; None chooses by the device.
+        """
+
+    @abstractmethod
+    def decode(self, features: Tensor, lr: Tensor) -> Tensor:
+        """The picture (b, 3, s·h, s·w) from features and the same crop of the extended picture."""
 
 
 @dataclass(frozen=True)
