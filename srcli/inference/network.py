@@ -1,11 +1,13 @@
 """A network with its weights, on its device, in its precision."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, WeightsError
 from srcli.models import model_spec
-from srcli.models.spec import Halting, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
 from srcli.weights import WeightsEntry
 from srcli.weights.load import read_weights
 
@@ -43,6 +45,11 @@ class LoadedNetwork:
         """Memory a forward pass takes at its peak, per LR px."""
         return self.spec.bytes_per_pixel * self.dtype.itemsize / 4
 
+    @property
+    def banded(self) -> bool:
+        """Whether the network can be computed in parts with the result of the whole."""
+        return isinstance(self._network, BandedNetwork) and self._network.band > 0
+
     @torch.inference_mode()
     def __call__(self, lr: Tensor, halting: Halting) -> SROutput:
         """Upscale one crop, (1, 3, h, w) in [0, 1] on any device; the result stays on ours.
@@ -50,18 +57,29 @@ class LoadedNetwork:
         Raises:
             NonFiniteOutput: The result is not finite even in fp32.
         """
-        lr = lr.to(self.device).contiguous(memory_format=torch.channels_last)
-        output = self._network(lr, halting)
-        if bool(output.image.isfinite().all()):
-            return output
+        lr = self.take(lr)
+        for network in self.precisions():
+            output = network(lr, halting)
+            if bool(output.image.isfinite().all()):
+                return output
+        raise self.not_finite()
+
+    def take(self, lr: Tensor) -> Tensor:
+        """Bring a picture to our device, in the memory order convolutions want."""
+        return lr.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def precisions(self) -> Iterator[SRNetwork]:
+        """The network as it was asked for; then, for what overflows there, in fp32."""
+        yield self._network
         if self._network is not self._fp32:
             self.reruns += 1
             if self._fp32 is None:
                 self._fp32 = self._load(torch.float32)
-            output = self._fp32(lr, halting)
-            if bool(output.image.isfinite().all()):
-                return output
-        raise NonFiniteOutput(
+            yield self._fp32
+
+    def not_finite(self) -> NonFiniteOutput:
+        """The error for a result that is not finite in any precision."""
+        return NonFiniteOutput(
             f"{self.weights.name} gave values that are not finite, in fp32 too; "
             "check the picture for extreme values, or the machine's memory"
         )

@@ -107,14 +107,6 @@ class AdaFormer(BandedNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
-    def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
-        """Upscale (b, 3, h, w), computing only live windows and tokens."""
-        return self._run(lr, halting, self._sparse_layers)
-
-    def reference(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
-        """Upscale (b, 3, h, w), computing everything and masking: slow, plain and the same."""
-        return self._run(lr, halting, self._masked_layers)
-
     def extend(self, lr: Tensor) -> Tensor:
         """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
         return extend_by_reflection(lr, self.config.window)
@@ -220,4 +212,7 @@ SPEC = ModelSpec(
     bytes_per_pixel=3150,
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.9)},
     build=_build,
+    bytes_per_tile_pixel=1600,
+    bytes_per_held_pixel=640,
+    bands_held=8,
 )

@@ -161,6 +161,9 @@ class ModelSpec:
             they would in the whole picture.
         overlap: Context a tile needs on each inner side (LR px).
         bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
+        bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.
+        bytes_per_held_pixel: What features and tokens take per LR pixel between these, fp32.
+        bands_held: How many bands are on their way through the layers at a time.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
         build: Makes the network for a scale, with untrained parameters.
     """
@@ -173,3 +176,6 @@ class ModelSpec:
     bytes_per_pixel: int
     efforts: Mapping[str, Halting]
     build: Callable[[int], SRNetwork]
+    bytes_per_tile_pixel: int = 0
+    bytes_per_held_pixel: int = 0
+    bands_held: int = 0
