@@ -50,6 +50,14 @@ class LoadedNetwork:
         """Whether the network can be computed in parts with the result of the whole."""
         return isinstance(self._network, BandedNetwork) and self._network.band > 0
 
+    @property
+    def halo(self) -> int:
+        """How far beyond a tile its convolutions see, LR px; 0 for a network not in bands."""
+        network = self._network
+        if not isinstance(network, BandedNetwork):
+            return 0
+        return max(network.encoder_halo, network.decoder_halo)
+
     @torch.inference_mode()
     def __call__(self, lr: Tensor, halting: Halting) -> SROutput:
         """Upscale one crop, (1, 3, h, w) in [0, 1] on any device; the result stays on ours.

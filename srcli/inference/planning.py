@@ -10,8 +10,7 @@ __all__ = ["Plan", "Planner"]
 
 _CPU_BUDGET = 900_000_000  # bytes: larger tiles are no faster there
 _FREE_SHARE = 0.5  # of the free memory
-_SMALLEST = 64  # LR px: exact tiles below it would be mostly what they see of their neighbours
-_SIDES = (*range(_SMALLEST, 512, 32), *range(512, 2048, 128), *range(2048, 8192, 512))
+_SIDES = (*range(32, 512, 32), *range(512, 2048, 128), *range(2048, 8192, 512))
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Planner:
         """Estimated bytes: one tile in work, the strips' features, and the bands on their way."""
         spec, size = self._network.spec, self._network.dtype.itemsize / 4
         tile_height, tile_width = (
-            max(span.core_stop - span.core_start for span in spans) + 2 * spec.overlap
+            max(span.core_stop - span.core_start for span in spans) + 2 * self._network.halo
             for spans in (grid.rows, grid.columns)
         )
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop

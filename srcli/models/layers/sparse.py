@@ -101,7 +101,7 @@ class TokenBand:
             :, 0 if top else -1
         ]  # (b, columns, S, S, c)
         rows = rows[:, :, :REACH] if top else rows[:, :, -REACH:]
-        return rows.permute(0, 4, 2, 1, 3).flatten(3)
+        return rows.permute(0, 4, 2, 1, 3).flatten(3).clone()
 
 
 def sparse_layer(
