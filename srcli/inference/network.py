@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, WeightsError
+from srcli.inference.compiling import compile_parts
 from srcli.models import model_spec
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
 from srcli.weights import WeightsEntry
@@ -21,18 +22,29 @@ class LoadedNetwork:
         weights: The manifest's entry to load.
         device: Where to compute.
         dtype: In which precision; fp32, bf16 or fp16.
+        compiled: Compile its parts when they first run.
 
     Raises:
         WeightsError: The file is missing, altered, or does not fit the network.
+        UsageError: It shall be compiled, and there is nothing here to compile with.
     """
 
-    def __init__(self, weights: WeightsEntry, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        weights: WeightsEntry,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        compiled: bool = False,
+    ) -> None:
         self.weights = weights
         self.device = device
         self.dtype = dtype
         self.spec: ModelSpec = model_spec(weights.model)
         self.reruns = 0
         self._network = self._load(dtype)
+        if compiled:
+            compile_parts(self._network)
         self._fp32: SRNetwork | None = self._network if dtype == torch.float32 else None
 
     @property

@@ -25,6 +25,7 @@ class Report:
         megapixels: Of the result.
         live_windows: The share of windows computed in each layer, in [0, 1].
         exact: The tiles together are what the whole picture would have given.
+        cramped: They could have been, had there been more memory; so they were blended.
         restarts: How often memory ran out and the picture was begun again with smaller tiles.
     """
 
@@ -34,6 +35,7 @@ class Report:
     megapixels: float
     live_windows: tuple[float, ...]
     exact: bool
+    cramped: bool = False
     restarts: int = 0
 
 
@@ -86,8 +88,10 @@ class Tally:
             self._windows[-1] += layers[0].local_mask.numel()
             self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
 
-    def report(self, *, reruns: int, restarts: int, megapixels: float, exact: bool) -> Report:
-        """All of it."""
+    def report(
+        self, *, reruns: int, restarts: int, megapixels: float, exact: bool, cramped: bool
+    ) -> Report:
+        """All of it; see `Report`."""
         live = [band for plane in self._planes for band in plane]
         counts: list[int] = torch.stack(live).sum(0).tolist() if live else []
         return Report(
@@ -97,5 +101,6 @@ class Tally:
             megapixels=megapixels,
             live_windows=tuple(count / sum(self._windows) for count in counts),
             exact=exact,
+            cramped=cramped,
             restarts=restarts,
         )

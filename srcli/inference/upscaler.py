@@ -32,6 +32,7 @@ from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.planning import Plan, Planner
 from srcli.inference.report import Report, Tally
 from srcli.inference.resample import reduce_planes
+from srcli.models.spec import Halting, ModelSpec
 from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
@@ -56,9 +57,12 @@ class Upscaler:
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
         precision: "auto" (bf16 where it is native, else fp32), "fp32", "bf16" or "fp16".
-        effort: "exact" computes everything; "balanced" and "fast" halt what is restored.
+        effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in
+            [0, 1]: tokens halt once they are restored to 1 - ε (AdaFormer, Eqs. 19 and 22).
         tile: Longest side of a tile's core, LR px; 0 takes the picture whole; None chooses by
             the memory that is free.
+        compiled: Compile the network when it first runs, which takes minutes; the result is kept
+            in the user's cache folder for later processes.
 
     Raises:
         UsageError: One of these does not exist, or not on this machine.
@@ -75,22 +79,24 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         *,
-        effort: str = "balanced",
+        effort: str | float = "balanced",
         tile: int | None = None,
+        compiled: bool = False,
     ) -> None:
         self.scale = scale
         self.device = pick_device(device)
         self.network = LoadedNetwork(
-            best_scale(model, scale), self.device, pick_precision(precision, self.device)
+            best_scale(model, scale),
+            self.device,
+            pick_precision(precision, self.device),
+            compiled=compiled,
         )
         spec = self.network.spec
-        if effort not in spec.efforts:
-            raise UsageError(f"{model} has no effort {effort!r} (have {', '.join(spec.efforts)})")
+        self._halting = _halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
             raise UsageError(
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
             )
-        self._halting = spec.efforts[effort]
         self._planner = Planner(self.network, tile)
 
     @property
@@ -157,6 +163,7 @@ class Upscaler:
                     restarts=restarts,
                     megapixels=math.prod(work[0].target.shape[:2]) / 1e6,
                     exact=plan.exact,
+                    cramped=self.network.banded and not plan.exact,
                 )
             release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
 
@@ -198,6 +205,20 @@ class _Task:
     plane: Tensor
     target: Pixels
     is_alpha: bool = False
+
+
+def _halting(spec: ModelSpec, effort: str | float) -> Halting:
+    """What an effort, or an ε, means for a network."""
+    if isinstance(effort, str):
+        if effort not in spec.efforts:
+            have = ", ".join(spec.efforts)
+            raise UsageError(f"{spec.name} has no effort {effort!r} (have {have})")
+        return spec.efforts[effort]
+    if not 0 <= effort <= 1:
+        raise UsageError(f"halting eps {effort:g} is out of range: use 0 to 1")
+    if len(spec.efforts) == 1:
+        raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
+    return Halting(eps=effort)
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:

@@ -107,6 +107,10 @@ class AdaFormer(BandedNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
+    def compilable(self) -> Iterable[nn.Module]:
+        """Encoder, decoder and each block; what packs tokens between them stays as it is."""
+        return (self.encoder, *self.blocks, self.decoder)
+
     def extend(self, lr: Tensor) -> Tensor:
         """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
         return extend_by_reflection(lr, self.config.window)

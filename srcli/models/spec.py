@@ -96,6 +96,10 @@ class SRNetwork(nn.Module, ABC):
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
 
+    def compilable(self) -> Iterable[nn.Module]:
+        """The parts whose shapes vary little, and that so are worth compiling; none by default."""
+        return ()
+
 
 @dataclass(frozen=True)
 class AttendedBand:

@@ -69,7 +69,7 @@ class ActiveTokens:
         live = len(self.windows)
         t = 1 if self.exchanging is None else self.exchanging.shape[1]
         of_stray = self.region[live:][self.slots // t]
-        ends = [
+        ends: list[list[int]] = [
             torch.bincount(part, minlength=self.regions).cumsum(0).tolist()
             for part in (self.region[:live], self.region[live:], of_stray)
         ]
@@ -139,7 +139,8 @@ def pack(
     blocks_in = (strays_in + t - 1) // t
     touched = live | stray.any(1)
     sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum()])
-    live_count, stray_count, block_count, touched_count = sizes.tolist()
+    counts: list[int] = sizes.tolist()
+    live_count, stray_count, block_count, touched_count = counts
     chosen = _places(live, live_count)
     places = _places(stray.flatten(), stray_count)
     place_home = home[places // t]
