@@ -130,7 +130,9 @@ class PrototypeAttention(nn.Module):
 
         A key's bias shifts all logits of a prototype alike, which no softmax sees.
         """
-        weight = self.qkv.weight.float().unflatten(0, (3, self.heads, -1))[1]  # (heads, d, c)
+        weight = self.qkv.weight.float().view(3, self.heads, -1, self.qkv.in_features)[
+            1
+        ]  # (heads, d, c)
         return (self.queries().float() @ weight).flatten(0, 1).T
 
     def _answers(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,8 +145,8 @@ class PrototypeAttention(nn.Module):
             The matrix (regions, c, heads · m) and shift (regions, heads · m) that make a token
             logits, and the matrix (regions, heads · m, c) that makes their softmax a result.
         """
-        weight = self.qkv.weight.float().unflatten(0, (3, self.heads, -1))  # (3, heads, d, c)
-        bias = self.qkv.bias.float().unflatten(0, (3, self.heads, -1))  # (3, heads, d)
+        weight = self.qkv.weight.float().view(3, self.heads, -1, self.qkv.in_features)
+        bias = self.qkv.bias.float().view(3, self.heads, -1)
         values = pooled.unflatten(1, (self.heads, -1)) @ weight[2].mT + bias[2][:, None]
         told = F.linear(
             join_heads(values), self.kv_proto.weight.float(), self.kv_proto.bias.float()

@@ -9,6 +9,7 @@ so that a layer can also be computed a few regions at a time.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -139,8 +140,7 @@ def pack(
     blocks_in = (strays_in + t - 1) // t
     touched = live | stray.any(1)
     sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum()])
-    counts: list[int] = sizes.tolist()
-    live_count, stray_count, block_count, touched_count = counts
+    live_count, stray_count, block_count, touched_count = cast("list[int]", sizes.tolist())
     chosen = _places(live, live_count)
     places = _places(stray.flatten(), stray_count)
     place_home = home[places // t]
