@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from srcli.errors import SrcliError
-    from srcli.inference.upscaler import Report, Upscaled, Upscaler
+    from srcli.inference.report import Report
+    from srcli.inference.upscaler import Upscaled, Upscaler
 
 __all__ = ["Report", "SrcliError", "Upscaled", "Upscaler"]
 
 _HOMES = {
-    "Report": "srcli.inference.upscaler",
+    "Report": "srcli.inference.report",
     "SrcliError": "srcli.errors",
     "Upscaled": "srcli.inference.upscaler",
     "Upscaler": "srcli.inference.upscaler",

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from srcli.cli.summary import by_layer
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
 
@@ -54,6 +55,12 @@ class BatchProgress(ABC):
             self.note(end.reason)
         for loss in end.losses:
             self.note(f"{end.job.target}: {loss}")
+        if end.report is not None and end.report.restarts:
+            self.note(f"{end.job.source}: memory ran out, begun again with smaller tiles")
+        if end.report is not None and end.report.cramped:
+            self.note(
+                f"{end.job.source}: too little free memory for exact tiles, blended ones taken"
+            )
 
 
 class PlainProgress(BatchProgress):
@@ -76,9 +83,15 @@ class PlainProgress(BatchProgress):
         if end.report is not None:
             sys.stderr.write(
                 f"[{self._ended}/{self._files}] {end.job.source} -> {end.job.target}  "
-                f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s\n"
+                f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s"
+                f"{_live(end.report.live_windows)}\n"
             )
         self._tell_trouble(end)
+
+
+def _live(shares: tuple[float, ...]) -> str:
+    """The share of windows each layer computed, in words; empty for a network without layers."""
+    return f", computed {by_layer(shares)} by layer" if shares else ""
 
 
 class BarProgress(BatchProgress):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +10,10 @@ from rich.table import Table
 from srcli.errors import ExitCode
 from srcli.jobs.outcome import Finished, State
 
-__all__ = ["exit_code", "print_summary"]
+if TYPE_CHECKING:
+    from srcli.inference.report import Report
+
+__all__ = ["by_layer", "exit_code", "print_summary"]
 
 _SHOWN_FAILURES = 20
 
@@ -33,13 +37,10 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
         network = sum(r.seconds for r in reports)
         table.add_row("output", f"{megapixels:.1f} Mpx, {megapixels / seconds:.2f} Mpx/s")
         table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
-        live = [
-            r.megapixels * sum(r.live_windows) / len(r.live_windows)
-            for r in reports
-            if r.live_windows
-        ]
+        live = _mean_by_layer(reports)
         if live:
-            table.add_row("computed", f"{sum(live) / megapixels:.0%} of attention windows")
+            computed = f"{sum(live) / len(live):.0%} of attention windows"
+            table.add_row("computed", f"{computed} ({by_layer(live)} by layer)")
         reruns = sum(r.reruns for r in reports)
         if reruns:
             table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
@@ -49,6 +50,23 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
     if len(failures) > _SHOWN_FAILURES:
         table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
     Console().print(table, markup=False, highlight=False)
+
+
+def by_layer(shares: Sequence[float]) -> str:
+    """Shares in [0, 1] as one short list: `100 83 68 %`."""
+    return " ".join(f"{share * 100:.0f}" for share in shares) + " %"
+
+
+def _mean_by_layer(reports: Sequence["Report"]) -> list[float]:
+    """The share of windows each layer computed, larger pictures counting for more."""
+    having = [report for report in reports if report.live_windows]
+    megapixels = sum(report.megapixels for report in having)
+    layers = zip(*(report.live_windows for report in having), strict=True)
+    weights = [report.megapixels / megapixels for report in having]
+    return [
+        sum(share * weight for share, weight in zip(layer, weights, strict=True))
+        for layer in layers
+    ]
 
 
 def exit_code(finished: Sequence[Finished], *, interrupted: bool) -> ExitCode:

@@ -1,5 +1,6 @@
 """`srcli upscale`: folders and files of pictures, larger."""
 
+import os
 import time
 from pathlib import Path
 
@@ -55,6 +56,13 @@ class TileSize(click.ParamType[int | None]):
     help="exact computes everything; the others stop where the picture is restored.",
 )
 @click.option(
+    "--halt-eps",
+    type=click.FloatRange(0, 1),
+    metavar="FLOAT",
+    help="Instead of --effort, for experts: 0 to 1, the larger the more is stopped (ε of the "
+    "paper; balanced is 0.05, fast 0.9).",
+)
+@click.option(
     "--tile",
     type=TileSize(),
     default="auto",
@@ -84,6 +92,12 @@ class TileSize(click.ParamType[int | None]):
     show_default=True,
     help="Of JPEG and lossy WebP.",
 )
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 def upscale(
     inputs: tuple[Path, ...],
@@ -91,12 +105,14 @@ def upscale(
     scale: float,
     model: str,
     effort: str,
+    halt_eps: float | None,
     tile: int | None,
     device: str,
     precision: str,
     image_format: str,
     quality: int,
     *,
+    compiled: bool,
     overwrite: bool,
 ) -> ExitCode:
     """Upscale pictures: files, and folders with everything in them.
@@ -119,10 +135,19 @@ def upscale(
     interrupted = False
     started = time.monotonic()
     if todo:
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.inference.upscaler import Upscaler
         from srcli.jobs.batch import run_batch
 
-        upscaler = Upscaler(model, scale, device, precision, effort=effort, tile=tile)
+        upscaler = Upscaler(
+            model,
+            scale,
+            device,
+            precision,
+            effort=effort if halt_eps is None else halt_eps,
+            tile=tile,
+            compiled=compiled,
+        )
         with progress_for(len(todo)) as progress:
             if upscaler.reduces:
                 progress.note(

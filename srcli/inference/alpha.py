@@ -40,17 +40,38 @@ def bleed(color: Tensor, alpha: Tensor) -> Tensor:
     return torch.where(known > 0, filled, mean[:, None, None])
 
 
-def settle_alpha(sr: Tensor, lr: Tensor) -> Tensor:
+def settle_alpha(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
     """Keep upscaled alpha between the least and the greatest alpha around it in the original.
 
     A network is never exact: what was wholly hidden or wholly opaque stays exactly so.
 
     Args:
-        sr: (1, s·h, s·w).
-        lr: (1, h, w) in [0, 1].
+        sr: (1, h, w), a part of the upscaled alpha, from SR px (`top`, `left`) on.
+        lr: The whole original alpha, (1, h, w) in [0, 1].
+        top: SR px, a multiple of `scale`.
+        left: SR px, a multiple of `scale`.
+        scale: SR px per LR px to a side.
     """
-    greatest = F.max_pool2d(lr[None], 3, stride=1, padding=1)
-    least = -F.max_pool2d(-lr[None], 3, stride=1, padding=1)
-    size = sr.shape[1:]
-    low, high = (F.interpolate(x, size, mode="nearest")[0].to(sr.device) for x in (least, greatest))
+    rows, columns = (
+        slice(start // scale, (start + size) // scale)
+        for start, size in zip((top, left), sr.shape[1:], strict=True)
+    )
+    around = (slice(None), _widened(rows), _widened(columns))
+    inner = (slice(None), _inside(rows), _inside(columns))
+    greatest = F.max_pool2d(lr[around][None], 3, stride=1, padding=1)[0][inner]
+    least = -F.max_pool2d(-lr[around][None], 3, stride=1, padding=1)[0][inner]
+    low, high = (
+        F.interpolate(x[None], sr.shape[1:], mode="nearest")[0].to(sr.device)
+        for x in (least, greatest)
+    )
     return sr.clamp(low, high)
+
+
+def _widened(span: slice) -> slice:
+    return slice(max(span.start - 1, 0), span.stop + 1)
+
+
+def _inside(span: slice) -> slice:
+    """Where `span` lies within itself widened."""
+    start = span.start - _widened(span).start
+    return slice(start, start + span.stop - span.start)

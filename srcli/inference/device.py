@@ -1,11 +1,19 @@
 """Where and in which precision a network runs, and how much memory it may take."""
 
+import gc
+
 import psutil
 import torch
 
 from srcli.errors import UnavailableDevice, UsageError
 
-__all__ = ["available_ram", "free_memory", "pick_device", "pick_precision"]
+__all__ = [
+    "available_ram",
+    "free_memory",
+    "pick_device",
+    "pick_precision",
+    "release_cached_memory",
+]
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -56,6 +64,15 @@ def free_memory(device: torch.device) -> int:
 def available_ram() -> int:
     """Bytes of RAM the system could give without swapping."""
     return psutil.virtual_memory().available
+
+
+def release_cached_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps for later, so that smaller tensors find room."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def _computes_bf16(device: torch.device) -> bool:

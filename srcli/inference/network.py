@@ -1,11 +1,14 @@
 """A network with its weights, on its device, in its precision."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, WeightsError
+from srcli.inference.compiling import compile_parts
 from srcli.models import model_spec
-from srcli.models.spec import Halting, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
 from srcli.weights import WeightsEntry
 from srcli.weights.load import read_weights
 
@@ -19,13 +22,24 @@ class LoadedNetwork:
         weights: The manifest's entry to load.
         device: Where to compute.
         dtype: In which precision; fp32, bf16 or fp16.
+        compiled: Compile its parts when they first run.
 
     Raises:
         WeightsError: The file is missing, altered, or does not fit the network.
+        UsageError: It shall be compiled, and there is nothing here to compile with.
     """
 
-    def __init__(self, weights: WeightsEntry, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        weights: WeightsEntry,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        compiled: bool = False,
+    ) -> None:
         self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
+        if compiled:
+            compile_parts(self.module)
 
     @classmethod
     def untrained(
@@ -64,6 +78,19 @@ class LoadedNetwork:
         """Memory a forward pass takes at its peak, per LR px."""
         return self.spec.bytes_per_pixel * self.dtype.itemsize / 4
 
+    @property
+    def banded(self) -> bool:
+        """Whether the network can be computed in parts with the result of the whole."""
+        return isinstance(self.module, BandedNetwork) and self.module.band > 0
+
+    @property
+    def halo(self) -> int:
+        """How far beyond a tile its convolutions see, LR px; 0 for a network not in bands."""
+        network = self.module
+        if not isinstance(network, BandedNetwork):
+            return 0
+        return max(network.encoder_halo, network.decoder_halo)
+
     @torch.inference_mode()
     def __call__(self, lr: Tensor, halting: Halting) -> SROutput:
         """Upscale one crop, (1, 3, h, w) in [0, 1] on any device; the result stays on ours.
@@ -71,18 +98,29 @@ class LoadedNetwork:
         Raises:
             NonFiniteOutput: The result is not finite even in fp32.
         """
-        lr = lr.to(self.device).contiguous(memory_format=torch.channels_last)
-        output = self.module(lr, halting)
-        if bool(output.image.isfinite().all()):
-            return output
+        lr = self.take(lr)
+        for network in self.precisions():
+            output = network(lr, halting)
+            if bool(output.image.isfinite().all()):
+                return output
+        raise self.not_finite()
+
+    def take(self, lr: Tensor) -> Tensor:
+        """Bring a picture to our device, in the memory order convolutions want."""
+        return lr.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def precisions(self) -> Iterator[SRNetwork]:
+        """The network as it was asked for; then, for what overflows there, in fp32."""
+        yield self.module
         if self.module is not self._fp32:
             self.reruns += 1
             if self._fp32 is None:
                 self._fp32 = self._load(torch.float32)
-            output = self._fp32(lr, halting)
-            if bool(output.image.isfinite().all()):
-                return output
-        raise NonFiniteOutput(
+            yield self._fp32
+
+    def not_finite(self) -> NonFiniteOutput:
+        """The error for a result that is not finite in any precision."""
+        return NonFiniteOutput(
             f"{self.spec.name} gave values that are not finite, in fp32 too; "
             "check the picture for extreme values, or the machine's memory"
         )

@@ -1,15 +1,15 @@
 """The upscaler: one picture in, the same kind of picture out, `scale` times as large.
 
-A picture's way: its pixels are taken apart into colour and alpha planes (`planes`); each plane is
-cut into overlapping tiles (`geometry`), every tile goes through the network (`network`) and is
-blended with its neighbours (`tiling`); finished rows are reduced to the size asked for where the
-network makes a larger one (`resample`), quantised, and put into the result.
+A picture's way: its pixels are taken apart into colour and alpha planes (`planes`); how each plane
+is cut into tiles is planned by the memory that is free (`planning`); the tiles go through the
+network (`engine`), if it allows that so that they are what the whole picture would give (`exact`),
+else blended where they overlap (`tiling`); finished parts are reduced to the size asked for where
+the network makes a larger one (`resample`), quantised, and put into the result.
 """
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -18,41 +18,26 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.errors import ImageTooLarge, UsageError
-from srcli.geometry import Tile, TileGrid, scaled_size
+from srcli.geometry import scaled_size
 from srcli.inference.alpha import settle_alpha
-from srcli.inference.device import available_ram, free_memory, pick_device, pick_precision
+from srcli.inference.device import (
+    available_ram,
+    pick_device,
+    pick_precision,
+    release_cached_memory,
+)
+from srcli.inference.engine import enlarge
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.planning import Plan, Planner
+from srcli.inference.report import Report, Tally
 from srcli.inference.resample import reduce_planes
-from srcli.inference.tiling import blend_tiles
-from srcli.models.spec import LayerTrace
+from srcli.models.spec import Halting, ModelSpec
 from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
 Picture = TypeVar("Picture", bound=Pixels | Image.Image)
-
-_CPU_BUDGET = 900_000_000  # bytes for one tile: larger tiles are no faster there
-_FREE_SHARE = 0.5  # of the free memory, for one tile
-
-
-@dataclass(frozen=True)
-class Report:
-    """What it took to upscale one picture.
-
-    Args:
-        seconds: Time in the network.
-        tiles: Crops computed, for all planes.
-        reruns: Of these, computed again in fp32.
-        megapixels: Of the result.
-        live_windows: The share of windows computed in each layer, in [0, 1].
-    """
-
-    seconds: float
-    tiles: int
-    reruns: int
-    megapixels: float
-    live_windows: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -72,9 +57,12 @@ class Upscaler:
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
         precision: "auto" (bf16 where it is native, else fp32), "fp32", "bf16" or "fp16".
-        effort: "exact" computes everything; "balanced" and "fast" halt what is restored.
+        effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in
+            [0, 1]: tokens halt once they are restored to 1 - ε (AdaFormer, Eqs. 19 and 22).
         tile: Longest side of a tile's core, LR px; 0 takes the picture whole; None chooses by
             the memory that is free.
+        compiled: Compile the network when it first runs, which takes minutes; the result is kept
+            in the user's cache folder for later processes.
 
     Raises:
         UsageError: One of these does not exist, or not on this machine.
@@ -91,23 +79,25 @@ class Upscaler:
         device: str = "auto",
         precision: str = "auto",
         *,
-        effort: str = "balanced",
+        effort: str | float = "balanced",
         tile: int | None = None,
+        compiled: bool = False,
     ) -> None:
         self.scale = scale
         self.device = pick_device(device)
         self.network = LoadedNetwork(
-            best_scale(model, scale), self.device, pick_precision(precision, self.device)
+            best_scale(model, scale),
+            self.device,
+            pick_precision(precision, self.device),
+            compiled=compiled,
         )
         spec = self.network.spec
-        if effort not in spec.efforts:
-            raise UsageError(f"{model} has no effort {effort!r} (have {', '.join(spec.efforts)})")
+        self._halting = _halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
             raise UsageError(
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
             )
-        self._halting = spec.efforts[effort]
-        self._tile = tile
+        self._planner = Planner(self.network, tile)
 
     @property
     def reduces(self) -> bool:
@@ -148,20 +138,34 @@ class Upscaler:
         if alpha is not None and alpha.min() == alpha.max():
             result[..., -1] = pixels[0, 0, -1]
             alpha = None
-        grid = self._plan(height, width)
-        tally = _Tally(total=len(grid) * (1 if alpha is None else 2), on_tile=on_tile)
-        reruns = self.network.reruns
-        self._enlarge(planes.color, result[..., : len(planes.color)], grid, tally)
+        work = [_Task(planes.color, result[..., : len(planes.color)])]
         if alpha is not None:
-            self._enlarge(alpha, result[..., -1:], grid, tally, settle=settle_alpha)
-        report = Report(
-            seconds=tally.seconds,
-            tiles=tally.done,
-            reruns=self.network.reruns - reruns,
-            megapixels=math.prod(size) / 1e6,
-            live_windows=tally.live_windows,
-        )
+            work.append(_Task(alpha, result[..., -1:], is_alpha=True))
+        report = self._compute(work, on_tile)
         return Upscaled(_same_kind(result, image), report)
+
+    def _compute(self, work: "list[_Task]", on_tile: Callable[[int, int], None] | None) -> Report:
+        """Do all tasks; where memory runs out, all of them again with smaller tiles."""
+        reruns, restarts = self.network.reruns, 0
+        while True:
+            plan = self._planner.plan(*work[0].plane.shape[1:])
+            tally = Tally(len(plan.grid) * len(work), on_tile)
+            try:
+                for task in work:
+                    self._enlarge(task, plan, tally)
+            except torch.OutOfMemoryError:
+                if not self._planner.shrink(plan):
+                    raise
+                restarts += 1
+            else:
+                return tally.report(
+                    reruns=self.network.reruns - reruns,
+                    restarts=restarts,
+                    megapixels=math.prod(work[0].target.shape[:2]) / 1e6,
+                    exact=plan.exact,
+                    cramped=self.network.banded and not plan.exact,
+                )
+            release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
 
     def _refuse_beyond_memory(self, height: int, width: int, result: int) -> None:
         """Fail before the work rather than be killed after it."""
@@ -174,86 +178,47 @@ class Upscaler:
                 f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
             )
 
-    def _enlarge(
-        self,
-        plane: Tensor,
-        target: Pixels,
-        grid: TileGrid,
-        tally: "_Tally",
-        settle: Callable[[Tensor, Tensor], Tensor] | None = None,
-    ) -> None:
-        """Upscale planes (c, h, w) in [0, 1] into `target` (H, W, c), band by band.
-
-        `settle` corrects the network's result (c, H, W) of a crop, given the crop.
-        """
-
-        def compute(tile: Tile) -> Tensor:
-            rows, columns = tile.rows, tile.columns
-            crop = plane[
-                :, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop
-            ]
-            started = time.perf_counter()
-            output = self.network(crop.expand(3, -1, -1)[None], self._halting)
-            tally.add(time.perf_counter() - started, output.layers)
-            sr = output.image[0]  # (3, rows, columns), SR px
-            sr = sr if len(plane) == 3 else sr.mean(0, keepdim=True)
-            return sr if settle is None else settle(sr, crop)
-
-        bands = blend_tiles(grid, self.network.scale, compute)
-        if not self.reduces:
-            for top, band in bands:
-                quantise(band, target[top : top + band.shape[1]])
-                del band  # before the next one is made
-            return
+    def _enlarge(self, task: "_Task", plan: Plan, tally: Tally) -> None:
+        """Upscale a plane into its target, part by part."""
+        plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
-        whole = torch.empty(channels, height * self.network.scale, width * self.network.scale)
-        for top, band in bands:
-            whole[:, top : top + band.shape[1]] = band
-        quantise(reduce_planes(whole, *target.shape[:2]), target)
-
-    def _plan(self, height: int, width: int) -> TileGrid:
-        """Cut a picture into tiles as asked, or as large as the free memory allows."""
-        spec = self.network.spec
-        tile = self._tile
-        if tile is None:
-            budget = int(free_memory(self.device) * _FREE_SHARE)
-            if self.device.type != "cuda":
-                budget = min(budget, _CPU_BUDGET)
-            side = math.isqrt(int(budget / self.network.bytes_per_pixel))
-            whole = height * width <= side * side
-            tile = 0 if whole else max(side - 2 * spec.overlap, spec.alignment)
-        return TileGrid.plan(height, width, tile, alignment=spec.alignment, overlap=spec.overlap)
+        whole = torch.empty(channels, height * scale, width * scale) if self.reduces else None
+        for part in enlarge(self.network, plane, plan, self._halting, tally):
+            image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
+            if task.is_alpha:
+                image = settle_alpha(image, plane, part.top, part.left, scale)
+            rows = slice(part.top, part.top + image.shape[1])
+            columns = slice(part.left, part.left + image.shape[2])
+            if whole is None:
+                quantise(image, target[rows, columns])
+            else:
+                whole[:, rows, columns] = image
+            del part, image  # before the next one is made
+        if whole is not None:
+            quantise(reduce_planes(whole, *target.shape[:2]), target)
 
 
-@dataclass
-class _Tally:
-    """Adds up what the tiles of a picture took."""
+@dataclass(frozen=True)
+class _Task:
+    """A plane (c, h, w) in [0, 1] to upscale, and the pixels (H, W, c) it shall become."""
 
-    total: int
-    on_tile: Callable[[int, int], None] | None
-    done: int = 0
-    seconds: float = 0.0
-    windows: int = 0
-    live: list[float] = field(default_factory=list[float])
+    plane: Tensor
+    target: Pixels
+    is_alpha: bool = False
 
-    def add(self, seconds: float, layers: tuple[LayerTrace, ...]) -> None:
-        """Count one tile in."""
-        self.done += 1
-        self.seconds += seconds
-        if layers:
-            windows = layers[0].local_mask.numel()
-            self.windows += windows
-            counts = [layer.live_windows * windows for layer in layers]
-            self.live = [
-                a + b for a, b in zip(self.live or [0.0] * len(counts), counts, strict=True)
-            ]
-        if self.on_tile is not None:
-            self.on_tile(self.done, self.total)
 
-    @property
-    def live_windows(self) -> tuple[float, ...]:
-        """The share of windows computed in each layer."""
-        return tuple(count / self.windows for count in self.live)
+def _halting(spec: ModelSpec, effort: str | float) -> Halting:
+    """What an effort, or an ε, means for a network."""
+    if isinstance(effort, str):
+        if effort not in spec.efforts:
+            have = ", ".join(spec.efforts)
+            raise UsageError(f"{spec.name} has no effort {effort!r} (have {have})")
+        return spec.efforts[effort]
+    if not 0 <= effort <= 1:
+        raise UsageError(f"halting eps {effort:g} is out of range: use 0 to 1")
+    if len(spec.efforts) == 1:
+        raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
+    return Halting(eps=effort)
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:

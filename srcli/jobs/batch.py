@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from srcli.errors import SrcliError
+from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
-from srcli.inference.upscaler import Report, Upscaler
+from srcli.inference.upscaler import Upscaler
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
 from srcli.media import Picture, read_picture, representable, write_picture

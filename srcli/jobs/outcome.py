@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from srcli.jobs.plan import Job
 
 if TYPE_CHECKING:
-    from srcli.inference.upscaler import Report
+    from srcli.inference.report import Report
 
 __all__ = ["Finished", "State", "set_aside"]
 

@@ -11,7 +11,7 @@ There are two ways through a network: `forward` computes only what is live; `ref
 everything and masks, line by line as the paper writes it. They give the same result.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,12 +19,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.attention import LocalAttention, PrototypeAttention
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.packing import ActiveTokens, pack
 from srcli.models.layers.residual import ResidualBlock
+from srcli.models.layers.sparse import TokenBand, layer_trace, sparse_layer
+from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection
-from srcli.models.spec import EXACT, Halting, LayerTrace, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import (
+    EXACT,
+    AttendedBand,
+    BandedNetwork,
+    Halting,
+    LayerTrace,
+    ModelSpec,
+    SROutput,
+)
 
 __all__ = ["SPEC", "AdaFormer", "AdaFormerConfig"]
 
@@ -62,78 +70,7 @@ class AdaFormerConfig:
     region: int = 4
 
 
-class MLP(nn.Module):
-    """Linear, GELU, linear on each token."""
-
-    def __init__(self, dim: int, ratio: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, ratio * dim)
-        self.fc2 = nn.Linear(ratio * dim, dim)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map (..., c) to (..., c)."""
-        return self.fc2(F.gelu(self.fc1(tokens)))
-
-
-class TSAB(nn.Module):
-    """Texture-relevant sparse attention block (AdaFormer, Eqs. 8 to 14 and 20 to 24).
-
-    The paper's Eq. 14 has no skip connections; trained networks of this kind need them, so both
-    the attention and the MLP add to their input. A token that has halted in one branch gets the
-    other branch and the MLP; one that has halted in both is left as it is.
-    """
-
-    def __init__(self, config: AdaFormerConfig) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(config.dim)
-        self.local_branch = LocalAttention(config.dim, config.heads, config.window)
-        self.global_branch = PrototypeAttention(config.dim, config.heads, config.prototypes)
-        self.proj = nn.Linear(config.dim, config.dim)
-        self.norm2 = nn.LayerNorm(config.dim)
-        self.mlp = MLP(config.dim, config.mlp_ratio)
-
-    def forward(self, tokens: Tensor, active: ActiveTokens, regions: int) -> Tensor:
-        """Update the active of all tokens (n, t, c), in window order; the others stay."""
-        x = active.gather(tokens)  # (blocks, t, c), live windows first
-        y = self.norm1(x)
-        mixed = self.global_branch(y, active.exchanging, active.region, regions)
-        live = len(active.windows)
-        mixed[:live] += self.local_branch(y[:live])
-        x = x + self.proj(mixed)
-        x = x + self.mlp(self.norm2(x))
-        return active.scatter(x, tokens)
-
-    def reference(
-        self,
-        tokens: Tensor,
-        local_halted: Tensor,
-        global_halted: Tensor,
-        region: Tensor,
-        regions: int,
-    ) -> Tensor:
-        """The same, computed everywhere and masked.
-
-        Args:
-            tokens: (n, t, c) in window order.
-            local_halted: (n,) bool.
-            global_halted: (n, t) bool.
-            region: (n,) int64, the region of each window.
-            regions: Number of regions.
-        """
-        y = self.norm1(tokens)
-        mixed = self.local_branch.reference(y) * ~local_halted[:, None, None]
-        for number in range(regions):
-            mine = region == number
-            whole = y[mine].flatten(0, 1)[None]  # (1, tokens of the region, c)
-            live = ~global_halted[mine].flatten()[None]
-            mixed[mine] += self.global_branch.reference(whole, live).view_as(y[mine])
-        z = tokens + self.proj(mixed)
-        z = z + self.mlp(self.norm2(z))
-        frozen = local_halted[:, None] & global_halted
-        return torch.where(frozen[..., None], tokens, z)
-
-
-class AdaFormer(SRNetwork):
+class AdaFormer(BandedNetwork):
     """Encoder, adaptive token sparsification module, decoder, upsampler (AdaFormer, Fig. 2)."""
 
     mean: Tensor
@@ -142,12 +79,23 @@ class AdaFormer(SRNetwork):
         super().__init__()
         self.config = config
         self.scale = config.scale
+        self.encoder_halo = self.decoder_halo = 1 + 2 * config.residual_blocks
+        self.band = config.region * config.window
         c, d, blocks = config.channels, config.dim, config.residual_blocks
         self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
         self.head = nn.Conv2d(3, c, 3, padding=1)
         self.encoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
         self.embed = nn.Conv2d(c, d, 1)
-        self.blocks = nn.ModuleList(TSAB(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            TSAB(
+                dim=d,
+                heads=config.heads,
+                window=config.window,
+                prototypes=config.prototypes,
+                ratio=config.mlp_ratio,
+            )
+            for _ in range(config.layers)
+        )
         self.confidence = ConfidenceEstimator(d, config.confidence_channels)
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
@@ -159,107 +107,112 @@ class AdaFormer(SRNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
+    def compilable(self) -> Iterable[nn.Module]:
+        """Encoder, decoder and each block; what packs tokens between them stays as it is."""
+        return (self.encoder, *self.blocks, self.decoder)
+
+    def extend(self, lr: Tensor) -> Tensor:
+        """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
+        return extend_by_reflection(lr, self.config.window)
+
+    def encode(self, lr: Tensor) -> Tensor:
+        """Features (b, c, h, w) of an extended picture (AdaFormer, Eq. 1)."""
+        return self.encoder(self._shallow(lr).to(self.embed.weight.dtype))
+
+    def attend(
+        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+    ) -> Iterator[AttendedBand]:
+        """The adaptive token sparsification module, on features in bands (AdaFormer, Eqs. 5 to 7).
+
+        Bands may be large or small: the result is the same. Layers follow each other at the
+        distance of a band, so that no more than about two bands a layer are held at a time.
+        """
+        stream = self._token_bands(bands)
+        last = len(self.blocks)
+        limit = piece or _PIECE.get(self.embed.weight.device.type, _LARGE_PIECE)
+        for number, block in enumerate(self._tsabs(), start=1):
+            steers = halting.eps is not None and number < last
+            estimator = self.confidence if steers or halting.observe else None
+            stream = sparse_layer(block, estimator, stream, halting.threshold, limit)
+        for band in stream:
+            change = F.linear(band.tokens, self.unembed.weight.flatten(1), self.unembed.bias)
+            yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))
+
+    def decode(self, features: Tensor, lr: Tensor) -> Tensor:
+        """The picture (b, 3, s·h, s·w) from features and the same part of the extended picture."""
+        shallow = self._shallow(lr)
+        features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
+        return F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
+
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing only live windows and tokens."""
-        return self._run(lr, halting, self._sparse_layers)
+        height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
+        lr = self.extend(lr)
+        (attended,) = self.attend([self.encode(lr)], halting)
+        image = self.decode(attended.features, lr)
+        return SROutput(image[..., :height, :width], attended.layers)
 
     def reference(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing everything and masking: slow, plain and the same."""
-        return self._run(lr, halting, self._masked_layers)
-
-    def convolutions(self, lr: Tensor) -> SROutput:
-        """The network's convolutions alone, without attention: a floor for its time."""
-        shallow = self.head(extend_by_reflection(lr, self.config.window) - self.mean)
-        features = self.encoder(shallow.to(self.embed.weight.dtype))
-        features = features + self.unembed(self.embed(features))
-        features = self.decoder(features).to(shallow.dtype) + shallow
-        image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean
-        return SROutput(image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale])
-
-    def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
-        """The masked reference, and the convolutions alone."""
-        return {"reference": self.reference, "convolutions": self.convolutions}
-
-    def _run(self, lr: Tensor, halting: Halting, layers: "_Layers") -> SROutput:
-        """The whole way, with `layers` as the adaptive token sparsification module."""
         height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
-        shallow = self.head(extend_by_reflection(lr, self.config.window) - self.mean)
+        shallow = self._shallow(self.extend(lr))
         features = self.encoder(shallow.to(self.embed.weight.dtype))  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
-        tokens, traces = layers(grid.split(self.embed(features)), grid, halting)  # Eqs. 5, 6
+        tokens, traces = self._masked_layers(grid.split(self.embed(features)), grid, halting)
         features = features + self.unembed(grid.merge(tokens))  # Eq. 7
         features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
         image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
         return SROutput(image[..., :height, :width], traces)
 
+    def convolutions(self, lr: Tensor) -> SROutput:
+        """The network's convolutions alone, without attention: a floor for its time."""
+        height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
+        lr = self.extend(lr)
+        features = self.encode(lr)
+        image = self.decode(features + self.unembed(self.embed(features)), lr)
+        return SROutput(image[..., :height, :width])
+
+    def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
+        """The masked reference, and the convolutions alone."""
+        return {"reference": self.reference, "convolutions": self.convolutions}
+
+    def _shallow(self, lr: Tensor) -> Tensor:
+        return self.head(lr - self.mean)
+
     def _tsabs(self) -> list[TSAB]:
         return cast("list[TSAB]", list(self.blocks))
 
-    def _sparse_layers(
-        self, tokens: Tensor, grid: WindowGrid, halting: Halting
-    ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
-        """All TSABs over tokens (n, t, c), each computing only what is live."""
-        region, regions = grid.regions(self.config.region, tokens.device)
-        score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-        confidence: Tensor | None = None
-        traces: list[LayerTrace] = []
-        for number, block in enumerate(self._tsabs(), start=1):
-            local_halted = score.mean(1) >= halting.threshold  # Eq. 19
-            global_halted = score >= halting.threshold  # Eq. 22
-            active = pack(local_halted, global_halted, region, regions)
-            tokens = block(tokens, active, regions)
-            steers = halting.eps is not None and number < len(self.blocks)
-            if steers or halting.observe:
-                confidence = self._estimate(tokens, grid, active, confidence)
-                score = score + confidence  # Eq. 18
-            traces.append(_trace(grid, confidence, local_halted, global_halted))
-        return tokens, tuple(traces)
-
-    def _estimate(
-        self, tokens: Tensor, grid: WindowGrid, active: ActiveTokens, last: Tensor | None
-    ) -> Tensor:
-        """Confidence (n, t) of every token; windows without active tokens keep the last one."""
-        image = grid.merge(tokens)
-        touched = active.touched_windows(*tokens.shape[:2])
-        if last is None or len(touched) > _DENSE_SHARE * len(tokens):
-            fresh = grid.split(self.confidence(image)).squeeze(2)
-            if last is None:
-                return fresh
-            return last.index_copy(0, touched, fresh[touched])
-        return last.index_copy(0, touched, self.confidence.on_windows(image, grid, touched))
+    def _token_bands(self, bands: Iterable[Tensor]) -> Iterator[TokenBand]:
+        for features in bands:
+            grid = WindowGrid.of(features, self.config.window)
+            tokens = F.linear(
+                grid.split(features), self.embed.weight.flatten(1), self.embed.bias
+            )  # Eq. 5
+            yield TokenBand(features, tokens, grid, self.config.region)
 
     def _masked_layers(
         self, tokens: Tensor, grid: WindowGrid, halting: Halting
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
         """All TSABs over tokens (n, t, c), computed everywhere and masked."""
-        region, regions = grid.regions(self.config.region, tokens.device)
+        regions = grid.regions(self.config.region, tokens.device)
         score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
         traces: list[LayerTrace] = []
         for block in self._tsabs():
-            local_halted = score.mean(1) >= halting.threshold
-            global_halted = score >= halting.threshold
-            tokens = block.reference(tokens, local_halted, global_halted, region, regions)
+            local_halted = score.mean(1) >= halting.threshold  # Eq. 19
+            global_halted = score >= halting.threshold  # Eq. 22
+            tokens = block.reference(
+                tokens, local_halted, global_halted, regions.of_window, regions.count
+            )
             confidence = grid.split(self.confidence(grid.merge(tokens))).squeeze(2)
-            score = score + confidence
-            traces.append(_trace(grid, confidence, local_halted, global_halted))
+            score = score + confidence  # Eq. 18
+            traces.append(layer_trace(grid, confidence, local_halted, global_halted))
         return tokens, tuple(traces)
 
 
-# Above this share of windows, one convolution over the whole map beats one per neighbourhood.
-_DENSE_SHARE = 0.6
-
-_Layers = Callable[[Tensor, WindowGrid, Halting], tuple[Tensor, tuple[LayerTrace, ...]]]
-
-
-def _trace(
-    grid: WindowGrid, confidence: Tensor | None, local_halted: Tensor, global_halted: Tensor
-) -> LayerTrace:
-    """Bring what a layer did from window order to image order."""
-    return LayerTrace(
-        confidence_map=None if confidence is None else grid.merge(confidence[..., None]),
-        local_mask=local_halted.view(grid.batch, 1, grid.rows, grid.columns),
-        global_mask=grid.merge(global_halted[..., None]),
-    )
+# Windows computed at a time. On a CPU what a piece needs in between stays in the cache, and in
+# memory that the allocator has at hand; elsewhere few large kernels are best.
+_PIECE = {"cpu": 96}
+_LARGE_PIECE = 1 << 14
 
 
 def _build(scale: int) -> AdaFormer:
@@ -275,4 +228,7 @@ SPEC = ModelSpec(
     bytes_per_pixel=3150,
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.9)},
     build=_build,
+    bytes_per_tile_pixel=1600,
+    bytes_per_held_pixel=640,
+    bands_held=8,
 )

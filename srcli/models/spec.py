@@ -1,13 +1,23 @@
 """What every network promises: how it is built, what it takes and what it gives back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EXACT", "Halting", "LayerTrace", "ModelSpec", "PureTrace", "SRNetwork", "SROutput"]
+__all__ = [
+    "EXACT",
+    "AttendedBand",
+    "BandedNetwork",
+    "Halting",
+    "LayerTrace",
+    "ModelSpec",
+    "PureTrace",
+    "SRNetwork",
+    "SROutput",
+]
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,62 @@ class SRNetwork(nn.Module, ABC):
         """Other ways to run it that tell how good `forward` is, by name; none by default."""
         return {}
 
+    def compilable(self) -> Iterable[nn.Module]:
+        """The parts whose shapes vary little, and that so are worth compiling; none by default."""
+        return ()
+
+
+@dataclass(frozen=True)
+class AttendedBand:
+    """A band of features after all adaptive layers, and what happened there.
+
+    Args:
+        features: (b, c, h, w).
+        layers: One trace per layer, of this band alone.
+    """
+
+    features: Tensor
+    layers: tuple[LayerTrace, ...]
+
+
+class BandedNetwork(SRNetwork):
+    """A network that can be computed in parts of the picture with the result of the whole.
+
+    The picture is first extended (`extend`). What reaches beyond a part is bounded: `encode` and
+    `decode` are right on a crop but for `encoder_halo` and `decoder_halo` px at the sides where
+    the crop ends before the picture does; `attend` takes the features in bands of the whole
+    width, from top to bottom, and passes on from band to band what they need of each other.
+    """
+
+    encoder_halo: int  # LR px
+    decoder_halo: int  # LR px
+    band: int  # LR px; bands start on multiples of it; 0: cannot be parted after all
+
+    @abstractmethod
+    def extend(self, lr: Tensor) -> Tensor:
+        """Extend a picture (b, 3, h, w) right and down to the size that the network computes."""
+
+    @abstractmethod
+    def encode(self, lr: Tensor) -> Tensor:
+        """Features (b, c, h, w) of the extended picture or a crop of it."""
+
+    @abstractmethod
+    def attend(
+        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+    ) -> Iterator[AttendedBand]:
+        """Pass bands (b, c, h, w) through the adaptive layers; they come out in the same order.
+
+        Args:
+            bands: The features of the whole picture from top to bottom; all but the last have
+                heights that are multiples of `band`. Asked for when needed, a few in advance.
+            halting: When tokens stop being computed.
+            piece: Windows computed at a time; None chooses by the device.
+        """
+
+    @abstractmethod
+    def decode(self, features: Tensor, lr: Tensor) -> Tensor:
+        """The picture (b, 3, s·h, s·w) from features and the same crop of the extended picture."""
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -123,6 +189,9 @@ class ModelSpec:
             they would in the whole picture.
         overlap: Context a tile needs on each inner side (LR px).
         bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
+        bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.
+        bytes_per_held_pixel: What features and tokens take per LR pixel between these, fp32.
+        bands_held: How many bands are on their way through the layers at a time.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
         build: Makes the network for a scale, with untrained parameters.
     """
@@ -135,3 +204,6 @@ class ModelSpec:
     bytes_per_pixel: int
     efforts: Mapping[str, Halting]
     build: Callable[[int], SRNetwork]
+    bytes_per_tile_pixel: int = 0
+    bytes_per_held_pixel: int = 0
+    bands_held: int = 0

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.adaformer import TSAB, AdaFormer
+from srcli.models.adaformer import AdaFormer
+from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 
 __all__ = ["PatchNetwork", "PatchOutput"]

@@ -15,6 +15,7 @@ from srcli.errors import (
     UnreadableImage,
     UsageError,
 )
+from srcli.inference import planning
 from srcli.inference import upscaler as module
 from srcli.models.spec import Halting, SROutput
 
@@ -143,7 +144,7 @@ def test_tile_is_chosen_by_free_memory(
     picture = np.tile(photo, (6, 6, 1))
     whole = x4.upscale(picture)
     assert whole.report.tiles == 1
-    monkeypatch.setattr(module, "free_memory", lambda device: 250_000_000)
+    monkeypatch.setattr(planning, "free_memory", lambda device: 250_000_000)
     tiled = x4.upscale(picture)
     assert tiled.report.tiles > 1
     assert np.abs(tiled.image.astype(int) - whole.image).mean() <= 0.05

@@ -9,8 +9,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from srcli.models.layers.attention import LocalAttention, PrototypeAttention
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.packing import pack
-from srcli.models.layers.windows import WindowGrid, extend_by_reflection
+from srcli.models.layers.packing import _bucket, everything, pack
+from srcli.models.layers.windows import Regions, WindowGrid, extend_by_reflection
 
 sides = st.integers(1, 20)
 
@@ -35,9 +35,9 @@ def test_windows_come_back(batch: int, rows: int, columns: int) -> None:
 
 @given(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9), st.integers(0, 4))
 def test_regions_are_aligned_blocks(batch: int, rows: int, columns: int, side: int) -> None:
-    numbers, count = WindowGrid(batch, rows, columns, 8).regions(side, torch.device("cpu"))
+    regions = WindowGrid(batch, rows, columns, 8).regions(side, torch.device("cpu"))
     seen = {}
-    for index, number in enumerate(numbers.tolist()):
+    for index, number in enumerate(regions.of_window.tolist()):
         picture, row, column = (
             index // (rows * columns),
             index // columns % rows,
@@ -45,7 +45,11 @@ def test_regions_are_aligned_blocks(batch: int, rows: int, columns: int, side: i
         )
         block = (picture, row // side, column // side) if side else (picture,)
         assert seen.setdefault(number, block) == block
-    assert len(set(seen.values())) == len(seen) == count
+    assert len(set(seen.values())) == len(seen) == regions.count
+    in_order = list(
+        zip(regions.of_window[regions.order].tolist(), regions.order.tolist(), strict=True)
+    )
+    assert in_order == sorted(in_order)
 
 
 @torch.no_grad()
@@ -92,15 +96,47 @@ def test_packing_loses_and_doubles_nothing(windows: int, regions: int, seed: int
     local = torch.rand(windows, generator=g) < 0.6
     glob = torch.rand(windows, 4, generator=g) < 0.5
     region = torch.randint(0, regions, (windows,), generator=g)
+    grouped = Regions(region, region.argsort(stable=True), regions)
     tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
-    active = pack(local, glob, region, regions)
-    blocks = active.gather(tokens)
     computed = ~(local[:, None] & glob)
-    assert sorted(blocks[blocks > 0].tolist()) == tokens[..., 0][computed].tolist()
-    exchanging = blocks[..., 0][active.exchanging]
-    assert sorted(exchanging.tolist()) == tokens[..., 0][~glob].tolist()
-    home = region[(exchanging.long() - 1) // 4]
-    assert torch.equal(home, active.region[:, None].expand(-1, 4)[active.exchanging])
-    back = active.scatter(-blocks, tokens)
-    assert torch.equal(back < 0, computed[..., None])
-    assert torch.equal(back.abs(), tokens)
+    for bucketed in (False, True):
+        active = pack(local, glob, grouped, bucketed=bucketed)
+        blocks = active.gather(tokens)
+        assert len(active.region) == len(blocks)
+        assert sorted(blocks[blocks > 0].tolist()) == tokens[..., 0][computed].tolist()
+        exchanging = blocks[..., 0][active.exchanging]
+        assert sorted(exchanging.tolist()) == tokens[..., 0][~glob].tolist()
+        home = region[(exchanging.long() - 1) // 4]
+        assert torch.equal(home, active.region[:, None].expand(-1, 4)[active.exchanging])
+        assert sorted(active.touched.tolist()) == computed.any(1).nonzero().flatten().tolist()
+        back = tokens.clone()
+        active.scatter(-blocks, back)
+        assert torch.equal(back < 0, computed[..., None])
+        assert torch.equal(back.abs(), tokens)
+
+
+@given(st.integers(0, 12), st.integers(1, 4), st.integers(1, 9), st.integers(0, 2**31))
+def test_pieces_are_the_whole(windows: int, regions: int, limit: int, seed: int) -> None:
+    g = torch.Generator().manual_seed(seed)
+    region = torch.randint(0, regions, (windows,), generator=g)
+    grouped = Regions(region, region.argsort(stable=True), regions)
+    masks = torch.rand(windows, generator=g) < 0.5, torch.rand(windows, 4, generator=g) < 0.5
+    tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
+    for active in (pack(*masks, grouped), everything(grouped)):
+        expected, parted = tokens.clone(), tokens.clone()
+        active.scatter(-active.gather(tokens), expected)
+        for piece in active.pieces(limit):
+            blocks = piece.gather(tokens)
+            assert len(piece.region.unique()) == 1 or len(blocks) <= limit
+            assert 0 <= piece.region.min() <= piece.region.max() < piece.regions
+            piece.scatter(-blocks, parted)
+            if piece.exchanging is not None:
+                assert blocks[piece.exchanging].all()
+        assert torch.equal(parted, expected)
+        assert sum(len(piece.region) for piece in active.pieces(limit)) == len(active.region)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 15, 16, 17, 100, 1000, 4097])
+def test_buckets_are_few_and_tight(count: int) -> None:
+    assert count <= _bucket(count) <= count * 1.125 + 1
+    assert len({_bucket(n) for n in range(count)}) <= 8 * max(count, 1).bit_length()

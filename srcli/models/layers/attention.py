@@ -92,42 +92,73 @@ class PrototypeAttention(nn.Module):
         q = q.unflatten(1, (self.heads, -1)).transpose(0, 1)
         return q * q.shape[-1] ** -0.5
 
-    def forward(self, blocks: Tensor, live: Tensor, region: Tensor, regions: int) -> Tensor:
+    def forward(self, blocks: Tensor, live: Tensor | None, region: Tensor, regions: int) -> Tensor:
         """Let the tokens of each region exchange through the prototypes.
 
         Blocks never straddle regions, so each is reduced by itself and the sums are then merged
-        region by region: a softmax over a whole region without gathering it.
+        region by region: a softmax over a whole region without gathering it. Projections are
+        folded into what the prototypes ask and tell, so that tokens meet four matrices of width
+        heads · M only, and no key, value or query of a token is ever made.
 
         Args:
             blocks: Tokens (n, t, c).
-            live: (n, t) bool, the tokens that take part; the others neither give nor get.
+            live: (n, t) bool, the tokens that take part; the others neither give nor get. None:
+                all take part.
             region: (n,) int64, the region of each block.
             regions: Number of regions.
 
         Returns:
             (n, t, c), zero for the tokens that do not take part.
         """
-        q, k, v = split_heads(self.qkv(blocks), 3, self.heads)  # (n, heads, t, d)
-        logits = k @ self.queries().transpose(-1, -2)  # (n, heads, t, m)
-        logits = logits.float().masked_fill(~live[:, None, :, None], float("-inf"))
-        peak = self._peak(logits.detach().amax(2), region, regions)
-        weight = (logits - peak[region][:, :, None]).exp()  # 0 for tokens that sit out
-        mass = _sum_by_region(weight.sum(2), region, regions)  # (regions, heads, m)
-        partial = weight.to(v.dtype).transpose(-1, -2) @ v  # (n, heads, m, d)
+        logits = (blocks @ self._question().to(blocks.dtype)).float()  # (n, t, heads · m)
+        if live is not None:
+            logits = logits.masked_fill(~live[..., None], float("-inf"))
+        peak = _peak_by_region(logits.detach().amax(1), region, regions)
+        weight = (logits - peak[region][:, None]).exp()  # 0 for tokens that sit out
+        mass = _sum_by_region(weight.sum(1), region, regions)  # (regions, heads · m)
+        partial = weight.to(blocks.dtype).transpose(1, 2) @ blocks  # (n, heads · m, c)
         pooled = _sum_by_region(partial.float(), region, regions)
         pooled = pooled / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
-        keys, values = split_heads(self.kv_proto(join_heads(pooled.to(v.dtype))), 2, self.heads)
-        mixed = F.scaled_dot_product_attention(q, keys[region], values[region])
-        return join_heads(mixed) * live[..., None]
+        ask, shift, answer = (x.to(blocks.dtype)[region] for x in self._answers(pooled))
+        logits = torch.baddbmm(shift[:, None], blocks, ask)  # (n, t, heads · m)
+        share = logits.view(*logits.shape[:2], self.heads, -1).softmax(-1).flatten(2)
+        mixed = share @ answer
+        return mixed if live is None else mixed.masked_fill(~live[..., None], 0.0)
 
-    @staticmethod
-    def _peak(block_peak: Tensor, region: Tensor, regions: int) -> Tensor:
-        """The largest logit in each region, (regions, heads, m); 0 where no token takes part."""
-        n, heads, m = block_peak.shape
-        lowest = block_peak.new_full((regions, heads, m), float("-inf"))
-        index = region[:, None, None].expand(n, heads, m)
-        peak = lowest.scatter_reduce(0, index, block_peak, "amax")
-        return peak.masked_fill(peak.isinf(), 0.0)
+    def _question(self) -> Tensor:
+        """What the prototypes ask of a normalised token, (c, heads · m).
+
+        A key's bias shifts all logits of a prototype alike, which no softmax sees.
+        """
+        weight = self.qkv.weight.float().view(3, self.heads, -1, self.qkv.in_features)[
+            1
+        ]  # (heads, d, c)
+        return (self.queries().float() @ weight).flatten(0, 1).T
+
+    def _answers(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the tokens of a region ask of its prototypes, and what they are told.
+
+        Args:
+            pooled: (regions, heads · m, c), the tokens as each prototype gathered them.
+
+        Returns:
+            The matrix (regions, c, heads · m) and shift (regions, heads · m) that make a token
+            logits, and the matrix (regions, heads · m, c) that makes their softmax a result.
+        """
+        regions, _, dim = pooled.shape
+        weight = self.qkv.weight.float().view(3, self.heads, -1, dim)
+        bias = self.qkv.bias.float().view(3, self.heads, -1)
+        by_head = pooled.view(regions, self.heads, -1, dim)
+        values = by_head @ weight[2].mT + bias[2][:, None]
+        told = F.linear(
+            join_heads(values), self.kv_proto.weight.float(), self.kv_proto.bias.float()
+        )
+        keys, values = split_heads(told, 2, self.heads)  # (regions, heads, m, d)
+        keys = keys * keys.shape[-1] ** -0.5
+        ask = (keys @ weight[0]).flatten(1, 2).mT
+        shift = (keys @ bias[0][..., None]).flatten(1)
+        own = torch.eye(self.heads, device=values.device)[:, None, :, None]
+        return ask, shift, (values[:, :, :, None] * own).flatten(3).flatten(1, 2)
 
     def reference(self, tokens: Tensor, live: Tensor) -> Tensor:
         """The same for whole regions: tokens (r, t, c), one region a row, live (r, t)."""
@@ -143,3 +174,10 @@ class PrototypeAttention(nn.Module):
 def _sum_by_region(parts: Tensor, region: Tensor, regions: int) -> Tensor:
     """Add up (n, ...) by region into (regions, ...)."""
     return parts.new_zeros(regions, *parts.shape[1:]).index_add(0, region, parts)
+
+
+def _peak_by_region(peaks: Tensor, region: Tensor, regions: int) -> Tensor:
+    """The largest of (n, m) in each region, (regions, m); 0 where no token takes part."""
+    lowest = peaks.new_full((regions, peaks.shape[1]), float("-inf"))
+    peak = lowest.scatter_reduce(0, region[:, None].expand_as(peaks), peaks, "amax")
+    return peak.masked_fill(peak.isinf(), 0.0)

@@ -6,9 +6,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.windows import WindowGrid
 
-__all__ = ["ConfidenceEstimator"]
+__all__ = ["REACH", "ConfidenceEstimator"]
 
-_HALO = 2  # two 3×3 convolutions
+REACH = 2  # px that the estimate looks beyond a token: two 3×3 convolutions
 
 
 class ConfidenceEstimator(nn.Module):
@@ -30,29 +30,35 @@ class ConfidenceEstimator(nn.Module):
         """Map tokens in image order (b, c, h, w) to confidence (b, 1, h, w) in [0, 1]."""
         return torch.sigmoid(self.conv2(torch.tanh(self.conv1(tokens))).float())
 
-    def on_windows(self, tokens: Tensor, grid: WindowGrid, chosen: Tensor) -> Tensor:
+    def on_windows(self, image: Tensor, grid: WindowGrid, chosen: Tensor, skip: int = 0) -> Tensor:
         """The same for some windows only, each computed with the 2 px around it.
 
         Args:
-            tokens: The whole map in image order, (b, c, h, w).
-            grid: How it is cut into windows.
+            image: The tokens in image order, (b, c, h, w), perhaps with rows of the bands above
+                and below.
+            grid: How the band is cut into windows.
             chosen: (k,) int64, the numbers of the windows wanted.
+            skip: Rows of `image` above the band, 0 or 2.
 
         Returns:
             (k, S·S) in [0, 1].
         """
-        padded = F.pad(tokens, (_HALO,) * 4)
+        height = grid.rows * grid.window
+        after = skip + height + REACH - image.shape[2]
+        inside = F.pad(image.new_ones(image[:, :1].shape), (1, 1, 1, 1))
+        padded = F.pad(image, (REACH, REACH, REACH - skip, after))
+        if skip:
+            inside = inside[:, :, REACH:]
         patches = _neighbourhoods(padded, grid)[_position(grid, chosen)]  # (k, S+4, S+4, c)
         hidden = torch.tanh(F.conv2d(_channels_first(patches), self.conv1.weight, self.conv1.bias))
         # Beyond the picture the second convolution must see zeros, not tanh of something.
-        inside = F.pad(tokens.new_ones(tokens[:, :1].shape), (1,) * 4)
         inside = _neighbourhoods(inside, grid, halo=1)[_position(grid, chosen)]
         hidden = hidden * _channels_first(inside)
         logits = F.conv2d(hidden, self.conv2.weight, self.conv2.bias)  # (k, 1, S, S)
         return torch.sigmoid(logits.float()).flatten(1)
 
 
-def _neighbourhoods(padded: Tensor, grid: WindowGrid, halo: int = _HALO) -> Tensor:
+def _neighbourhoods(padded: Tensor, grid: WindowGrid, halo: int = REACH) -> Tensor:
     """View a padded map as the overlapping surroundings of its windows.
 
     Returns:

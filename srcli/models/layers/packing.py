@@ -3,15 +3,20 @@
 A token is frozen once its window and its pixel have both halted. What is left comes in two kinds:
 whole *live windows*, and *strays*: tokens that are live by pixel in a window that has halted.
 Strays are packed, region by region, into blocks as large as a window, so that a layer sees one
-array (n, t, c): live windows first, then blocks of strays.
+array (n, t, c): live windows first, then blocks of strays. Both are in the order of their regions,
+so that a layer can also be computed a few regions at a time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
-__all__ = ["ActiveTokens", "pack"]
+from srcli.models.layers.windows import Regions
+
+__all__ = ["ActiveTokens", "everything", "pack"]
 
 
 @dataclass(frozen=True)
@@ -19,81 +24,156 @@ class ActiveTokens:
     """The tokens one layer computes, and where they belong.
 
     Args:
-        windows: (l,) int64, the numbers of the live windows.
+        windows: (l,) int64, the numbers of the live windows, region by region.
         strays: (k,) int64, the stray tokens by their place in the flattened array (n·t).
         slots: (k,) int64, the place of each stray among the flattened stray blocks.
-        exchanging: (l + stray blocks, t) bool, the tokens that take part in the global branch.
+        exchanging: (l + stray blocks, t) bool, the tokens that take part in the global branch;
+            None: all of them.
         region: (l + stray blocks,) int64, the region of each block.
-        all_windows: Every window is live: gathering and scattering are free.
+        regions: Number of regions.
+        touched: (k,) int64, the numbers of the windows that hold any of these tokens.
     """
 
     windows: Tensor
     strays: Tensor
     slots: Tensor
-    exchanging: Tensor
+    exchanging: Tensor | None
     region: Tensor
-    all_windows: bool
+    regions: int
+    touched: Tensor
 
     def gather(self, tokens: Tensor) -> Tensor:
         """Collect the active of all tokens (n, t, c) into blocks (l + stray blocks, t, c)."""
-        if self.all_windows:
-            return tokens
         live = tokens.index_select(0, self.windows)
-        if not len(self.strays):
+        stray_blocks = len(self.region) - len(live)
+        if not stray_blocks:
             return live
         _, t, c = tokens.shape
-        room = tokens.new_zeros((len(self.exchanging) - len(live)) * t, c)
-        strays = room.index_copy(0, self.slots, tokens.flatten(0, 1)[self.strays])
+        room = tokens.new_zeros(stray_blocks * t, c)
+        strays = room.index_copy(0, self.slots, tokens.flatten(0, 1).index_select(0, self.strays))
         return torch.cat([live, strays.view(-1, t, c)])
 
-    def scatter(self, blocks: Tensor, tokens: Tensor) -> Tensor:
-        """Return `tokens` (n, t, c) with the active ones replaced by `blocks`."""
-        if self.all_windows:
-            return blocks
+    def scatter(self, blocks: Tensor, tokens: Tensor) -> None:
+        """Replace the active of all tokens (n, t, c), in place, by `blocks`."""
         live = len(self.windows)
-        updated = tokens.index_copy(0, self.windows, blocks[:live])
-        if not len(self.strays):
-            return updated
-        strays = blocks[live:].flatten(0, 1)[self.slots]
-        return updated.flatten(0, 1).index_copy(0, self.strays, strays).view_as(tokens)
+        tokens.index_copy_(0, self.windows, blocks[:live])
+        if len(self.strays):
+            strays = blocks[live:].flatten(0, 1).index_select(0, self.slots)
+            tokens.view(-1, tokens.shape[2]).index_copy_(0, self.strays, strays)
 
-    def touched_windows(self, count: int, per_window: int) -> Tensor:
-        """The numbers of the windows, of `count`, with at least one active token."""
-        touched = torch.zeros(count, dtype=torch.bool, device=self.windows.device)
-        touched[self.windows] = True
-        touched[self.strays // per_window] = True
-        return touched.nonzero().flatten()
+    def pieces(self, limit: int) -> Iterator["ActiveTokens"]:
+        """Part the work between regions into pieces of about `limit` blocks, at least a region."""
+        if len(self.region) <= limit:
+            if len(self.region):
+                yield self
+            return
+        live = len(self.windows)
+        t = 1 if self.exchanging is None else self.exchanging.shape[1]
+        of_stray = self.region[live:][self.slots // t]
+        ends: list[list[int]] = [
+            torch.bincount(part, minlength=self.regions).cumsum(0).tolist()
+            for part in (self.region[:live], self.region[live:], of_stray)
+        ]
+        start, done = 0, (0, 0, 0)
+        for stop, upto in enumerate(zip(*ends, strict=True), start=1):
+            following = ends[0][min(stop, self.regions - 1)] + ends[1][min(stop, self.regions - 1)]
+            if stop < self.regions and following - done[0] - done[1] <= limit:
+                continue
+            if upto[0] + upto[1] > done[0] + done[1]:
+                yield self._part(done, upto, start, stop, t)
+            start, done = stop, upto
+
+    def _part(
+        self, done: tuple[int, ...], upto: tuple[int, ...], start: int, stop: int, t: int
+    ) -> "ActiveTokens":
+        """The regions `start` to `stop`: windows, stray blocks and strays from `done` to `upto`."""
+        live = len(self.windows)
+        windows, strays = slice(done[0], upto[0]), slice(done[2], upto[2])
+        blocks = slice(live + done[1], live + upto[1])
+
+        def both(of_blocks: Tensor) -> Tensor:
+            return torch.cat([of_blocks[windows], of_blocks[blocks]])
+
+        return ActiveTokens(
+            windows=self.windows[windows],
+            strays=self.strays[strays],
+            slots=self.slots[strays] - done[1] * t,
+            exchanging=None if self.exchanging is None else both(self.exchanging),
+            region=both(self.region) - start,
+            regions=stop - start,
+            touched=self.touched,
+        )
 
 
-def pack(local_halted: Tensor, global_halted: Tensor, region: Tensor, regions: int) -> ActiveTokens:
-    """Choose what a layer computes from its halting masks.
+def everything(regions: Regions) -> ActiveTokens:
+    """All windows, with all their tokens."""
+    none = regions.order[:0]
+    return ActiveTokens(
+        windows=regions.order,
+        strays=none,
+        slots=none,
+        exchanging=None,
+        region=regions.of_window[regions.order],
+        regions=regions.count,
+        touched=regions.order,
+    )
+
+
+def pack(
+    local_halted: Tensor, global_halted: Tensor, regions: Regions, *, bucketed: bool = False
+) -> ActiveTokens:
+    """Choose what a layer computes from its halting masks, waiting for the device only once.
 
     Args:
         local_halted: (n,) bool, the windows that have halted (AdaFormer, Eq. 19).
         global_halted: (n, t) bool, the tokens that have halted (AdaFormer, Eq. 22).
-        region: (n,) int64, the region of each window.
-        regions: Number of regions.
+        regions: How the windows are grouped for the global branch.
+        bucketed: Round the number of blocks up, by at most an eighth, with empty ones: a device
+            then sees few different shapes, and its kernels and buffers are used again.
     """
     t = global_halted.shape[1]
-    windows = (~local_halted).nonzero().flatten()
-    strays = (local_halted[:, None] & ~global_halted).flatten().nonzero().flatten()
-    home = region[strays // t]
-    home, order = torch.sort(home, stable=True)
-    strays = strays[order]
-    tokens_in = torch.bincount(home, minlength=regions)
-    blocks_in = (tokens_in + t - 1) // t
-    first_token = tokens_in.cumsum(0) - tokens_in
+    order, home = regions.order, regions.of_window[regions.order]
+    live = ~local_halted[order]
+    exchanging = ~global_halted[order]
+    stray = ~live[:, None] & exchanging
+    strays_in = home.new_zeros(regions.count).index_add(0, home, stray.sum(1))
+    blocks_in = (strays_in + t - 1) // t
+    touched = live | stray.any(1)
+    sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum()])
+    live_count, stray_count, block_count, touched_count = cast("list[int]", sizes.tolist())
+    chosen = _places(live, live_count)
+    places = _places(stray.flatten(), stray_count)
+    place_home = home[places // t]
+    first_token = strays_in.cumsum(0) - strays_in
     first_block = blocks_in.cumsum(0) - blocks_in
-    rank = torch.arange(len(strays), device=strays.device) - first_token[home]
-    slots = first_block[home] * t + rank
-    stray_region = torch.repeat_interleave(torch.arange(regions, device=region.device), blocks_in)
-    used = torch.zeros(len(stray_region) * t, dtype=torch.bool, device=strays.device)
+    rank = torch.arange(stray_count, device=home.device)
+    slots = rank + first_block[place_home] * t - first_token[place_home]
+    if bucketed:
+        block_count = _bucket(live_count + block_count) - live_count
+    stray_home = torch.searchsorted(
+        blocks_in.cumsum(0), torch.arange(block_count, device=home.device), right=True
+    ).clamp_max(regions.count - 1)
+    used = torch.zeros(block_count * t, dtype=torch.bool, device=home.device)
     used[slots] = True
     return ActiveTokens(
-        windows=windows,
-        strays=strays,
+        windows=order[chosen],
+        strays=order[places // t] * t + places % t,
         slots=slots,
-        exchanging=torch.cat([~global_halted[windows], used.view(-1, t)]),
-        region=torch.cat([region[windows], stray_region]),
-        all_windows=len(windows) == len(local_halted),
+        exchanging=torch.cat([exchanging[chosen], used.view(-1, t)]),
+        region=torch.cat([home[chosen], stray_home]),
+        regions=regions.count,
+        touched=order[_places(touched, touched_count)],
     )
+
+
+def _places(mask: Tensor, count: int) -> Tensor:
+    """Where a flat mask is True, (count,), in order: `nonzero` without waiting for the device."""
+    rank = torch.where(mask, mask.cumsum(0) - 1, count)
+    places = torch.empty(count + 1, dtype=torch.int64, device=mask.device)
+    return places.scatter_(0, rank, torch.arange(len(mask), device=mask.device))[:count]
+
+
+def _bucket(count: int) -> int:
+    """Round up to the next of eight steps to a doubling."""
+    step = 1 << max(count.bit_length() - 4, 0)
+    return -(-count // step) * step

@@ -20,4 +20,4 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, c, h, w)."""
-        return features + self.conv2(torch.relu(self.conv1(features)))
+        return self.conv2(torch.relu_(self.conv1(features))).add_(features)

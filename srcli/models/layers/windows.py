@@ -10,7 +10,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["WindowGrid", "extend_by_mirroring", "extend_by_reflection"]
+__all__ = ["Regions", "WindowGrid", "extend_by_mirroring", "extend_by_reflection"]
+
+
+@dataclass(frozen=True)
+class Regions:
+    """How windows are grouped for the global branch.
+
+    Args:
+        of_window: (n,) int64, the region of each window.
+        order: (n,) int64, the windows region by region, each region's in reading order.
+        count: Number of regions.
+    """
+
+    of_window: Tensor
+    order: Tensor
+    count: int
 
 
 @dataclass(frozen=True)
@@ -53,15 +68,12 @@ class WindowGrid:
         x = x.permute(0, 1, 3, 2, 4, 5).reshape(self.batch, self.rows * s, self.columns * s, c)
         return x.permute(0, 3, 1, 2)
 
-    def regions(self, side: int, device: torch.device) -> tuple[Tensor, int]:
-        """Number the regions of the global branch: aligned blocks of `side` × `side` windows.
+    def regions(self, side: int, device: torch.device) -> Regions:
+        """Group windows for the global branch: aligned blocks of `side` × `side` windows.
 
         Args:
             side: Windows to a region's side; 0 makes each picture one region.
             device: Where the result shall lie.
-
-        Returns:
-            The region of each window, (n,) int64, and the number of regions.
         """
         down = -(-self.rows // side) if side else 1
         across = -(-self.columns // side) if side else 1
@@ -69,7 +81,8 @@ class WindowGrid:
         column = torch.arange(self.columns, device=device) // (side or self.columns)
         picture = torch.arange(self.batch, device=device)
         number = (picture[:, None, None] * down + row[:, None]) * across + column
-        return number.reshape(-1), self.batch * down * across
+        of_window = number.reshape(-1)
+        return Regions(of_window, of_window.argsort(stable=True), self.batch * down * across)
 
 
 def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:

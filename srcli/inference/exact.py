@@ -1,0 +1,179 @@
+"""Exact tiling: a picture computed in parts, with the result of the whole.
+
+The picture streams through the network from top to bottom. Strips of it are encoded tile by tile,
+each tile with as much around it as its convolutions see. The strips' features go, in bands of the
+whole width, through the adaptive layers, which pass on from band to band what they need of each
+other. What comes out is gathered until a strip and the rows around it are complete, and is
+decoded tile by tile. So only some strips of features exist at any time, however tall the picture.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from srcli.geometry import TileGrid, TileSpan
+from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
+
+__all__ = ["Part", "exact_parts", "join_traces"]
+
+_BAND = 1 << 16  # LR px that a band has at least on a CPU: below, small tensors cost time
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished rectangle of the result.
+
+    Args:
+        top: First row, SR px.
+        left: First column, SR px.
+        image: (3, h, w).
+    """
+
+    top: int
+    left: int
+    image: Tensor
+
+
+def exact_parts(
+    network: BandedNetwork,
+    lr: Tensor,
+    grid: TileGrid,
+    halting: Halting,
+    on_layers: Callable[[tuple[LayerTrace, ...]], None],
+) -> Iterator[Part]:
+    """Upscale a picture tile by tile; the parts together are what `network(lr)` gives.
+
+    Args:
+        network: Can be computed in bands.
+        lr: (1, 3, h, w) in [0, 1], on the network's device.
+        grid: The tiles; their cores start on multiples of the network's `band`.
+        halting: When tokens stop being computed.
+        on_layers: Called with the traces of each band, from top to bottom.
+
+    Yields:
+        One part for each tile, in reading order.
+    """
+    height, width = (side * network.scale for side in lr.shape[2:])
+    lr = network.extend(lr)
+    rows = _reaches(grid.rows, network.decoder_halo, lr.shape[2])
+    columns = _reaches(grid.columns, network.decoder_halo, lr.shape[3])
+    window = _RowWindow(network.attend(_encoded(network, lr, grid), halting), on_layers)
+    for y in rows:
+        window.move(y.start, y.stop)
+        for x in columns:
+            features = window.crop(x.start, x.stop)
+            image = network.decode(features, lr[..., y.start : y.stop, x.start : x.stop])
+            top, left = y.core * network.scale, x.core * network.scale
+            image = image[0, :, y.inner(network.scale), x.inner(network.scale)]
+            yield Part(top, left, image[:, : height - top, : width - left])
+
+
+def join_traces(bands: Sequence[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
+    """The traces of a whole picture from those of its bands, top to bottom."""
+
+    def join(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat([part.cpu() for part in parts], 2)
+
+    return tuple(
+        LayerTrace(
+            confidence_map=None
+            if layers[0].confidence_map is None
+            else join(
+                [layer.confidence_map for layer in layers if layer.confidence_map is not None]
+            ),
+            local_mask=join([layer.local_mask for layer in layers]),
+            global_mask=join([layer.global_mask for layer in layers]),
+        )
+        for layers in zip(*bands, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """One tile along one axis of the extended picture, LR px.
+
+    Args:
+        start: First px that the convolutions see.
+        stop: First px that they no longer see.
+        core: First px that belongs to the tile.
+        length: Px that belong to it.
+    """
+
+    start: int
+    stop: int
+    core: int
+    length: int
+
+    def inner(self, scale: int = 1) -> slice:
+        """Where the core lies within what is seen."""
+        start = (self.core - self.start) * scale
+        return slice(start, start + self.length * scale)
+
+
+def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach]:
+    """The tiles of an axis; the last also has what the picture was extended by."""
+    starts = [span.core_start for span in spans]
+    return [
+        _Reach(max(start - halo, 0), min(stop + halo, extended), start, stop - start)
+        for start, stop in pairwise([*starts, extended])
+    ]
+
+
+def _encoded(network: BandedNetwork, lr: Tensor, grid: TileGrid) -> Iterator[Tensor]:
+    """The features of an extended picture, strip by strip, in bands."""
+    columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
+    height = _band_height(network, lr)
+    for y in _reaches(grid.rows, network.encoder_halo, lr.shape[2]):
+        parts = [
+            network.encode(lr[..., y.start : y.stop, x.start : x.stop])[..., y.inner(), x.inner()]
+            for x in columns
+        ]
+        strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
+        parts.clear()
+        yield from strip.split(height, 2)
+        del strip  # the bands hold what is still needed of it
+
+
+def _band_height(network: BandedNetwork, lr: Tensor) -> int:
+    """Rows of a band: a whole strip where kernels should be large, few where memory is the cache.
+
+    A CPU is as fast on small bands, as long as they keep it busy.
+    """
+    if lr.device.type != "cpu":
+        return lr.shape[2]
+    return network.band * max(1, -(-_BAND // (lr.shape[3] * network.band)))
+
+
+class _RowWindow:
+    """The rows of features that the decoder sees, on their way from top to bottom."""
+
+    def __init__(
+        self,
+        bands: Iterator[AttendedBand],
+        on_layers: Callable[[tuple[LayerTrace, ...]], None],
+    ) -> None:
+        self._bands = bands
+        self._on_layers = on_layers
+        self._held: deque[Tensor] = deque()
+        self._top = 0  # of what is held
+        self._bottom = 0
+        self._seen = slice(0)
+
+    def move(self, start: int, stop: int) -> None:
+        """Show the rows from `start` to `stop`; none above `start` is asked for again."""
+        while self._bottom < stop:
+            band = next(self._bands)
+            self._held.append(band.features)
+            self._bottom += band.features.shape[2]
+            self._on_layers(band.layers)
+        while self._top + self._held[0].shape[2] <= start:
+            self._top += self._held.popleft().shape[2]
+        self._seen = slice(start - self._top, stop - self._top)
+
+    def crop(self, left: int, right: int) -> Tensor:
+        """The rows shown, from column `left` to `right`, (1, c, h, w)."""
+        return torch.cat([band[..., left:right] for band in self._held], 2)[:, :, self._seen]

@@ -1,0 +1,152 @@
+"""A sparse layer over the bands of a picture: only what is live is computed.
+
+A band is a strip of the picture as wide as the whole, some regions high; a picture may be one
+band. Attention never looks outside a region, so a layer takes bands as they come. Only the
+confidence estimate, two 3×3 convolutions, looks 2 px into the bands above and below: a layer
+therefore lets a band go once the one below it has come.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from srcli.models.layers.confidence import REACH, ConfidenceEstimator
+from srcli.models.layers.packing import everything, pack
+from srcli.models.layers.tsab import TSAB
+from srcli.models.layers.windows import WindowGrid
+from srcli.models.spec import LayerTrace
+
+__all__ = ["TokenBand", "layer_trace", "sparse_layer"]
+
+# Above this share of windows, one convolution over the whole map beats one per neighbourhood.
+_DENSE_SHARE = 0.6
+
+
+class TokenBand:
+    """A band on its way through the layers.
+
+    Args:
+        features: What the tokens were made from, (b, c, h, w).
+        tokens: (n, t, c) in window order; updated in place.
+        grid: How the band is cut into windows.
+        region: Side of the global branch's region, in windows; 0 is the whole band.
+    """
+
+    def __init__(self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int) -> None:
+        self.features = features
+        self.tokens = tokens
+        self.grid = grid
+        self.regions = grid.regions(region, tokens.device)
+        self.score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)  # R, Eq. 18
+        self.confidence: Tensor | None = None  # (n, t)
+        self.traces: list[LayerTrace] = []
+        self._masks = self._halted(float("inf"))
+        self._active = everything(self.regions)
+
+    def compute(self, block: TSAB, threshold: float, piece: int) -> None:
+        """Run one block over what is live, `piece` windows at a time."""
+        if self.confidence is not None:
+            self._masks = self._halted(threshold)
+            bucketed = self.tokens.device.type != "cpu"
+            self._active = pack(*self._masks, self.regions, bucketed=bucketed)
+        for part in self._active.pieces(piece):
+            x = block(
+                part.gather(self.tokens),
+                len(part.windows),
+                part.exchanging,
+                part.region,
+                part.regions,
+            )
+            part.scatter(x, self.tokens)
+
+    def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
+        """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""
+        return self.score.mean(1) >= threshold, self.score >= threshold
+
+    def estimate(
+        self, estimator: ConfidenceEstimator, above: Tensor | None, below: Tensor | None
+    ) -> None:
+        """Estimate confidence where tokens changed, and add it to the scores.
+
+        Args:
+            estimator: Shared by all layers.
+            above: The rows just above this band, (b, c, 2, w); None at the picture's edge.
+            below: The rows just below.
+        """
+        touched = self._active.touched
+        image = self.grid.merge(self.tokens)
+        image = torch.cat([part for part in (above, image, below) if part is not None], 2)
+        skip = 0 if above is None else REACH
+        if self.confidence is None or len(touched) > _DENSE_SHARE * len(self.tokens):
+            dense = estimator(image)[:, :, skip : skip + self.grid.rows * self.grid.window]
+            fresh = self.grid.split(dense.contiguous()).squeeze(2)
+            if self.confidence is None:
+                self.confidence = fresh
+            else:
+                self.confidence = self.confidence.index_copy(0, touched, fresh[touched])
+        else:
+            fresh = estimator.on_windows(image, self.grid, touched, skip)
+            self.confidence = self.confidence.index_copy(0, touched, fresh)
+        self.score = self.score + self.confidence  # Eq. 18
+
+    def record(self) -> None:
+        """Keep a trace of the layer that has just been computed."""
+        self.traces.append(layer_trace(self.grid, self.confidence, *self._masks))
+
+    def edge(self, *, top: bool) -> Tensor:
+        """A copy of the first or the last rows, (b, c, 2, w)."""
+        grid = self.grid
+        rows = self.tokens.view(grid.batch, grid.rows, grid.columns, grid.window, grid.window, -1)[
+            :, 0 if top else -1
+        ]  # (b, columns, S, S, c)
+        rows = rows[:, :, :REACH] if top else rows[:, :, -REACH:]
+        return rows.permute(0, 4, 2, 1, 3).flatten(3).clone()
+
+
+def sparse_layer(
+    block: TSAB,
+    estimator: ConfidenceEstimator | None,
+    bands: Iterable[TokenBand],
+    threshold: float,
+    piece: int,
+) -> Iterator[TokenBand]:
+    """Run one layer over bands, in order from top to bottom.
+
+    Args:
+        block: What to run.
+        estimator: What tells how well tokens are restored; None where no one needs to know.
+        bands: As the layer before lets them go.
+        threshold: The score at which tokens and windows halt.
+        piece: Windows computed at a time.
+    """
+    waiting: TokenBand | None = None
+    above: Tensor | None = None
+    for band in bands:
+        band.compute(block, threshold, piece)
+        if estimator is None:
+            band.record()
+            yield band
+            continue
+        if waiting is not None:
+            last_rows = waiting.edge(top=False)
+            waiting.estimate(estimator, above, band.edge(top=True))
+            waiting.record()
+            yield waiting
+            above = last_rows
+        waiting = band
+    if estimator is not None and waiting is not None:
+        waiting.estimate(estimator, above, None)
+        waiting.record()
+        yield waiting
+
+
+def layer_trace(
+    grid: WindowGrid, confidence: Tensor | None, local_halted: Tensor, global_halted: Tensor
+) -> LayerTrace:
+    """Bring what a layer did from window order to image order."""
+    return LayerTrace(
+        confidence_map=None if confidence is None else grid.merge(confidence[..., None]),
+        local_mask=local_halted.view(grid.batch, 1, grid.rows, grid.columns),
+        global_mask=grid.merge(global_halted[..., None]),
+    )
