@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from srcli.errors import SrcliError
+    from srcli.inference.maps import Explanation
     from srcli.inference.upscaler import Report, Upscaled, Upscaler
 
-__all__ = ["Report", "SrcliError", "Upscaled", "Upscaler"]
+__all__ = ["Explanation", "Report", "SrcliError", "Upscaled", "Upscaler"]
 
 _HOMES = {
+    "Explanation": "srcli.inference.maps",
     "Report": "srcli.inference.upscaler",
     "SrcliError": "srcli.errors",
     "Upscaled": "srcli.inference.upscaler",

@@ -9,7 +9,7 @@ network makes a larger one (`resample`), quantised, and put into the result.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -18,41 +18,27 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.errors import ImageTooLarge, UsageError
-from srcli.geometry import Tile, TileGrid, scaled_size
+from srcli.geometry import Tile, TileGrid, TileSpan, scaled_size
 from srcli.inference.alpha import settle_alpha
 from srcli.inference.device import available_ram, free_memory, pick_device, pick_precision
+from srcli.inference.maps import Explanation
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.report import Report
 from srcli.inference.resample import reduce_planes
+from srcli.inference.stitching import MapStitcher
 from srcli.inference.tiling import blend_tiles
-from srcli.models.spec import LayerTrace
+from srcli.metrics.flops import count_flops
+from srcli.models.spec import Halting, SROutput
 from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
 Picture = TypeVar("Picture", bound=Pixels | Image.Image)
+_Watch = Callable[[TileSpan, TileSpan, SROutput], None]
 
 _CPU_BUDGET = 900_000_000  # bytes for one tile: larger tiles are no faster there
 _FREE_SHARE = 0.5  # of the free memory, for one tile
-
-
-@dataclass(frozen=True)
-class Report:
-    """What it took to upscale one picture.
-
-    Args:
-        seconds: Time in the network.
-        tiles: Crops computed, for all planes.
-        reruns: Of these, computed again in fp32.
-        megapixels: Of the result.
-        live_windows: The share of windows computed in each layer, in [0, 1].
-    """
-
-    seconds: float
-    tiles: int
-    reruns: int
-    megapixels: float
-    live_windows: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -138,6 +124,46 @@ class Upscaler:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
         """
+        return self._upscale(image, on_tile, self._halting, None)
+
+    def explain(
+        self, image: Picture, on_tile: Callable[[int, int], None] | None = None
+    ) -> Explanation[Picture]:
+        """Upscale as `upscale` does, and tell where the network looked and where it stopped.
+
+        The image is the same to the last bit, and the maps are those of this very run; of a
+        picture with alpha, those of its colour.
+
+        Args:
+            image: See `__call__`.
+            on_tile: See `upscale`.
+
+        Returns:
+            The result and the maps; these are without layers for a network that computes
+            everything.
+        """
+        maps = MapStitcher(*as_pixels(image).shape[:2])
+        halting = replace(self._halting, observe=True)
+        flops, upscaled = count_flops(lambda: self._upscale(image, on_tile, halting, maps.add))
+        return Explanation(
+            image=upscaled.image,
+            report=upscaled.report,
+            scale=self.scale,
+            threshold=None if halting.eps is None else halting.threshold,
+            layers=maps.layers(),
+            pure=maps.pure(),
+            flops=flops,
+            computed_pixels=maps.computed_pixels * (upscaled.report.tiles // maps.tiles),
+        )
+
+    def _upscale(
+        self,
+        image: Picture,
+        on_tile: Callable[[int, int], None] | None,
+        halting: Halting,
+        watch: _Watch | None,
+    ) -> Upscaled[Picture]:
+        """See `upscale`; `watch` is shown every tile of the colour."""
         pixels = as_pixels(image)
         planes = split_planes(pixels)
         height, width, channels = pixels.shape
@@ -149,10 +175,11 @@ class Upscaler:
             result[..., -1] = pixels[0, 0, -1]
             alpha = None
         grid = self._plan(height, width)
-        tally = _Tally(total=len(grid) * (1 if alpha is None else 2), on_tile=on_tile)
+        tally = _Tally(len(grid) * (1 if alpha is None else 2), on_tile, halting, watch)
         reruns = self.network.reruns
         self._enlarge(planes.color, result[..., : len(planes.color)], grid, tally)
         if alpha is not None:
+            tally.watch = None
             self._enlarge(alpha, result[..., -1:], grid, tally, settle=settle_alpha)
         report = Report(
             seconds=tally.seconds,
@@ -193,8 +220,8 @@ class Upscaler:
                 :, rows.crop_start : rows.crop_stop, columns.crop_start : columns.crop_stop
             ]
             started = time.perf_counter()
-            output = self.network(crop.expand(3, -1, -1)[None], self._halting)
-            tally.add(time.perf_counter() - started, output.layers)
+            output = self.network(crop.expand(3, -1, -1)[None], tally.halting)
+            tally.add(time.perf_counter() - started, tile, output)
             sr = output.image[0]  # (3, rows, columns), SR px
             sr = sr if len(plane) == 3 else sr.mean(0, keepdim=True)
             return sr if settle is None else settle(sr, crop)
@@ -227,19 +254,24 @@ class Upscaler:
 
 @dataclass
 class _Tally:
-    """Adds up what the tiles of a picture took."""
+    """Adds up what the tiles of a picture took, and shows them to who wants to see."""
 
     total: int
     on_tile: Callable[[int, int], None] | None
+    halting: Halting
+    watch: _Watch | None
     done: int = 0
     seconds: float = 0.0
     windows: int = 0
     live: list[float] = field(default_factory=list[float])
 
-    def add(self, seconds: float, layers: tuple[LayerTrace, ...]) -> None:
+    def add(self, seconds: float, tile: Tile, output: SROutput) -> None:
         """Count one tile in."""
         self.done += 1
         self.seconds += seconds
+        layers = output.layers
+        if self.watch is not None:
+            self.watch(tile.rows, tile.columns, output)
         if layers:
             windows = layers[0].local_mask.numel()
             self.windows += windows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EXACT", "Halting", "LayerTrace", "ModelSpec", "SRNetwork", "SROutput"]
+__all__ = ["EXACT", "Halting", "LayerTrace", "ModelSpec", "PureTrace", "SRNetwork", "SROutput"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Halting:
             larger value halts more. None: nothing halts.
         observe: Compute the confidence maps also where halting does not need them (with
             `eps=None`, and after the last layer): for pictures and for training.
+        skip_pure: Exempt pure pixels from what the network can spare them (Pure-Pass).
     """
 
     eps: float | None
     observe: bool = False
+    skip_pure: bool = False
 
     @property
     def threshold(self) -> float:
@@ -62,16 +64,33 @@ class LayerTrace:
 
 
 @dataclass(frozen=True)
+class PureTrace:
+    """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
+
+    Sizes are those of the LR picture extended to whole windows.
+
+    Args:
+        mask: (b, 1, h, w) bool, True = pure: exempt from the category attention in every layer.
+        classes: (b, 1, h, w) int64, the number of the nearest colour centre.
+    """
+
+    mask: Tensor
+    classes: Tensor
+
+
+@dataclass(frozen=True)
 class SROutput:
     """What every network returns, whatever the mode.
 
     Args:
         image: (b, 3, s·h, s·w), nominally in [0, 1], not clamped.
-        layers: One trace per adaptive layer; empty for a network that computes everything.
+        layers: One trace per adaptive layer; empty for a network in which nothing halts.
+        pure: The pure pixels, of a network that exempts them, when it did.
     """
 
     image: Tensor
     layers: tuple[LayerTrace, ...] = ()
+    pure: PureTrace | None = None
 
 
 class SRNetwork(nn.Module, ABC):
