@@ -6,6 +6,7 @@ import click
 
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
+from srcli.cli.visualize_mask import visualize_mask
 from srcli.errors import ExitCode, SrcliError
 
 __all__ = ["main", "run"]
@@ -28,6 +29,7 @@ def main() -> None:
 
 main.add_command(train)
 main.add_command(upscale)
+main.add_command(visualize_mask)
 
 
 def run() -> None:

@@ -30,12 +30,17 @@ def draw_legend(painted: Painted, width: int, size: int = 0) -> Image.Image:
 
 def printable(text: str) -> str:
     """The text with "?" for what the font has no letter for."""
-    font = ImageFont.load_default(16)
-    missing = bytes(font.getmask("\uffff"))
+    missing = _drawn("\uffff")
     return "".join(
-        "?" if letter != " " and bytes(font.getmask(letter)) == missing else letter
+        letter if letter == " " or (letter.isprintable() and _drawn(letter) != missing) else "?"
         for letter in text
     )
+
+
+def _drawn(letter: str) -> bytes:
+    sketch = Image.new("L", (32, 32))
+    ImageDraw.Draw(sketch).text((4, 4), letter, 255, ImageFont.load_default(16))
+    return sketch.tobytes()
 
 
 def text_width(text: str, size: int) -> int:

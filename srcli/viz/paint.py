@@ -18,7 +18,7 @@ Size = tuple[int, int]
 _SHADES = 16  # of gray for the legend's letters, behind the map's colours in the palette
 _ROWS = 256  # of the result that are blended at a time
 _AROUND = 24  # px to a side of what counts as surroundings
-_FINE, _BROAD = 0.6, 0.25  # how strongly a picture shows through: its details, its brightness
+_FINE, _BROAD = 0.6, 0.15  # how strongly a picture shows through: its details, its brightness
 _LINE = 0.4  # how dark a line is between what differs
 
 
