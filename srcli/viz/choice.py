@@ -75,7 +75,9 @@ def _told(model: str, effort: str) -> set[str]:
     if model not in model_names():
         return set()
     efforts = model_spec(model).efforts
-    told = {"layers"} if any(halting.eps is not None for halting in efforts.values()) else set()
+    told: set[str] = set()
+    if any(halting.eps is not None for halting in efforts.values()):
+        told.add("layers")
     if effort in efforts and efforts[effort].skip_pure:
         told.add("pure")
     return told

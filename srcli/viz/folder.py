@@ -67,9 +67,8 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise UnwritableImage(f"{folder}: exists; --overwrite replaces it")
-    listed: object = json.loads((folder / SUMMARY).read_text("utf-8")).get("files")
-    ours = {str(name) for name in listed} if isinstance(listed, list) else set[str]()
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+    listed: list[str] = json.loads((folder / SUMMARY).read_text("utf-8"))["files"]
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in listed)
     if foreign:
         raise UnwritableImage(
             f"{folder}: holds {foreign[0]}, which srcli did not make; move it, or choose -o"

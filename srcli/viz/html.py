@@ -41,7 +41,7 @@ def build_report(
     layers = len(explained.layers)
     result = _at_most(explained.image)
     rows, columns = explained.layers[0].local_mask.shape if layers else (0, 0)
-    scored = layers > 0 and explained.layers[0].confidence is not None
+    confidence = [m.confidence for m in explained.layers if m.confidence is not None]
     data = {
         "width": width,
         "height": height,
@@ -55,8 +55,8 @@ def build_report(
         "before": _webp(_at_most(pixels)),
         "after": _webp(result),
         "maps": [_map(explained, kind, (height, width)) for kind in kinds],
-        "confidence": [_means(explained, m.confidence) for m in explained.layers if scored],
-        "score": [_means(explained, explained.score(n + 1)) for n in range(layers) if scored],
+        "confidence": [_means(explained, values) for values in confidence],
+        "score": [_means(explained, explained.score(n + 1)) for n in range(len(confidence))],
         "halted": [_means(explained, m.global_mask) for m in explained.layers],
         "depth": _packed(explained.depth) if layers else "",
     }

@@ -163,8 +163,8 @@ def _classes(explained: Explained, _: int) -> Painted:
     assert explained.pure is not None
     mask, classes = explained.pure.mask, explained.pure.classes
     height, width = mask.shape
-    rows = np.arange(height) * explained.image.shape[0] // height
-    columns = np.arange(width) * explained.image.shape[1] // width
+    rows = np.array([y * explained.image.shape[0] // height for y in range(height)])
+    columns = np.array([x * explained.image.shape[1] // width for x in range(width)])
     picture = as_rgb(explained.image[rows[:, None], columns])[mask]  # (pure pixels, 3)
     numbers, places = np.unique(classes[mask], return_inverse=True)
     numbers, places = numbers[:_CLASSES], np.minimum(places, _CLASSES - 1)
