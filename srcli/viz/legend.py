@@ -1,5 +1,7 @@
 """Legends: what a map shows, and which colour means what."""
 
+import unicodedata
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -29,11 +31,12 @@ def draw_legend(painted: Painted, width: int, size: int = 0) -> Image.Image:
 
 
 def printable(text: str) -> str:
-    """The text with "?" for what the font has no letter for."""
+    """The text in letters that the font has: without accents, "?" for what is left."""
+    plain = [c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)]
     missing = _drawn("\uffff")
     return "".join(
         letter if letter == " " or (letter.isprintable() and _drawn(letter) != missing) else "?"
-        for letter in text
+        for letter in plain
     )
 
 
