@@ -11,7 +11,7 @@ from srcli.metrics.flops import count_flops
 
 __all__ = ["Dense", "Figures", "Yardstick", "figures_of"]
 
-_LARGEST = 256  # px to a side of the part that is computed densely, for comparison
+_LARGEST = 512  # px to a side of the part that is computed densely, for comparison
 _WARM_UP = 32
 
 

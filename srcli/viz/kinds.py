@@ -46,7 +46,7 @@ class Painted:
         cells: (h, w) uint8, numbers of colours.
         palette: (n, 3) uint8, n ≤ 240.
         unit: LR px to a side of a cell.
-        title: What it shows.
+        title: What it shows; "" if that is said elsewhere.
         legend: What the colours mean.
     """
 
@@ -99,13 +99,15 @@ def _continuous(values: Map, title: str, ticks: tuple[tuple[float, str], ...]) -
 
 def _local(explained: Explained, layer: int) -> Painted:
     maps = explained.layers[layer - 1]
-    title = f"windows in layer {layer} (local branch)"
+    title = f"windows halted before layer {layer} (local branch)"
     return _mask(maps.local_mask, explained.window, title)
 
 
 def _global(explained: Explained, layer: int) -> Painted:
     return _mask(
-        explained.layers[layer - 1].global_mask, 1, f"pixels in layer {layer} (global branch)"
+        explained.layers[layer - 1].global_mask,
+        1,
+        f"pixels halted before layer {layer} (global branch)",
     )
 
 
@@ -131,7 +133,7 @@ def paint_states(explained: Explained, layer: int) -> Painted:
         Swatch(colour, f"{name} {percent(share)}")
         for colour, name, share in zip(colours, names, shares, strict=True)
     )
-    return Painted(state, _palette(colours), 1, f"windows and pixels in layer {layer}", legend)
+    return Painted(state, _palette(colours), 1, f"what halted before layer {layer}", legend)
 
 
 def _depth(explained: Explained, _: int) -> Painted:
@@ -145,7 +147,7 @@ def _depth(explained: Explained, _: int) -> Painted:
         Swatch(colour, f"{name}: {percent(share)}")
         for colour, name, share in zip(colours, names, shares[1:], strict=True)
     )
-    title = "layers computed before the window halted"
+    title = "halting depth: layers computed"
     return Painted((depth - 1).astype(np.uint8), palette, explained.window, title, legend)
 
 

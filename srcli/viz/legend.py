@@ -55,7 +55,7 @@ def _draw(draw: ImageDraw.ImageDraw, painted: Painted, width: int, size: int) ->
     """Draw, and return where it ends."""
     pad = size // 2
     draw.text((pad, pad), painted.title, INK, ImageFont.load_default(size))
-    top = pad + round(1.5 * size)
+    top = pad + (round(1.5 * size) if painted.title else 0)
     if isinstance(painted.legend, Bar):
         return _draw_bar(draw, painted.legend, (pad, top, width - pad), size)
     return _draw_swatches(draw, painted.legend, (pad, top, width - pad), size)

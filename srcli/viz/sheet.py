@@ -1,6 +1,6 @@
 """The contact sheet: one picture that tells it all, to be pasted into a chat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,7 +20,7 @@ _WIDTH = 1620
 _COLUMNS = 3
 _GAP = 12
 _PANEL = (_WIDTH - (_COLUMNS + 1) * _GAP) // _COLUMNS
-_TALLEST = 720
+_TALLEST = 800
 _LOWEST = 300
 _TEXT = 19
 _CAPTION = round(1.7 * _TEXT)
@@ -106,7 +106,7 @@ def _whole(explained: Explained, pixels: Pixels) -> list[_Panel]:
         _Panel(f"original, {width} x {height}", before),
         _Panel(f"result, {larger}", after),
         _Panel(
-            kind.title,
+            painted.title,
             over_picture(painted, np.asarray(after), (height, width)),
             _legend(painted),
         ),
@@ -116,20 +116,18 @@ def _whole(explained: Explained, pixels: Pixels) -> list[_Panel]:
 def _masks(explained: Explained, pixels: Pixels) -> list[_Panel]:
     """First, middle and last masks; before the first layer nothing can have halted."""
     if not explained.layers:
-        return [_map_panel("colour centres", KINDS["classes"].paint(explained, 0), pixels)]
+        return [_map_panel(KINDS["classes"].paint(explained, 0), pixels)]
     last = len(explained.layers)
     numbers = sorted({min(2, last), (last + 3) // 2, last})
-    return [
-        _map_panel(f"halting masks, layer {n}", paint_states(explained, n), pixels) for n in numbers
-    ]
+    return [_map_panel(paint_states(explained, n), pixels) for n in numbers]
 
 
-def _map_panel(caption: str, painted: Painted, pixels: Pixels) -> _Panel:
+def _map_panel(painted: Painted, pixels: Pixels) -> _Panel:
     extent = pixels.shape[0], pixels.shape[1]
     factor = min(_PANEL / extent[1], _TALLEST / extent[0])
     size = max(1, round(extent[0] * factor)), max(1, round(extent[1] * factor))
     image = Image.fromarray(painted.palette[enlarge(painted, size, extent)])
-    return _Panel(caption, image, _legend(painted))
+    return _Panel(painted.title, image, _legend(painted))
 
 
 def _details(explained: Explained, pixels: Pixels) -> list[_Panel]:
@@ -166,7 +164,7 @@ def _busiest(explained: Explained, wide: int, tall: int, extent: Size) -> tuple[
 
 
 def _legend(painted: Painted) -> Image.Image:
-    return draw_legend(painted, _PANEL, round(0.85 * _TEXT))
+    return draw_legend(replace(painted, title=""), _PANEL, round(0.85 * _TEXT))
 
 
 def _shortened(name: str) -> str:
