@@ -17,7 +17,8 @@ def print_figures(explained: Sequence[tuple[Path, Figures]]) -> None:
     """Print for each picture what halted in which layer, and what that saved."""
     console = Console()
     for path, figures in explained:
-        console.print(f"{path.name}:  {headline(figures)}", markup=False, highlight=False)
+        line = f"{path.name}:  {headline(figures)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
         if not figures.halted_windows:
             continue
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))

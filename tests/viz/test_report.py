@@ -4,13 +4,18 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from srcli.inference.maps import PureMaps
 from srcli.viz.colours import HALTED, LIVE
 from srcli.viz.files import REPORT
+from srcli.viz.html import build_report
 from srcli.viz.kinds import KINDS
 
 playwright = pytest.importorskip(
@@ -32,14 +37,20 @@ def browser() -> Iterator[object]:
 
 @pytest.fixture
 def page(browser, case) -> Iterator[object]:
-    """The report, opened; in the end nothing was complained about and nothing fetched."""
+    with opened(browser, case.folder / REPORT) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser, path: Path) -> Iterator[object]:
+    """A report, opened; in the end nothing was complained about and nothing fetched."""
     page = browser.new_page(viewport={"width": 1000, "height": 900})
     trouble: list[str] = []
     fetched: list[str] = []
     page.on("console", lambda message: trouble.append(message.text))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("request", lambda request: fetched.append(request.url))
-    page.goto((case.folder / REPORT).as_uri())
+    page.goto(path.as_uri())
     page.wait_for_function("document.getElementById('overlay').naturalWidth > 0")
     yield page
     page.close()
@@ -185,6 +196,33 @@ def test_the_keyboard_reaches_everything(page, case) -> None:
             page.keyboard.press("Space")
             assert page.locator("#stage").bounding_box()["width"] == pytest.approx(312, abs=1)
     assert reached == ["stage", "split", "kind", "layer", "opacity", "actual"]
+
+
+def test_pure_pixels(browser, case, tmp_path: Path) -> None:
+    """The report of a network in which nothing halts, but some pixels are exempt."""
+    classes = (np.arange(44 * 78) // 400 % 3).astype(np.int16).reshape(44, 78)
+    maps = PureMaps(mask=classes != 1, classes=classes)
+    explained = replace(case.explained, layers=(), pure=maps, threshold=None)
+    kinds = [kind for kind in KINDS.values() if kind.needs == "pure"]
+    figures = replace(case.figures, halted_windows=(), halted_pixels=(), depth_shares=())
+    figures = replace(figures, pure_pixels=float(maps.mask.mean()))
+    text = build_report(explained, case.pixels, figures, kinds, "a.png")
+    (tmp_path / REPORT).write_text(text, "utf-8")
+    with opened(browser, tmp_path / REPORT) as page:
+        set_range(page, "opacity", 100)
+        set_range(page, "split", 0)
+        pixels = shown(page)
+        y, x = np.mgrid[2:44:5, 2:78:5]
+        colours = pixels[
+            ((y + 0.5) / 44 * pixels.shape[0]).astype(int),
+            ((x + 0.5) / 78 * pixels.shape[1]).astype(int),
+        ]
+        pure = np.abs(colours - np.array(HALTED)).sum(-1) < 12
+        assert np.array_equal(pure, maps.mask[y, x])
+        page.locator("#stage").hover()
+        page.select_option("#kind", label=KINDS["classes"].title)
+        assert page.locator("#legend li").count() == 1 + 2
+        assert page.locator("#layer").is_disabled()
 
 
 def test_names_cannot_break_out(page) -> None:
