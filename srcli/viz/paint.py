@@ -46,12 +46,19 @@ def draw_map(painted: Painted, size: Size, extent: Size) -> Image.Image:
     palette = np.concatenate([painted.palette, shades])
     canvas = np.full((size[0] + len(legend), width), len(painted.palette), np.uint8)
     canvas[: size[0], : size[1]] = enlarge(painted, size, extent)
-    colours, places = np.unique(legend.reshape(-1, 3), axis=0, return_inverse=True)
-    distance = ((colours[:, None].astype(np.int32) - palette.astype(np.int32)) ** 2).sum(-1)
-    canvas[size[0] :] = distance.argmin(1).astype(np.uint8)[places].reshape(legend.shape[:2])
+    canvas[size[0] :] = _nearest(legend, palette)
     image = Image.fromarray(canvas)
     image.putpalette(palette.tobytes())
     return image
+
+
+def _nearest(picture: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """For each pixel (h, w, 3) the number of the nearest of the palette's colours."""
+    codes = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    different, places = np.unique(codes, return_inverse=True)
+    colours = np.stack([different >> 16, different >> 8 & 255, different & 255], -1)
+    distance = ((colours[:, None].astype(np.int64) - palette) ** 2).sum(-1)
+    return distance.argmin(1).astype(np.uint8)[places].reshape(codes.shape)
 
 
 def over_picture(painted: Painted, picture: Pixels, extent: Size) -> Image.Image:
