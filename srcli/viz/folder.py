@@ -67,12 +67,19 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise UnwritableImage(f"{folder}: exists; --overwrite replaces it")
-    listed: list[str] = json.loads((folder / SUMMARY).read_text("utf-8"))["files"]
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in listed)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _listed(folder))
     if foreign:
         raise UnwritableImage(
             f"{folder}: holds {foreign[0]}, which srcli did not make; move it, or choose -o"
         )
+
+
+def _listed(folder: Path) -> set[str]:
+    """The files that we wrote into a folder; none if its summary is not ours after all."""
+    try:
+        return set(json.loads((folder / SUMMARY).read_text("utf-8"))["files"])
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def _settle(file: Path) -> None:

@@ -44,8 +44,10 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
         output: Where the folders go.
 
     Raises:
-        UsageError: Two pictures would share a folder.
+        UsageError: Two pictures would share a folder, or `output` is a file.
     """
+    if output is not None and output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file: name a folder for the results")
     sources = [(path, root) for path, root in sources if not _drawn(path, root)]
     jobs: list[MaskJob] = []
     taken: dict[str, Path] = {}

@@ -149,6 +149,11 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     assert code == 3
     assert "holds mine.txt, which srcli did not make" in error
     assert (made / "local-1.png").exists()
+    (made / "summary.json").write_text("[1]")
+    (made / "mine.txt").unlink()
+    code, _, error = run_here(capsys, *quick, "--overwrite")
+    assert code == 3
+    assert "holds contact-sheet.png, which srcli did not make" in error
     assert not [path for path in made.parent.iterdir() if path.name.startswith(".")]
 
 
@@ -166,6 +171,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
         (["in", "--tile", "7"], 2, "tile 7 is too small"),
         (["in", "--effort", "most"], 2, "'most' is not one of"),
         (["in", "twin/a.png", "-o", "out"], 2, "would both become"),
+        (["in", "-o", "in/a.png"], 2, "in/a.png is a file: name a folder"),
         (["empty"], 3, "no pictures in empty"),
         (["rotten"], 3, "rotten/x.png"),
     ],

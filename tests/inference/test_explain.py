@@ -57,6 +57,26 @@ def test_the_masks_are_those_that_ran(crop: np.ndarray, monkeypatch: pytest.Monk
     assert drawn[-1] < drawn[0]
 
 
+def test_in_tiles_each_window_is_drawn_once(
+    crop: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ran is what the report counts; what is drawn is that without the tiles' context."""
+    computed: list[int] = []
+    forward = LocalAttention.forward
+
+    def counted(self: LocalAttention, windows: torch.Tensor) -> torch.Tensor:
+        computed.append(len(windows))
+        return forward(self, windows)
+
+    monkeypatch.setattr(LocalAttention, "forward", counted)
+    explained = upscaler(tile=32).explain(crop)
+    windows = explained.computed_pixels // explained.window**2
+    assert sum(computed) == pytest.approx(windows * sum(explained.report.live_windows))
+    drawn = [int((~layer.local_mask).sum()) for layer in explained.layers]
+    assert drawn[0] == 6 * 10 < windows
+    assert sum(drawn) <= sum(computed)
+
+
 def test_tiles_fit_together(crop: np.ndarray) -> None:
     """In tiles the picture's maps are what the whole would give: cores lie on the grid."""
     whole, tiled = (upscaler(tile=tile).explain(crop) for tile in (0, 32))
