@@ -16,7 +16,7 @@ WHAT = ("all", "confidence", "score", "local", "global", "depth", "pure")
 class Kinds(click.ParamType[tuple[str, ...]]):
     """Kinds of maps, one or several."""
 
-    name = "|".join(WHAT)
+    name = "map"
 
     def convert(
         self,
@@ -80,6 +80,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--what",
     type=Kinds(),
+    metavar="|".join(WHAT),
     default="all",
     show_default=True,
     help="Maps that are drawn, several with commas; contact sheet and chart always are.",
