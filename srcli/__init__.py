@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from srcli.errors import SrcliError
+    from srcli.inference.maps import Explanation
     from srcli.inference.report import Report
     from srcli.inference.upscaler import Upscaled, Upscaler
 
-__all__ = ["Report", "SrcliError", "Upscaled", "Upscaler"]
+__all__ = ["Explanation", "Report", "SrcliError", "Upscaled", "Upscaler"]
 
 _HOMES = {
+    "Explanation": "srcli.inference.maps",
     "Report": "srcli.inference.report",
     "SrcliError": "srcli.errors",
     "Upscaled": "srcli.inference.upscaler",

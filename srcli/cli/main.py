@@ -8,6 +8,7 @@ from srcli.cli.bench import bench
 from srcli.cli.datasets import datasets
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
+from srcli.cli.visualize_mask import visualize_mask
 from srcli.errors import ExitCode, SrcliError
 
 __all__ = ["main", "run"]
@@ -32,6 +33,7 @@ main.add_command(bench)
 main.add_command(datasets)
 main.add_command(train)
 main.add_command(upscale)
+main.add_command(visualize_mask)
 
 
 def run() -> None:

@@ -2,16 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from srcli.errors import ExitCode
+from srcli.inference.report import Report
 from srcli.jobs.outcome import Finished, State
-
-if TYPE_CHECKING:
-    from srcli.inference.report import Report
 
 __all__ = ["by_layer", "exit_code", "print_summary"]
 
@@ -57,7 +54,7 @@ def by_layer(shares: Sequence[float]) -> str:
     return " ".join(f"{share * 100:.0f}" for share in shares) + " %"
 
 
-def _mean_by_layer(reports: Sequence["Report"]) -> list[float]:
+def _mean_by_layer(reports: Sequence[Report]) -> list[float]:
     """The share of windows each layer computed, larger pictures counting for more."""
     having = [report for report in reports if report.live_windows]
     megapixels = sum(report.megapixels for report in having)

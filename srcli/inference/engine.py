@@ -9,16 +9,22 @@ from srcli.geometry import Tile
 from srcli.inference.exact import Part, exact_parts
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planning import Plan
-from srcli.inference.report import Tally
+from srcli.inference.stitching import MapStitcher
+from srcli.inference.tally import Tally
 from srcli.inference.tiling import blend_tiles
-from srcli.models.spec import BandedNetwork, Halting
+from srcli.models.spec import BandedNetwork, Halting, LayerTrace
 
 __all__ = ["enlarge"]
 
 
 @torch.inference_mode()
 def enlarge(
-    network: LoadedNetwork, plane: Tensor, plan: Plan, halting: Halting, tally: Tally
+    network: LoadedNetwork,
+    plane: Tensor,
+    plan: Plan,
+    halting: Halting,
+    tally: Tally,
+    maps: MapStitcher | None = None,
 ) -> Iterator[Part]:
     """Upscale a plane by the network's scale.
 
@@ -28,6 +34,7 @@ def enlarge(
         plan: How to cut it.
         halting: When tokens stop being computed.
         tally: Counts what it takes.
+        maps: Told what happens where, if someone wants to know.
 
     Yields:
         Finished parts. Where one was not finite in lower precision, all of them again.
@@ -37,7 +44,7 @@ def enlarge(
     """
     lr = plane.expand(3, -1, -1)[None]  # (1, 3, h, w)
     way = _exact if plan.exact else _blended
-    parts = way(network, lr, plan, halting, tally)
+    parts = way(network, lr, plan, halting, tally, maps)
     while True:
         with tally.timed():
             part = next(parts, None)
@@ -47,13 +54,25 @@ def enlarge(
 
 
 def _exact(
-    network: LoadedNetwork, lr: Tensor, plan: Plan, halting: Halting, tally: Tally
+    network: LoadedNetwork,
+    lr: Tensor,
+    plan: Plan,
+    halting: Halting,
+    tally: Tally,
+    maps: MapStitcher | None,
 ) -> Iterator[Part]:
+    def note(layers: tuple[LayerTrace, ...]) -> None:
+        tally.add_layers(layers)
+        if maps is not None:
+            maps.add_band(layers)
+
     lr = network.take(lr)
     for in_precision in network.precisions():
         assert isinstance(in_precision, BandedNetwork)
         tally.begin(len(plan.grid))
-        for part in exact_parts(in_precision, lr, plan.grid, halting, tally.add_layers):
+        if maps is not None:
+            maps.begin()
+        for part in exact_parts(in_precision, lr, plan.grid, halting, note):
             if not bool(part.image.isfinite().all()):
                 break
             tally.add_tile()
@@ -64,7 +83,12 @@ def _exact(
 
 
 def _blended(
-    network: LoadedNetwork, lr: Tensor, plan: Plan, halting: Halting, tally: Tally
+    network: LoadedNetwork,
+    lr: Tensor,
+    plan: Plan,
+    halting: Halting,
+    tally: Tally,
+    maps: MapStitcher | None,
 ) -> Iterator[Part]:
     def compute(tile: Tile) -> Tensor:
         rows, columns = tile.rows, tile.columns
@@ -72,8 +96,12 @@ def _blended(
         output = network(crop, halting)
         tally.add_tile()
         tally.add_layers(output.layers)
+        if maps is not None:
+            maps.add_tile(tile, output)
         return output.image[0]
 
     tally.begin(len(plan.grid))
+    if maps is not None:
+        maps.begin()
     for top, band in blend_tiles(plan.grid, network.scale, compute):
         yield Part(top, 0, band)

@@ -18,7 +18,7 @@ from torch import Tensor
 from srcli.geometry import TileGrid, TileSpan
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
-__all__ = ["Part", "exact_parts", "join_traces"]
+__all__ = ["Part", "exact_parts"]
 
 _BAND = 1 << 16  # LR px that a band has at least on a CPU: below, small tensors cost time
 
@@ -70,26 +70,6 @@ def exact_parts(
             top, left = y.core * network.scale, x.core * network.scale
             image = image[0, :, y.inner(network.scale), x.inner(network.scale)]
             yield Part(top, left, image[:, : height - top, : width - left])
-
-
-def join_traces(bands: Sequence[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
-    """The traces of a whole picture from those of its bands, top to bottom."""
-
-    def join(parts: Sequence[Tensor]) -> Tensor:
-        return torch.cat([part.cpu() for part in parts], 2)
-
-    return tuple(
-        LayerTrace(
-            confidence_map=None
-            if layers[0].confidence_map is None
-            else join(
-                [layer.confidence_map for layer in layers if layer.confidence_map is not None]
-            ),
-            local_mask=join([layer.local_mask for layer in layers]),
-            global_mask=join([layer.global_mask for layer in layers]),
-        )
-        for layers in zip(*bands, strict=True)
-    )
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,8 @@
 """What it took to upscale one picture."""
 
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
-import torch
-from torch import Tensor
-
-from srcli.models.spec import LayerTrace
-
-__all__ = ["Report", "Tally"]
+__all__ = ["Report"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +12,7 @@ class Report:
     Args:
         seconds: Time in the network.
         tiles: Tiles computed, for all planes.
+        planes: How many there were: the colour, and an alpha that varies.
         reruns: How often something (a tile, or with exact tiles a plane) was not finite in lower
             precision and was computed again in fp32.
         megapixels: Of the result.
@@ -32,76 +24,10 @@ class Report:
 
     seconds: float
     tiles: int
+    planes: int
     reruns: int
     megapixels: float
     live_windows: tuple[float, ...]
     exact: bool
     cramped: bool = False
     restarts: int = 0
-
-
-class Tally:
-    """Adds up what the tiles of a picture took.
-
-    Args:
-        total: Tiles of all planes.
-        on_tile: Called after each tile with the number done and the number in all.
-    """
-
-    def __init__(self, total: int, on_tile: Callable[[int, int], None] | None) -> None:
-        self._total = total
-        self._on_tile = on_tile
-        self._done = 0
-        self._expected = 0  # tiles once the present plane is done
-        self._seconds = 0.0
-        self._planes: list[list[Tensor]] = []  # per plane and band: live windows of each layer
-        self._windows: list[int] = []  # per plane
-
-    def begin(self, tiles: int) -> None:
-        """A plane of so many tiles follows, or the last one all over again."""
-        again = self._done < self._expected
-        if again:
-            self._total += self._done - (self._expected - tiles)
-            self._planes.pop()
-            self._windows.pop()
-        self._expected = self._done + tiles
-        self._planes.append([])
-        self._windows.append(0)
-
-    @contextmanager
-    def timed(self) -> Generator[None]:
-        """Count the time spent inside as the network's."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds += time.perf_counter() - started
-
-    def add_tile(self) -> None:
-        """Count one tile in."""
-        self._done += 1
-        if self._on_tile is not None:
-            self._on_tile(self._done, self._total)
-
-    def add_layers(self, layers: tuple[LayerTrace, ...]) -> None:
-        """Count the windows of a tile or band in; they stay on the device until asked for."""
-        if layers:
-            self._windows[-1] += layers[0].local_mask.numel()
-            self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
-
-    def report(
-        self, *, reruns: int, restarts: int, megapixels: float, exact: bool, cramped: bool
-    ) -> Report:
-        """All of it; see `Report`."""
-        live = [band for plane in self._planes for band in plane]
-        counts = cast("list[int]", torch.stack(live).sum(0).tolist()) if live else []
-        return Report(
-            seconds=self._seconds,
-            tiles=self._done,
-            reruns=reruns,
-            megapixels=megapixels,
-            live_windows=tuple(count / sum(self._windows) for count in counts),
-            exact=exact,
-            cramped=cramped,
-            restarts=restarts,
-        )

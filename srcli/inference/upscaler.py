@@ -9,7 +9,7 @@ the network makes a larger one (`resample`), quantised, and put into the result.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -26,13 +26,18 @@ from srcli.inference.device import (
     pick_precision,
     release_cached_memory,
 )
+from srcli.inference.effort import halting_of
 from srcli.inference.engine import enlarge
+from srcli.inference.maps import Explanation
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.planning import Plan, Planner
-from srcli.inference.report import Report, Tally
+from srcli.inference.report import Report
 from srcli.inference.resample import reduce_planes
-from srcli.models.spec import Halting, ModelSpec
+from srcli.inference.stitching import MapStitcher
+from srcli.inference.tally import Tally
+from srcli.metrics.flops import count_flops
+from srcli.models.spec import Halting
 from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
@@ -92,7 +97,7 @@ class Upscaler:
             compiled=compiled,
         )
         spec = self.network.spec
-        self._halting = _halting(spec, effort)
+        self._halting = halting_of(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
             raise UsageError(
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
@@ -128,6 +133,46 @@ class Upscaler:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
         """
+        return self._upscale(image, on_tile, self._halting, None)
+
+    def explain(
+        self, image: Picture, on_tile: Callable[[int, int], None] | None = None
+    ) -> Explanation[Picture]:
+        """Upscale as `upscale` does, and tell where the network looked and where it stopped.
+
+        The image is the same to the last bit, and the maps are those of this very run; of a
+        picture with alpha, those of its colour.
+
+        Args:
+            image: See `__call__`.
+            on_tile: See `upscale`.
+
+        Returns:
+            The result and the maps; these are without layers for a network that computes
+            everything.
+        """
+        maps = MapStitcher(*as_pixels(image).shape[:2])
+        halting = replace(self._halting, observe=True)
+        flops, upscaled = count_flops(lambda: self._upscale(image, on_tile, halting, maps))
+        return Explanation(
+            image=upscaled.image,
+            report=upscaled.report,
+            scale=self.scale,
+            threshold=None if halting.eps is None else halting.threshold,
+            layers=maps.layers(),
+            pure=maps.pure(),
+            flops=flops,
+            computed_pixels=maps.computed_pixels * upscaled.report.planes,
+        )
+
+    def _upscale(
+        self,
+        image: Picture,
+        on_tile: Callable[[int, int], None] | None,
+        halting: Halting,
+        maps: MapStitcher | None,
+    ) -> Upscaled[Picture]:
+        """See `upscale`; `maps` is told what happened to the colour."""
         pixels = as_pixels(image)
         planes = split_planes(pixels)
         height, width, channels = pixels.shape
@@ -138,13 +183,18 @@ class Upscaler:
         if alpha is not None and alpha.min() == alpha.max():
             result[..., -1] = pixels[0, 0, -1]
             alpha = None
-        work = [_Task(planes.color, result[..., : len(planes.color)])]
+        work = [_Task(planes.color, result[..., : len(planes.color)], maps)]
         if alpha is not None:
             work.append(_Task(alpha, result[..., -1:], is_alpha=True))
-        report = self._compute(work, on_tile)
+        report = self._compute(work, halting, on_tile)
         return Upscaled(_same_kind(result, image), report)
 
-    def _compute(self, work: "list[_Task]", on_tile: Callable[[int, int], None] | None) -> Report:
+    def _compute(
+        self,
+        work: "list[_Task]",
+        halting: Halting,
+        on_tile: Callable[[int, int], None] | None,
+    ) -> Report:
         """Do all tasks; where memory runs out, all of them again with smaller tiles."""
         reruns, restarts = self.network.reruns, 0
         while True:
@@ -152,7 +202,7 @@ class Upscaler:
             tally = Tally(len(plan.grid) * len(work), on_tile)
             try:
                 for task in work:
-                    self._enlarge(task, plan, tally)
+                    self._enlarge(task, plan, halting, tally)
             except torch.OutOfMemoryError:
                 if not self._planner.shrink(plan):
                     raise
@@ -178,12 +228,12 @@ class Upscaler:
                 f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
             )
 
-    def _enlarge(self, task: "_Task", plan: Plan, tally: Tally) -> None:
+    def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
         whole = torch.empty(channels, height * scale, width * scale) if self.reduces else None
-        for part in enlarge(self.network, plane, plan, self._halting, tally):
+        for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:
                 image = settle_alpha(image, plane, part.top, part.left, scale)
@@ -204,21 +254,8 @@ class _Task:
 
     plane: Tensor
     target: Pixels
+    maps: MapStitcher | None = None
     is_alpha: bool = False
-
-
-def _halting(spec: ModelSpec, effort: str | float) -> Halting:
-    """What an effort, or an ε, means for a network."""
-    if isinstance(effort, str):
-        if effort not in spec.efforts:
-            have = ", ".join(spec.efforts)
-            raise UsageError(f"{spec.name} has no effort {effort!r} (have {have})")
-        return spec.efforts[effort]
-    if not 0 <= effort <= 1:
-        raise UsageError(f"halting eps {effort:g} is out of range: use 0 to 1")
-    if len(spec.efforts) == 1:
-        raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
-    return Halting(eps=effort)
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:

@@ -88,6 +88,7 @@ def test_every_option_changes_something(folder: Path, samples: list[Path]) -> No
         "exact": ("--effort", "exact", "--precision", "fp32"),
         "fast": ("--effort", "fast", "--precision", "fp32"),
         "bf16": ("--precision", "bf16", "--device", "cpu", "-m", "adaformer"),
+        "eps": ("--halt-eps", 0.9, "--precision", "fp32"),
         "tile": ("--tile", 32, "--precision", "fp32"),
         "whole": ("--tile", 0, "--precision", "fp32"),
         "poor": ("--format", "jpg", "--quality", 10),
@@ -99,7 +100,9 @@ def test_every_option_changes_something(folder: Path, samples: list[Path]) -> No
         (results[name],) = (folder.parent / name).iterdir()
     pixels = {name: np.asarray(Image.open(path)).astype(int) for name, path in results.items()}
     assert np.array_equal(pixels["plain"], pixels["whole"])
-    for other in ("fast", "bf16", "tile"):
+    assert np.array_equal(pixels["fast"], pixels["eps"])
+    assert np.abs(pixels["plain"] - pixels["tile"]).max() <= 1  # its tiles have no seam
+    for other in ("fast", "bf16"):
         assert np.abs(pixels["plain"] - pixels[other]).max() > 0, other
     assert "100% of attention windows" in said["exact"]
     assert "100% of attention windows" not in said["plain"]

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,14 @@ def test_python_of_the_readme_runs() -> None:
     names: dict[str, object] = {}
     exec(program, names)
     assert names["larger"].shape == (128, 192, 3)  # type: ignore[attr-defined]
+
+
+def test_python_about_masks_runs() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", TEXTS["visualize.md"], re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert names["explained"].image.shape == (128, 192, 3)
+    assert names["explained"].depth.shape == (4, 6)
 
 
 def test_nothing_needs_the_shared_folder() -> None:

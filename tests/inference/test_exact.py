@@ -9,13 +9,33 @@ from hypothesis import strategies as st
 from srcli import Upscaler
 from srcli.geometry import TileGrid
 from srcli.inference import exact, planning
-from srcli.inference.exact import exact_parts, join_traces
+from srcli.inference.exact import exact_parts
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.spec import EXACT, Halting, LayerTrace
 from srcli.weights import best_scale
 from srcli.weights.load import read_weights
 
 WATCHED = Halting(eps=0.05, observe=True)
+
+
+def join_traces(bands: list[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
+    """The traces of a whole picture from those of its bands, top to bottom."""
+
+    def join(parts: list[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([part.cpu() for part in parts], 2)
+
+    return tuple(
+        LayerTrace(
+            confidence_map=None
+            if layers[0].confidence_map is None
+            else join(
+                [layer.confidence_map for layer in layers if layer.confidence_map is not None]
+            ),
+            local_mask=join([layer.local_mask for layer in layers]),
+            global_mask=join([layer.global_mask for layer in layers]),
+        )
+        for layers in zip(*bands, strict=True)
+    )
 
 
 def learned() -> AdaFormer:

@@ -1,0 +1,150 @@
+"""What `visualize-mask` does with its pictures, as the terminal shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import numpy as np
+
+from srcli.cli.progress import BatchProgress, progress_for
+from srcli.errors import SrcliError
+from srcli.inference.streaming import Outcome
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs.outcome import Finished, State
+from srcli.jobs.plan import Job
+from srcli.viz.choice import choose_layers
+from srcli.viz.figures import Figures, Yardstick
+from srcli.viz.files import REPORT, SHEET, Wanted
+from srcli.viz.folder import is_ours
+from srcli.viz.kinds import Kind
+from srcli.viz.run import Drawn, MaskJob, explain_pictures
+
+__all__ = ["Drawing", "Results", "Settings", "explain_all", "open_result", "set_aside"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures are upscaled; see `Upscaler`."""
+
+    model: str
+    scale: float
+    device: str
+    precision: str
+    effort: str
+    tile: int | None
+
+    def upscaler(self) -> Upscaler:
+        """Upscales as asked for."""
+        return Upscaler(
+            self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
+        )
+
+    def yardstick(self) -> Yardstick:
+        """Computes everything, for comparison."""
+        exact = Upscaler(
+            self.model, self.scale, self.device, self.precision, effort="exact", tile=0
+        )
+        return Yardstick(exact)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn; see `Wanted`. `layers` as it was typed."""
+
+    kinds: Sequence[Kind]
+    layers: str
+    image_format: str
+    npz: bool
+    html: bool
+
+
+@dataclass
+class Results:
+    """How the jobs ended."""
+
+    finished: list[Finished] = field(default_factory=list[Finished])
+    figures: list[tuple[Path, Figures]] = field(default_factory=list[tuple[Path, Figures]])
+    interrupted: bool = False
+
+
+def set_aside(jobs: Sequence[MaskJob], *, overwrite: bool) -> tuple[list[MaskJob], list[Finished]]:
+    """Part the jobs into those to run and those skipped because their folder is there."""
+    if overwrite:
+        return list(jobs), []
+    there = [job for job in jobs if is_ours(job.target)]
+    reason = "its masks exist; --overwrite replaces them"
+    return (
+        [job for job in jobs if job not in there],
+        [Finished(_as_job(job), State.SKIPPED, reason) for job in there],
+    )
+
+
+def explain_all(
+    todo: Sequence[MaskJob], settings: Settings, drawing: Drawing, *, overwrite: bool
+) -> Results:
+    """Explain pictures, showing progress."""
+    results = Results()
+    if not todo:
+        return results
+    upscaler = settings.upscaler()
+    layers = len(upscaler.explain(np.zeros((8, 8, 3), np.uint8)).layers)
+    wanted = Wanted(
+        drawing.kinds,
+        choose_layers(drawing.layers, layers),
+        drawing.image_format,
+        npz=drawing.npz,
+        html=drawing.html,
+    )
+    with progress_for(len(todo)) as progress:
+        ends = explain_pictures(
+            todo,
+            upscaler,
+            settings.yardstick(),
+            wanted,
+            effort=settings.effort,
+            overwrite=overwrite,
+            on_tile=lambda job, done, total: progress.tile(_as_job(job), done, total),
+        )
+        try:
+            for outcome in ends:
+                _note(outcome, results, progress)
+        except KeyboardInterrupt:
+            results.interrupted = True
+            progress.note("interrupted; the same command goes on where this one stopped")
+    return results
+
+
+def open_result(jobs: Sequence[MaskJob], *, html: bool) -> None:
+    """Open the first picture's report, or contact sheet, with what the desktop has for it."""
+    names = (REPORT, SHEET) if html else (SHEET,)
+    for job in jobs:
+        for name in names:
+            if (job.target / name).is_file():
+                click.launch(str(job.target / name))
+                return
+
+
+def _note(outcome: Outcome[MaskJob, Drawn], results: Results, progress: BatchProgress) -> None:
+    """Keep how a job ended, and show it."""
+    job, drawn = _as_job(outcome.item), outcome.stored
+    if drawn is None:
+        end = Finished(job, State.FAILED, _reason(job, outcome.error))
+    else:
+        end = Finished(job, State.DONE, report=drawn.report)
+        results.figures.append((job.source, drawn.figures))
+    results.finished.append(end)
+    progress.finished(end)
+
+
+def _as_job(job: MaskJob) -> Job:
+    return Job(job.source, job.target, "png")
+
+
+def _reason(job: Job, error: Exception | None) -> str:
+    """One line that names the file, whatever the error."""
+    if isinstance(error, MemoryError):
+        return f"{job.source}: not enough memory; close other programs or explain it in parts"
+    if isinstance(error, SrcliError):
+        return str(error)
+    return f"{job.source}: {type(error).__name__}: {error}; please report this"

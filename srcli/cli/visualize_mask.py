@@ -1,0 +1,148 @@
+"""`srcli visualize-mask`: see where the network looked, and where it stopped."""
+
+import time
+from pathlib import Path
+
+import click
+
+from srcli.cli.upscale import TileSize
+from srcli.errors import ExitCode, NothingToDo
+
+__all__ = ["WHAT", "visualize_mask"]
+
+WHAT = ("all", "confidence", "score", "local", "global", "depth", "pure")
+
+
+class Kinds(click.ParamType[tuple[str, ...]]):
+    """Kinds of maps, one or several."""
+
+    name = "map"
+
+    def convert(
+        self,
+        value: str | tuple[str, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Turn what was typed into names."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(value.split(","))
+        for name in names:
+            if name not in WHAT:
+                self.fail(f"{name!r} is no map (have {', '.join(WHAT)})")
+        return names
+
+
+@click.command("visualize-mask")
+@click.argument(
+    "inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for the folders of results.  [default: STEM_masks/ beside each picture]",
+)
+@click.option("-m", "--model", default="adaformer", show_default=True, help="Network.")
+@click.option(
+    "-s", "--scale", type=float, default=4, show_default=True, help="How many times as wide."
+)
+@click.option(
+    "--effort",
+    type=click.Choice(["exact", "balanced", "fast"]),
+    default="balanced",
+    show_default=True,
+    help="As of upscale; with exact nothing halts, but confidence is shown.",
+)
+@click.option(
+    "--tile",
+    type=TileSize(),
+    default="auto",
+    show_default=True,
+    help="Largest piece in px of the input; 0 takes pictures whole.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    default="auto",
+    show_default=True,
+    help="auto is bf16 where the device computes it natively.",
+)
+@click.option(
+    "--layers",
+    default="all",
+    show_default=True,
+    metavar="all|1,3,6",
+    help="Layers whose maps are drawn.",
+)
+@click.option(
+    "--what",
+    type=Kinds(),
+    metavar="|".join(WHAT),
+    default="all",
+    show_default=True,
+    help="Maps that are drawn, several with commas; contact sheet and chart always are.",
+)
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(["png", "webp"]),
+    default="png",
+    show_default=True,
+    help="Of the maps; the contact sheet is always PNG.",
+)
+@click.option("--npz", is_flag=True, help="Write all maps as numpy arrays too.")
+@click.option("--html", is_flag=True, help="Write an interactive report too, in one file.")
+@click.option(
+    "--open", "show", is_flag=True, help="Open the first picture's report, or contact sheet."
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+def visualize_mask(
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    model: str,
+    scale: float,
+    effort: str,
+    tile: int | None,
+    device: str,
+    precision: str,
+    layers: str,
+    what: tuple[str, ...],
+    image_format: str,
+    *,
+    npz: bool,
+    html: bool,
+    show: bool,
+    overwrite: bool,
+) -> ExitCode:
+    """Draw where a network looked and where it stopped: confidence, halting masks, depth.
+
+    Upscales every picture as upscale does, and writes a folder of maps at the size of the result,
+    with a contact sheet that sums up. Existing results are kept and counted as skipped.
+    """
+    from srcli.cli.mask_batch import Drawing, Settings, explain_all, open_result, set_aside
+    from srcli.cli.mask_summary import print_figures
+    from srcli.cli.summary import exit_code, print_summary
+    from srcli.jobs.discover import discover
+    from srcli.viz.choice import choose_kinds
+    from srcli.viz.run import plan_folders
+
+    found = discover(inputs, exclude=output)
+    jobs = plan_folders([(source.path, source.root) for source in found], output)
+    if not jobs:
+        where = ", ".join(map(str, inputs))
+        raise NothingToDo(f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
+    kinds = choose_kinds(model, effort, what)
+    todo, skipped = set_aside(jobs, overwrite=overwrite)
+    started = time.monotonic()
+    settings = Settings(model, scale, device, precision, effort, tile)
+    drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)
+    results = explain_all(todo, settings, drawing, overwrite=overwrite)
+    finished = [*skipped, *results.finished]
+    print_figures(results.figures)
+    print_summary(finished, seconds=time.monotonic() - started)
+    if show:
+        open_result([job for job in jobs if job.target.exists()], html=html)
+    return exit_code(finished, interrupted=results.interrupted)

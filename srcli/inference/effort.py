@@ -1,0 +1,29 @@
+"""What `--effort` and `--halt-eps` mean for a network."""
+
+from srcli.errors import UsageError
+from srcli.models.spec import Halting, ModelSpec
+
+__all__ = ["halting_of"]
+
+
+def halting_of(spec: ModelSpec, effort: str | float) -> Halting:
+    """When a network's tokens stop being computed.
+
+    Args:
+        spec: The network.
+        effort: One of its efforts by name; or ε in [0, 1]: tokens halt once they are restored to
+            1 - ε (AdaFormer, Eqs. 19 and 22).
+
+    Raises:
+        UsageError: It has no such effort, or no ε.
+    """
+    if isinstance(effort, str):
+        if effort not in spec.efforts:
+            have = ", ".join(spec.efforts)
+            raise UsageError(f"{spec.name} has no effort {effort!r} (have {have})")
+        return spec.efforts[effort]
+    if not 0 <= effort <= 1:
+        raise UsageError(f"halting eps {effort:g} is out of range: use 0 to 1")
+    if all(halting.eps is None for halting in spec.efforts.values()):
+        raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
+    return Halting(eps=effort)

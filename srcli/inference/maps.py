@@ -1,0 +1,119 @@
+"""What an adaptive network did with a picture, as arrays over the whole of it."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from srcli.errors import UsageError
+from srcli.inference.planes import Pixels
+from srcli.inference.report import Report
+
+__all__ = ["Explanation", "LayerMaps", "Map", "PureMaps"]
+
+Map = NDArray[Any]
+Picture = TypeVar("Picture", bound=Pixels | Image.Image)
+
+
+@dataclass(frozen=True)
+class LayerMaps:
+    """What halted before one layer, and how sure the network was after it.
+
+    h and w are those of the LR picture extended right and down to whole windows of S px.
+
+    Args:
+        confidence: (h, w) float32 in [0, 1], estimated from the layer's output (AdaFormer,
+            Eq. 16); frozen windows keep the last value. None for a network that estimates none.
+        local_mask: (h / S, w / S) bool, True = this window sat out the local branch (Eq. 19).
+        global_mask: (h, w) bool, True = this pixel sat out the global branch (Eq. 22).
+    """
+
+    confidence: Map | None
+    local_mask: Map
+    global_mask: Map
+
+    @property
+    def halted_windows(self) -> float:
+        """The share of windows that sat out the local branch, in [0, 1] (AdaFormer, Fig. 4)."""
+        return float(self.local_mask.mean())
+
+    @property
+    def halted_pixels(self) -> float:
+        """The share of pixels that sat out the global branch, in [0, 1] (AdaFormer, Fig. 4)."""
+        return float(self.global_mask.mean())
+
+
+@dataclass(frozen=True)
+class PureMaps:
+    """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
+
+    Args:
+        mask: (h, w) bool, True = pure; h and w of the LR picture.
+        classes: (h, w) int16, the number of the nearest colour centre.
+    """
+
+    mask: Map
+    classes: Map
+
+
+@dataclass(frozen=True)
+class Explanation(Generic[Picture]):
+    """A result, what it took, and where the network looked.
+
+    Args:
+        image: As `Upscaler.upscale` gives it: explaining changes no pixel.
+        report: What it took.
+        scale: SR px per LR px to a side.
+        threshold: The accumulated confidence at which windows and pixels halted; None if nothing
+            was to halt.
+        layers: The maps of each adaptive layer; empty for a network that has none.
+        pure: The pure pixels; None for a network that exempts none.
+        flops: Floating-point operations executed, a multiply-add counted twice, element-wise work
+            not counted.
+        computed_pixels: LR px that went through the network, tiles' context, extension and a
+            separately upscaled alpha channel included.
+    """
+
+    image: Picture
+    report: Report
+    scale: float
+    threshold: float | None
+    layers: tuple[LayerMaps, ...]
+    pure: PureMaps | None
+    flops: int
+    computed_pixels: int
+
+    @property
+    def window(self) -> int:
+        """Side of a window, LR px; 0 without adaptive layers."""
+        if not self.layers:
+            return 0
+        return self.layers[0].global_mask.shape[1] // self.layers[0].local_mask.shape[1]
+
+    def score(self, layer: int) -> Map:
+        """The confidence accumulated after a layer, (h, w) float32 (AdaFormer, Eq. 18).
+
+        Args:
+            layer: 1 for the first.
+
+        Raises:
+            UsageError: No such layer, or the network estimates no confidence.
+        """
+        if not 1 <= layer <= len(self.layers):
+            raise UsageError(f"no layer {layer} (1 to {len(self.layers)})")
+        maps = [one.confidence for one in self.layers[:layer] if one.confidence is not None]
+        if len(maps) < layer:
+            raise UsageError("this network estimates no confidence: it has no halting score")
+        total = np.zeros_like(maps[0])
+        for confidence in maps:
+            total += confidence
+        return total
+
+    @property
+    def depth(self) -> Map:
+        """The number of layers that each window was computed in, (h / S, w / S) uint8."""
+        assert self.layers
+        live = np.stack([~layer.local_mask for layer in self.layers])
+        return live.sum(0, dtype=np.uint8)

@@ -1,0 +1,104 @@
+"""Which maps and layers are drawn, settled before any work."""
+
+from collections.abc import Sequence
+
+from srcli.errors import UsageError
+from srcli.models import model_names, model_spec
+from srcli.viz.kinds import KINDS, Kind
+from srcli.weights import manifest
+
+__all__ = ["choose_kinds", "choose_layers"]
+
+_INTERPOLATION = ("bicubic", "bilinear", "lanczos", "nearest")
+
+
+def choose_kinds(model: str, effort: str, what: Sequence[str]) -> tuple[Kind, ...]:
+    """The kinds of maps to draw.
+
+    Args:
+        model: A network's name.
+        effort: What it is asked for.
+        what: Names as `--what` has them; "all" is everything that the network has, and "pure"
+            brings the colour centres with it.
+
+    Raises:
+        UsageError: The network has no masks, or not these, or not with this effort.
+    """
+    if model not in model_names() and model not in _INTERPOLATION:
+        model_spec(model)  # which says what there is
+    told = _told(model, effort)
+    if not told and not _can_tell(model):
+        raise UsageError(f"{model} has no masks, it computes everything (masks: {_all_having()})")
+    if "all" in what and told:
+        return tuple(kind for kind in KINDS.values() if kind.needs in told)
+    names = {*what, "classes"} if "pure" in what else set(what)
+    chosen = tuple(kind for name, kind in KINDS.items() if name in names)
+    for kind in chosen:
+        if kind.needs not in _can_tell(model):
+            raise UsageError(
+                f"{model} has no {kind.title} (have: {', '.join(_having(kind.needs)) or 'none'})"
+            )
+    if not chosen or any(kind.needs not in told for kind in chosen):
+        better = ", ".join(e for e in model_spec(model).efforts if _told(model, e) - told)
+        raise UsageError(f"{model} leaves out nothing with effort {effort} (use {better})")
+    return chosen
+
+
+def choose_layers(text: str, count: int) -> tuple[int, ...]:
+    """The layers of a network that `--layers` means.
+
+    Args:
+        text: "all", or numbers and commas.
+        count: Layers of the network.
+
+    Raises:
+        UsageError: One of them does not exist.
+
+    >>> choose_layers("all", 3), choose_layers("3,1", 6)
+    ((1, 2, 3), (1, 3))
+    """
+    if text == "all":
+        return tuple(range(1, count + 1))
+    try:
+        numbers = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"layers {text!r}: use all, or numbers like 1,3,{count}") from None
+    if not count:
+        raise UsageError("the network has no layers to choose from; leave --layers away")
+    wrong = [number for number in numbers if not 1 <= number <= count]
+    if wrong:
+        raise UsageError(f"there is no layer {wrong[0]}: the network has layers 1 to {count}")
+    return tuple(numbers)
+
+
+def _told(model: str, effort: str) -> set[str]:
+    """What a network tells about a run with an effort: "layers", "pure", both or nothing."""
+    if model not in model_names():
+        return set()
+    efforts = model_spec(model).efforts
+    told: set[str] = set()
+    if any(halting.eps is not None for halting in efforts.values()):
+        told.add("layers")
+    if effort in efforts and efforts[effort].skip_pure:
+        told.add("pure")
+    return told
+
+
+def _can_tell(model: str) -> set[str]:
+    """What it tells with one effort or another."""
+    efforts = model_spec(model).efforts if model in model_names() else ()
+    return {told for effort in efforts for told in _told(model, effort)}
+
+
+def _having(needed: str) -> list[str]:
+    return [name for name in _with_weights() if needed in _can_tell(name)]
+
+
+def _all_having() -> str:
+    return ", ".join(name for name in _with_weights() if _can_tell(name))
+
+
+def _with_weights() -> list[str]:
+    """The networks that can be run."""
+    have = {entry.model for entry in manifest()}
+    return [name for name in model_names() if name in have]

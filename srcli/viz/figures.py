@@ -1,0 +1,137 @@
+"""The numbers of an explanation: how much halted where, what it saved."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from srcli.inference.maps import Explanation
+from srcli.inference.planes import Pixels
+from srcli.inference.upscaler import Upscaler
+from srcli.metrics.flops import count_flops
+
+__all__ = ["Dense", "Figures", "Yardstick", "figures_of"]
+
+_LARGEST = 512  # px to a side of the part that is computed densely, for comparison
+_WARM_UP = 32
+
+
+@dataclass(frozen=True)
+class Dense:
+    """What computing everything takes, for each LR px.
+
+    Args:
+        flops: Operations.
+        seconds: Time in the network.
+    """
+
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a picture came to.
+
+    Args:
+        model: The network.
+        effort: As asked for.
+        scale: SR px per LR px to a side.
+        width: Of the input, px.
+        height: Likewise.
+        window: Side of a window, LR px; 0 without adaptive layers.
+        threshold: The score at which windows and pixels halted; None if none was to.
+        halted_windows: For each layer the share that sat out the local branch, in [0, 1].
+        halted_pixels: For each layer the share that sat out the global branch, in [0, 1].
+        depth_shares: The share of windows computed in exactly 1, 2, ... layers, in [0, 1].
+        pure_pixels: The share of pure pixels, in [0, 1]; None for a network that has none.
+        gflops: Operations executed, in thousand millions, a multiply-add counted twice.
+        dense_gflops: Had everything been computed: measured on a part and scaled up.
+        seconds: Time in the network.
+        exact_seconds: Had everything been computed: measured on a part and scaled up.
+    """
+
+    model: str
+    effort: str
+    scale: float
+    width: int
+    height: int
+    window: int
+    threshold: float | None
+    halted_windows: tuple[float, ...]
+    halted_pixels: tuple[float, ...]
+    depth_shares: tuple[float, ...]
+    pure_pixels: float | None
+    gflops: float
+    dense_gflops: float
+    seconds: float
+    exact_seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Yardstick:
+    """Measures what a network takes when it computes everything.
+
+    Dense work does not depend on what a picture shows, so a part of it tells for the whole.
+
+    Args:
+        exact: The same network with effort "exact", taking pictures whole.
+    """
+
+    def __init__(self, exact: Upscaler) -> None:
+        self._exact = exact
+        self._exact(np.zeros((_WARM_UP, _WARM_UP, 3), np.uint8))
+
+    def measure(self, pixels: Pixels, window: int) -> Dense:
+        """What a picture like this takes for each LR px, from the middle of it.
+
+        Args:
+            pixels: (h, w, c).
+            window: LR px; pictures are extended to multiples of this, 0 if they are not.
+        """
+        height, width = (min(side, _LARGEST) for side in pixels.shape[:2])
+        top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+        part = pixels[top : top + height, left : left + width]
+        part = part[..., : 1 if pixels.shape[2] < 3 else 3]
+        flops, upscaled = count_flops(lambda: self._exact.upscale(part))
+        unit = window or 1
+        area = -(-height // unit) * -(-width // unit) * unit**2
+        return Dense(flops=flops / area, seconds=upscaled.report.seconds / area)
+
+
+def figures_of(
+    explained: Explanation[Pixels], pixels: Pixels, *, model: str, effort: str, dense: Dense
+) -> Figures:
+    """The numbers of an explanation.
+
+    Args:
+        explained: What happened.
+        pixels: The input, (h, w, c).
+        model: The network's name.
+        effort: As asked for.
+        dense: What everything would have taken.
+    """
+    layers = explained.layers
+    depth: tuple[float, ...] = ()
+    if layers:
+        counts = np.bincount(explained.depth.ravel(), minlength=len(layers) + 1)[1:]
+        depth = tuple((counts / counts.sum()).tolist())
+    return Figures(
+        model=model,
+        effort=effort,
+        scale=explained.scale,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        window=explained.window,
+        threshold=explained.threshold,
+        halted_windows=tuple(layer.halted_windows for layer in layers),
+        halted_pixels=tuple(layer.halted_pixels for layer in layers),
+        depth_shares=depth,
+        pure_pixels=None if explained.pure is None else float(explained.pure.mask.mean()),
+        gflops=explained.flops / 1e9,
+        dense_gflops=dense.flops * explained.computed_pixels / 1e9,
+        seconds=explained.report.seconds,
+        exact_seconds=dense.seconds * explained.computed_pixels,
+    )

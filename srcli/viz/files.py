@@ -1,0 +1,103 @@
+"""Everything that `visualize-mask` writes for one picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from srcli.errors import UnwritableImage
+from srcli.inference.planes import Pixels
+from srcli.viz.arrays import save_arrays
+from srcli.viz.chart import draw_chart
+from srcli.viz.figures import Figures
+from srcli.viz.html import build_report
+from srcli.viz.kinds import Explained, Kind
+from srcli.viz.paint import draw_map, over_picture, with_legend
+from srcli.viz.sheet import draw_sheet
+
+__all__ = ["ARRAYS", "REPORT", "SHEET", "Wanted", "write_files"]
+
+SHEET = "contact-sheet.png"
+REPORT = "report.html"
+ARRAYS = "maps.npz"
+_CHART = 800, 500, 24  # width, height, letters; px
+_WEBP_SIDE = 16383
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall be drawn.
+
+    Args:
+        kinds: Kinds of maps.
+        layers: Of which layers, 1 for the first.
+        image_format: "png" or "webp".
+        npz: Write the arrays too.
+        html: Write the report too.
+    """
+
+    kinds: Sequence[Kind]
+    layers: Sequence[int]
+    image_format: str
+    npz: bool
+    html: bool
+
+
+def write_files(
+    folder: Path,
+    explained: Explained,
+    pixels: Pixels,
+    figures: Figures,
+    wanted: Wanted,
+    name: str,
+) -> None:
+    """Write the maps, the chart, the contact sheet and what else is wanted.
+
+    Args:
+        folder: Where; it exists.
+        explained: What happened.
+        pixels: The input, (h, w, c).
+        figures: Its numbers.
+        wanted: What to draw.
+        name: Of the input.
+
+    Raises:
+        UnwritableImage: A picture is beyond the limit of its format.
+    """
+    for kind in wanted.kinds:
+        for layer in wanted.layers if kind.per_layer else (0,):
+            suffix = f"-{layer}" if kind.per_layer else ""
+            image = _draw(kind, layer, explained, pixels)
+            _save(image, folder / f"{kind.name}{suffix}.{wanted.image_format}")
+    if figures.halted_windows:
+        _save(draw_chart(figures, *_CHART), folder / f"sparsity.{wanted.image_format}")
+    _save(draw_sheet(explained, pixels, figures, name), folder / SHEET)
+    if wanted.npz:
+        save_arrays(explained, pixels, folder / ARRAYS)
+    if wanted.html:
+        report = build_report(explained, pixels, figures, wanted.kinds, name)
+        (folder / REPORT).write_text(report, "utf-8")
+
+
+def _draw(kind: Kind, layer: int, explained: Explained, pixels: Pixels) -> Image.Image:
+    extent = pixels.shape[0], pixels.shape[1]
+    painted = kind.paint(explained, layer)
+    if kind.name == "depth":
+        return with_legend(over_picture(painted, explained.image, extent), painted)
+    return draw_map(painted, (explained.image.shape[0], explained.image.shape[1]), extent)
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    if path.suffix == ".png":
+        image.save(path, "PNG", compress_level=3)
+        return
+    if max(image.size) > _WEBP_SIDE:
+        raise UnwritableImage(
+            f"{path.name}: {image.width}x{image.height}, limit of WebP {_WEBP_SIDE} a side; "
+            "use --format png"
+        )
+    if image.mode == "P":  # flat colours: small and exact
+        image.convert("RGB").save(path, "WEBP", lossless=True, method=1)
+    else:
+        image.save(path, "WEBP", quality=90, method=3)

@@ -1,0 +1,51 @@
+"""One explained photograph for all tests of its pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli import Explanation, Upscaler
+from srcli.models.layers.attention import LocalAttention
+from srcli.viz.figures import Dense, Figures, figures_of
+from srcli.viz.files import Wanted, write_files
+from srcli.viz.kinds import KINDS
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "norway" / "bryggen.webp"
+NAME = 'ship & <b>"quay".webp'
+
+
+@dataclass(frozen=True)
+class Case:
+    """A picture that is no multiple of windows, what happened, and the files about it."""
+
+    pixels: np.ndarray
+    explained: Explanation[np.ndarray]
+    figures: Figures
+    executed: list[int]
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    pixels = np.asarray(Image.open(SAMPLE).convert("RGB"))[50:94, 60:138]
+    up = Upscaler(device="cpu", precision="fp32", tile=0)
+    executed: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        forward = LocalAttention.forward
+
+        def counted(self: LocalAttention, windows):
+            executed.append(len(windows))
+            return forward(self, windows)
+
+        patch.setattr(LocalAttention, "forward", counted)
+        explained = up.explain(pixels)
+    dense = Dense(flops=3e6, seconds=1e-5)
+    figures = figures_of(explained, pixels, model="adaformer", effort="balanced", dense=dense)
+    folder = tmp_path_factory.mktemp("masks")
+    kinds = [kind for kind in KINDS.values() if kind.needs == "layers"]
+    wanted = Wanted(kinds, range(1, 7), "png", npz=True, html=True)
+    write_files(folder, explained, pixels, figures, wanted, NAME)
+    return Case(pixels, explained, figures, executed, folder)
