@@ -40,6 +40,11 @@ def summary_tables(run: Run) -> list[Table]:
         known = published(one.contender, run.dataset, scale)
         return "" if known is None else f"{known.psnr:.2f}{_ssim(known.ssim)} ({known.source})"
 
+    def of_peak(one: Summary) -> float | None:
+        if one.gflops is None:
+            return None
+        return one.gflops * one.per_second / run.machine.peak_gflops
+
     quality = (
         _Column("PSNR dB", lambda one: _figure(one.psnr, ".3f")),
         _Column("SSIM", lambda one: _figure(one.ssim, ".4f")),
@@ -56,16 +61,21 @@ def summary_tables(run: Run) -> list[Table]:
     work = (
         _Column("executed", lambda one: _figure(one.gflops, ".4g")),
         _Column("dense", lambda one: _figure(one.dense_gflops, ".4g")),
+        _Column("of the machine's peak", lambda one: _figure(of_peak(one), ".0%")),
         _Column("peak memory GB", lambda one: _figure(_giga(one.peak_bytes), ".2f")),
     )
     title = f"{run.dataset} x{scale}, {_over(run, found)}"
     titled = (
         (f"{title}: quality, protocol {protocol}", quality),
         (f"{title}: forward pass, {run.machine.device}, {run.settings['precision']}", time),
-        (f"{title}: GFLOPs (a multiply-add counts twice)", work),
+        (f"{title}: GFLOPs (a multiply-add counts twice), {_peak(run)}", work),
     )
     tables = [_table(name, columns, found) for name, columns in titled]
     return [table for table in tables if len(table.headers) > 1]
+
+
+def _peak(run: Run) -> str:
+    return f"peak {run.machine.peak_gflops:.0f} GFLOP/s"
 
 
 def _over(run: Run, found: Sequence[Summary]) -> str:

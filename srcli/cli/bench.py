@@ -126,7 +126,7 @@ def bench(
             "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
             "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
         },
-        machine=describe_machine(where),
+        machine=describe_machine(where, dtype),
         weights={one.name: one.weights for one in contenders},
         rows=tuple(rows),
         failed=failed,
