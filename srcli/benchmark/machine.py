@@ -92,7 +92,7 @@ def _peak(device: torch.device, dtype: torch.dtype) -> float:
     layer = torch.nn.Conv2d(channels, channels, 3, padding=1, device=device, dtype=dtype)
     layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     best = 0.0
-    for side in (128, 256, 512):
+    for side in (64, 128, 256):
         image = torch.rand(1, channels, side, side, device=device).to(dtype)
         image = image.contiguous(memory_format=torch.channels_last)
         for _ in range(runs):

@@ -22,6 +22,7 @@ from srcli.errors import UsageError
 from srcli.models import model_spec
 
 CPU = torch.device("cpu")
+MACHINE = describe_machine(CPU, torch.float32)
 
 
 def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -162,7 +163,7 @@ def test_random_weights_are_the_same_every_time():
 
 def run_of(seconds: tuple[float, ...], psnr: float) -> Run:
     row = Row("net", "a", 10, 10, psnr, 0.9, seconds, 1.0, 1.0, None)
-    return Run("Mini", {"scale": 4, "protocol": "rgb"}, describe_machine(CPU), {}, (row,), {})
+    return Run("Mini", {"scale": 4, "protocol": "rgb"}, MACHINE, {}, (row,), {})
 
 
 def test_compare_lists_only_what_moved_beyond_the_spread():
@@ -181,7 +182,7 @@ def test_summaries_over_pictures():
             ("a", 30.0, (1.0, 2.0, 3.0), 0.2), ("b", 32.0, (4.0, 4.0, 4.0), 0.4),
         )
     )  # fmt: skip
-    run = Run("Mini", {"scale": 2, "protocol": "rgb"}, describe_machine(CPU), {}, rows, {})
+    run = Run("Mini", {"scale": 2, "protocol": "rgb"}, MACHINE, {}, rows, {})
     (one,) = summaries(run)
     assert (one.psnr, one.ssim, one.median, one.ratio) == (31.0, None, 3.0, 1.0)
     assert one.p95 == pytest.approx(3.9)
