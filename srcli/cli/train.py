@@ -27,7 +27,7 @@ __all__ = ["train"]
     "--init",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Start from these weights; a tail of another scale is trained anew.",
+    help="Start from these weights; of another scale: with a new upsampler, fitted to them.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Length of the run, instead of CONFIG's.")
 @click.option(

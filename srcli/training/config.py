@@ -46,6 +46,7 @@ class DataConfig:
         large: HR px of the shorter side from which a photograph is large.
         memory_mb: MB of decoded HR pixels to keep.
         workers: Threads that decode and cut.
+        fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
     folders: tuple[str, ...]
@@ -55,6 +56,7 @@ class DataConfig:
     large: int = 1200
     memory_mb: int = 4000
     workers: int = 2
+    fit: int = 1600
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, find_sources
 from srcli.errors import UsageError
 from srcli.inference.device import pick_precision
+from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
 from srcli.training.export import export_weights
@@ -22,6 +23,7 @@ from srcli.training.reports import ValidationReport, Watcher
 from srcli.training.schedule import Rates, progress, rates
 from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
+from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_set, measure
 
 __all__ = ["Run"]
@@ -54,9 +56,17 @@ class Run:
         self._began = time.monotonic()
 
     def start_from(self, weights: Path) -> None:
-        """Take over weights; what they lack is trained anew, and said."""
-        for name in self._state.start_from(weights):
-            self._warn(f"{weights} has no {name} of this scale: trained anew")
+        """Take over weights; an upsampler that they lack is fitted to the body, and that said."""
+        state, data = self._state, self._config.data
+        if not state.start_from(weights):
+            return
+        if not isinstance(state.network, AdaFormer):
+            self._warn(f"{weights} has no upsampler of this scale: trained anew")
+            return
+        self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")
+        with closing(self._loader.batches(0)) as batches:
+            fit_tail(state.network, batches, -(-data.fit // data.batch))
+        state.average.load_state_dict(state.network.state_dict())
 
     def resume(self) -> None:
         """Go back to the last checkpoint in the run's folder."""

@@ -57,7 +57,7 @@ class TrainingState:
         torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
 
     def start_from(self, path: Path) -> list[str]:
-        """Take over weights; a tail of another scale is left out, to be trained anew.
+        """Take over weights; a tail of another scale is left out, to be made anew.
 
         Args:
             path: A safetensors file of parameters, fp32 or fp16.

@@ -9,16 +9,19 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from srcli.data.patches import PatchSampler, Share
+from srcli.data.pictures import PictureStore, find_sources
 from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.atd import ATDConfig
 from srcli.models.spec import EXACT
-from srcli.training.config import TrainingConfig
+from srcli.training.config import TrainingConfig, ValidationConfig
 from srcli.training.export import model_of
 from srcli.training.families import build
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
+from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_set, measure
 from srcli.training.watchers import JsonLog, describe_figures
 from tests.training.conftest import Recorder
@@ -120,7 +123,10 @@ def test_resume_refuses_what_would_change_the_run(config: TrainingConfig, tmp_pa
 
 def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: Path):
     body = train(config, RunOptions(tmp_path / "x2"), [])
-    x3 = replace(config, network=replace(config.network, scale=3))
+    x3 = replace(config, network=replace(config.network, scale=3), validation=ValidationConfig())
+    said = Recorder()
+    train(x3, RunOptions(tmp_path / "x3", init=body, steps=1), [said])
+    assert "has no upsampler of this scale: fitting one to 1600 patches" in said.warnings[0]
     state = TrainingState(x3, torch.device("cpu"))
     assert state.start_from(body) == ["tail.weight", "tail.bias"]
     given = load_file(body)
@@ -131,6 +137,41 @@ def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: 
         train(fewer, RunOptions(tmp_path / "fewer", init=body), [])
     with pytest.raises(WeightsError, match="Mini"):
         train(config, RunOptions(tmp_path / "none", init=tmp_path / "Mini"), [])
+
+
+def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, pictures: Path):
+    """No step away from the fit, in any direction tried, has a smaller error on what was fitted."""
+    torch.manual_seed(0)
+    network = AdaFormer(replace(config.network, scale=3)).requires_grad_(requires_grad=False)
+    sources, _ = find_sources([pictures], 3, 48, (), 1200)
+    sampler = PatchSampler(
+        PictureStore(sources, 3, 10**8),
+        scale=3,
+        patch=16,
+        batch=8,
+        seed=1,
+        share=Share(),
+        warn=print,
+    )
+    batches = [sampler.cut(step) for step in range(4)]
+
+    def error() -> float:
+        total = 0.0
+        for batch in batches:
+            sr, hr = network(batch.lr.float() / 255).image, batch.hr.float() / 255
+            total += float((sr - hr)[..., 12:-12, 12:-12].double().square().sum())
+        return total
+
+    untrained = error()
+    fit_tail(network, iter(batches), len(batches))
+    fitted = error()
+    assert fitted < untrained / 2
+    for parameter in (network.tail.weight, network.tail.bias):
+        for size in (1e-2, -1e-2):
+            step = size * torch.randn_like(parameter)
+            parameter.add_(step)
+            assert error() > fitted
+            parameter.sub_(step)
 
 
 def test_a_loss_that_diverges_stops_the_run(config: TrainingConfig, tmp_path: Path):
