@@ -16,6 +16,7 @@ from srcli.data.pictures import read_rgb
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.inference.network import LoadedNetwork
+from srcli.inference.resample import reduce_planes
 from srcli.inference.upscaler import Upscaler
 from srcli.media import read_picture, write_picture
 from srcli.models import model_names, model_spec
@@ -230,14 +231,15 @@ def _ways(name: str, setup: Setup) -> list[Contender]:
         )
 
     def at(halting: Halting) -> Callable[[Tensor], SROutput]:
-        return lambda lr: network(lr, halting)
+        return lambda lr: _at_scale(network(lr, halting), lr, setup.scale)
 
     exact = at(efforts["exact"])
-    labels = {effort: name if len(efforts) == 1 else f"{name} {effort}" for effort in chosen}
+    title = name if network.scale == setup.scale else f"{name} x{network.scale} reduced"
+    labels = {effort: title if len(efforts) == 1 else f"{title} {effort}" for effort in chosen}
     made: list[Contender] = [
         Network(labels[effort], network, at(efforts[effort]), exact) for effort in chosen
     ]
-    if setup.plain and (ways := network.module.plain_ways()):
+    if setup.plain and network.scale == setup.scale and (ways := network.module.plain_ways()):
         made += [Network(f"{name} {way}", network, run, run) for way, run in ways.items()]
     if setup.end_to_end is not None:
         made += [
@@ -247,22 +249,25 @@ def _ways(name: str, setup: Setup) -> list[Contender]:
     return made
 
 
+def _at_scale(output: SROutput, lr: Tensor, scale: int) -> SROutput:
+    """What the upscaler makes of a network's result if that is larger than asked for."""
+    height, width = lr.shape[2] * scale, lr.shape[3] * scale
+    if output.image.shape[2:] == (height, width):
+        return output
+    return replace(output, image=reduce_planes(output.image[0], height, width)[None])
+
+
 def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
     precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
     return Upscaler(name, setup.scale, str(setup.device), precision[setup.dtype], effort=effort)
 
 
 def _network(name: str, setup: Setup) -> LoadedNetwork:
-    """Load a network, or make one with random weights."""
+    """Load a network, of a larger scale if there is none of this; or make one at random."""
     spec = model_spec(name)
     if setup.random:
         if setup.scale not in spec.scales:
             have = ", ".join(map(str, spec.scales))
             raise UsageError(f"{name} has no scale {setup.scale} (have {have})")
         return LoadedNetwork.untrained(spec, setup.scale, setup.device, setup.dtype)
-    weights = best_scale(name, setup.scale)
-    if weights.scale != setup.scale:
-        raise UsageError(
-            f"there are no weights for {name} x{setup.scale}; --random-weights times it without"
-        )
-    return LoadedNetwork(weights, setup.device, setup.dtype)
+    return LoadedNetwork(best_scale(name, setup.scale), setup.device, setup.dtype)

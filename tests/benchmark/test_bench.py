@@ -19,7 +19,9 @@ from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
 from srcli.data.resize import downscale, resize
 from srcli.errors import UsageError
+from srcli.inference.upscaler import Upscaler
 from srcli.models import model_spec
+from srcli.weights import best_scale
 
 CPU = torch.device("cpu")
 MACHINE = describe_machine(CPU, torch.float32)
@@ -209,3 +211,17 @@ def test_the_floor_is_the_convolutions_alone():
     with torch.no_grad():
         image = network.plain_ways()["convolutions"](torch.rand(1, 3, 16, 8)).image
     assert image.shape == (1, 3, 64, 32)
+
+
+def test_a_scale_without_weights_is_reduced_as_upscale_does(monkeypatch: pytest.MonkeyPatch):
+    """The contender's picture is the upscaler's, by the same detour."""
+    larger = best_scale("adaformer", 4)
+    for user in ("srcli.benchmark.contenders", "srcli.inference.upscaler"):
+        monkeypatch.setattr(f"{user}.best_scale", lambda *_: larger)
+    lr = np.random.default_rng(3).integers(0, 256, (20, 28, 3), dtype=np.uint8)
+    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]))
+    assert one.name == "adaformer x4 reduced exact"
+    made = one.finish(one.forward(one.prepare(lr))).image
+    assert made.shape == (60, 84, 3)
+    upscaled = Upscaler(scale=3, device="cpu", precision="fp32", effort="exact")(lr)
+    assert np.abs(made.astype(int) - upscaled).max() <= 1
