@@ -47,6 +47,28 @@ def show(name: str, *, as_json: bool) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="All that can be downloaded.")
+@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
+@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+def download(
+    names: tuple[str, ...], *, everything: bool, offline: bool, insecure: bool
+) -> ExitCode:
+    """Download weights, check them, and keep them; those that are here stay as they are."""
+    from srcli.cli.fetching import fetch_all
+    from srcli.weights import Source, known, weights_named
+    from srcli.weights.policy import Policy
+
+    if everything == bool(names):
+        raise UsageError("download what? NAME..., or --all (srcli weights list)")
+    entries = [entry for name in names for entry in weights_named(name)]
+    if everything:
+        entries = [entry for entry in known() if entry.source is Source.DOWNLOAD]
+    policy = Policy.of_environment(offline=offline, insecure=insecure)
+    return ExitCode.ALL_DONE if fetch_all(entries, policy) else ExitCode.NOTHING_DONE
+
+
+@weights.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 def verify(names: tuple[str, ...]) -> ExitCode:
     """Check files against the sha256 they must have; without a NAME, all that are here."""
     from srcli.weights import known, weights_named

@@ -82,10 +82,10 @@ def parse_header(content: bytes, size: int, name: str) -> Header:
     if not isinstance(table, dict):
         raise _bad(name, "its header is no table")
     entries = cast("dict[str, Any]", table)
-    notes = entries.pop("__metadata__", {})
+    notes: object = entries.pop("__metadata__", {})
     tensors = {key: _tensor(name, key, value) for key, value in entries.items()}
     _check_places(name, tensors, size - 8 - length)
-    return Header(tensors, notes if isinstance(notes, dict) else {})
+    return Header(tensors, cast("dict[str, str]", notes) if isinstance(notes, dict) else {})
 
 
 def _tensor(file: str, key: str, value: object) -> TensorInfo:
