@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -121,14 +122,14 @@ def _start(response: httpx.Response, there: int, address: str) -> int:
         _Interrupted: The server asks for patience.
     """
     status = response.status_code
-    if status == httpx.codes.OK:
+    if status == HTTPStatus.OK:
         return 0  # also from a server that knows no ranges
-    if status == httpx.codes.PARTIAL_CONTENT:
+    if status == HTTPStatus.PARTIAL_CONTENT:
         begin = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
         if begin == str(there):
             return there
         raise Refused(f"{address}: gives another part of the file than asked for")
-    if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and there:
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
         raise _Stale(f"the server does not go on at byte {there}")
     if status in _AGAIN:
         wait = response.headers.get("Retry-After", "")
