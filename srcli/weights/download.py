@@ -89,9 +89,7 @@ def _client(policy: Policy) -> httpx.Client:
             mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
         )
     except ValueError as error:  # what httpx makes of an address that is none
-        raise WeightsError(
-            f"the proxy of HTTPS_PROXY or ALL_PROXY cannot be used: {error}"
-        ) from error
+        raise WeightsError(f"the proxy of the environment cannot be used: {error}") from error
 
 
 def _from_address(

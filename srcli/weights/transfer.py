@@ -1,5 +1,6 @@
 """Getting one file over HTTP: piece by piece, going on where it stopped, never more than said."""
 
+import ssl
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -64,6 +65,11 @@ def transfer(
             _go_on(client, address, partial, size, policy, on_bytes)
             _expect_all(partial, size)
         except (_Interrupted, httpx.TransportError) as error:
+            if _is_about_certificates(error):
+                raise Refused(
+                    f"{address}: {_reason(error)}; if your network has a certificate authority of "
+                    "its own, SSL_CERT_FILE names its file"
+                ) from error
             if isinstance(error, _Stale):
                 partial.unlink()
             failures = 1 if _size(partial) > before else failures + 1
@@ -150,6 +156,15 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    """Whether the other side could not prove who it is."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _reason(error: Exception) -> str:

@@ -2,9 +2,13 @@
 
 import hashlib
 import re
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -57,7 +61,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.served.requests.append((self.path, self.headers.get("Range", "")))
-        way = self.path.split("/")[1]
+        path = self.path.removeprefix("http://weights.invalid")  # as a proxy is asked
+        way = path.split("/")[1]
         getattr(self, way.replace("-", "_"), self.absent)()
         self.close_connection = True
 
@@ -170,18 +175,52 @@ class Handler(BaseHTTPRequestHandler):
         self.to("ftp://127.0.0.1/far.safetensors")
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving(certificate: Path | None = None) -> Iterator[Server]:
     served = Server()
     handler = type("Bound", (Handler,), {"served": served})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
         listening.daemon_threads = True
         served.address = f"http://127.0.0.1:{listening.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            listening.socket = context.wrap_socket(listening.socket, server_side=True)
+            served.address = served.address.replace("http:", "https:")
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield served
         listening.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Of a company's own certificate authority, for 127.0.0.1; key and certificate in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, made = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    made.write_bytes(key.read_bytes() + made.read_bytes())
+    return made
+
+
+@pytest.fixture
+def https_server(certificate: Path) -> Iterator[Server]:
+    with serving(certificate) as served:
+        yield served
 
 
 @pytest.fixture

@@ -157,13 +157,13 @@ def test_a_full_disk(server: Server, cache: Path) -> None:
     partial = cache / "weights" / ".far.safetensors.part"
     partial.parent.mkdir(parents=True)
     partial.symlink_to("/dev/full")
-    with pytest.raises(WeightsError, match="does not fit on the disk .* No space left on device"):
+    with pytest.raises(WeightsError, match=r"does not fit on the disk .* No space left on device"):
         download(server.entry("ok"), QUICK)
     assert files(cache) == []
 
 
 def test_more_than_the_disk_has_is_not_begun(server: Server, cache: Path) -> None:
-    with pytest.raises(WeightsError, match="does not fit on the disk .* bytes needed"):
+    with pytest.raises(WeightsError, match=r"does not fit on the disk .* bytes needed"):
         download(replace(server.entry("ok"), size=1 << 60), QUICK)
     assert not server.requests
 
@@ -177,7 +177,7 @@ def test_a_cache_that_cannot_be_written(
         monkeypatch.setenv("SRCLI_CACHE", "/sys/kernel/srcli")
     else:
         cache.mkdir(mode=0o555)
-    with pytest.raises(WeightsError, match="cannot be written there: .* set SRCLI_CACHE"):
+    with pytest.raises(WeightsError, match=r"cannot be written there: .* set SRCLI_CACHE"):
         download(server.entry("ok"), QUICK)
 
 
@@ -190,3 +190,33 @@ def test_a_file_in_a_read_only_cache_is_used(server: Server, cache: Path) -> Non
     finally:
         path.parent.chmod(0o755)
     assert len(server.requests) == 1
+
+
+def test_a_companys_own_certificates(
+    https_server: Server, certificate: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WeightsError, match=r"certificate.*SSL_CERT_FILE"):
+        download(https_server.entry("ok"), QUICK)
+    with pytest.raises(WeightsError, match="certificate"):
+        download(https_server.entry("ok"), replace(QUICK, insecure=True))
+    for variable in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, str(certificate))
+            download(https_server.entry("ok"), QUICK).unlink()
+    monkeypatch.setenv("SSL_CERT_FILE", str(cache / "nothing.pem"))
+    with pytest.raises(WeightsError, match=r"SSL_CERT_FILE=.*nothing\.pem: no certificates there"):
+        download(https_server.entry("ok"), QUICK)
+
+
+def test_the_proxy_of_the_environment(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.address)
+    entry = replace(server.entry(), urls=("http://weights.invalid/ok/far.safetensors",))
+    download(entry, replace(QUICK, insecure=True)).unlink()
+    assert server.requests == [("http://weights.invalid/ok/far.safetensors", "")]
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # and this machine without it
+    assert download(server.entry("ok"), QUICK).is_file()
+    monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
+    with pytest.raises(WeightsError, match="the proxy of the environment cannot be used"):
+        download(replace(entry, file="other"), replace(QUICK, insecure=True))
