@@ -30,14 +30,15 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         WeightsError: It cannot be read that way, or has no parameters.
     """
     try:
+        _refuse_others(path)
         _refuse_archives(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old formats: nothing anyone can do
             content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path}: reading it would run code it contains, which srcli never does; "
-            "ask its maker for a safetensors file"
+            f"{path}: it is damaged, or reading it would run code it contains, which srcli never "
+            "does; ask its maker for a safetensors file"
         ) from error
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from error
@@ -47,6 +48,13 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: not a whole PyTorch checkpoint: {reason}") from error
     return _bounded(path, _without_module(_find_parameters(path, content)))
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse what torch.save has never written: neither an archive nor a pickle."""
+    with path.open("rb") as file:
+        if not file.read(4).startswith((b"PK\x03\x04", b"\x80")):
+            raise WeightsError(f"{path}: neither a safetensors file nor a PyTorch checkpoint")
 
 
 def _refuse_archives(path: Path) -> None:
