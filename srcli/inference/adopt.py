@@ -88,7 +88,7 @@ def adopt(
     entry_name = f"{name or match.model}_x{match.scale}"
     _refuse_taken(entry_name, name)
     content = _content(checkpoint, match)
-    folder = imports()
+    folder = imports().absolute()
     entry = WeightsEntry(
         name=entry_name,
         model=match.model,

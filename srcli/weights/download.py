@@ -14,9 +14,10 @@ from filelock import FileLock, Timeout
 from srcli.errors import WeightsError
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest import how_to_get
-from srcli.weights.places import file_of, is_here
-from srcli.weights.policy import Policy, trusted_certificates
+from srcli.weights.places import file_of
+from srcli.weights.policy import Policy, trusted_certificates, without_password
 from srcli.weights.transfer import OnBytes, transfer
+from srcli.weights.verify import fault_of
 
 __all__ = ["download"]
 
@@ -27,7 +28,7 @@ def download(
     on_bytes: OnBytes = lambda done, total: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Make sure that the file of an entry is here, and return where.
+    """Make sure that the file of an entry is here and whole, and return where.
 
     It is written under a temporary name, which a later call goes on with, and renamed once its
     sha256 is right. Of several processes one downloads, the others wait for it.
@@ -42,19 +43,19 @@ def download(
         WeightsError: It cannot be had, is not what the manifest means, or cannot be kept.
     """
     path = file_of(entry)
-    if is_here(entry):
+    if fault_of(entry) is None:
         return path
     if entry.source is not Source.DOWNLOAD:
         raise WeightsError(f"{entry.name} cannot be downloaded: {how_to_get(entry)}")
     if policy.offline:
         raise WeightsError(
-            f"{entry.name} is not here, and srcli is told to stay offline: leave --offline and "
-            f"SRCLI_OFFLINE away, or put the file at {path}"
+            f"{entry.name} is not here whole, and srcli is told to stay offline: leave --offline "
+            f"and SRCLI_OFFLINE away, or put the file at {path}"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path, on_wait):
-            if not is_here(entry):  # by the process that had the lock before
+            if fault_of(entry) is not None:  # else another process has brought it meanwhile
                 _from_anywhere(entry, path, policy, on_bytes)
     except OSError as error:
         raise WeightsError(_disk_trouble(path, entry, error)) from error
@@ -65,18 +66,18 @@ def _from_anywhere(entry: WeightsEntry, path: Path, policy: Policy, on_bytes: On
     """Ask one address after the other."""
     partial = path.with_name(f".{path.name}.part")
     _refuse_without_room(partial, entry)
-    troubles: list[WeightsError] = []
+    troubles: list[str] = []
     with _client(policy) as client:
         for address in policy.addresses(entry):
             try:
                 _from_address(client, address, entry, path, partial, policy, on_bytes)
             except WeightsError as trouble:
-                troubles.append(trouble)
-            except (httpx.InvalidURL, httpx.HTTPError) as error:
-                troubles.append(WeightsError(f"{address}: {error}"))
+                troubles.append(str(trouble).replace(address, without_password(address)))
+            except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:  # no address at all
+                troubles.append(f"{without_password(address)}: {error}")
             else:
                 return
-    raise WeightsError(f"{entry.name} could not be downloaded: {'; '.join(map(str, troubles))}")
+    raise WeightsError(f"{entry.name} could not be downloaded: {'; '.join(troubles)}")
 
 
 def _client(policy: Policy) -> httpx.Client:
@@ -114,7 +115,7 @@ def _from_address(
         raise WeightsError(
             f"{address}: sha256 is {digest}, the manifest says {entry.sha256}; deleted, not used"
         )
-    with partial.open("rb") as file:
+    with partial.open("r+b") as file:
         os.fsync(file.fileno())
     partial.replace(path)
 

@@ -67,5 +67,5 @@ def _check(entry: WeightsEntry, header: Header, expected: Mapping[str, Shape]) -
 def _altered(entry: WeightsEntry, what: str) -> WeightsError:
     again = how_to_get(entry)
     if entry.source is Source.DOWNLOAD:
-        again = f"srcli weights remove {entry.name} && srcli weights download {entry.name}"
+        again = f"srcli weights download {entry.name} gets it again"
     return WeightsError(f"{file_of(entry)}: {what}; {again}")

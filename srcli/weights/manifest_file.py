@@ -35,7 +35,9 @@ def read_manifest(path: Path, folder: Path | None = None) -> tuple[WeightsEntry,
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError) as error:  # TOML and UTF-8 errors are values'
-        raise WeightsError(f"{path}: not a manifest of weights: {error}") from error
+        raise WeightsError(
+            f"{path}: not a manifest of weights: {error}; mend or remove it"
+        ) from error
 
 
 def as_toml(entry: WeightsEntry) -> str:

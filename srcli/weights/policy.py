@@ -11,7 +11,7 @@ import certifi
 from srcli.errors import WeightsError
 from srcli.weights.entry import WeightsEntry
 
-__all__ = ["Policy", "is_switched_on", "trusted_certificates"]
+__all__ = ["Policy", "is_switched_on", "trusted_certificates", "without_password"]
 
 _ON = ("1", "true", "yes", "on")
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -72,6 +72,12 @@ class Policy:
 def is_switched_on(variable: str) -> bool:
     """Whether an environment variable says yes."""
     return os.environ.get(variable, "").strip().lower() in _ON
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown."""
+    before, at, after = address.rpartition("@")
+    return f"{before.split('//')[0]}//…@{after}" if at and "//" in before else address
 
 
 def trusted_certificates() -> ssl.SSLContext:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from srcli.cli.weights import weights
 from srcli.inference.report import Report
 from srcli.models import model_spec
 from srcli.weights import box
+from tests.conftest import ROOT
 from tests.weights.conftest import Server, serving
 
 entry = import_module("srcli.cli.main")
@@ -40,12 +43,13 @@ class World:
             "SRCLI_WEIGHTS_MANIFEST": str(self.manifest),
         }  # fmt: skip
 
-    def popen(self, *arguments: object, **more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], text=True, cwd=self.folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**self.environment, **more},
-        )  # fmt: skip
+    def start(self, said: Path, *arguments: object) -> subprocess.Popen[bytes]:
+        """The command as a process of its own, that writes to a file."""
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                [*COMMAND, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=file, stderr=file, env=self.environment,
+            )  # fmt: skip
 
     def run(self, *arguments: object, **more: str) -> tuple[int, str, str]:
         """The command in this process: its exit code, stdout and stderr."""
@@ -120,8 +124,11 @@ def test_altered_files_are_found_and_not_used(world: World, picture: Path) -> No
     assert "far_x4: altered: " in out
     code, _, error = world.run("upscale", picture, "-m", "far")
     assert code == 3
-    assert "srcli weights remove far_x4 && srcli weights download far_x4" in error
+    assert "srcli weights download far_x4 gets it again" in error
     assert not list(world.folder.glob("a_x4*"))
+    assert world.run("weights", "download", "far", "--offline")[0] == 3
+    assert world.run("weights", "download", "far")[0] == 0
+    assert world.run("weights", "verify", "far")[0] == 0
 
 
 def test_upscale_downloads_when_it_may(world: World, picture: Path) -> None:
@@ -172,27 +179,33 @@ def test_a_terminal_is_asked(world: World, picture: Path, answer: str, code: int
     assert (b"B/s]" in shown) == (answer == "y")  # the bar
 
 
-def test_two_at_once_download_once(world: World) -> None:
-    world.server.manifest(world.manifest, "slow")
-    processes = [world.popen("weights", "download", "far") for _ in range(3)]
-    ends = [process.communicate(timeout=100) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], ends
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_three_at_once_download_once(world: World) -> None:
+    world.server.manifest(world.manifest, "gated")
+    said = [world.folder / f"{number}.txt" for number in range(3)]
+    processes = [world.start(path, "weights", "download", "far") for path in said]
+    waiting = "another process is downloading far_x4"
+    wait_until(lambda: sum(waiting in path.read_text("utf-8") for path in said) == 2)
+    assert not world.file.exists()
+    world.server.gate.set()
+    assert [process.wait(timeout=100) for process in processes] == [0, 0, 0]
     assert len(world.server.requests) == 1
     assert world.file.read_bytes() == SHIPPED.read_bytes()
-    assert any("another process is downloading" in error for _, error in ends)
 
 
 def test_a_killed_download_goes_on(world: World) -> None:
-    world.server.manifest(world.manifest, "slow")
-    process = world.popen("weights", "download", "far")
+    world.server.manifest(world.manifest, "gated")
+    process = world.start(world.folder / "said.txt", "weights", "download", "far")
     partial = world.file.with_name(".far.safetensors.part")
-    deadline = time.monotonic() + 100
-    while not (partial.exists() and partial.stat().st_size > 100_000):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: partial.exists() and partial.stat().st_size > 1_000_000)
     process.kill()
-    process.communicate()
+    process.wait()
     assert not world.file.exists()
     there = partial.stat().st_size
     world.server.manifest(world.manifest, "ok")
@@ -247,6 +260,41 @@ def test_your_own_checkpoint(world: World, picture: Path) -> None:
     assert code == 2
     assert "no weights for a model named 'my-atd' (have adaformer" in error
     assert not list((world.cache / "imported").iterdir())
+
+
+def test_a_teams_own_manifest(world: World, picture: Path) -> None:
+    """As `srcli train` leaves it: weights, and beside them a manifest without an address."""
+    text = world.server.manifest(world.manifest).read_text("utf-8")
+    (world.folder / "far.safetensors").write_bytes(SHIPPED.read_bytes())
+    world.manifest.write_text(text.replace('variant = "far"\n', ""), "utf-8")
+    assert world.run("upscale", picture, "-m", "far_x4", "--offline")[0] == 0
+    assert "yours" in world.run("weights", "show", "far_x4")[1]
+    code, _, error = world.run("weights", "remove", "far_x4")
+    assert code == 2
+    assert "far_x4 is not srcli's to delete" in error
+    world.manifest.write_text("weights = 3", "utf-8")
+    code, _, error = world.run("upscale", picture, "--overwrite")
+    assert code == 3
+    assert "team.toml: not a manifest of weights" in error
+
+
+def test_bench_takes_weights_by_name(world: World) -> None:
+    torch.manual_seed(0)
+    save_file(model_spec("adaformer-s").build(2).state_dict(), world.folder / "me.safetensors")
+    assert world.run("weights", "import", "me.safetensors", "--name", "me")[0] == 0
+    code, out, error = world.run(
+        "bench", "--latency", "16x16", "-m", "me", "-s", 2, "--effort", "exact", "--repeats", 1
+    )
+    assert code == 0, error
+    assert "me exact" in out
+
+
+@pytest.mark.parametrize("command", sorted(weights.commands))
+def test_every_command_is_documented_and_every_option_has_help(command: str) -> None:
+    page = (ROOT / "docs" / "weights.md").read_text("utf-8")
+    assert f"srcli weights {command}" in page
+    for parameter in weights.commands[command].params:
+        assert parameter.param_type_name == "argument" or parameter.help  # type: ignore[attr-defined]
 
 
 def test_a_stranger_is_described(world: World) -> None:

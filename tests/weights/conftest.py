@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +32,7 @@ class Server:
     requests: list[tuple[str, str]] = field(default_factory=list)  # (path, Range)
     cuts: int = 1  # answers of /cut that end mid-file
     busy: int = 2  # answers of /busy that say 503
+    gate: threading.Event = field(default_factory=threading.Event)  # opens the second half
 
     def url(self, way: str) -> str:
         return f"{self.address}/{way}/far.safetensors"
@@ -100,6 +101,16 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[at : at + PIECE])
             time.sleep(0.02)
 
+    def gated(self) -> None:
+        body = self.served.content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(OSError):  # the client may have been killed
+            self.wfile.write(body[: len(body) // 2])
+            self.served.gate.wait(200)
+            self.wfile.write(body[len(body) // 2 :])
+
     def cut(self) -> None:
         status, body, headers = self.part()
         self.served.cuts -= 1
@@ -134,11 +145,9 @@ class Handler(BaseHTTPRequestHandler):
     def endless(self) -> None:
         self.send_response(200)
         self.end_headers()
-        try:
+        with suppress(OSError):  # the client has had enough
             for _ in range(100):
                 self.wfile.write(bytes(PIECE))
-        except OSError:
-            pass  # the client has had enough
 
     def other_part(self) -> None:
         self.answer(206, self.served.content, {"Content-Range": "bytes 7-9/10"})
@@ -171,6 +180,12 @@ class Handler(BaseHTTPRequestHandler):
     def to_http(self) -> None:
         self.to("http://weights.invalid/far.safetensors")
 
+    def to_nowhere(self) -> None:
+        self.to("http://[nowhere/")
+
+    def to_nothing(self) -> None:
+        self.to("")
+
     def to_ftp(self) -> None:
         self.to("ftp://127.0.0.1/far.safetensors")
 
@@ -190,6 +205,7 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield served
+        served.gate.set()
         listening.shutdown()
         thread.join()
 

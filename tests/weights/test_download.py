@@ -78,6 +78,8 @@ def test_a_wrong_file_is_deleted_and_both_hashes_told(server: Server, cache: Pat
         ("to-file", "file:///etc/hostname: only https"),
         ("to-ftp", "only https addresses"),
         ("to-http", "http is not safe; use https, or --insecure"),
+        ("to-nowhere", "not a valid|Invalid IPv6"),
+        ("to-nothing", "more than 5 redirects"),
         ("short", "has 26 bytes, the manifest says 300000"),
         ("endless", "gives more than the 300000 bytes"),
         ("other-part", "another part of the file"),
@@ -220,3 +222,10 @@ def test_the_proxy_of_the_environment(
     monkeypatch.setenv("HTTP_PROXY", "gopher://127.0.0.1:1")
     with pytest.raises(WeightsError, match="the proxy of the environment cannot be used"):
         download(replace(entry, file="other"), replace(QUICK, insecure=True))
+
+
+def test_passwords_are_not_shown(server: Server, cache: Path) -> None:
+    mirror = server.address.replace("//", "//me:secret@") + "/nowhere"
+    with pytest.raises(WeightsError, match=r"//…@127\.0\.0\.1.*404") as told:
+        download(server.entry("nowhere"), replace(QUICK, mirror=mirror))
+    assert "secret" not in str(told.value)
