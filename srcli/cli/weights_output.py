@@ -13,6 +13,8 @@ from srcli.weights.places import file_of, is_here
 
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
 
+_SET = "Set5"  # its PSNR-Y is in the table, as the one that all papers give
+
 
 def state_of(entry: WeightsEntry) -> str:
     """Whether and how the weights are to be had, in a word or two."""
@@ -29,7 +31,7 @@ def state_of(entry: WeightsEntry) -> str:
 def print_table(entries: Sequence[WeightsEntry]) -> None:
     """A line for each."""
     table = Table(box=None, pad_edge=False)
-    for header in ("name", "-m", "scale", "state", "size", "PSNR-Y in dB", "licence"):
+    for header in ("name", "-m", "scale", "state", "size", _SET, "published", "licence"):
         table.add_column(header, overflow="fold")
     for entry in entries:
         table.add_row(
@@ -38,7 +40,8 @@ def print_table(entries: Sequence[WeightsEntry]) -> None:
             f"x{entry.scale}",
             state_of(entry),
             _size(entry.size),
-            _psnr(entry),
+            _figure(entry.psnr_y),
+            _figure(entry.psnr_published),
             entry.licence,
         )
     Console().print(table, markup=False, highlight=False)
@@ -84,7 +87,7 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "state": state_of(entry),
         "file": str(file_of(entry)) if here else "",
         "to get it": "" if here else how_to_get(entry),
-        "size": _size(entry.size),
+        "size": _size(entry.size) if entry.size else "not known",
         "sha256": entry.sha256 or "not known",
         "licence": entry.licence,
         "trained on": entry.training_data,
@@ -96,14 +99,11 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size else "not known"
+    return f"{size / 1e6:.1f} MB" if size else "-"
 
 
-def _psnr(entry: WeightsEntry) -> str:
-    """The measured figures, else the published ones, marked as such."""
-    if entry.psnr_y:
-        return _listed(entry.psnr_y)
-    return _listed(entry.psnr_published, "published") or "not measured"
+def _figure(figures: Mapping[str, float]) -> str:
+    return f"{figures[_SET]:.2f} dB" if _SET in figures else "-"
 
 
 def _listed(figures: Mapping[str, float], after: str = "") -> str:

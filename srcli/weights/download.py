@@ -150,8 +150,8 @@ def _disk_trouble(path: Path, entry: WeightsEntry, error: OSError) -> str:
             "or set SRCLI_CACHE to a folder elsewhere"
         )
     return (
-        f"{path.parent}: {entry.name} cannot be written there: {error.strerror}; set SRCLI_CACHE "
-        "to a folder that can be written"
+        f"{path.parent}: {entry.name} cannot be written there: {error.strerror or error}; "
+        "set SRCLI_CACHE to a folder that can be written"
     )
 
 

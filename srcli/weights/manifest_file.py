@@ -67,8 +67,9 @@ def _entry(table: object, folder: Path | None) -> WeightsEntry:
             raise ValueError(f"unknown key {name!r}")
         checked[name] = _KINDS[name](name, value)
     entry = WeightsEntry(**checked)
-    if Path(entry.file).name != entry.file or Path(entry.name).name != entry.name:
-        raise ValueError(f"{entry.file!r} is not a plain file name")
+    for name in (entry.file, entry.name):
+        if not name or name.startswith(".") or any(one in name for one in "/\\:"):
+            raise ValueError(f"{name!r} is not a plain file name")
     if not (entry.page or (entry.size and entry.sha256)):
         raise ValueError(f"{entry.name} needs its size and sha256")
     return entry if entry.urls or entry.page else dataclasses.replace(entry, folder=folder)

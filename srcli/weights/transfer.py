@@ -56,11 +56,12 @@ def transfer(
         Refused: The address does not have it, or leads where it must not; or it failed too often.
         OSError: The disk does not take it.
     """
-    failures = 0
-    while (before := _size(partial)) != size:
-        if before > size:
+    failures = best = 0
+    while (there := _size(partial)) != size:
+        if there > size:
             partial.unlink()
             continue
+        best = max(best, there)
         try:
             _go_on(client, address, partial, size, policy, on_bytes)
             _expect_all(partial, size)
@@ -72,7 +73,7 @@ def transfer(
                 ) from error
             if isinstance(error, _Stale):
                 partial.unlink()
-            failures = 1 if _size(partial) > before else failures + 1
+            failures = 1 if _size(partial) > best else failures + 1
             if failures > policy.retries:
                 raise Refused(f"{address}: {_reason(error)} ({failures} times)") from error
             wait = error.wait if isinstance(error, _Interrupted) else None

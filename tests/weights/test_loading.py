@@ -344,6 +344,8 @@ def test_manifests_come_back_as_they_were(tmp_path: Path) -> None:
         ('[[weights]]\nname = "a"', "model, scale, file, size, sha256.* missing"),
         ("{}{}", "not a manifest"),
         ("@file = 'a/../b'", "is not a plain file name"),
+        ("@file = '..'", "is not a plain file name"),
+        ("@name = ''", "is not a plain file name"),
         ("@size = 0", "needs its size and sha256"),
         ("@size = 'large'", "is not a whole number"),
         ("@urls = 'https://a'", "is not a list"),
