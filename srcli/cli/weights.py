@@ -21,7 +21,7 @@ def weights() -> None:
 def list_weights(*, as_json: bool) -> None:
     """List all weights, here and to be had.
 
-    The figures are PSNR-Y on Set5, measured by us and published by the network's authors.
+    The figures are PSNR-Y on Set5, measured by us and published with the network.
     """
     from srcli.cli.weights_output import print_json, print_table
     from srcli.weights import known

@@ -31,8 +31,8 @@ def state_of(entry: WeightsEntry) -> str:
 def print_table(entries: Sequence[WeightsEntry]) -> None:
     """A line for each."""
     table = Table(box=None, pad_edge=False)
-    for header in ("name", "-m", "scale", "state", "size", _SET, "published", "licence"):
-        table.add_column(header, overflow="fold")
+    for header in ("name", "-m", "scale", "state", "size", f"{_SET} dB", "paper", "licence"):
+        table.add_column(header, overflow="fold", no_wrap=header == "name")
     for entry in entries:
         table.add_row(
             entry.name,
@@ -103,7 +103,7 @@ def _size(size: int) -> str:
 
 
 def _figure(figures: Mapping[str, float]) -> str:
-    return f"{figures[_SET]:.2f} dB" if _SET in figures else "-"
+    return f"{figures[_SET]:.2f}" if _SET in figures else "-"
 
 
 def _listed(figures: Mapping[str, float], after: str = "") -> str:

@@ -135,6 +135,13 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(200, self.served.content)
 
+    def moody(self) -> None:
+        """Ends after more bytes, then after fewer, for ever; knows no ranges."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.served.content)))
+        self.end_headers()
+        self.wfile.write(self.served.content[: 9_000 + 1_000 * (len(self.served.requests) % 2)])
+
     def wrong(self) -> None:
         _, body, headers = self.part()
         self.answer(206 if headers else 200, bytes(len(body)), headers)

@@ -70,6 +70,12 @@ def test_a_wrong_file_is_deleted_and_both_hashes_told(server: Server, cache: Pat
     assert files(cache) == []
 
 
+def test_a_server_that_never_gets_further_is_given_up(server: Server, cache: Path) -> None:
+    with pytest.raises(WeightsError, match=r"\(5 times\)"):
+        download(server.entry("moody"), QUICK)
+    assert len(server.requests) <= 7
+
+
 @pytest.mark.parametrize(
     ("way", "message"),
     [

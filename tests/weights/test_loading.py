@@ -218,6 +218,20 @@ def test_names_of_the_authors_are_recognised(shared: Path) -> None:
     assert second.model == "pp-atd-light"
 
 
+def test_a_file_of_the_authors_implementation_is_imported(shared: Path, cache: Path) -> None:
+    path = shared / "golden" / "atd_light_x4.safetensors"
+    entry = adopt(path)
+    assert (entry.name, entry.model, entry.also_for) == (
+        "atd-light_x4",
+        "atd-light",
+        ("pp-atd-light",),
+    )
+    golden, held = load_file(path), read_weights(best_scale("atd-light", 4))
+    assert len(held) == len(golden) - 1  # without the positions, which are computed
+    assert torch.equal(held["tail.weight"], golden["upsample.0.weight"])
+    assert torch.equal(held["groups.3.entries"], golden["layers.3.residual_group.td"])
+
+
 def test_the_closest_network_is_told() -> None:
     shapes = {name: tuple(value.shape) for name, value in state("atd-light", 3).items()}
     del shapes["head.bias"]
