@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from srcli.errors import UnknownModel, UnknownScale, WeightsError
+from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest_file import box, read_manifest
 from srcli.weights.places import imports
@@ -75,9 +75,9 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
         scale: Above 1.
 
     Raises:
-        UnknownModel: There are no weights of that name, or for that network.
+        UnknownModel: There are no weights of that name, or for that network, or none but those
+            that people have to get by hand first.
         UnknownScale: `scale` is not above 1, or beyond every scale there are weights for.
-        WeightsError: There are, but people have to get them by hand first.
     """
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
@@ -87,7 +87,8 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
     entries = sorted((e for e in named if _usable(e)), key=lambda e: (e.scale, e.model != model))
     if not entries:
         reaching = [entry for entry in named if entry.scale >= scale] or named
-        raise WeightsError(how_to_get(min(reaching, key=lambda entry: entry.scale)))
+        how = how_to_get(min(reaching, key=lambda entry: entry.scale))
+        raise UnknownModel(f"no weights for {model} here: {how}")
     largest = entries[-1].scale
     if not 1 < scale <= largest:
         raise UnknownScale(

@@ -275,7 +275,10 @@ def test_an_imported_checkpoint_runs(tmp_path: Path, cache: Path, place: str) ->
 
 
 def test_without_a_name_it_is_the_networks(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(WeightsError, match=r"no direct download: get 103_ATD_light.*import"):
+    with pytest.raises(
+        UnknownModel,
+        match=r"no weights for pp-atd-light here: .*no direct download: get 103_ATD_light.*import",
+    ):
         best_scale("pp-atd-light", 4)
     save_file(theirs(state("atd-light", 4)), tmp_path / "mine.safetensors")
     adopt(tmp_path / "mine.safetensors")
