@@ -33,14 +33,13 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
 
     Raises:
         WeightsError: It fits none of them; says what is wrong with the closest.
+        UsageError: There is no such network, or not for that scale.
     """
-    if model is None and scale is None:
-        found = recognise(checkpoint.shapes)
-    else:
-        best = closest(checkpoint.shapes, model, scale)
-        found = (best,) if best.fit.whole else ()
-        if found and model is None:
-            found = tuple(m for m in recognise(checkpoint.shapes) if m.scale == scale)
+    found = tuple(
+        match
+        for match in recognise(checkpoint.shapes)
+        if model in (None, match.model) and scale in (None, match.scale)
+    )
     if found:
         return found
     best = closest(checkpoint.shapes, model, scale)
@@ -98,7 +97,7 @@ def adopt(
         sha256=hashlib.sha256(content).hexdigest(),
         licence="not stated",
         training_data="not stated",
-        origin=f"imported from {source.name}, sha256 {_sha256(source)}",
+        origin=f"imported from {_printable(source.name)}, sha256 {_sha256(source)}",
         psnr_protocol="not measured",
         variant=name or "",
         also_for=tuple(m.model for m in recognise(checkpoint.shapes) if m.model != match.model),
@@ -165,6 +164,10 @@ def _write(path: Path, content: bytes) -> None:
         raise WeightsError(
             f"{path}: cannot be written: {error.strerror}; SRCLI_CACHE puts weights elsewhere"
         ) from error
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _sha256(path: Path) -> str:

@@ -37,7 +37,11 @@ class Match:
 
 def recognise(shapes: Mapping[str, Shape]) -> tuple[Match, ...]:
     """The networks whose parameters these are, in the registry's order; none if unknown."""
-    return tuple(match for match in _matches(shapes, None, None) if match.fit.whole)
+    found: dict[tuple[str, int], Match] = {}
+    for match in _matches(shapes, None, None):
+        if match.fit.whole:
+            found.setdefault((match.model, match.scale), match)
+    return tuple(found.values())
 
 
 def closest(

@@ -288,6 +288,14 @@ def test_without_a_name_it_is_the_networks(tmp_path: Path, cache: Path) -> None:
         adopt(tmp_path / "mine.safetensors")
 
 
+def test_file_names_of_any_kind(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / os.fsdecode(b'my "file"\x7f\xff\n\\ \xc3\xa4.pth')
+    torch.save(state("atd-light", 2), path)
+    entry = adopt(path, name="odd")
+    assert entry.origin.startswith('imported from my "file"???\\ ä.pth, sha256 ')
+    assert entry in known()
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "../up", "a b", "-m", "x" * 61, "ä", "..."])
 def test_names_that_cannot_be(tmp_path: Path, cache: Path, name: str) -> None:
     save_file(state("atd-light", 2), tmp_path / "mine.safetensors")
