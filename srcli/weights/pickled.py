@@ -45,8 +45,10 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     except WeightsError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise WeightsError(f"{path}: not a whole PyTorch checkpoint: {reason}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
+        raise WeightsError(
+            f"{path}: not a whole PyTorch checkpoint: {reason}; get it again"
+        ) from error
     return _bounded(path, _without_module(_find_parameters(path, content)))
 
 

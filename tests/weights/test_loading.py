@@ -149,6 +149,17 @@ def test_rubbish_is_refused(tmp_path: Path, content: bytes) -> None:
         open_checkpoint(tmp_path)
 
 
+def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pth"
+    torch.save(state("adaformer-s", 2), path)
+    whole = path.read_bytes()
+    for length in (3, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(WeightsError, match=r"cut\.pth: (not a whole|neither)") as told:
+            open_checkpoint(path)
+        assert "\n" not in str(told.value)
+
+
 def header_of(table: object, data: bytes) -> bytes:
     text = table if isinstance(table, bytes) else json.dumps(table).encode()
     return len(text).to_bytes(8, "little") + text + data
@@ -359,6 +370,19 @@ def test_manifests_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     path.write_text("\n".join(as_toml(entry) for entry in manifest()), "utf-8")
     assert read_manifest(path) == read_manifest(box() / "manifest.toml") == manifest()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
+
+
+@given(TEXT, st.lists(TEXT), st.dictionaries(TEXT, st.floats(0, 99)))
+def test_any_text_comes_through_a_manifest(
+    tmp_path_factory: pytest.TempPathFactory, text: str, urls: list[str], psnr: dict[str, float]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    entry = replace(manifest()[0], licence=text, urls=tuple(urls), psnr_y=psnr)
+    path.write_text(as_toml(entry), "utf-8")
+    assert read_manifest(path) == (entry,)
 
 
 @pytest.mark.parametrize(
