@@ -43,16 +43,20 @@ def read_manifest(path: Path, folder: Path | None = None) -> tuple[WeightsEntry,
 def as_toml(entry: WeightsEntry) -> str:
     """The table of an entry; what is empty is left out."""
     values = {name: getattr(entry, name) for name in _KINDS}
-    # A JSON string, number or list of strings is also a TOML one.
     lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        f"{name} = {_as_toml(value)}"
         for name, value in values.items()
         if not isinstance(value, dict) and (value or name in _REQUIRED)
     ]
     for name in _TABLES:
-        figures = [f"{json.dumps(key)} = {value}" for key, value in values[name].items()]
+        figures = [f"{_as_toml(key)} = {value}" for key, value in values[name].items()]
         lines += [f"{name} = {{ {', '.join(figures)} }}"] if figures else []
     return "\n".join(["[[weights]]", *lines, ""])
+
+
+def _as_toml(value: object) -> str:
+    """A JSON string, number or list of strings is also a TOML one, if written as it is."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _entry(table: object, folder: Path | None) -> WeightsEntry:
