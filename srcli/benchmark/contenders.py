@@ -21,7 +21,7 @@ from srcli.inference.upscaler import Upscaler
 from srcli.media import read_picture, write_picture
 from srcli.models import model_names, model_spec
 from srcli.models.spec import Halting, LayerTrace, SROutput
-from srcli.weights import best_scale
+from srcli.weights import best_scale, network_of
 
 __all__ = ["Contender", "Outcome", "contenders_named"]
 
@@ -212,7 +212,7 @@ def contenders_named(names: Sequence[str], setup: Setup) -> list[Contender]:
     for name in names:
         if name in _RESAMPLERS:
             made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
-        elif name in model_names():
+        elif network_of(name) in model_names():
             made.extend(_ways(name, setup))
         else:
             have = ", ".join([*_RESAMPLERS, *model_names()])
@@ -223,7 +223,7 @@ def contenders_named(names: Sequence[str], setup: Setup) -> list[Contender]:
 def _ways(name: str, setup: Setup) -> list[Contender]:
     """A network at each effort asked for, and in its plain ways."""
     network = _network(name, setup)
-    efforts = model_spec(name).efforts
+    efforts = model_spec(network_of(name)).efforts
     chosen = [effort for effort in setup.efforts if effort in efforts]
     if not chosen:
         raise UsageError(
@@ -264,7 +264,7 @@ def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
 
 def _network(name: str, setup: Setup) -> LoadedNetwork:
     """Load a network, of a larger scale if there is none of this; or make one at random."""
-    spec = model_spec(name)
+    spec = model_spec(network_of(name))
     if setup.random:
         if setup.scale not in spec.scales:
             have = ", ".join(map(str, spec.scales))

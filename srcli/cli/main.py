@@ -9,6 +9,7 @@ from srcli.cli.datasets import datasets
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.cli.visualize_mask import visualize_mask
+from srcli.cli.weights import weights
 from srcli.errors import ExitCode, SrcliError
 
 __all__ = ["main", "run"]
@@ -34,6 +35,7 @@ main.add_command(datasets)
 main.add_command(train)
 main.add_command(upscale)
 main.add_command(visualize_mask)
+main.add_command(weights)
 
 
 def run() -> None:

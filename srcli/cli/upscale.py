@@ -99,6 +99,8 @@ class TileSize(click.ParamType[int | None]):
     help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option("-y", "--yes", is_flag=True, help="Download weights that are missing; do not ask.")
+@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
 def upscale(
     inputs: tuple[Path, ...],
     output: Path | None,
@@ -114,12 +116,15 @@ def upscale(
     *,
     compiled: bool,
     overwrite: bool,
+    yes: bool,
+    offline: bool,
 ) -> ExitCode:
     """Upscale pictures: files, and folders with everything in them.
 
     Existing outputs are kept and counted as skipped. Results are written under a temporary name
     and renamed when whole.
     """
+    from srcli.cli.fetching import fetch_before_use
     from srcli.cli.progress import progress_for
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
@@ -135,6 +140,7 @@ def upscale(
     interrupted = False
     started = time.monotonic()
     if todo:
+        fetch_before_use(model, scale, yes=yes, offline=offline)
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.inference.upscaler import Upscaler
         from srcli.jobs.batch import run_batch

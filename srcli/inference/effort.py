@@ -11,12 +11,15 @@ def halting_of(spec: ModelSpec, effort: str | float) -> Halting:
 
     Args:
         spec: The network.
-        effort: One of its efforts by name; or ε in [0, 1]: tokens halt once they are restored to
+        effort: One of its efforts by name, of which "balanced", the default, is "exact" for a
+            network that spares nothing; or ε in [0, 1]: tokens halt once they are restored to
             1 - ε (AdaFormer, Eqs. 19 and 22).
 
     Raises:
         UsageError: It has no such effort, or no ε.
     """
+    if effort == "balanced" and list(spec.efforts) == ["exact"]:
+        return spec.efforts["exact"]
     if isinstance(effort, str):
         if effort not in spec.efforts:
             have = ", ".join(spec.efforts)

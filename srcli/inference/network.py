@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from srcli.errors import NonFiniteOutput, WeightsError
+from srcli.errors import NonFiniteOutput
 from srcli.inference.compiling import compile_parts
 from srcli.models import model_spec
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
@@ -142,15 +142,5 @@ class LoadedNetwork:
 
 def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
     """Load the weights' file into a network."""
-    state = read_weights(weights)
-    wrong = network.load_state_dict(state, strict=False) if _fits(network, state) else None
-    if wrong is None or wrong.missing_keys or wrong.unexpected_keys:
-        raise WeightsError(
-            f"{weights.file} does not fit {weights.model} x{weights.scale}; "
-            "reinstall srcli to restore it"
-        )
-
-
-def _fits(network: SRNetwork, state: dict[str, Tensor]) -> bool:
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    return expected == {name: value.shape for name, value in state.items()}
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    network.load_state_dict(read_weights(weights, expected))

@@ -57,7 +57,7 @@ class Upscaler:
     """Upscales pictures with one network.
 
     Args:
-        model: A network srcli has weights for.
+        model: A network srcli has weights for, or weights by name.
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.

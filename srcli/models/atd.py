@@ -264,4 +264,5 @@ SPEC = ModelSpec(
     bytes_per_pixel=4900,
     efforts={"exact": EXACT},
     build=_build,
+    from_authors=from_authors,
 )

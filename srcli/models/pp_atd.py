@@ -71,4 +71,5 @@ SPEC = ModelSpec(
     bytes_per_pixel=atd.SPEC.bytes_per_pixel,
     efforts={"exact": EXACT, "balanced": Halting(eps=None, skip_pure=True)},
     build=_build,
+    from_authors=atd.from_authors,
 )

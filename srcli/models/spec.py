@@ -192,6 +192,8 @@ class ModelSpec:
         bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.
         bytes_per_held_pixel: What features and tokens take per LR pixel between these, fp32.
         bands_held: How many bands are on their way through the layers at a time.
+        from_authors: Our name for a parameter of the authors' state dict; None for what is
+            computed here. None altogether where there is no such state dict.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
         build: Makes the network for a scale, with untrained parameters.
     """
@@ -207,3 +209,4 @@ class ModelSpec:
     bytes_per_tile_pixel: int = 0
     bytes_per_held_pixel: int = 0
     bands_held: int = 0
+    from_authors: Callable[[str], str | None] | None = None

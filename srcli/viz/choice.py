@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from srcli.errors import UsageError
 from srcli.models import model_names, model_spec
 from srcli.viz.kinds import KINDS, Kind
-from srcli.weights import manifest
+from srcli.weights import network_of, runnable_networks
 
 __all__ = ["choose_kinds", "choose_layers"]
 
@@ -16,7 +16,7 @@ def choose_kinds(model: str, effort: str, what: Sequence[str]) -> tuple[Kind, ..
     """The kinds of maps to draw.
 
     Args:
-        model: A network's name.
+        model: A network's name, or that of weights.
         effort: What it is asked for.
         what: Names as `--what` has them; "all" is everything that the network has, and "pure"
             brings the colour centres with it.
@@ -24,6 +24,7 @@ def choose_kinds(model: str, effort: str, what: Sequence[str]) -> tuple[Kind, ..
     Raises:
         UsageError: The network has no masks, or not these, or not with this effort.
     """
+    model = network_of(model)
     if model not in model_names() and model not in _INTERPOLATION:
         model_spec(model)  # which says what there is
     told = _told(model, effort)
@@ -100,5 +101,5 @@ def _all_having() -> str:
 
 def _with_weights() -> list[str]:
     """The networks that can be run."""
-    have = {entry.model for entry in manifest()}
+    have = runnable_networks()
     return [name for name in model_names() if name in have]

@@ -1,58 +1,68 @@
-"""What weights there are: the manifest that is packaged beside the files."""
+"""What weights there are: those srcli knows of, a team's, and a person's own."""
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from srcli.errors import UnknownModel, UnknownScale
+from srcli.weights.entry import Source, WeightsEntry
+from srcli.weights.manifest_file import box, read_manifest
+from srcli.weights.places import imports
 
-__all__ = ["WeightsEntry", "best_scale", "box", "manifest"]
-
-
-@dataclass(frozen=True)
-class WeightsEntry:
-    """One weights file.
-
-    Args:
-        name: File name without suffix.
-        model: The network it is for, by its name in the registry.
-        scale: The scale it was trained for.
-        file: File name in the box.
-        size: Bytes.
-        sha256: Of the whole file, hexadecimal.
-        licence: SPDX expression.
-        training_data: What it was trained on, with attribution.
-        origin: How the file was made.
-        psnr_y: Measured PSNR-Y in dB by data set, in effort `exact`.
-        psnr_protocol: How those figures were measured.
-    """
-
-    name: str
-    model: str
-    scale: int
-    file: str
-    size: int
-    sha256: str
-    licence: str
-    training_data: str
-    origin: str
-    psnr_protocol: str
-    psnr_y: Mapping[str, float] = field(default_factory=dict[str, float])
-
-
-def box() -> Path:
-    """The folder of the shipped weights: inside the package, or beside it in a checkout."""
-    packaged = Path(__file__).parent / "box"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "weights"
+__all__ = ["best_scale", "how_to_get", "known", "manifest", "network_of", "runnable_networks",
+           "weights_named"]  # fmt: skip
 
 
 @cache
 def manifest() -> tuple[WeightsEntry, ...]:
-    """All weights that srcli knows of."""
-    with (box() / "manifest.toml").open("rb") as file:
-        return tuple(WeightsEntry(**entry) for entry in tomllib.load(file)["weights"])
+    """All weights that are shipped, or published elsewhere: the packaged manifest."""
+    return read_manifest(box() / "manifest.toml")
+
+
+def known() -> tuple[WeightsEntry, ...]:
+    """The packaged manifest, those of `SRCLI_WEIGHTS_MANIFEST`, and everything imported.
+
+    An entry of the same name replaces one from further left.
+
+    Raises:
+        WeightsError: A manifest cannot be read.
+    """
+    found = {entry.name: entry for entry in manifest()}
+    told = os.environ.get("SRCLI_WEIGHTS_MANIFEST", "")
+    theirs = [Path(one) for one in told.split(os.pathsep) if one]
+    for path in [*theirs, *sorted(imports().glob("*.toml"))]:
+        found.update({entry.name: entry for entry in read_manifest(path, path.absolute().parent)})
+    return tuple(found.values())
+
+
+def weights_named(name: str) -> tuple[WeightsEntry, ...]:
+    """The entries that a person means by a name: an entry's, a variant's or a network's.
+
+    Raises:
+        UnknownModel: There are none.
+    """
+    entries = known()
+    exact = tuple(entry for entry in entries if entry.name == name)
+    found = exact or tuple(entry for entry in entries if entry.answers_to(name))
+    if not found:
+        have = ", ".join(entry.name for entry in entries)
+        raise UnknownModel(f"no weights named {name!r} (have {have})")
+    return found
+
+
+def network_of(model: str) -> str:
+    """The network that `-m model` runs: its own name, or that of the weights it names."""
+    entries = [entry for entry in known() if entry.answers_to(model)]
+    if not entries or any(model in (e.model, *e.also_for) for e in entries if not e.variant):
+        return model
+    return entries[0].model
+
+
+def runnable_networks() -> frozenset[str]:
+    """The networks there are weights for, here or to be downloaded."""
+    entries = [entry for entry in known() if _usable(entry)]
+    return frozenset(name for entry in entries for name in (entry.model, *entry.also_for))
 
 
 def best_scale(model: str, scale: float) -> WeightsEntry:
@@ -60,17 +70,55 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
 
     A larger result is reduced afterwards, never enlarged.
 
+    Args:
+        model: A network, or weights by name.
+        scale: Above 1.
+
     Raises:
-        UnknownModel: There are no weights for that network.
+        UnknownModel: There are no weights of that name, or for that network, or none but those
+            that people have to get by hand first.
         UnknownScale: `scale` is not above 1, or beyond every scale there are weights for.
     """
-    entries = sorted((e for e in manifest() if e.model == model), key=lambda e: e.scale)
-    if not entries:
-        have = ", ".join(sorted({e.model for e in manifest()}))
+    named = [entry for entry in known() if entry.answers_to(model)]
+    if not named:
+        have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
         raise UnknownModel(f"no weights for a model named {model!r} (have {have})")
+    # Of one scale, weights made for this very network first.
+    entries = sorted((e for e in named if _usable(e)), key=lambda e: (e.scale, e.model != model))
+    if not entries:
+        reaching = [entry for entry in named if entry.scale >= scale] or named
+        how = how_to_get(min(reaching, key=lambda entry: entry.scale))
+        raise UnknownModel(f"no weights for {model} here: {how}")
     largest = entries[-1].scale
     if not 1 < scale <= largest:
         raise UnknownScale(
             f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
         )
-    return next(e for e in entries if e.scale >= scale)
+    return _as_asked(next(e for e in entries if e.scale >= scale), model)
+
+
+def how_to_get(entry: WeightsEntry) -> str:
+    """One line that says what to do about weights that are not here."""
+    if entry.source is Source.DOWNLOAD:
+        return f"{entry.name} is not here yet: srcli weights download {entry.name}"
+    if entry.source is Source.BY_HAND:
+        return (
+            f"{entry.name} has no direct download: get {entry.page_file} from {entry.page}, then "
+            f"srcli weights import {entry.page_file} --model {entry.model} --scale {entry.scale}"
+        )
+    if entry.source is Source.BOX:
+        return "reinstall srcli to restore it"
+    return f"import {entry.name} again, or srcli weights remove {entry.name}"
+
+
+def _usable(entry: WeightsEntry) -> bool:
+    return bool(entry.sha256) and entry.source is not Source.BY_HAND
+
+
+def _short(entry: WeightsEntry) -> str:
+    return entry.variant or entry.model
+
+
+def _as_asked(entry: WeightsEntry, model: str) -> WeightsEntry:
+    """The entry for the network asked for, where it serves several."""
+    return replace(entry, model=model) if model in entry.also_for else entry

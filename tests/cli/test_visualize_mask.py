@@ -260,8 +260,7 @@ def register(patch: pytest.MonkeyPatch, box: Path, name: str, efforts: dict[str,
     entry = WeightsEntry(name, name, 2, f"{name}.safetensors", len(content), sha256, *about)
     entries = (*MANIFEST.manifest(), entry)
     patch.setattr(MANIFEST, "manifest", lambda: entries)
-    patch.setattr("srcli.viz.choice.manifest", lambda: entries)
-    patch.setattr("srcli.weights.load.box", lambda: box)
+    patch.setattr("srcli.weights.places.box", lambda: box)
 
 
 @pytest.fixture

@@ -1,0 +1,167 @@
+"""`srcli weights`: what weights there are, getting them, checking them, bringing your own."""
+
+from pathlib import Path
+
+import click
+
+from srcli.errors import ExitCode, UsageError, WeightsError
+
+__all__ = ["weights"]
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def weights() -> None:
+    """List, download, check and import weights."""
+
+
+@weights.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_weights(*, as_json: bool) -> None:
+    """List all weights, here and to be had.
+
+    The figures are PSNR-Y on Set5, measured by us and published with the network.
+    """
+    from srcli.cli.weights_output import print_json, print_table
+    from srcli.weights import known
+
+    (print_json if as_json else print_table)(known())
+
+
+@weights.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+def show(name: str, *, as_json: bool) -> None:
+    """Show all about weights, or what a file is.
+
+    Of a file: its network and scale as its parameters tell, how many they are, their type.
+    """
+    from srcli.weights import known, weights_named
+
+    if Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
+        from srcli.cli.weights_file import print_checkpoint
+
+        print_checkpoint(Path(name), as_json=as_json)
+    elif Path(name).suffix in (".pth", ".pt", ".ckpt", ".safetensors"):
+        raise UsageError(f"{name} does not exist")
+    else:
+        from srcli.cli.weights_output import print_entries
+
+        print_entries(weights_named(name), as_json=as_json)
+
+
+@weights.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="All that can be downloaded.")
+@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
+@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+def download(
+    names: tuple[str, ...], *, everything: bool, offline: bool, insecure: bool
+) -> ExitCode:
+    """Download weights, and check them.
+
+    Those that are here and whole are not downloaded again; what was cut off goes on.
+    """
+    from srcli.cli.fetching import fetch_all
+    from srcli.weights import Source, known, weights_named
+    from srcli.weights.policy import Policy
+
+    if everything == bool(names):
+        raise UsageError("download what? NAME..., or --all (srcli weights list)")
+    entries = [entry for name in names for entry in weights_named(name)]
+    if everything:
+        entries = [entry for entry in known() if entry.source is Source.DOWNLOAD]
+    policy = Policy.of_environment(offline=offline, insecure=insecure)
+    return ExitCode.ALL_DONE if fetch_all(entries, policy) else ExitCode.NOTHING_DONE
+
+
+@weights.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def verify(names: tuple[str, ...]) -> ExitCode:
+    """Check files against their sha256.
+
+    Without a NAME, all that are here. Ends with 1 if one is altered or missing.
+    """
+    from srcli.weights import known, weights_named
+    from srcli.weights.places import is_here
+    from srcli.weights.verify import fault_of
+
+    entries = [entry for name in names for entry in weights_named(name)]
+    if not names:
+        entries = [entry for entry in known() if is_here(entry)]
+    faulty = False
+    for entry in entries:
+        fault = fault_of(entry)
+        faulty |= fault is not None
+        click.echo(f"{entry.name}: {fault or 'whole'}")
+    return ExitCode.SOME_FAILED if faulty else ExitCode.ALL_DONE
+
+
+@weights.command()
+@click.argument("name", required=False)
+def path(name: str | None) -> None:
+    """Print where files are.
+
+    Without a NAME, the folders of weights.
+    """
+    from srcli.weights import box, how_to_get, weights_named
+    from srcli.weights.places import downloads, file_of, imports, is_here
+
+    if name is None:
+        for title, folder in (("box", box()), ("downloads", downloads()), ("imports", imports())):
+            click.echo(f"{title:<10} {folder}")
+        return
+    entries = weights_named(name)
+    here = [entry for entry in entries if is_here(entry)]
+    if not here:
+        raise WeightsError(how_to_get(entries[-1]))
+    for entry in here:
+        click.echo(file_of(entry))
+
+
+@weights.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(names: tuple[str, ...]) -> None:
+    """Delete downloaded and imported weights."""
+    from srcli.weights import weights_named
+    from srcli.weights.remove import remove_weights
+
+    chosen = [entry for name in names for entry in weights_named(name)]
+    for removed in remove_weights(chosen):
+        click.echo(f"removed {removed}", err=True)
+
+
+@weights.command()
+@click.argument("source", metavar="IN", type=_FILE)
+@click.argument("target", metavar="OUT.safetensors", type=_FILE)
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+def convert(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Write a checkpoint as safetensors.
+
+    Its parameters get srcli's names. No code in it is run.
+    """
+    from srcli.inference.adopt import convert
+
+    match = convert(source, target, overwrite=overwrite)
+    click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
+    click.echo(target)
+
+
+@weights.command("import")
+@click.argument("source", metavar="FILE", type=_FILE)
+@click.option("--model", help="Its network.  [default: told from its parameters]")
+@click.option("--scale", type=click.IntRange(1), help="Its scale.  [default: likewise]")
+@click.option("--name", help="What -m shall call it.  [default: its network's name]")
+def import_weights(source: Path, model: str | None, scale: int | None, name: str | None) -> None:
+    """Bring your own checkpoint in.
+
+    A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
+    srcli upscale -m NAME works.
+    """
+    from srcli.inference.adopt import adopt
+
+    entry = adopt(source, model, scale, name)
+    call = entry.variant or entry.model
+    click.echo(f"{entry.name} is there: srcli upscale -m {call} -s {entry.scale}", err=True)
+    click.echo(entry.name)

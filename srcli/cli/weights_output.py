@@ -1,0 +1,111 @@
+"""How weights are shown: a table, lines, JSON."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from srcli.weights import Source, WeightsEntry, how_to_get
+from srcli.weights.places import file_of, is_here
+
+__all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
+
+_SET = "Set5"  # its PSNR-Y is in the table, as the one that all papers give
+
+
+def state_of(entry: WeightsEntry) -> str:
+    """Whether and how the weights are to be had, in a word or two."""
+    here = is_here(entry)
+    if entry.source is Source.DOWNLOAD:
+        return "downloaded" if here else "available"
+    if entry.source is Source.BY_HAND:
+        return "by hand"
+    if not here:
+        return "missing"
+    return "in the box" if entry.source is Source.BOX else "yours"
+
+
+def print_table(entries: Sequence[WeightsEntry]) -> None:
+    """A line for each."""
+    table = Table(box=None, pad_edge=False)
+    for header in ("name", "-m", "scale", "state", "size", f"{_SET} dB", "paper", "licence"):
+        table.add_column(header, overflow="fold", no_wrap=header == "name")
+    for entry in entries:
+        table.add_row(
+            entry.name,
+            entry.variant or entry.model,
+            f"x{entry.scale}",
+            state_of(entry),
+            _size(entry.size),
+            _figure(entry.psnr_y),
+            _figure(entry.psnr_published),
+            entry.licence,
+        )
+    Console().print(table, markup=False, highlight=False)
+
+
+def print_entries(entries: Sequence[WeightsEntry], *, as_json: bool) -> None:
+    """Everything about each."""
+    if as_json:
+        print_json(entries)
+        return
+    for number, entry in enumerate(entries):
+        if number:
+            click.echo()
+        print_lines(_lines(entry))
+
+
+def print_json(entries: Sequence[WeightsEntry]) -> None:
+    """A list of all entries, with state and path."""
+    click.echo(json.dumps([_fields(entry) for entry in entries], indent=2, ensure_ascii=False))
+
+
+def print_lines(lines: Mapping[str, str]) -> None:
+    """Names and what they mean, aligned; what is empty is left out."""
+    for name, value in lines.items():
+        if value:
+            click.echo(f"{name:<15} {value}")
+
+
+def _fields(entry: WeightsEntry) -> dict[str, object]:
+    fields = dataclasses.asdict(entry)
+    del fields["folder"]
+    path = str(file_of(entry)) if is_here(entry) else None
+    return {**fields, "state": state_of(entry), "path": path}
+
+
+def _lines(entry: WeightsEntry) -> dict[str, str]:
+    here = is_here(entry)
+    return {
+        "name": entry.name,
+        "network": ", also ".join([entry.model, *entry.also_for]),
+        "scale": f"x{entry.scale}",
+        "-m": entry.variant or entry.model,
+        "state": state_of(entry),
+        "file": str(file_of(entry)) if here else "",
+        "to get it": "" if here else how_to_get(entry),
+        "size": _size(entry.size) if entry.size else "not known",
+        "sha256": entry.sha256 or "not known",
+        "licence": entry.licence,
+        "trained on": entry.training_data,
+        "origin": entry.origin,
+        "address": " ".join(entry.urls) or entry.page,
+        "measured": _listed(entry.psnr_y, f"dB ({entry.psnr_protocol})"),
+        "published": _listed(entry.psnr_published, f"dB ({entry.published_by})"),
+    }
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size else "-"
+
+
+def _figure(figures: Mapping[str, float]) -> str:
+    return f"{figures[_SET]:.2f}" if _SET in figures else "-"
+
+
+def _listed(figures: Mapping[str, float], after: str = "") -> str:
+    listed = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
+    return f"{listed} {after}".strip() if listed else ""

@@ -1,0 +1,175 @@
+"""Bringing a person's own file in: checked, renamed, written as safetensors, registered."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from srcli.errors import UsageError, WeightsError
+from srcli.inference.recognise import Match, closest, recognise
+from srcli.models import model_names
+from srcli.weights import Source, WeightsEntry, known
+from srcli.weights.checkpoint import Checkpoint, open_checkpoint
+from srcli.weights.manifest_file import as_toml
+from srcli.weights.places import imports
+
+__all__ = ["adopt", "convert", "identify"]
+
+_NAME = "letters, digits, '-', '_' and '.'"
+
+
+def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tuple[Match, ...]:
+    """The networks that a file is for, the likeliest first.
+
+    Args:
+        checkpoint: The file.
+        model: The network it shall be for; None: what its parameters say.
+        scale: Likewise.
+
+    Raises:
+        WeightsError: It fits none of them; says what is wrong with the closest.
+        UsageError: There is no such network, or not for that scale.
+    """
+    found = tuple(
+        match
+        for match in recognise(checkpoint.shapes)
+        if model in (None, match.model) and scale in (None, match.scale)
+    )
+    if found:
+        return found
+    best = closest(checkpoint.shapes, model, scale)
+    raise WeightsError(
+        f"{checkpoint.path} does not fit {best.model} x{best.scale}"
+        f"{', the closest' if model is None else ''}: {best.fit.describe()}"
+    )
+
+
+def convert(source: Path, target: Path, *, overwrite: bool = False) -> Match:
+    """Write the parameters of a file as safetensors, under srcli's names for them.
+
+    Raises:
+        WeightsError: It cannot be read safely, fits no network, or cannot be written.
+        UsageError: The target exists, or is no safetensors file by its name.
+    """
+    if target.suffix != ".safetensors":
+        raise UsageError(f"{target}: what is written is safetensors; name it so")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists; --overwrite replaces it")
+    checkpoint = open_checkpoint(source)
+    match = identify(checkpoint, None, None)[0]
+    _write(target, _content(checkpoint, match))
+    return match
+
+
+def adopt(
+    source: Path, model: str | None = None, scale: int | None = None, name: str | None = None
+) -> WeightsEntry:
+    """Copy a file into the folder of imported weights, so that `-m` finds it.
+
+    Args:
+        source: A safetensors file or PyTorch checkpoint.
+        model: The network it is for; None: what its parameters say.
+        scale: The scale it is for; None: likewise.
+        name: By which `-m` finds it; None: the network's own name.
+
+    Raises:
+        WeightsError: It cannot be read safely, fits no such network, or cannot be kept.
+        UsageError: The name cannot be used, or is taken.
+    """
+    _check_name(name)
+    checkpoint = open_checkpoint(source)
+    match = identify(checkpoint, model, scale)[0]
+    entry_name = f"{name or match.model}_x{match.scale}"
+    _refuse_taken(entry_name, name)
+    content = _content(checkpoint, match)
+    folder = imports().absolute()
+    entry = WeightsEntry(
+        name=entry_name,
+        model=match.model,
+        scale=match.scale,
+        file=f"{entry_name}.safetensors",
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        licence="not stated",
+        training_data="not stated",
+        origin=f"imported from {_printable(source.name)}, sha256 {_sha256(source)}",
+        psnr_protocol="not measured",
+        variant=name or "",
+        also_for=tuple(m.model for m in recognise(checkpoint.shapes) if m.model != match.model),
+        folder=folder,
+    )
+    _write(folder / entry.file, content)
+    _write(folder / f"{entry_name}.toml", as_toml(entry).encode())
+    return entry
+
+
+def _check_name(name: str | None) -> None:
+    if name is None:
+        return
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (plain.isascii() and plain.isalnum()) or name.startswith((".", "-")) or len(name) > 60:
+        raise UsageError(f"name {name!r}: use up to 60 of {_NAME}, a letter or digit first")
+    if name in model_names():
+        raise UsageError(f"{name} is a network's own name: leave --name away, or use another")
+
+
+def _refuse_taken(entry_name: str, name: str | None) -> None:
+    """An import never takes the place of weights that work."""
+    for entry in known():
+        if entry.name == entry_name and entry.source is not Source.BY_HAND:
+            remedy = f"srcli weights remove {entry_name} first, or use another --name"
+            if entry.source is not Source.FOLDER:
+                remedy = "give yours a --name" if name is None else "use another --name"
+            raise UsageError(f"{entry_name} is there already: {remedy}")
+
+
+def _content(checkpoint: Checkpoint, match: Match) -> bytes:
+    """The safetensors file: parameters under our names, in the types they had."""
+    given = checkpoint.tensors()
+    plain = torch.contiguous_format
+    tensors = {
+        ours: given[theirs].detach().clone(memory_format=plain)
+        for theirs, ours in match.names.items()
+    }
+    _check_values(checkpoint.path, tensors)
+    return save(tensors, {"model": match.model, "scale": str(match.scale)})
+
+
+def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{path}: {name} holds values that are not finite real numbers")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Let `path` appear when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be written: {error.strerror}; SRCLI_CACHE puts weights elsewhere"
+        ) from error
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,126 @@
+"""Manifests: TOML files with a table `[[weights]]` for each weights file."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from srcli.errors import WeightsError
+from srcli.weights.entry import WeightsEntry
+
+__all__ = ["as_toml", "box", "read_manifest"]
+
+
+def box() -> Path:
+    """The folder of the shipped weights: inside the package, or beside it in a checkout."""
+    packaged = Path(__file__).parent / "box"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "weights"
+
+
+def read_manifest(path: Path, folder: Path | None = None) -> tuple[WeightsEntry, ...]:
+    """The entries of a manifest.
+
+    Args:
+        path: The manifest.
+        folder: Where the files lie that it has no address for; None: in the box.
+
+    Raises:
+        WeightsError: It cannot be read, or is no manifest.
+    """
+    try:
+        tables = cast("list[Any]", tomllib.loads(path.read_text("utf-8")).get("weights", []))
+        return tuple(_entry(table, folder) for table in tables)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:  # TOML and UTF-8 errors are values'
+        raise WeightsError(
+            f"{path}: not a manifest of weights: {error}; mend or remove it"
+        ) from error
+
+
+def as_toml(entry: WeightsEntry) -> str:
+    """The table of an entry; what is empty is left out."""
+    values = {name: getattr(entry, name) for name in _KINDS}
+    lines = [
+        f"{name} = {_as_toml(value)}"
+        for name, value in values.items()
+        if not isinstance(value, dict) and (value or name in _REQUIRED)
+    ]
+    for name in _TABLES:
+        figures = [f"{_as_toml(key)} = {value}" for key, value in values[name].items()]
+        lines += [f"{name} = {{ {', '.join(figures)} }}"] if figures else []
+    return "\n".join(["[[weights]]", *lines, ""])
+
+
+def _as_toml(value: object) -> str:
+    """A JSON string, number or list of strings is also a TOML one, if written as it is."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _entry(table: object, folder: Path | None) -> WeightsEntry:
+    if not isinstance(table, dict):
+        raise TypeError("weights is not a list of tables")
+    given = cast("dict[str, Any]", table)
+    if missing := [name for name in _REQUIRED if name not in given]:
+        raise ValueError(f"{', '.join(missing)} missing")
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in _KINDS:
+            raise ValueError(f"unknown key {name!r}")
+        checked[name] = _KINDS[name](name, value)
+    entry = WeightsEntry(**checked)
+    for name in (entry.file, entry.name):
+        if not name or name.startswith(".") or any(one in name for one in "/\\:"):
+            raise ValueError(f"{name!r} is not a plain file name")
+    if not (entry.page or (entry.size and entry.sha256)):
+        raise ValueError(f"{entry.name} needs its size and sha256")
+    return entry if entry.urls or entry.page else dataclasses.replace(entry, folder=folder)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} = {value!r} is not text")
+    return value
+
+
+def _number(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{name} = {value!r} is not a whole number")
+    return value
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{name} = {value!r} is not a list")
+    return tuple(_text(name, one) for one in cast("list[object]", value))
+
+
+def _figures(name: str, value: object) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} = {value!r} is not a table of figures")
+    return {str(key): float(one) for key, one in cast("dict[Any, Any]", value).items()}
+
+
+_NUMBERS = ("scale", "size")
+_LISTS = ("also_for", "urls")
+_TABLES = ("psnr_y", "psnr_published")
+_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by")
+_Check = Callable[[str, object], object]
+
+
+def _check_of(name: str) -> _Check:
+    if name in _NUMBERS:
+        return _number
+    if name in _TABLES:
+        return _figures
+    return _texts if name in _LISTS else _text
+
+
+_KINDS: dict[str, _Check] = {
+    field.name: _check_of(field.name)
+    for field in dataclasses.fields(WeightsEntry)
+    if field.name != "folder"
+}
+_REQUIRED = tuple(name for name in _KINDS if name not in _OPTIONAL)

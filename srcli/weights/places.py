@@ -1,0 +1,37 @@
+"""Where weights files lie on this machine."""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+
+from srcli.weights.entry import Source, WeightsEntry
+from srcli.weights.manifest_file import box
+
+__all__ = ["downloads", "file_of", "imports", "is_here"]
+
+
+def downloads() -> Path:
+    """The folder of downloaded files: the system's place for caches, or below `SRCLI_CACHE`."""
+    told = os.environ.get("SRCLI_CACHE")
+    return (Path(told) if told else user_cache_path("srcli", appauthor=False)) / "weights"
+
+
+def imports() -> Path:
+    """The folder of a person's own files: the system's place for data, or below `SRCLI_CACHE`."""
+    told = os.environ.get("SRCLI_CACHE")
+    if told:
+        return Path(told) / "imported"
+    return user_data_path("srcli", appauthor=False) / "weights"
+
+
+def file_of(entry: WeightsEntry) -> Path:
+    """Where the file of an entry is, or will be once it is there."""
+    if entry.folder is not None:
+        return entry.folder / entry.file
+    return (box() if entry.source is Source.BOX else downloads()) / entry.file
+
+
+def is_here(entry: WeightsEntry) -> bool:
+    """Whether its file is on this machine; that it is whole is checked when it is read."""
+    return file_of(entry).is_file()

@@ -1,0 +1,43 @@
+"""Deleting weights that are not srcli's own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from srcli.errors import UsageError, WeightsError
+from srcli.weights.entry import Source, WeightsEntry
+from srcli.weights.places import file_of, imports
+
+__all__ = ["remove_weights"]
+
+
+def remove_weights(entries: Sequence[WeightsEntry]) -> list[Path]:
+    """Delete the files of downloaded and imported weights, and what is left of downloads.
+
+    Returns:
+        The files that are gone.
+
+    Raises:
+        UsageError: One of them is not srcli's to delete, or not here; nothing is deleted then.
+        WeightsError: A file cannot be deleted.
+    """
+    doomed = [path for entry in entries for path in _files(entry)]
+    try:
+        for path in doomed:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise WeightsError(f"{error.filename}: cannot be deleted: {error.strerror}") from error
+    return doomed
+
+
+def _files(entry: WeightsEntry) -> list[Path]:
+    path = file_of(entry)
+    if entry.source is Source.BOX:
+        raise UsageError(f"{entry.name} is in the box: it goes with srcli itself")
+    if entry.folder is not None and entry.folder != imports().absolute():
+        raise UsageError(f"{entry.name} is not srcli's to delete: it is at {path}")
+    beside = [path.with_suffix(".toml")] if entry.folder is not None else []
+    beside += path.parent.glob(f".{path.name}.part")
+    there = [one for one in (*beside, path) if one.exists()]
+    if not there:
+        raise UsageError(f"{entry.name} is not here")
+    return there

@@ -1,0 +1,172 @@
+"""Getting one file over HTTP: piece by piece, going on where it stopped, never more than said."""
+
+import ssl
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+
+from srcli.errors import WeightsError
+from srcli.weights.policy import Policy
+
+__all__ = ["OnBytes", "Refused", "transfer"]
+
+OnBytes = Callable[[int, int], None]
+"""Told how many bytes are there, of how many."""
+
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LONGEST_WAIT = 60.0  # s, whatever the server says
+
+
+class Refused(WeightsError):
+    """An address will not give the file, however often it is asked."""
+
+
+class _Interrupted(Exception):
+    """It failed, and may go on; `wait` in s if the server said when."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _Stale(_Interrupted):
+    """What is there cannot be gone on with."""
+
+
+def transfer(
+    client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
+) -> None:
+    """Bring what is missing of a file, until `partial` has `size` bytes.
+
+    Args:
+        client: Follows no redirects by itself.
+        address: Where from.
+        partial: What is there already, perhaps of an earlier process.
+        size: Bytes of the whole file.
+        policy: Which addresses are allowed, and how patient to be.
+        on_bytes: Told about progress.
+
+    Raises:
+        Refused: The address does not have it, or leads where it must not; or it failed too often.
+        OSError: The disk does not take it.
+    """
+    failures = best = 0
+    while (there := _size(partial)) != size:
+        if there > size:
+            partial.unlink()
+            continue
+        best = max(best, there)
+        try:
+            _go_on(client, address, partial, size, policy, on_bytes)
+            _expect_all(partial, size)
+        except (_Interrupted, httpx.TransportError) as error:
+            if _is_about_certificates(error):
+                raise Refused(
+                    f"{address}: {_reason(error)}; if your network has a certificate authority of "
+                    "its own, SSL_CERT_FILE names its file"
+                ) from error
+            if isinstance(error, _Stale):
+                partial.unlink()
+            failures = 1 if _size(partial) > best else failures + 1
+            if failures > policy.retries:
+                raise Refused(f"{address}: {_reason(error)} ({failures} times)") from error
+            wait = error.wait if isinstance(error, _Interrupted) else None
+            time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
+
+
+def _go_on(
+    client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
+) -> None:
+    """One request, and as much of its answer as comes."""
+    there = _size(partial)
+    headers = {"Range": f"bytes={there}-"} if there else {}
+    with _answer(client, address, headers, policy) as response:
+        start = _start(response, there, address)
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and start + int(length) != size:
+            raise Refused(
+                f"{address}: has {start + int(length)} bytes, the manifest says {size}; "
+                "not the file it means"
+            )
+        with partial.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            for piece in response.iter_raw():
+                start += len(piece)
+                if start > size:
+                    file.truncate(0)
+                    raise Refused(f"{address}: gives more than the {size} bytes of the manifest")
+                file.write(piece)
+                on_bytes(start, size)
+
+
+@contextmanager
+def _answer(
+    client: httpx.Client, address: str, headers: dict[str, str], policy: Policy
+) -> Generator[httpx.Response]:
+    """Ask, and follow redirects, each checked before it is followed."""
+    asked = address
+    for _ in range(policy.redirects + 1):
+        policy.check(asked)
+        with client.stream("GET", asked, headers=headers) as response:
+            if response.status_code not in _REDIRECTS:
+                yield response
+                return
+            asked = urljoin(asked, response.headers.get("Location", ""))
+    raise Refused(f"{address}: more than {policy.redirects} redirects; is the address right?")
+
+
+def _start(response: httpx.Response, there: int, address: str) -> int:
+    """At which byte the answer begins.
+
+    Raises:
+        Refused: There is no such file.
+        _Interrupted: The server asks for patience.
+    """
+    status = response.status_code
+    if status == HTTPStatus.OK:
+        return 0  # also from a server that knows no ranges
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        begin = response.headers.get("Content-Range", "").removeprefix("bytes ").split("-")[0]
+        if begin == str(there):
+            return there
+        raise Refused(f"{address}: gives another part of the file than asked for")
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
+        raise _Stale(f"the server does not go on at byte {there}")
+    if status in _AGAIN:
+        wait = response.headers.get("Retry-After", "")
+        raise _Interrupted(
+            f"the server says {status} {response.reason_phrase}",
+            min(float(wait), _LONGEST_WAIT) if wait.isdigit() else None,
+        )
+    raise Refused(f"{address}: the server says {status} {response.reason_phrase}")
+
+
+def _expect_all(partial: Path, size: int) -> None:
+    if (there := _size(partial)) < size:
+        raise _Interrupted(f"the server ended after {there} of {size} bytes")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _is_about_certificates(error: BaseException | None) -> bool:
+    """Whether the other side could not prove who it is."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,327 @@
+"""`srcli weights`, and what upscale does when weights are missing."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from srcli.cli.weights import weights
+from srcli.inference.report import Report
+from srcli.models import model_spec
+from srcli.weights import box
+from tests.conftest import ROOT
+from tests.weights.conftest import Server, serving
+
+entry = import_module("srcli.cli.main")
+COMMAND = (sys.executable, "-m", "srcli")
+SHIPPED = box() / "adaformer_x4.safetensors"
+CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST")
+
+
+class World:
+    """A machine with an empty cache, a server, and a manifest that names what it serves."""
+
+    def __init__(self, folder: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.server, self.capsys = folder, server, capsys
+        self.cache = folder / "cache"
+        self.manifest = server.manifest(folder / "team.toml", "ok")
+        clean = {name: value for name, value in os.environ.items() if name not in CLEARED}
+        self.environment = {
+            **clean, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "SRCLI_CACHE": str(self.cache),
+            "SRCLI_WEIGHTS_MANIFEST": str(self.manifest),
+        }  # fmt: skip
+
+    def start(self, said: Path, *arguments: object) -> subprocess.Popen[bytes]:
+        """The command as a process of its own, that writes to a file."""
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                [*COMMAND, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL,
+                stdout=file, stderr=file, env=self.environment,
+            )  # fmt: skip
+
+    def run(self, *arguments: object, **more: str) -> tuple[int, str, str]:
+        """The command in this process: its exit code, stdout and stderr."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name in CLEARED:
+                patch.delenv(name, raising=False)
+            for name, value in {**self.environment, **more}.items():
+                patch.setenv(name, value)
+            # Types are checked here, and this one is imported only for type checkers.
+            patch.setattr("srcli.jobs.outcome.Report", Report, raising=False)
+            patch.setattr(sys, "argv", ["srcli", *map(str, arguments)])
+            patch.chdir(self.folder)
+            code = int(entry._exit_code())
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+    @property
+    def file(self) -> Path:
+        return self.cache / "weights" / "far.safetensors"
+
+
+@pytest.fixture
+def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with serving() as server:
+        server.content = SHIPPED.read_bytes()
+        yield World(tmp_path, server, capsys)
+
+
+@pytest.fixture
+def picture(tmp_path: Path, photo: np.ndarray) -> Path:
+    Image.fromarray(photo[:16, :24]).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def test_from_the_list_to_the_bin(world: World) -> None:
+    code, out, _ = world.run("weights", "list")
+    assert code == 0
+    states = {line.split()[0]: line for line in out.splitlines()}
+    assert "in the box" in states["adaformer_x4"]
+    assert "available" in states["far_x4"]
+    assert "by hand" in states["atd-light_x4"]
+    code, out, error = world.run("weights", "download", "far")
+    assert (code, out.strip()) == (0, str(world.file))
+    assert "downloading far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1" in error
+    assert world.file.read_bytes() == SHIPPED.read_bytes()
+    assert world.run("weights", "download", "--all")[0] == 0
+    assert len(world.server.requests) == 1
+    assert "downloaded" in world.run("weights", "show", "far_x4")[1]
+    assert world.run("weights", "path", "far")[1].strip() == str(world.file)
+    code, out, _ = world.run("weights", "verify")
+    assert (code, out.split()) == (0, ["adaformer_x4:", "whole", "far_x4:", "whole"])
+    code, _, error = world.run("weights", "remove", "far")
+    assert (code, world.file.exists()) == (0, False)
+    code, _, error = world.run("weights", "path", "far")
+    assert code == 3
+    assert "srcli weights download far_x4" in error
+    code, out, _ = world.run("weights", "list", "--json")
+    listed = {entry["name"]: entry for entry in json.loads(out)}
+    assert listed["far_x4"]["state"] == "available"
+    assert listed["adaformer_x4"]["path"] == str(SHIPPED)
+    code, out, _ = world.run("weights", "path")
+    assert str(world.cache / "imported") in out
+
+
+def test_altered_files_are_found_and_not_used(world: World, picture: Path) -> None:
+    world.run("weights", "download", "far")
+    content = bytearray(world.file.read_bytes())
+    content[-1] ^= 1
+    world.file.write_bytes(content)
+    code, out, _ = world.run("weights", "verify", "far")
+    assert code == 1
+    assert "far_x4: altered: " in out
+    code, _, error = world.run("upscale", picture, "-m", "far")
+    assert code == 3
+    assert "srcli weights download far_x4 gets it again" in error
+    assert not list(world.folder.glob("a_x4*"))
+    assert world.run("weights", "download", "far", "--offline")[0] == 3
+    assert world.run("weights", "download", "far")[0] == 0
+    assert world.run("weights", "verify", "far")[0] == 0
+
+
+def test_upscale_downloads_when_it_may(world: World, picture: Path) -> None:
+    code, _, error = world.run("upscale", picture, "-m", "far")
+    assert code == 3
+    for word in ("srcli weights download far_x4", "3.2 MB", "127.0.0.1", "SRCLI_AUTO_DOWNLOAD=1"):
+        assert word in error
+    code, _, error = world.run("upscale", picture, "-m", "far", "--yes", "--offline")
+    assert code == 3
+    assert "told to stay offline" in error
+    assert world.run("upscale", picture, "-m", "far", "-y", SRCLI_OFFLINE="1")[0] == 3
+    assert not world.server.requests
+    code, _, error = world.run("upscale", picture, "-m", "far", SRCLI_AUTO_DOWNLOAD="1")
+    assert code == 0
+    assert "downloading far_x4, 3.2 MB" in error
+    assert world.run("upscale", picture, "-o", "plain.png")[0] == 0
+    assert (world.folder / "plain.png").read_bytes() == (world.folder / "a_x4.png").read_bytes()
+    world.file.unlink()
+    assert world.run("upscale", picture, "-m", "far", "-y", "--overwrite")[0] == 0
+    assert len(world.server.requests) == 2
+    offline = world.run("upscale", picture, "-m", "far", "--offline", "--overwrite")
+    assert offline[0] == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 3)])
+def test_a_terminal_is_asked(world: World, picture: Path, answer: str, code: int) -> None:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 100))
+    process = subprocess.Popen(
+        [*COMMAND, "upscale", str(picture), "-m", "far"],
+        stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while b"[Y/n]" not in shown:
+        shown += os.read(master, 4096)
+    assert not world.server.requests
+    os.write(master, f"{answer}\n".encode())
+    try:
+        while part := os.read(master, 4096):
+            shown += part
+    except OSError:
+        pass  # how Linux says that the other side has closed
+    os.close(master)
+    assert process.wait(timeout=100) == code, shown
+    assert b"Download far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1?" in shown
+    assert world.file.exists() == (answer == "y")
+    assert (b"B/s]" in shown) == (answer == "y")  # the bar
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_three_at_once_download_once(world: World) -> None:
+    world.server.manifest(world.manifest, "gated")
+    said = [world.folder / f"{number}.txt" for number in range(3)]
+    processes = [world.start(path, "weights", "download", "far") for path in said]
+    waiting = "another process is downloading far_x4"
+    wait_until(lambda: sum(waiting in path.read_text("utf-8") for path in said) == 2)
+    assert not world.file.exists()
+    world.server.gate.set()
+    assert [process.wait(timeout=100) for process in processes] == [0, 0, 0]
+    assert len(world.server.requests) == 1
+    assert world.file.read_bytes() == SHIPPED.read_bytes()
+
+
+def test_a_killed_download_goes_on(world: World) -> None:
+    world.server.manifest(world.manifest, "gated")
+    process = world.start(world.folder / "said.txt", "weights", "download", "far")
+    partial = world.file.with_name(".far.safetensors.part")
+    wait_until(lambda: partial.exists() and partial.stat().st_size > 1_000_000)
+    process.kill()
+    process.wait()
+    assert not world.file.exists()
+    there = partial.stat().st_size
+    world.server.manifest(world.manifest, "ok")
+    assert world.run("weights", "download", "far")[0] == 0
+    assert world.server.ranges("ok") == [f"bytes={there}-"]
+    assert world.file.read_bytes() == SHIPPED.read_bytes()
+
+
+def test_failures_are_told_and_the_others_come(world: World) -> None:
+    good = world.manifest.read_text("utf-8")
+    bad = world.server.manifest(world.folder / "bad.toml", "wrong").read_text("utf-8")
+    bad = bad.replace("far_x4", "bad_x4").replace("far.safetensors", "bad.safetensors", 1)
+    world.manifest.write_text(bad + good, "utf-8")
+    code, out, error = world.run("weights", "download", "--all")
+    assert code == 3
+    assert "srcli: bad_x4 could not be downloaded" in error
+    assert out.strip() == str(world.file)
+
+
+def test_the_mirror_of_the_environment(world: World) -> None:
+    world.server.manifest(world.manifest, "nowhere")
+    mirror = f"{world.server.address}/ok"
+    assert world.run("weights", "download", "far", SRCLI_WEIGHTS_MIRROR=mirror)[0] == 0
+    assert len(world.server.requests) == 1
+
+
+def test_your_own_checkpoint(world: World, picture: Path) -> None:
+    torch.manual_seed(0)
+    torch.save({"params": model_spec("atd-light").build(2).state_dict()}, world.folder / "me.pth")
+    code, out, _ = world.run("weights", "show", "me.pth")
+    assert code == 0
+    assert "atd-light or pp-atd-light" in out
+    for fact in ("x2", "753,204", "F32", "PyTorch checkpoint"):
+        assert fact in out
+    facts = json.loads(world.run("weights", "show", "me.pth", "--json")[1])
+    assert (facts["networks"], facts["scale"]) == (["atd-light", "pp-atd-light"], 2)
+    code, out, error = world.run(
+        "weights", "import", "me.pth", "--model", "atd-light", "--scale", 2, "--name", "my-atd"
+    )
+    assert (code, out) == (0, "my-atd_x2\n")
+    assert "srcli upscale -m my-atd -s 2" in error
+    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2)
+    assert code == 0, error
+    with Image.open(world.folder / "a_x2.png") as made:
+        assert made.size == (48, 32)
+    assert "yours" in world.run("weights", "list")[1]
+    assert world.run("weights", "convert", "me.pth", "me.safetensors")[0] == 0
+    code, out, _ = world.run("weights", "show", "me.safetensors")
+    assert "of srcli" in out
+    assert world.run("weights", "remove", "my-atd")[0] == 0
+    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2, "--overwrite")
+    assert code == 2
+    assert "no weights for a model named 'my-atd' (have adaformer" in error
+    assert not list((world.cache / "imported").iterdir())
+
+
+def test_a_teams_own_manifest(world: World, picture: Path) -> None:
+    """As `srcli train` leaves it: weights, and beside them a manifest without an address."""
+    text = world.server.manifest(world.manifest).read_text("utf-8")
+    (world.folder / "far.safetensors").write_bytes(SHIPPED.read_bytes())
+    world.manifest.write_text(text.replace('variant = "far"\n', ""), "utf-8")
+    assert world.run("upscale", picture, "-m", "far_x4", "--offline")[0] == 0
+    assert "yours" in world.run("weights", "show", "far_x4")[1]
+    code, _, error = world.run("weights", "remove", "far_x4")
+    assert code == 2
+    assert "far_x4 is not srcli's to delete" in error
+    world.manifest.write_text("weights = 3", "utf-8")
+    code, _, error = world.run("upscale", picture, "--overwrite")
+    assert code == 3
+    assert "team.toml: not a manifest of weights" in error
+
+
+def test_bench_takes_weights_by_name(world: World) -> None:
+    torch.manual_seed(0)
+    save_file(model_spec("adaformer-s").build(2).state_dict(), world.folder / "me.safetensors")
+    assert world.run("weights", "import", "me.safetensors", "--name", "me")[0] == 0
+    code, out, error = world.run(
+        "bench", "--latency", "16x16", "-m", "me", "-s", 2, "--effort", "exact", "--repeats", 1
+    )
+    assert code == 0, error
+    assert "me exact" in out
+
+
+@pytest.mark.parametrize("command", sorted(weights.commands))
+def test_every_command_is_documented_and_every_option_has_help(command: str) -> None:
+    page = (ROOT / "docs" / "weights.md").read_text("utf-8")
+    assert f"srcli weights {command}" in page
+    for parameter in weights.commands[command].params:
+        assert parameter.param_type_name == "argument" or parameter.help  # type: ignore[attr-defined]
+
+
+def test_a_stranger_is_described(world: World) -> None:
+    save_file({"body.0.weight": torch.zeros(3, 3)}, world.folder / "odd.safetensors")
+    code, out, _ = world.run("weights", "show", "odd.safetensors")
+    assert code == 0
+    assert "not recognised" in out
+    assert "missing " in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["show", "nothing"], 2, "no weights named 'nothing' (have adaformer"),
+        (["show", "nothing.pth"], 2, "nothing.pth does not exist"),
+        (["download"], 2, "download what?"),
+        (["download", "atd-light"], 3, "103_ATD_light_SRx4_finetune.pth from https://drive"),
+        (["remove", "adaformer_x4"], 2, "adaformer_x4 is in the box"),
+        (["remove", "far"], 2, "far_x4 is not here"),
+        (["import", "nothing.pth"], 3, "nothing.pth: No such file or directory"),
+        (["import", "team.toml"], 3, "neither a safetensors file nor a PyTorch"),
+        (["convert", "team.toml", "x.safetensors"], 3, "neither a safetensors file nor a PyTorch"),
+        (["download", "far", "--offline"], 3, "told to stay offline"),
+    ],
+)
+def test_wrong_input(world: World, arguments: list[str], code: int, line: str) -> None:
+    ended, _, error = world.run("weights", *arguments)
+    assert ended == code, error
+    assert line in error
+    assert not world.server.requests
