@@ -154,7 +154,7 @@ def test_a_result_beyond_memory_is_refused(
     x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "available_ram", lambda: 50_000_000)
-    with pytest.raises(ImageTooLarge, match=r"1680x1200 px at scale 4 needs 0.10 GB .*0.05 GB"):
+    with pytest.raises(ImageTooLarge, match=r"1680x1200 px to 6720x4800 needs 0.10 GB .*0.05 GB"):
         x4(np.tile(photo, (30, 30, 1)))
 
 

@@ -1,0 +1,36 @@
+"""Options that belong together become one object before a command sees them."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import Any
+
+__all__ = ["grouped"]
+
+Command = Callable[..., Any]
+
+
+def grouped(
+    name: str, kind: Callable[..., Any], *options: Callable[[Command], Command]
+) -> Callable[[Command], Command]:
+    """Give a command its options as one dataclass.
+
+    Args:
+        name: The command's parameter.
+        kind: The dataclass; its fields are named as the options are.
+        options: click's decorators, in the order of the help.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(**given: object) -> object:
+            group = kind(**{field: given.pop(field) for field in names})
+            return command(**given, **{name: group})
+
+        decorated: Command = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
