@@ -6,6 +6,7 @@ import click
 
 from srcli.cli.bench import bench
 from srcli.cli.datasets import datasets
+from srcli.cli.status import status, verify
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.cli.visualize_mask import visualize_mask
@@ -31,8 +32,10 @@ def main() -> None:
 
 main.add_command(bench)
 main.add_command(datasets)
+main.add_command(status)
 main.add_command(train)
 main.add_command(upscale)
+main.add_command(verify)
 main.add_command(visualize_mask)
 
 

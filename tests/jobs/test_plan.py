@@ -6,7 +6,6 @@ import pytest
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source, discover
-from srcli.jobs.outcome import State, set_aside
 from srcli.jobs.plan import Job, plan_jobs
 
 
@@ -111,12 +110,3 @@ def test_an_input_is_never_replaced(photos: Path) -> None:
 def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names one picture"):
         plan_jobs(discover((photos,)), tmp_path / "out.png", label="x4", image_format=None)
-
-
-def test_existing_outputs_are_set_aside(tmp_path: Path) -> None:
-    there, missing = (Job(tmp_path / n, tmp_path / f"{n}.png", "png") for n in "ab")
-    there.target.write_bytes(b"")
-    todo, skipped = set_aside([there, missing], overwrite=False)
-    assert todo == [missing]
-    assert [(s.job, s.state) for s in skipped] == [(there, State.SKIPPED)]
-    assert set_aside([there, missing], overwrite=True) == ([there, missing], [])
