@@ -184,7 +184,7 @@ def _jobs(selection: Selection, result: Result, engine: Engine, wish: SizeWish) 
     if selection.files_from is not None:
         try:
             with click.open_file(str(selection.files_from), "rb") as stream:
-                inputs += listed(stream)
+                inputs += listed(stream.read())
         except OSError as error:
             raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
     elif not inputs:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -114,12 +115,6 @@ def run_batch(
         Each job's end, as it comes; none for those not begun.
     """
 
-    def until_stopped() -> Iterator[Job]:
-        for job in jobs:
-            if stopping.is_set():
-                return
-            yield job
-
     def load(job: Job) -> Decoded:
         return decoder.read(job.source)
 
@@ -137,27 +132,33 @@ def run_batch(
         return _Computed(replace(picture, pixels=upscaled.image), upscaled.report, origin)
 
     def store(job: Job, computed: _Computed) -> tuple[tuple[str, ...], Report]:
-        report = computed.report
-        picture = replace(
-            computed.picture,
-            format=job.image_format,
-            metadata=batch.metadata.applied(computed.picture.metadata),
-        )
-        losses = representable(picture, job.image_format)
-        made = Made(computed.origin, picture.width, picture.height, report.seconds)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        whole = ledger.whole(job, made)
-        write_picture(picture, job.target, quality=batch.quality, whole=whole)
-        ledger.done(job)
-        return losses, report
+        return _store(job, computed, batch, ledger)
 
-    for outcome in stream(until_stopped(), load, compute, store):
+    for outcome in stream(takewhile(lambda _: not stopping.is_set(), jobs), load, compute, store):
         if isinstance(outcome.error, _Stopped):
             continue
         end = _finished(outcome)
         if end.state is State.FAILED:
             ledger.failed(end.job, end.reason)
         yield end
+
+
+def _store(
+    job: Job, computed: _Computed, batch: Batch, ledger: Ledger
+) -> tuple[tuple[str, ...], Report]:
+    """Write a result; the journal learns of it before it gets its name, and after."""
+    report = computed.report
+    picture = replace(
+        computed.picture,
+        format=job.image_format,
+        metadata=batch.metadata.applied(computed.picture.metadata),
+    )
+    losses = representable(picture, job.image_format)
+    made = Made(computed.origin, picture.width, picture.height, report.seconds)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(picture, job.target, quality=batch.quality, whole=ledger.whole(job, made))
+    ledger.done(job)
+    return losses, report
 
 
 def _size(job: Job, picture: Picture, batch: Batch) -> tuple[int, int]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 from srcli.errors import UsageError
 from srcli.media import is_picture_name
@@ -78,13 +77,12 @@ def discover(
     return list(found.values())
 
 
-def listed(stream: BinaryIO) -> list[Path]:
+def listed(content: bytes) -> list[Path]:
     """The paths in a list, one a line, or NUL-separated where it holds a NUL; empty ones left out.
 
     Args:
-        stream: The list as bytes; names need not be text.
+        content: The list; names need not be text.
     """
-    content = stream.read()
     parts = content.split(b"\0") if b"\0" in content else content.splitlines()
     return [Path(os.fsdecode(part)) for part in parts if part.strip()]
 

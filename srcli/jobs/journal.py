@@ -211,21 +211,18 @@ class Journal:
         """An input has failed; what its output was before stays known."""
         self._set(target, "failed", reason)
 
-    def recognise(self, entries: Sequence[Entry]) -> None:
-        """Write down what files that were touched, moved or left `writing` turned out to be."""
+    def recognise(self, entry: Entry) -> None:
+        """Write down what a file that was touched, moved or left `writing` turned out to be."""
         with self._changing() as db:
-            db.executemany(
+            db.execute(
                 "UPDATE files SET state = 'done', reason = '', source = ?, source_mtime_ns = ?, "
                 "mtime_ns = ? WHERE target = ?",
-                [
-                    (
-                        _cell(entry.source),
-                        entry.origin and entry.origin.mtime_ns,
-                        entry.output and entry.output.mtime_ns,
-                        _cell(entry.target),
-                    )
-                    for entry in entries
-                ],
+                (
+                    _cell(entry.source),
+                    entry.origin and entry.origin.mtime_ns,
+                    entry.output and entry.output.mtime_ns,
+                    _cell(entry.target),
+                ),
             )
 
     def _set(self, target: Path, state: str, reason: str) -> None:

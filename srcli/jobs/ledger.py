@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -106,8 +107,9 @@ class Ledger:
         busy = set(todo)
         for verdict in self.verdicts:
             journal = self._journals.get(verdict.job.folder)
-            if journal and verdict.recognised and verdict.job not in busy:
-                self._try(journal, lambda j, v=verdict: j.recognise([v.recognised]))
+            known = verdict.recognised
+            if journal and known is not None and verdict.job not in busy:
+                self._try(journal, partial(Journal.recognise, entry=known))
 
     def whole(self, job: Job, made: Made) -> Callable[[Path], None]:
         """What to do with the temporary file before it gets its name."""

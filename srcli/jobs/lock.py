@@ -30,24 +30,27 @@ class FolderLock:
     def __init__(self, path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            told = False
-            while not _try_lock(self._descriptor):
-                holder = self._holder()
-                if not wait:
-                    raise FolderBusy(
-                        f"{path.parent.parent} is in use by another run, process {holder or '?'}: "
-                        "wait for it with --wait, stop it, or name another folder with -o"
-                    )
-                if not told:
-                    on_wait(holder or "?")
-                    told = True
-                time.sleep(_POLL_SECONDS)
+            self._acquire(path, on_wait if wait else None)
             os.ftruncate(self._descriptor, 1)
             os.lseek(self._descriptor, 1, os.SEEK_SET)
             os.write(self._descriptor, str(os.getpid()).encode())
         except BaseException:
             os.close(self._descriptor)
             raise
+
+    def _acquire(self, path: Path, on_wait: Callable[[str], None] | None) -> None:
+        told = False
+        while not _try_lock(self._descriptor):
+            holder = self._holder() or "?"
+            if on_wait is None:
+                raise FolderBusy(
+                    f"{path.parent.parent} is in use by another run, process {holder}: "
+                    "wait for it with --wait, stop it, or name another folder with -o"
+                )
+            if not told:
+                on_wait(holder)
+                told = True
+            time.sleep(_POLL_SECONDS)
 
     def _holder(self) -> str:
         """The number the holder left behind the byte that is locked."""

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import IO, Any, Self, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,9 @@ _PROGRAM = (
 )
 _STEP_SECONDS = 0.5
 _LONGEST_LINE = 1 << 16
+_CHUNK_BYTES = 1 << 22
+_Head = dict[str, Any]
+Answer = TypeVar("Answer")
 _ERRORS = MappingProxyType(
     {kind.__name__: kind for kind in (InputError, UnreadableImage, ImageTooLarge)}
 )
@@ -94,9 +98,9 @@ class Decoder:
             ImageTooLarge: See `read`.
         """
         with self._lock:
-            return self._ask(path, "probe", lambda head, _: PictureInfo(**head["info"]))
+            return self._ask(path, "probe", _info)
 
-    def _ask(self, path: Path, do: str, take: "Any") -> "Any":
+    def _ask(self, path: Path, do: str, take: Callable[[_Head, IO[bytes]], Answer]) -> Answer:
         worker = self._ready()
         request = {
             "do": do,
@@ -112,16 +116,14 @@ class Decoder:
         try:
             worker.stdin.write(json.dumps(request).encode("ascii") + b"\n")
             worker.stdin.flush()
-            head: dict[str, Any] = json.loads(worker.stdout.readline(_LONGEST_LINE) or b"null")
-            if head is None:
-                raise EOFError
-            if "error" in head:
-                raise _ERRORS.get(head["error"], UnreadableImage)(head["message"])
-            return take(head, worker.stdout)
+            head: _Head = json.loads(worker.stdout.readline(_LONGEST_LINE))  # nothing: ValueError
+            if "error" not in head:
+                return take(head, worker.stdout)
         except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
             raise self._buried(path, worker, watchdog) from error
         finally:
             watchdog.cancel()
+        raise _ERRORS.get(head["error"], UnreadableImage)(str(head.get("message")))
 
     def _ready(self) -> "subprocess.Popen[bytes]":
         if self._closed:
@@ -154,7 +156,7 @@ class Decoder:
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return UnreadableImage(f"{path}: its decoder crashed ({how}); the file is damaged")
 
-    def _decoded(self, head: dict[str, Any], stream: "Any") -> Decoded:
+    def _decoded(self, head: _Head, stream: IO[bytes]) -> Decoded:
         height, width, channels = head["shape"]
         if not (height > 0 < width and channels in (1, 2, 3, 4)):
             raise ValueError(f"shape {head['shape']}")
@@ -163,8 +165,11 @@ class Decoder:
         blobs: dict[str, bytes] = {}
         for name, length in head["blobs"].items():
             blobs[name] = stream.read(length)
-        pixels = np.empty((height, width, channels), {8: np.uint8, 16: np.uint16}[head["bits"]])
-        _fill(memoryview(pixels).cast("B"), stream)
+        buffer = bytearray(height * width * channels * int(head["bits"]) // 8)
+        _fill(memoryview(buffer), stream)
+        deep = head["bits"] == 16
+        flat = np.frombuffer(buffer, np.uint16) if deep else np.frombuffer(buffer, np.uint8)
+        pixels = flat.reshape(height, width, channels)
         dpi = head["dpi"]
         metadata = Metadata(
             icc=blobs.get("icc"),
@@ -210,13 +215,18 @@ def _stop(worker: "subprocess.Popen[bytes]") -> None:
                 pipe.close()
 
 
-def _fill(target: memoryview, stream: "Any") -> None:
+def _info(head: _Head, _: IO[bytes]) -> PictureInfo:
+    return PictureInfo(**head["info"])
+
+
+def _fill(target: memoryview, stream: IO[bytes]) -> None:
     at = 0
     while at < len(target):
-        count = stream.readinto(target[at:])
-        if not count:
+        part = stream.read(min(len(target) - at, _CHUNK_BYTES))
+        if not part:
             raise EOFError
-        at += count
+        target[at : at + len(part)] = part
+        at += len(part)
 
 
 def _bytes(path: Path) -> bytes:

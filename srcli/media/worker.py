@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from io import BufferedWriter
 from pathlib import Path
 
+import numpy as np
+
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
 from srcli.media.picture import Picture
 from srcli.media.reading import probe, read_picture
@@ -52,6 +54,8 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
             head, parts = _read(path, megapixels, int(request["file_bytes"]))
     except InputError as error:
         head = {"error": type(error).__name__, "message": str(error)}
+    except OSError as error:
+        head = {"error": UnreadableImage.__name__, "message": f"{path}: {error.strerror or error}"}
     except MemoryError:
         head = {
             "error": ImageTooLarge.__name__,
@@ -97,9 +101,7 @@ def _read(
 
 
 def _bytes_of(picture: Picture) -> memoryview:
-    pixels = picture.pixels
-    contiguous = pixels if pixels.flags.c_contiguous else pixels.copy()
-    return memoryview(contiguous).cast("B")
+    return np.ascontiguousarray(picture.pixels).data.cast("B")
 
 
 def _limit_memory(extra: int) -> None:
