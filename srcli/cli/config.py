@@ -28,7 +28,7 @@ def show(command: str) -> None:
         raise click.BadParameter(f"{command!r} (have {', '.join(sorted(root.commands))})")
     settings = read_settings(root).get(command, {})
     for parameter in root.commands[command].params:
-        if not isinstance(parameter, click.Option) or parameter.name is None:
+        if not isinstance(parameter, click.Option):
             continue
         name = max(parameter.opts, key=len).removeprefix("--")
         setting = settings.get(parameter.name)

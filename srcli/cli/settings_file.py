@@ -48,6 +48,9 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: {error}; correct it or move it away") from error
         for command, table in tables.items():
+            if command not in group.commands or not isinstance(table, dict):
+                have = ", ".join(f"[{name}]" for name in sorted(group.commands))
+                raise UsageError(f"{path}: no table [{command}] is known (have {have})")
             options = _options(path, group, command, table)
             found.setdefault(command, {}).update(options)
     return found
@@ -61,10 +64,9 @@ def default_map(settings: Mapping[str, Mapping[str, Setting]]) -> dict[str, dict
     }
 
 
-def _options(path: Path, group: click.Group, command: str, table: object) -> dict[str, Setting]:
-    if command not in group.commands or not isinstance(table, dict):
-        have = ", ".join(f"[{name}]" for name in sorted(group.commands))
-        raise UsageError(f"{path}: no table [{command}] is known (have {have})")
+def _options(
+    path: Path, group: click.Group, command: str, table: Mapping[str, Any]
+) -> dict[str, Setting]:
     known = {
         option.removeprefix("--").replace("-", "_"): parameter
         for parameter in group.commands[command].params
@@ -73,10 +75,9 @@ def _options(path: Path, group: click.Group, command: str, table: object) -> dic
         if option.startswith("--")
     }
     options: dict[str, Setting] = {}
-    values: Mapping[str, Any] = table  # pyright: ignore[reportUnknownVariableType]
-    for key, value in values.items():
+    for key, value in table.items():
         parameter = known.get(key.replace("-", "_"))
-        if parameter is None or parameter.name is None:
+        if parameter is None:
             raise UsageError(f"{path}: [{command}] has no option {key!r}; see {command} --help")
         options[parameter.name] = Setting(value, path)
     return options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srcli.errors import ExitCode
+from srcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from srcli.jobs.condition import Inspected
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["status", "verify"]
 
 _SHOWN = 20
-_FOLDER = click.argument(
-    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 
 
@@ -62,6 +60,8 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
     from srcli.jobs.journal import Journal, journal_path
     from srcli.media import DecodeLimits, Decoder
 
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: check the name")
     known = {}
     if journal_path(folder).exists():
         journal = Journal(folder, create=False)

@@ -190,8 +190,7 @@ class Upscaler:
             size = wanted[1], wanted[0]
             self._refuse_beyond_network(height, width, size)
         self._refuse_beyond_memory(height, width, size, channels * pixels.itemsize)
-        result = np.empty((*size, channels), pixels.dtype)
-        alpha = planes.alpha
+        result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
         if alpha is not None and alpha.min() == alpha.max():
             result[..., -1] = pixels[0, 0, -1]
             alpha = None
@@ -243,7 +242,7 @@ class Upscaler:
     ) -> None:
         """Fail before the work rather than be killed after it."""
         needed = math.prod(size) * bytes_per_pixel
-        if self._reduces_to(size, height, width) and not _within(size, height, width):
+        if self._reduces_to(size, height, width):
             needed += height * width * self.network.scale**2 * 3 * 4  # all planes at once, fp32
         if needed > available_ram():
             raise ImageTooLarge(
@@ -251,9 +250,10 @@ class Upscaler:
                 f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
             )
 
-    def _reduces_to(self, size: tuple[int, int], height: int, width: int) -> bool:
-        """Whether the network makes something else than `size` (H, W)."""
-        return size != (height * self.network.scale, width * self.network.scale)
+    def _reduces_to(self, size: tuple[int, ...], height: int, width: int) -> bool:
+        """Whether the network works, and makes something larger than `size` (H, W)."""
+        native = height * self.network.scale, width * self.network.scale
+        return size != native and not _within(size, height, width)
 
     def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
@@ -262,8 +262,9 @@ class Upscaler:
         if _within(target.shape[:2], height, width):
             quantise(reduce_planes(plane, *target.shape[:2]), target)
             return
-        reduces = self._reduces_to(target.shape[:2], height, width)
-        whole = torch.empty(channels, height * scale, width * scale) if reduces else None
+        whole = None
+        if self._reduces_to(target.shape[:2], height, width):
+            whole = torch.empty(channels, height * scale, width * scale)
         for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,7 +105,7 @@ class Decoder:
         worker = self._ready()
         request = {
             "do": do,
-            "path": _bytes(path).hex(),
+            "path": os.fsencode(path).hex(),
             "megapixels": self.limits.megapixels,
             "file_bytes": self.limits.file_bytes,
             "memory": self.limits.memory,
@@ -227,7 +228,3 @@ def _fill(target: memoryview, stream: IO[bytes]) -> None:
             raise EOFError
         target[at : at + len(part)] = part
         at += len(part)
-
-
-def _bytes(path: Path) -> bytes:
-    return bytes(path.absolute())

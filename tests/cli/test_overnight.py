@@ -56,6 +56,11 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("[!.]*")}
 
 
+def require_whole(path: Path) -> None:
+    with Image.open(path) as picture:
+        picture.load()
+
+
 def instants(folder: Path) -> dict[str, tuple[int, int]]:
     """What tells one making of a file from another."""
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("[!.]*")}
@@ -147,7 +152,7 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, rng: np.random.G
     made = instants(small_disk / "out")
     assert len(made) == done
     for path in (small_disk / "out").glob("[!.]*"):
-        Image.open(path).load()
+        require_whole(path)
     assert not list((small_disk / "out").glob(".*srcli-tmp"))
     ballast.unlink()
     again = srcli("upscale", source, "-o", small_disk / "out", *FAST)
@@ -246,7 +251,7 @@ def hostile_run(tmp_path: Path, samples: list[Path], rng: np.random.Generator, c
             assert Path(end["input"]).name in end["reason"]
             assert "please report" not in end["reason"]
         else:
-            Image.open(end["output"]).load()
+            require_whole(Path(end["output"]))
     assert len(list(out.glob("[!.]*"))) == sum(e["event"] == "done" for e in ends)
     import resource
 
@@ -267,7 +272,7 @@ def test_five_hundred_hostile_files(
 @pytest.fixture
 def long(tmp_path: Path, rng: np.random.Generator) -> Path:
     """Enough work to meddle with."""
-    return folder_of(tmp_path / "long", rng, 6, (96, 128))
+    return folder_of(tmp_path / "long", rng, 6, (64, 96))
 
 
 def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
@@ -306,7 +311,7 @@ def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.S
     status = srcli("status", out)
     assert status.returncode == 1
     assert "stopped" in status.stdout
-    assert "pending    5" in status.stdout or "pending" in status.stdout
+    assert "pending    5" in status.stdout
     again = srcli("upscale", long)
     assert counts(again.stdout) == [5, 1, 0]
 
@@ -329,6 +334,7 @@ def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generato
     assert not list((tmp_path / "in_x4").glob(".*srcli-tmp"))
 
 
+@pytest.mark.slow
 def test_a_suspended_run_goes_on(long: Path) -> None:
     process = start("upscale", long, "--max-seconds", "2")
     out = long.parent / "long_x4"
@@ -351,6 +357,7 @@ def test_nothing_outlives_a_killed_run(long: Path) -> None:
     assert not alive
 
 
+@pytest.mark.slow
 def test_settings_that_changed(tmp_path: Path, rng: np.random.Generator) -> None:
     source = folder_of(tmp_path / "in", rng, 2, (12, 16))
     out = tmp_path / "out"
