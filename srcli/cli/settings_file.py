@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -51,7 +51,7 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
             if command not in group.commands or not isinstance(table, dict):
                 have = ", ".join(f"[{name}]" for name in sorted(group.commands))
                 raise UsageError(f"{path}: no table [{command}] is known (have {have})")
-            options = _options(path, group, command, table)
+            options = _options(path, group, command, cast("dict[str, Any]", table))
             found.setdefault(command, {}).update(options)
     return found
 

@@ -24,7 +24,15 @@ __all__ = [
     "selection_options",
 ]
 
-FORMATS = {"same": None, "png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff"}
+FORMATS = {
+    "same": None,
+    "png": "png",
+    "jpg": "jpeg",
+    "webp": "webp",
+    "tiff": "tiff",
+    "avif": "avif",
+    "heic": "heic",
+}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

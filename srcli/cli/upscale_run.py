@@ -193,7 +193,9 @@ def _jobs(selection: Selection, result: Result, engine: Engine, wish: SizeWish) 
     sources = discover(inputs, exclude=selection.output, only=only)
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
-        raise NothingToDo(f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
+        raise NothingToDo(
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF and HEIC)"
+        )
     effort = engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}"
     pattern = selection.name and NamePattern(
         selection.name, wish.scale, wish.label, engine.model, effort

@@ -232,10 +232,7 @@ class Upscaler:
         """A result is only ever reduced, never enlarged by a plain filter."""
         most = self.network.scale
         if size[0] > height * most or size[1] > width * most:
-            raise ImageTooLarge(
-                f"{width}x{height} px to {size[1]}x{size[0]} is more than x{most}, the most that "
-                f"{self.network.spec.name} makes: ask for a smaller size"
-            )
+            raise ImageTooLarge(f"{width}x{height} px to {size[1]}x{size[0]} is beyond its x{most}")
 
     def _refuse_beyond_memory(
         self, height: int, width: int, size: tuple[int, int], bytes_per_pixel: int
@@ -262,9 +259,8 @@ class Upscaler:
         if _within(target.shape[:2], height, width):
             quantise(reduce_planes(plane, *target.shape[:2]), target)
             return
-        whole = None
-        if self._reduces_to(target.shape[:2], height, width):
-            whole = torch.empty(channels, height * scale, width * scale)
+        reduces = self._reduces_to(target.shape[:2], height, width)
+        whole = torch.empty(channels, height * scale, width * scale) if reduces else None
         for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:

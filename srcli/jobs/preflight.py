@@ -14,7 +14,15 @@ from srcli.media import Decoder, PictureInfo
 __all__ = ["Forecast", "forecast", "require_room", "require_writable"]
 
 # Bytes per sample of a result, between smooth pictures and busy ones; see docs/batches.md.
-_BYTES_PER_SAMPLE = {"png": 0.5, "tiff": 0.5, "jpeg": 0.12, "webp": 0.06, "bmp": 1.0}
+_BYTES_PER_SAMPLE = {
+    "png": 0.5,
+    "tiff": 0.5,
+    "jpeg": 0.12,
+    "webp": 0.06,
+    "bmp": 1.0,
+    "avif": 0.06,
+    "heic": 0.06,
+}
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
 
 
