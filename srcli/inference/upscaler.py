@@ -135,11 +135,8 @@ class Upscaler:
         Args:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
-            size: (width, height) of the result instead of `scale`, at most the network's scale
-                times the picture's. One no larger than the picture is made without the network.
-
-        Raises:
-            ImageTooLarge: `size` is beyond what the network makes, or beyond memory.
+            size: (width, height) of the result instead of `scale`; one no larger than the
+                picture is made without the network, one beyond its scale is `ImageTooLarge`.
         """
         return self._upscale(image, on_tile, self._halting, None, size)
 
@@ -232,7 +229,9 @@ class Upscaler:
         """A result is only ever reduced, never enlarged by a plain filter."""
         most = self.network.scale
         if size[0] > height * most or size[1] > width * most:
-            raise ImageTooLarge(f"{width}x{height} px to {size[1]}x{size[0]} is beyond its x{most}")
+            raise ImageTooLarge(
+                f"{width}x{height} px to {size[1]}x{size[0]} is beyond its x{most}: ask for less"
+            )
 
     def _refuse_beyond_memory(
         self, height: int, width: int, size: tuple[int, int], bytes_per_pixel: int

@@ -1,6 +1,5 @@
 """AVIF and HEIC there and back, on files that other programs wrote."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -71,18 +70,12 @@ def test_there_and_back(tmp_path: Path, format: str, channels: int) -> None:
     metadata = Metadata(icc=icc, exif=block, xmp=b"<x:xmpmeta>kept</x:xmpmeta>")
     write_picture(Picture(pixels, format, metadata), tmp_path / "x", quality=98)
     back = read_picture(tmp_path / "x")
-    wide = np.repeat(pixels, 3, -1) if channels == 1 else pixels
+    wide = np.repeat(pixels, 3, -1) if (channels, format) == (1, "avif") else pixels
     assert back.pixels.shape == wide.shape
     assert np.abs(back.pixels.astype(int) - wide).mean() < 3
     assert back.metadata.icc == icc
     assert back.metadata.xmp == metadata.xmp
     assert b"Model" in (back.metadata.exif or b"")
-    with (
-        Image.open(BytesIO((tmp_path / "x").read_bytes()))
-        if format == "avif"
-        else (BytesIO()) as other
-    ):
-        assert format != "avif" or other.size == (70, 50)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
