@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from srcli.errors import ImageTooLarge, SrcliError, UnknownScale
 from srcli.inference.report import Report
@@ -67,6 +67,7 @@ class Batch:
     metadata: MetadataPolicy
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Whoever wants to know how a batch goes on."""
 
