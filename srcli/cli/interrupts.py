@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,8 +13,13 @@ _STOPPING = b"srcli: stopping after the present file; once more to stop at once\
 
 
 @contextmanager
-def stopping_politely() -> Generator[threading.Event, None, None]:
+def stopping_politely(
+    hurry: Callable[[], None],
+) -> Generator[threading.Event, None, None]:
     """Turn the first signal into an event, and the second into `KeyboardInterrupt`.
+
+    Args:
+        hurry: Called at the second signal: frees whatever other threads wait for.
 
     Yields:
         The event; set once the run is to stop.
@@ -23,6 +28,7 @@ def stopping_politely() -> Generator[threading.Event, None, None]:
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
+            hurry()
             raise KeyboardInterrupt
         stopping.set()
         os.write(2, _STOPPING)  # no stream: one of them may just be in use

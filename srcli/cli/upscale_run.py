@@ -78,7 +78,7 @@ def run(
                 for end in skipped:
                     progress.note(f"{end.job.source}: skipped, {end.reason}")
             if todo:
-                with stopping_politely() as stopping:
+                with stopping_politely(decoder.abandon) as stopping:
                     _foresee(todo, wish, decoder, handling, progress, stopping)
                     upscalers = _load(engine, wish, weights)
                     _say_reduced(progress, wish, weights)

@@ -81,6 +81,12 @@ class Decoder:
         if worker is not None:
             _stop(worker)
 
+    def abandon(self) -> None:
+        """Kill the worker, from any thread: who waits for it is told that the run has stopped."""
+        self._closed = True
+        if self._worker is not None:
+            self._worker.kill()
+
     def read(self, path: Path) -> Decoded:
         """Decode a picture whole; see `read_picture`.
 
@@ -148,6 +154,8 @@ class Decoder:
         _stop(worker)
         self._worker = None
         self.replaced += 1
+        if self._closed:
+            return UnreadableImage(f"{path}: not read, the run has been stopped")
         if watchdog.fired:
             return UnreadableImage(
                 f"{path}: decoding takes longer than {self.limits.seconds:g} s; raise --max-seconds"

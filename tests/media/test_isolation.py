@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,17 @@ def test_a_suspended_machine_costs_no_time(picture: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(isolation.time, "monotonic", lambda: float(next(clock)))
         assert decoder.read(named(picture, "slow.png")).picture.width == 56
     assert decoder.replaced == 0
+
+
+@pytest.mark.usefixtures("faulty")
+def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
+    with Decoder(DecodeLimits(seconds=300)) as decoder, ThreadPoolExecutor(1) as pool:
+        decoder.read(picture)
+        waiting = pool.submit(decoder.read, named(picture, "hang.png"))
+        time.sleep(0.2)
+        decoder.abandon()
+        with pytest.raises(UnreadableImage, match="the run has been stopped"):
+            waiting.result(timeout=30)
 
 
 def test_the_worker_dies_with_its_parent(picture: Path) -> None:
