@@ -4,7 +4,7 @@ from io import BufferedWriter
 
 from PIL import AvifImagePlugin
 
-from srcli.media.colour import channels_of, metadata_of, pixels_of
+from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Picture, PictureInfo
@@ -30,7 +30,9 @@ def _inspect(stream: Readable) -> PictureInfo:
 def _decode(stream: Readable) -> Picture:
     """Decode the picture, or the first one of a sequence; 10 and 12 bits become 8."""
     image = _opened(stream)
-    return uprighted(Picture(pixels_of(image), "avif", metadata_of(image)))
+    return uprighted(
+        Picture(pixels_of(image), "avif", metadata_of(image), left_out=left_out(image))
+    )
 
 
 def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:

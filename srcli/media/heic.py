@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from srcli.media.colour import channels_of, metadata_of, pixels_of
+from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Picture, PictureInfo
@@ -37,7 +37,9 @@ def _inspect(stream: Readable) -> PictureInfo:
 def _decode(stream: Readable) -> Picture:
     """Decode the main picture; 10 and 12 bits become 8. The library turns it upright."""
     image = _opened(stream)
-    return uprighted(Picture(pixels_of(image), "heic", metadata_of(image)))
+    return uprighted(
+        Picture(pixels_of(image), "heic", metadata_of(image), left_out=left_out(image))
+    )
 
 
 def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:

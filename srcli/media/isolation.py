@@ -186,7 +186,7 @@ class Decoder:
             xmp=blobs.get("xmp"),
             dpi=(dpi[0], dpi[1]) if dpi else None,
         )
-        picture = Picture(pixels, head["format"], metadata, head["lossless"])
+        picture = Picture(pixels, head["format"], metadata, head["lossless"], head["left_out"])
         return Decoded(picture, head["size"], head["mtime_ns"], head["sha256"])
 
 

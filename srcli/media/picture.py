@@ -39,12 +39,14 @@ class Picture:
             reading, the one it came in whatever its name says.
         metadata: What travels beside the pixels.
         lossless: A WebP whose pixels were stored exactly; it is then written so again.
+        left_out: Further pages or frames of the file, which are not read.
     """
 
     pixels: Pixels
     format: str
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = False
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"

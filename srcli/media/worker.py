@@ -91,6 +91,7 @@ def _read(
         "bits": picture.bits,
         "format": picture.format,
         "lossless": picture.lossless,
+        "left_out": picture.left_out,
         "dpi": picture.metadata.dpi,
         "blobs": {name: len(blob) for name, blob in blobs.items() if blob is not None},
         "size": before.st_size,

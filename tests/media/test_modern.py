@@ -7,7 +7,17 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from srcli.errors import UnreadableImage
-from srcli.media import Metadata, Picture, heic, probe, read_picture, write_picture
+from srcli.media import (
+    DecodeLimits,
+    Decoder,
+    Metadata,
+    Picture,
+    heic,
+    probe,
+    read_picture,
+    representable,
+    write_picture,
+)
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -95,3 +105,18 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     with pytest.raises(UnreadableImage, match=r"pip install 'srcli\[formats\]'"):
         read_picture(tmp_path / "x.heic")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "webp", "png"])
+def test_further_frames_are_not_dropped_in_silence(tmp_path: Path, suffix: str) -> None:
+    first, second = (Image.fromarray(smooth(12, 16)).rotate(turn) for turn in (0, 180))
+    path = tmp_path / f"x.{suffix}"
+    first.save(path, save_all=True, append_images=[second])
+    with Decoder(DecodeLimits()) as decoder:
+        picture = decoder.read(path).picture
+    assert picture.left_out == 1
+    told = representable(picture, picture.format)
+    assert told == ("1 more pages or frames left out: only the first is read",)
+    plain = tmp_path / f"y.{suffix}"
+    first.save(plain)
+    assert representable(read_picture(plain), read_picture(plain).format) == ()
