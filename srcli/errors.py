@@ -6,7 +6,9 @@ An error's message is one line: the value, the limit it broke and what to do abo
     ├── UsageError            the request cannot be carried out as asked (exit 2)
     │   ├── UnknownModel
     │   ├── UnknownScale
-    │   └── UnavailableDevice
+    │   ├── UnavailableDevice
+    │   ├── FolderBusy        another run writes there
+    │   └── JournalError      the folder's record of what was done cannot be read
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
@@ -69,6 +71,14 @@ class UnknownScale(UsageError):
 
 class UnavailableDevice(UsageError):
     """The device asked for is not on this machine."""
+
+
+class FolderBusy(UsageError):
+    """Another run writes into the same folder."""
+
+
+class JournalError(UsageError):
+    """A folder's journal cannot be read."""
 
 
 class NothingToDo(SrcliError):

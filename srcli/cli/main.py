@@ -5,7 +5,11 @@ import sys
 import click
 
 from srcli.cli.bench import bench
+from srcli.cli.completion import completion
+from srcli.cli.config import config
 from srcli.cli.datasets import datasets
+from srcli.cli.settings_file import default_map, read_settings
+from srcli.cli.status import status, verify
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.cli.visualize_mask import visualize_mask
@@ -26,14 +30,20 @@ Exit codes:
 
 @click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="srcli", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Upscale photographs with sparse-attention super-resolution."""
+    context.default_map = default_map(read_settings(main))
 
 
 main.add_command(bench)
+main.add_command(completion)
+main.add_command(config)
 main.add_command(datasets)
+main.add_command(status)
 main.add_command(train)
 main.add_command(upscale)
+main.add_command(verify)
 main.add_command(visualize_mask)
 main.add_command(weights)
 

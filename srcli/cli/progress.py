@@ -41,6 +41,10 @@ class BatchProgress(ABC):
     def note(self, text: str) -> None:
         """Say something once, beside the progress."""
 
+    def begun(self, job: Job) -> None:
+        """The network begins with a picture."""
+        return
+
     @abstractmethod
     def tile(self, job: Job, done: int, total: int) -> None:
         """A tile of a picture is done."""
@@ -143,6 +147,20 @@ class BarProgress(BatchProgress):
         self._tell_trouble(end)
 
 
-def progress_for(files: int) -> BatchProgress:
-    """Bars if stderr is a terminal, else lines."""
+class QuietProgress(PlainProgress):
+    """Failures alone."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def finished(self, end: Finished) -> None:
+        """See `BatchProgress`."""
+        if end.state is State.FAILED:
+            super().note(end.reason)
+
+
+def progress_for(files: int, *, quiet: bool = False) -> BatchProgress:
+    """Bars if stderr is a terminal, else lines; failures alone if quiet."""
+    if quiet:
+        return QuietProgress(files)
     return BarProgress(files) if sys.stderr.isatty() else PlainProgress(files)

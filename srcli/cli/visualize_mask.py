@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from srcli.cli.upscale import TileSize
+from srcli.cli.option_types import TileSize
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]

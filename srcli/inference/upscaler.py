@@ -125,15 +125,20 @@ class Upscaler:
         return self.upscale(image).image
 
     def upscale(
-        self, image: Picture, on_tile: Callable[[int, int], None] | None = None
+        self,
+        image: Picture,
+        on_tile: Callable[[int, int], None] | None = None,
+        size: tuple[int, int] | None = None,
     ) -> Upscaled[Picture]:
         """Upscale as `__call__` does, and tell what it took.
 
         Args:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
+            size: (width, height) of the result instead of `scale`; one no larger than the
+                picture is made without the network, one beyond its scale is `ImageTooLarge`.
         """
-        return self._upscale(image, on_tile, self._halting, None)
+        return self._upscale(image, on_tile, self._halting, None, size)
 
     def explain(
         self, image: Picture, on_tile: Callable[[int, int], None] | None = None
@@ -171,15 +176,18 @@ class Upscaler:
         on_tile: Callable[[int, int], None] | None,
         halting: Halting,
         maps: MapStitcher | None,
+        wanted: tuple[int, int] | None = None,
     ) -> Upscaled[Picture]:
         """See `upscale`; `maps` is told what happened to the colour."""
         pixels = as_pixels(image)
         planes = split_planes(pixels)
         height, width, channels = pixels.shape
         size = scaled_size(height, self.scale), scaled_size(width, self.scale)
-        self._refuse_beyond_memory(height, width, math.prod(size) * channels * pixels.itemsize)
-        result = np.empty((*size, channels), pixels.dtype)
-        alpha = planes.alpha
+        if wanted is not None:
+            size = wanted[1], wanted[0]
+            self._refuse_beyond_network(height, width, size)
+        self._refuse_beyond_memory(height, width, size, channels * pixels.itemsize)
+        result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
         if alpha is not None and alpha.min() == alpha.max():
             result[..., -1] = pixels[0, 0, -1]
             alpha = None
@@ -217,22 +225,41 @@ class Upscaler:
                 )
             release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
 
-    def _refuse_beyond_memory(self, height: int, width: int, result: int) -> None:
+    def _refuse_beyond_network(self, height: int, width: int, size: tuple[int, int]) -> None:
+        """A result is only ever reduced, never enlarged by a plain filter."""
+        most = self.network.scale
+        if size[0] > height * most or size[1] > width * most:
+            raise ImageTooLarge(
+                f"{width}x{height} px to {size[1]}x{size[0]} is beyond its x{most}: ask for less"
+            )
+
+    def _refuse_beyond_memory(
+        self, height: int, width: int, size: tuple[int, int], bytes_per_pixel: int
+    ) -> None:
         """Fail before the work rather than be killed after it."""
-        needed = result
-        if self.reduces:
+        needed = math.prod(size) * bytes_per_pixel
+        if self._reduces_to(size, height, width):
             needed += height * width * self.network.scale**2 * 3 * 4  # all planes at once, fp32
         if needed > available_ram():
             raise ImageTooLarge(
-                f"{width}x{height} px at scale {self.scale:g} needs {needed / 1e9:.2f} GB of "
+                f"{width}x{height} px to {size[1]}x{size[0]} needs {needed / 1e9:.2f} GB of "
                 f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
             )
+
+    def _reduces_to(self, size: tuple[int, ...], height: int, width: int) -> bool:
+        """Whether the network works, and makes something larger than `size` (H, W)."""
+        native = height * self.network.scale, width * self.network.scale
+        return size != native and not _within(size, height, width)
 
     def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
-        whole = torch.empty(channels, height * scale, width * scale) if self.reduces else None
+        if _within(target.shape[:2], height, width):
+            quantise(reduce_planes(plane, *target.shape[:2]), target)
+            return
+        reduces = self._reduces_to(target.shape[:2], height, width)
+        whole = torch.empty(channels, height * scale, width * scale) if reduces else None
         for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:
@@ -256,6 +283,11 @@ class _Task:
     target: Pixels
     maps: MapStitcher | None = None
     is_alpha: bool = False
+
+
+def _within(size: tuple[int, ...], height: int, width: int) -> bool:
+    """Whether (H, W) is no larger than the picture itself, so that there is nothing to make."""
+    return size[0] <= height and size[1] <= width
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:

@@ -1,14 +1,18 @@
 """Which pictures a command line means."""
 
+import fnmatch
+import glob
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from srcli.errors import UsageError
 from srcli.media import is_picture_name
 
-__all__ = ["Source", "discover"]
+__all__ = ["Filter", "Source", "discover", "listed"]
 
 
 @dataclass(frozen=True)
@@ -24,37 +28,100 @@ class Source:
     root: Path | None
 
 
-def discover(inputs: tuple[Path, ...], *, exclude: Path | None = None) -> list[Source]:
+@dataclass(frozen=True)
+class Filter:
+    """Which pictures of a folder are meant.
+
+    A pattern without a slash is compared with names, one with a slash with paths inside the folder,
+    where `**` stands for any number of folders; both without regard to case.
+
+    Args:
+        include: If there are any, one of them must match.
+        exclude: None of them may match; goes before `include`.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: Path) -> bool:
+        """Whether a picture is meant, by its path inside the folder."""
+        if any(_matches(path, pattern) for pattern in self.exclude):
+            return False
+        return not self.include or any(_matches(path, pattern) for pattern in self.include)
+
+
+def discover(
+    inputs: Sequence[Path], *, exclude: Path | None = None, only: Filter | None = None
+) -> list[Source]:
     """List the pictures among files and folders, each once, in the order of the command line.
 
     Folders are searched recursively in sorted order; hidden files and folders, files whose names
     are no picture's, and links to folders are passed over. A file named on the command line is
-    taken whatever it is called.
+    taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a pattern.
 
     Args:
-        inputs: Files and folders.
+        inputs: Files, folders and patterns.
         exclude: A folder not to search: the output's.
+        only: Which pictures in folders are meant.
 
     Raises:
-        UsageError: An input does not exist.
+        UsageError: An input does not exist, or a pattern matches nothing.
     """
-    found: dict[Path, Source] = {}
-    for path in inputs:
-        if not path.exists():
+    found: dict[str, Source] = {}
+    for path in chain.from_iterable(map(_expanded, inputs)):
+        if not os.path.lexists(path):
             raise UsageError(f"{path} does not exist: check the name")
-        sources = _search(path, exclude) if path.is_dir() else [Source(path, None)]
+        sources = _search(path, exclude, only) if path.is_dir() else [Source(path, None)]
         for source in sources:
-            found.setdefault(source.path.resolve(), source)
+            found.setdefault(os.path.realpath(source.path), source)
     return list(found.values())
 
 
-def _search(root: Path, exclude: Path | None) -> Iterator[Source]:
-    avoid = None if exclude is None or exclude.resolve() == root.resolve() else exclude.resolve()
+def listed(content: bytes) -> list[Path]:
+    """The paths in a list, one a line, or NUL-separated where it holds a NUL; empty ones left out.
+
+    Args:
+        content: The list; names need not be text.
+    """
+    parts = content.split(b"\0") if b"\0" in content else content.splitlines()
+    return [Path(os.fsdecode(part)) for part in parts if part.strip()]
+
+
+def _expanded(path: Path) -> list[Path]:
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return [path]
+    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+    if not found:
+        raise UsageError(f"{path} matches nothing: check the pattern")
+    return [one for one in found if one.is_dir() or is_picture_name(one)] or found
+
+
+def _matches(path: Path, pattern: str) -> bool:
+    text, pattern = path.as_posix().casefold(), pattern.casefold()
+    if "/" not in pattern:
+        return fnmatch.fnmatchcase(path.name.casefold(), pattern)
+    return re.fullmatch(_expression(pattern), text) is not None
+
+
+def _expression(pattern: str) -> str:
+    """A pattern with slashes as a regular expression; `*` stays inside a folder, `**` does not."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern.removeprefix("./"))
+    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(wild.get(part) or re.escape(part) for part in parts)
+
+
+def _search(root: Path, exclude: Path | None, only: Filter | None) -> Iterator[Source]:
+    avoid = None if exclude is None else os.path.realpath(exclude)
+    if avoid == os.path.realpath(root):
+        avoid = None
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         folders[:] = sorted(
-            f for f in folders if not f.startswith(".") and (here / f).resolve() != avoid
+            f for f in folders if not f.startswith(".") and os.path.realpath(here / f) != avoid
         )
         for name in sorted(files):
-            if not name.startswith(".") and is_picture_name(Path(name)):
-                yield Source(here / name, root)
+            path = here / name
+            if name.startswith(".") or not is_picture_name(path):
+                continue
+            if only is None or only.takes(path.relative_to(root)):
+                yield Source(path, root)

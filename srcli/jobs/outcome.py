@@ -1,6 +1,5 @@
 """How jobs end, in words that need no network to be loaded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from srcli.jobs.plan import Job
 if TYPE_CHECKING:
     from srcli.inference.report import Report
 
-__all__ = ["Finished", "State", "set_aside"]
+__all__ = ["Finished", "State"]
 
 
 class State(StrEnum):
@@ -38,16 +37,3 @@ class Finished:
     reason: str = ""
     losses: tuple[str, ...] = ()
     report: "Report | None" = None
-
-
-def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Finished]]:
-    """Part the jobs into those to run and those skipped because their output exists."""
-    if overwrite:
-        return list(jobs), []
-    todo = [job for job in jobs if not job.target.exists()]
-    skipped = [
-        Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
-        for job in jobs
-        if job.target.exists()
-    ]
-    return todo, skipped

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
@@ -15,7 +15,9 @@ _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays unde
 
 
 @contextmanager
-def atomic_file(path: Path) -> Generator[BufferedWriter, None, None]:
+def atomic_file(
+    path: Path, whole: Callable[[Path], None] | None = None
+) -> Generator[BufferedWriter, None, None]:
     """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
 
     Whatever ends the block early, an interrupt too, removes the temporary file and leaves `path`
@@ -23,6 +25,8 @@ def atomic_file(path: Path) -> Generator[BufferedWriter, None, None]:
 
     Args:
         path: Final name; an existing file is replaced.
+        whole: Called with the temporary file when it is whole on disk, before it gets its name;
+            an error it raises is as good as one in the block.
 
     Yields:
         The stream to write and to seek in.
@@ -34,6 +38,8 @@ def atomic_file(path: Path) -> Generator[BufferedWriter, None, None]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        if whole is not None:
+            whole(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from srcli.media.format import FormatError
 from srcli.media.picture import Metadata, Pixels
 
-__all__ = ["channels_of", "metadata_of", "pixels_of", "to_rgb"]
+__all__ = ["channels_of", "left_out", "metadata_of", "pixels_of", "to_rgb"]
 
 _GRAY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
@@ -37,6 +37,11 @@ def metadata_of(image: Image.Image) -> Metadata:
         xmp=image.info.get("xmp"),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
     )
+
+
+def left_out(image: Image.Image) -> int:
+    """How many pages or frames follow the one that is read."""
+    return max(0, int(getattr(image, "n_frames", 1)) - 1)
 
 
 def to_rgb(image: Image.Image, metadata: Metadata) -> tuple[Image.Image, Metadata]:

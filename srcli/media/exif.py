@@ -22,7 +22,14 @@ from srcli.media.ifd import (
 )
 from srcli.media.tiff_tags import Tag
 
-__all__ = ["adopted_fields", "exif_orientation", "extracted_exif", "resized_exif", "uprighted_exif"]
+__all__ = [
+    "adopted_fields",
+    "exif_orientation",
+    "extracted_exif",
+    "resized_exif",
+    "uprighted_exif",
+    "without_gps",
+]
 
 _INTEROPERABILITY = 40965
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
@@ -75,6 +82,34 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
     if details is not None:
         _set(result, details, _EXIF_WIDTH, LONG, width)
         _set(result, details, _EXIF_HEIGHT, LONG, height)
+    return bytes(result)
+
+
+def without_gps(block: bytes) -> bytes | None:
+    """The block without its GPS directory, whose bytes are blanked; None if it is damaged."""
+    stream = io.BytesIO(block)
+    try:
+        main = first_directory(stream, lenient=True)
+    except FormatError:
+        return None
+    pointer = main.fields.get(Tag.GPS)
+    if pointer is None:
+        return block
+    part = subdirectory(stream, main, Tag.GPS)
+    if part is None:
+        return None  # it may be anywhere in there
+    result = bytearray(block)
+    for field in part.fields.values():
+        if len(field.data) > 4:
+            (start,) = struct.unpack_from(main.order + "I", block, field.at + 8)
+            result[start : start + len(field.data)] = bytes(len(field.data))
+        result[field.at : field.at + 12] = bytes(12)
+    struct.pack_into(main.order + "H", result, main.integer(Tag.GPS, 0), 0)
+    end = main.following_at + 4
+    result[pointer.at : end] = result[pointer.at + 12 : end] + bytes(12)
+    (first,) = struct.unpack_from(main.order + "I", block, 4)
+    (count,) = struct.unpack_from(main.order + "H", block, first)
+    struct.pack_into(main.order + "H", result, first, count - 1)
     return bytes(result)
 
 

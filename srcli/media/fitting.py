@@ -24,6 +24,7 @@ class _Loss(Enum):
     DEPTH = "16 bits rounded to 8: {format} holds no more"
     ICC = "ICC profile dropped: {format} cannot hold it"
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
+    FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
 
 
@@ -34,6 +35,7 @@ def representable(picture: Picture, format: str) -> tuple[str, ...]:
     """
     metadata = picture.metadata
     sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}
+    sizes["left_out"] = picture.left_out
     losses = _losses(picture, FORMATS[format])
     return tuple(loss.value.format(format=format.upper(), **sizes) for loss in losses)
 
@@ -59,6 +61,8 @@ def fitted(picture: Picture, format: Format) -> Picture:
 def _losses(picture: Picture, format: Format) -> list[_Loss]:
     metadata = picture.metadata
     losses: list[_Loss] = []
+    if picture.left_out:
+        losses.append(_Loss.FRAMES)
     if picture.has_alpha and not format.alpha and not _is_opaque(picture.pixels):
         losses.append(_Loss.ALPHA)
     if picture.bits == 16 and not format.deep:

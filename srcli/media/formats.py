@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from srcli.media.avif import AVIF
 from srcli.media.bmp import BMP
 from srcli.media.format import Format, FormatError
+from srcli.media.heic import HEIC
 from srcli.media.jpeg import JPEG
 from srcli.media.png import PNG
 from srcli.media.tiff import TIFF
@@ -11,7 +13,8 @@ from srcli.media.webp import WEBP
 
 __all__ = ["FORMATS", "format_of_name", "is_picture_name", "recognise", "suffix_of"]
 
-FORMATS: dict[str, Format] = {format.name: format for format in (PNG, JPEG, WEBP, TIFF, BMP)}
+_ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC)
+FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 
 
 def format_of_name(path: Path) -> str | None:

@@ -35,16 +35,18 @@ class Picture:
     Attributes:
         pixels: (h, w, c) uint8 or uint16, full range; c is 1 gray, 2 gray + alpha, 3 RGB,
             4 RGB + alpha; alpha is straight, not premultiplied.
-        format: The format it is to be written in, "png", "jpeg", "webp", "tiff" or "bmp"; after
+        format: The format it is to be written in, as in `formats.FORMATS`; after
             reading, the one it came in whatever its name says.
         metadata: What travels beside the pixels.
         lossless: A WebP whose pixels were stored exactly; it is then written so again.
+        left_out: Further pages or frames of the file, which are not read.
     """
 
     pixels: Pixels
     format: str
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = False
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"

@@ -45,7 +45,8 @@ def _decode(stream: Readable) -> Picture:
     else:
         stream.seek(0)
         pixels = pixels_of(PngImagePlugin.PngImageFile(stream))
-    return uprighted(Picture(pixels, "png", _metadata(described)))
+    frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
+    return uprighted(Picture(pixels, "png", _metadata(described), left_out=frames))
 
 
 def _metadata(image: PngImagePlugin.PngImageFile) -> Metadata:

@@ -4,7 +4,7 @@ import os
 
 from PIL import TiffImagePlugin
 
-from srcli.media.colour import channels_of, pixels_of, to_rgb
+from srcli.media.colour import channels_of, left_out, pixels_of, to_rgb
 from srcli.media.exif import extracted_exif
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.ifd import MAGICS, Directory, first_directory
@@ -37,12 +37,14 @@ def _decode(stream: Readable) -> Picture:
     metadata = _metadata(stream, main)
     if _is_deep(main):
         pixels = decode_deep(stream, layout_of(main))
-        return uprighted(Picture(pixels, "tiff", metadata))
+        more = 1 if main.following else 0  # at least
+        return uprighted(Picture(pixels, "tiff", metadata, left_out=more))
     stream.seek(0)
     image = TiffImagePlugin.TiffImageFile(stream)
+    more = left_out(image) if main.following else 0
     image.load()
     rgb, metadata = to_rgb(image, metadata)
-    return uprighted(Picture(pixels_of(rgb), "tiff", metadata), turned=True)  # by Pillow's load
+    return uprighted(Picture(pixels_of(rgb), "tiff", metadata, left_out=more), turned=True)
 
 
 def _is_deep(main: Directory) -> bool:

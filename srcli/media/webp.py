@@ -7,7 +7,7 @@ from io import BufferedWriter
 
 from PIL import WebPImagePlugin
 
-from srcli.media.colour import metadata_of, pixels_of
+from srcli.media.colour import left_out, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Metadata, Picture, PictureInfo
@@ -38,7 +38,9 @@ def _decode(stream: Readable) -> Picture:
     lossless = _read_header(stream).lossless
     stream.seek(0)
     image = WebPImagePlugin.WebPImageFile(stream)
-    return uprighted(Picture(pixels_of(image), "webp", metadata_of(image), lossless))
+    return uprighted(
+        Picture(pixels_of(image), "webp", metadata_of(image), lossless, left_out(image))
+    )
 
 
 def _read_header(stream: Readable) -> _Header:

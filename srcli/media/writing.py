@@ -1,5 +1,6 @@
 """Write still pictures: a name in the folder is always a whole file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from srcli.errors import UnwritableImage, UsageError
@@ -12,7 +13,13 @@ from srcli.media.picture import Picture
 __all__ = ["write_picture"]
 
 
-def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> None:
+def write_picture(
+    picture: Picture,
+    path: Path,
+    *,
+    quality: int = 95,
+    whole: Callable[[Path], None] | None = None,
+) -> None:
     """Write a picture in its `format`, all at once or not at all.
 
     What the format cannot hold is left out as `representable` says. JPEG is written without chroma
@@ -22,6 +29,7 @@ def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> None:
         picture: Upright pixels and what goes beside them.
         path: Final name; its suffix is not looked at, and an existing file is replaced.
         quality: 1 to 100, of JPEG and of lossy WebP.
+        whole: See `atomic_file`.
 
     Raises:
         UnwritableImage: The picture is beyond the format's limit, or the disk refuses it.
@@ -36,7 +44,7 @@ def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> None:
             f"{format.max_side} a side; use --format png or tiff"
         )
     try:
-        with atomic_file(path) as stream:
+        with atomic_file(path, whole) as stream:
             format.encode(fitted(picture, format), stream, quality)
     except MemoryError:
         raise UnwritableImage(f"{path}: does not fit in memory; write it smaller") from None

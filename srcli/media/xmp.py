@@ -2,13 +2,15 @@
 
 import re
 
-__all__ = ["resized_xmp", "uprighted_xmp", "xmp_orientation"]
+__all__ = ["resized_xmp", "uprighted_xmp", "without_gps_xmp", "xmp_orientation"]
 
 
 def _pattern(names: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(\b(?:" + names + rb")\s*(?:=\s*[\"']|>\s*))(\d+)")
 
 
+_GPS_ATTRIBUTE = re.compile(rb"exif:GPS\w+\s*=\s*(\"[^\"]*\"|'[^']*')")
+_GPS_ELEMENT = re.compile(rb"<(exif:GPS\w+)\b[^>]*?(/>|>.*?</\1\s*>)", re.DOTALL)
 _ORIENTATION = _pattern(rb"tiff:Orientation")
 _WIDTH = _pattern(rb"tiff:ImageWidth|exif:PixelXDimension")
 _HEIGHT = _pattern(rb"tiff:ImageLength|exif:PixelYDimension")
@@ -42,3 +44,12 @@ def resized_xmp(packet: bytes, width: int, height: int) -> bytes:
     """
     packet = _WIDTH.sub(rb"\g<1>%d" % width, packet)
     return _HEIGHT.sub(rb"\g<1>%d" % height, packet)
+
+
+def without_gps_xmp(packet: bytes) -> bytes:
+    """The packet without the places it states.
+
+    >>> without_gps_xmp(b'<a exif:GPSLatitude="1,2N" b="c"><exif:GPSAltitude>3</exif:GPSAltitude>')
+    b'<a  b="c">'
+    """
+    return _GPS_ELEMENT.sub(b"", _GPS_ATTRIBUTE.sub(b"", packet))

@@ -10,8 +10,16 @@ from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest_file import box, read_manifest
 from srcli.weights.places import imports
 
-__all__ = ["best_scale", "how_to_get", "known", "manifest", "network_of", "runnable_networks",
-           "weights_named"]  # fmt: skip
+__all__ = [
+    "best_scale",
+    "how_to_get",
+    "known",
+    "largest_scale",
+    "manifest",
+    "network_of",
+    "runnable_networks",
+    "weights_named",
+]
 
 
 @cache
@@ -79,6 +87,26 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
             that people have to get by hand first.
         UnknownScale: `scale` is not above 1, or beyond every scale there are weights for.
     """
+    entries = _serving(model, scale)
+    largest = entries[-1].scale
+    if not 1 < scale <= largest:
+        raise UnknownScale(
+            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
+        )
+    return next(entry for entry in entries if entry.scale >= scale)
+
+
+def largest_scale(model: str) -> WeightsEntry:
+    """The weights of `model` that make the largest pictures.
+
+    Raises:
+        UnknownModel: See `best_scale`.
+    """
+    return _serving(model, 1)[-1]
+
+
+def _serving(model: str, scale: float) -> list[WeightsEntry]:
+    """The weights that can run, by scale, for the network asked for; `scale` for the message."""
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
@@ -89,12 +117,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
         reaching = [entry for entry in named if entry.scale >= scale] or named
         how = how_to_get(min(reaching, key=lambda entry: entry.scale))
         raise UnknownModel(f"no weights for {model} here: {how}")
-    largest = entries[-1].scale
-    if not 1 < scale <= largest:
-        raise UnknownScale(
-            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
-        )
-    return _as_asked(next(e for e in entries if e.scale >= scale), model)
+    return [_as_asked(entry, model) for entry in entries]
 
 
 def how_to_get(entry: WeightsEntry) -> str:

@@ -154,7 +154,7 @@ def test_a_result_beyond_memory_is_refused(
     x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "available_ram", lambda: 50_000_000)
-    with pytest.raises(ImageTooLarge, match=r"1680x1200 px at scale 4 needs 0.10 GB .*0.05 GB"):
+    with pytest.raises(ImageTooLarge, match=r"1680x1200 px to 6720x4800 needs 0.10 GB .*0.05 GB"):
         x4(np.tile(photo, (30, 30, 1)))
 
 
@@ -238,3 +238,20 @@ def test_arrays_that_are_no_pictures(x4: Upscaler, picture: np.ndarray, line: st
     with pytest.raises(UnreadableImage) as raised:
         x4(picture)
     assert line in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [(44, 25), (61, 33), (120, 68), (119, 68), (30, 17), (13, 7)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels: int) -> None:
+    """Whatever size is asked for up to the network's, it is that, and the same picture."""
+    picture = np.full((17, 30, channels), 90, np.uint16) * 200
+    picture[4:12, 8:20] = rng.integers(20000, 40000, channels)
+    made = Upscaler(scale=4, precision="fp32").upscale(picture, size=size).image
+    assert made.shape == (size[1], size[0], channels)
+    assert made.dtype == np.uint16
+    assert np.abs(made.mean((0, 1)) - picture.mean((0, 1))).max() < 400
+
+
+def test_beyond_the_network_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="30x17 px to 121x68 is beyond its x4"):
+        Upscaler(scale=4).upscale(np.zeros((17, 30, 3), np.uint8), size=(121, 68))

@@ -6,7 +6,6 @@ import pytest
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source, discover
-from srcli.jobs.outcome import State, set_aside
 from srcli.jobs.plan import Job, plan_jobs
 
 
@@ -54,15 +53,15 @@ def targets(jobs: list[Job], root: Path) -> list[str]:
 
 def test_default_names(photos: Path) -> None:
     root = photos.parent
-    jobs = plan_jobs(discover((photos,)), None, scale=4, image_format=None)
+    jobs = plan_jobs(discover((photos,)), None, label="x4", image_format=None)
     assert targets(jobs, root)[-2:] == ["photos_x4/sub/c.tiff", "photos_x4/sub/deep/e.webp"]
-    jobs = plan_jobs(discover((photos / "a.PNG",)), None, scale=1.5, image_format=None)
+    jobs = plan_jobs(discover((photos / "a.PNG",)), None, label="x1.5", image_format=None)
     assert targets(jobs, root) == ["photos/a_x1.5.PNG"]
 
 
 def test_the_current_folder_has_a_name_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos)
-    jobs = plan_jobs(discover((Path(),)), None, scale=2, image_format=None)
+    jobs = plan_jobs(discover((Path(),)), None, label="x2", image_format=None)
     assert targets(jobs, photos.parent)[0] == "photos_x2/a.PNG"
 
 
@@ -74,9 +73,9 @@ def test_named_output(photos: Path, tmp_path: Path) -> None:
         (photos / "sub", photos / "a.PNG"): ["sub/c.tiff", "sub/deep/e.webp", "a_x4.PNG"],
     }
     for inputs, expected in plan.items():
-        jobs = plan_jobs(discover(inputs), out, scale=4, image_format=None)
+        jobs = plan_jobs(discover(inputs), out, label="x4", image_format=None)
         assert targets(jobs, out) == expected
-    jobs = plan_jobs(discover(tuple(one)), tmp_path / "my.tif", scale=4, image_format=None)
+    jobs = plan_jobs(discover(tuple(one)), tmp_path / "my.tif", label="x4", image_format=None)
     assert jobs == [Job(one[0], tmp_path / "my.tif", "tiff")]
 
 
@@ -85,38 +84,29 @@ def test_named_output(photos: Path, tmp_path: Path) -> None:
     [("jpeg", "a_x4.jpg"), ("png", "a_x4.PNG"), ("tiff", "a_x4.tif")],
 )
 def test_format_decides_the_suffix(photos: Path, image_format: str, expected: str) -> None:
-    jobs = plan_jobs(discover((photos / "a.PNG",)), None, scale=4, image_format=image_format)
+    jobs = plan_jobs(discover((photos / "a.PNG",)), None, label="x4", image_format=image_format)
     assert targets(jobs, photos) == [expected]
 
 
 def test_a_name_that_is_no_pictures_becomes_png(photos: Path) -> None:
-    job = plan_jobs(discover((photos / "notes.txt",)), None, scale=4, image_format=None)[0]
+    job = plan_jobs(discover((photos / "notes.txt",)), None, label="x4", image_format=None)[0]
     assert (job.target.name, job.image_format) == ("notes_x4.png", "png")
 
 
 def test_collisions_are_refused(photos: Path) -> None:
     (photos / "a.jpg").write_bytes(b"")
     with pytest.raises(UsageError, match="would both become"):
-        plan_jobs(discover((photos,)), None, scale=4, image_format="png")
+        plan_jobs(discover((photos,)), None, label="x4", image_format="png")
 
 
 def test_an_input_is_never_replaced(photos: Path) -> None:
     with pytest.raises(UsageError, match="is an input"):
-        plan_jobs(discover((photos,)), photos, scale=4, image_format=None)
+        plan_jobs(discover((photos,)), photos, label="x4", image_format=None)
     (photos.parent / "alias").symlink_to(photos)
     with pytest.raises(UsageError, match="is an input"):
-        plan_jobs(discover((photos,)), photos.parent / "alias", scale=4, image_format=None)
+        plan_jobs(discover((photos,)), photos.parent / "alias", label="x4", image_format=None)
 
 
 def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names one picture"):
-        plan_jobs(discover((photos,)), tmp_path / "out.png", scale=4, image_format=None)
-
-
-def test_existing_outputs_are_set_aside(tmp_path: Path) -> None:
-    there, missing = (Job(tmp_path / n, tmp_path / f"{n}.png", "png") for n in "ab")
-    there.target.write_bytes(b"")
-    todo, skipped = set_aside([there, missing], overwrite=False)
-    assert todo == [missing]
-    assert [(s.job, s.state) for s in skipped] == [(there, State.SKIPPED)]
-    assert set_aside([there, missing], overwrite=True) == ([there, missing], [])
+        plan_jobs(discover((photos,)), tmp_path / "out.png", label="x4", image_format=None)

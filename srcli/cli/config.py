@@ -1,0 +1,43 @@
+"""`srcli config show`: which settings hold, and where each came from."""
+
+import json
+
+import click
+
+from srcli.cli.settings_file import read_settings
+
+__all__ = ["config"]
+
+
+@click.group()
+def config() -> None:
+    """Settings from srcli.toml, in the current folder or the user's configuration folder."""
+
+
+@config.command()
+@click.argument("command", default="upscale")
+def show(command: str) -> None:
+    """Show every option of a command, its value, and where that came from.
+
+    What is typed on the command line wins over srcli.toml in the current folder, and that over
+    srcli.toml in the user's configuration folder.
+    """
+    root = click.get_current_context().find_root().command
+    assert isinstance(root, click.Group)
+    if command not in root.commands:
+        raise click.BadParameter(f"{command!r} (have {', '.join(sorted(root.commands))})")
+    settings = read_settings(root).get(command, {})
+    for parameter in root.commands[command].params:
+        if not isinstance(parameter, click.Option):
+            continue
+        name = max(parameter.opts, key=len).removeprefix("--")
+        setting = settings.get(parameter.name)
+        value = setting.value if setting else _default(parameter)
+        origin = str(setting.file) if setting else "default"
+        click.echo(f"{name} = {json.dumps(value)}  # {origin}")
+
+
+def _default(option: click.Option) -> object:
+    value = option.default
+    plain = (str, int, float, bool)
+    return value if isinstance(value, plain) else None

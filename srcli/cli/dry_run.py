@@ -1,0 +1,96 @@
+"""`srcli upscale --dry-run`: what would be done, and what it would take."""
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from srcli.cli.events import emit
+from srcli.cli.upscale_options import Engine
+from srcli.jobs.outcome import Finished
+from srcli.jobs.plan import Job
+from srcli.jobs.preflight import Forecast, require_room
+
+__all__ = ["show_plan"]
+
+_PROBE = 96  # px to a side of the picture that is timed
+_SHOWN = 200
+
+
+def show_plan(
+    todo: Sequence[Job],
+    skipped: Sequence[Finished],
+    forecasts: Sequence[Forecast],
+    engine: Engine,
+    *,
+    json: bool,
+) -> None:
+    """Print every job with the size of its result, and the time and disk that all will take.
+
+    The time is that of a small picture, computed now, times the pixels to do.
+    """
+    pixels = sum(one.info.width * one.info.height for one in forecasts if one.info and one.size)
+    seconds = pixels * _seconds_per_pixel(engine) if pixels else 0.0
+    disk = sum(one.disk for one in forecasts)
+    if json:
+        for one in forecasts:
+            emit("planned", _fields(one))
+        for end in skipped:
+            names = {"input": str(end.job.source), "output": str(end.job.target)}
+            emit("skipped", names | {"reason": end.reason})
+        totals = {"planned": len(todo), "skipped": len(skipped)}
+        emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("input", "output", "px", "MB"):
+        table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
+    for one in forecasts[:_SHOWN]:
+        size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
+        target = str(one.job.target) if one.size else one.reason
+        table.add_row(str(one.job.source), target, size, f"{one.disk / 1e6:.1f}")
+    console = Console()
+    console.print(table, markup=False, highlight=False)
+    if len(forecasts) > _SHOWN:
+        console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
+    console.print(
+        f"{len(todo)} to do, {len(skipped)} skipped; about {_duration(seconds)} in the network, "
+        f"{disk / 1e6:.0f} MB",
+        highlight=False,
+    )
+    for line in require_room(forecasts):
+        console.print(line, highlight=False)
+
+
+def _fields(one: Forecast) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "input": str(one.job.source),
+        "output": str(one.job.target),
+        "format": one.job.image_format,
+    }
+    if one.size is None:
+        return fields | {"reason": one.reason}
+    return fields | {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+
+
+def _seconds_per_pixel(engine: Engine) -> float:
+    """Time of the network per LR px, measured on a picture of noise, where little is halted."""
+    import torch
+
+    from srcli.inference.upscaler import Upscaler
+
+    effort = engine.effort if engine.halt_eps is None else engine.halt_eps
+    upscaler = Upscaler(engine.model, 4, engine.device, engine.precision, effort=effort)
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
+    upscaler(picture)
+    return upscaler.upscale(picture).report.seconds / _PROBE**2
+
+
+def _duration(seconds: float) -> str:
+    """Whole seconds, minutes or hours, in words."""
+    if seconds < 100:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

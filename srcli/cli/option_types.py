@@ -1,0 +1,66 @@
+"""What can be typed for an option, beyond what click knows."""
+
+import re
+
+import click
+
+__all__ = ["BoxSize", "ByteCount", "TileSize"]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class TileSize(click.ParamType[int | None]):
+    """`auto`, or a whole number of pixels."""
+
+    name = "auto|0|N"
+
+    def convert(
+        self, value: str | int | None, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Turn what was typed into None (auto) or px."""
+        if value is None or value == "auto":
+            return None
+        try:
+            size = int(value)
+        except ValueError:
+            size = -1
+        if size < 0:
+            self.fail(f"{value!r} is neither auto nor 0 (whole picture) nor a number of px")
+        return size
+
+
+class BoxSize(click.ParamType[tuple[int, int]]):
+    """`WxH` in pixels."""
+
+    name = "WxH"
+
+    def convert(
+        self,
+        value: str | tuple[int, int],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int]:
+        """Turn what was typed into (width, height)."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([1-9]\d{0,8})[x\u00d7]([1-9]\d{0,8})", value.strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no size: type WxH in px, for example 3840x2160")
+        return int(found[1]), int(found[2])
+
+
+class ByteCount(click.ParamType[int]):
+    """A number of bytes, with K, M, G or T for powers of 1024."""
+
+    name = "SIZE"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Turn what was typed into bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
+        if found is None or float(found[1]) <= 0:
+            self.fail(f"{value!r} is no number of bytes: type for example 500M or 8G")
+        return int(float(found[1]) * _UNITS[found[2].upper()])

@@ -1,0 +1,138 @@
+"""`srcli status` and `srcli verify`: what became of a folder of results."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from srcli.jobs.condition import Inspected
+    from srcli.jobs.journal import RunRecord
+
+__all__ = ["status", "verify"]
+
+_SHOWN = 20
+_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
+
+
+@click.command()
+@_FOLDER
+@_JSON
+def status(folder: Path, *, as_json: bool) -> ExitCode:
+    """Show what a folder's journal says: what is done, failed, and still to do.
+
+    Ends with 0 if all is done and there, with 1 otherwise.
+    """
+    from srcli.jobs.condition import Condition, glance
+    from srcli.jobs.journal import Journal
+
+    journal = Journal(folder, create=False)
+    last = journal.last_run()
+    found = list(glance(folder, journal.entries().values()))
+    journal.close()
+    bad = [one for one in found if one.condition is not Condition.SOUND]
+    if as_json:
+        _print_json(found, last)
+    else:
+        _print_table(found, last)
+    return ExitCode.SOME_FAILED if bad else ExitCode.ALL_DONE
+
+
+@click.command()
+@_FOLDER
+@_JSON
+def verify(folder: Path, *, as_json: bool) -> ExitCode:
+    """Decode every result in a folder and compare it with the journal.
+
+    Pictures that the journal does not know are decoded too. Ends with 0 if every one is sound,
+    with 1 otherwise.
+    """
+    from srcli.jobs.condition import Condition, verify, verify_unknown
+    from srcli.jobs.discover import discover
+    from srcli.jobs.journal import Journal, journal_path
+    from srcli.media import DecodeLimits, Decoder
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: check the name")
+    known = {}
+    if journal_path(folder).exists():
+        journal = Journal(folder, create=False)
+        known = journal.entries()
+        journal.close()
+    found: list[Inspected] = []
+    with Decoder(DecodeLimits(megapixels=8192, memory=64 << 30, seconds=600)) as decoder:
+        made = [entry for entry in known.values() if entry.state in ("done", "writing")]
+        for entry in made:
+            found.append(verify(folder, entry, decoder))
+            _tell(found[-1])
+        for source in discover((folder,)):
+            if source.path.relative_to(folder) not in known:
+                found.append(verify_unknown(source.path, folder, decoder))
+                _tell(found[-1])
+    if as_json:
+        _print_json(found, None)
+    else:
+        _print_table(found, None)
+    good = (Condition.SOUND, Condition.UNKNOWN)
+    all_good = all(one.condition in good for one in found)
+    return ExitCode.ALL_DONE if all_good else ExitCode.SOME_FAILED
+
+
+def _tell(one: "Inspected") -> None:
+    """Say at once what is wrong: verifying takes long."""
+    if one.condition.value in ("missing", "altered", "damaged"):
+        sys.stderr.write(f"srcli: {one.target}: {one.condition.value}, {one.reason}\n")
+
+
+def _print_json(found: Iterable["Inspected"], last: "RunRecord | None") -> None:
+    outputs = [
+        {"output": str(one.target), "condition": one.condition.value, "reason": one.reason}
+        for one in found
+    ]
+    document: dict[str, object] = {"outputs": outputs}
+    if last is not None:
+        document["run"] = vars(last) | {"running": _is_running(last)}
+    sys.stdout.write(f"{json.dumps(document)}\n")
+
+
+def _print_table(found: Sequence["Inspected"], last: "RunRecord | None") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for condition, count in sorted(Counter(one.condition.value for one in found).items()):
+        table.add_row(condition, str(count))
+    if not found:
+        table.add_row("empty", "no outputs")
+    if last is not None:
+        started = datetime.fromtimestamp(last.started).astimezone()
+        table.add_row("last run", f"{started:%Y-%m-%d %H:%M:%S}, {_outcome(last)}")
+        table.add_row("made with", f"{last.model}, {last.resolved}, srcli {last.version}")
+    troubles = [one for one in found if one.reason]
+    for one in troubles[:_SHOWN]:
+        table.add_row(f"  {one.condition.value}", f"{one.target}: {one.reason}")
+    if len(troubles) > _SHOWN:
+        table.add_row("", f"and {len(troubles) - _SHOWN} more (--json lists all)")
+    Console().print(table, markup=False, highlight=False)
+
+
+def _outcome(run: "RunRecord") -> str:
+    if run.outcome is not None:
+        return run.outcome
+    return f"running as process {run.pid}" if _is_running(run) else "killed"
+
+
+def _is_running(run: "RunRecord") -> bool:
+    import psutil
+
+    return run.ended is None and psutil.pid_exists(run.pid)

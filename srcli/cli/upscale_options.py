@@ -1,0 +1,246 @@
+"""The options of `srcli upscale`, by what they are about."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from srcli.cli.grouping import Decorator, grouped
+from srcli.cli.option_types import BoxSize, TileSize
+from srcli.jobs.sizes import SizeWish
+
+__all__ = [
+    "Engine",
+    "Handling",
+    "Result",
+    "Selection",
+    "engine_options",
+    "handling_options",
+    "result_options",
+    "selection_options",
+]
+
+FORMATS = {
+    "same": None,
+    "png": "png",
+    "jpg": "jpeg",
+    "webp": "webp",
+    "tiff": "tiff",
+    "avif": "avif",
+    "heic": "heic",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which pictures are meant, and what their results are called."""
+
+    inputs: tuple[str, ...]
+    files_from: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    output: Path | None
+    name: str | None
+
+
+selection_options: Decorator = grouped(
+    "selection",
+    Selection,
+    click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path()),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="Where results go: a folder, or a picture's name for a single file."
+        "  [default: NAME_x4/ beside a folder, STEM_x4.EXT beside a file]",
+    ),
+    click.option(
+        "--files-from",
+        type=click.Path(path_type=Path, allow_dash=True),
+        help="Read more inputs from a file, one a line, or NUL-separated; - is stdin.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Of folders take only what matches: '*.jpg', '2024/**'. Repeatable.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="PATTERN",
+        help="Of folders leave out what matches. Repeatable; goes before --include.",
+    ),
+    click.option(
+        "--name",
+        metavar="PATTERN",
+        help="Names of results, for example '{stem}_x{scale}.{ext}'; also {size}, {model}, "
+        "{effort}.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What results are like."""
+
+    scale: float | None
+    width: int | None
+    height: int | None
+    fit: tuple[int, int] | None
+    megapixels: float | None
+    image_format: str
+    quality: int
+    strip_metadata: bool
+    no_gps: bool
+
+    def size(self) -> SizeWish:
+        """How large they shall be; x4 if nothing is said.
+
+        Raises:
+            UsageError: Two sizes are asked for.
+        """
+        wishes = (self.width, self.height, self.fit, self.megapixels)
+        scale = 4.0 if self.scale is None and not any(wishes) else self.scale
+        return SizeWish(scale, self.width, self.height, self.fit, self.megapixels)
+
+    @property
+    def format(self) -> str | None:
+        """Of all results; None: as the inputs."""
+        return FORMATS[self.image_format]
+
+
+result_options: Decorator = grouped(
+    "result",
+    Result,
+    click.option("-s", "--scale", type=float, help="How many times as wide.  [default: 4]"),
+    click.option("--width", type=click.IntRange(1), metavar="PX", help="Instead: exact width."),
+    click.option("--height", type=click.IntRange(1), metavar="PX", help="Instead: exact height."),
+    click.option("--fit", type=BoxSize(), help="Instead: as large as goes into a box."),
+    click.option(
+        "--megapixels",
+        type=click.FloatRange(0, min_open=True),
+        metavar="FLOAT",
+        help="Instead: as large as goes into so many million pixels.",
+    ),
+    click.option(
+        "--format",
+        "image_format",
+        type=click.Choice(list(FORMATS)),
+        default="same",
+        show_default=True,
+        help="Format of the results.",
+    ),
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        default=95,
+        show_default=True,
+        help="Of JPEG and lossy WebP.",
+    ),
+    click.option("--strip-metadata", is_flag=True, help="Keep only the colour profile."),
+    click.option("--no-gps", is_flag=True, help="Leave out where pictures were taken."),
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How results are computed."""
+
+    model: str
+    effort: str
+    halt_eps: float | None
+    tile: int | None
+    device: str
+    precision: str
+    compiled: bool
+    yes: bool
+    offline: bool
+
+
+engine_options: Decorator = grouped(
+    "engine",
+    Engine,
+    click.option("-m", "--model", default="adaformer", show_default=True, help="Network."),
+    click.option(
+        "--effort",
+        type=click.Choice(["exact", "balanced", "fast"]),
+        default="balanced",
+        show_default=True,
+        help="exact computes everything; the others stop where the picture is restored.",
+    ),
+    click.option(
+        "--halt-eps",
+        type=click.FloatRange(0, 1),
+        metavar="FLOAT",
+        help="Instead of --effort, for experts: 0 to 1, the larger the more is stopped (ε of the "
+        "paper; balanced is 0.05, fast 0.9).",
+    ),
+    click.option(
+        "--tile",
+        type=TileSize(),
+        default="auto",
+        show_default=True,
+        help="Largest piece in px of the input; 0 takes pictures whole.",
+    ),
+    click.option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+        default="auto",
+        show_default=True,
+        help="auto is bf16 where the device computes it natively.",
+    ),
+    click.option(
+        "--compile",
+        "compiled",
+        is_flag=True,
+        help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
+    ),
+    click.option(
+        "-y", "--yes", is_flag=True, help="Download weights that are missing; do not ask."
+    ),
+    click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1)."),
+)
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What happens to what is there already, and what is told."""
+
+    overwrite: bool
+    on_mismatch: str
+    wait: bool
+    dry_run: bool
+    disk_check: bool
+    json: bool
+    quiet: bool
+    verbose: bool
+
+
+handling_options: Decorator = grouped(
+    "handling",
+    Handling,
+    click.option("--overwrite", is_flag=True, help="Do everything again, whatever exists."),
+    click.option(
+        "--on-mismatch",
+        type=click.Choice(["ask", "redo", "keep", "fail"]),
+        default="ask",
+        show_default=True,
+        help="Outputs of an earlier run whose settings or input differ, or that were altered. "
+        "Where nobody can be asked, altered ones are kept and others redone.",
+    ),
+    click.option("--wait", is_flag=True, help="Wait for another run in the folder to end."),
+    click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+    click.option(
+        "--disk-check/--no-disk-check",
+        default=True,
+        show_default=True,
+        help="Refuse to begin where the results will hardly fit on the disk.",
+    ),
+    click.option("--json", is_flag=True, help="Events as JSON lines on stdout, for programs."),
+    click.option("-q", "--quiet", is_flag=True, help="Only failures, and what they are."),
+    click.option("-v", "--verbose", is_flag=True, help="Also say why inputs are skipped."),
+)

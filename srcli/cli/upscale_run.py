@@ -1,0 +1,277 @@
+"""What `srcli upscale` does, from the names on the command line to the summary."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srcli.cli.events import EventProgress, emit_plan
+from srcli.cli.fetching import fetch_before_use
+from srcli.cli.interrupts import stopping_politely
+from srcli.cli.limit_options import Limits
+from srcli.cli.mismatch import choose
+from srcli.cli.progress import BatchProgress, progress_for
+from srcli.cli.summary import exit_code, print_summary
+from srcli.cli.upscale_options import Engine, Handling, Result, Selection
+from srcli.errors import ExitCode, NothingToDo, UsageError
+from srcli.jobs.discover import Filter, discover, listed
+from srcli.jobs.journal import RunRecord
+from srcli.jobs.ledger import Ledger
+from srcli.jobs.naming import NamePattern
+from srcli.jobs.outcome import Finished
+from srcli.jobs.plan import Job, plan_jobs
+from srcli.jobs.preflight import forecast, require_room, require_writable
+from srcli.jobs.settings import Settings
+from srcli.jobs.sizes import SizeWish
+from srcli.media import DecodeLimits, Decoder, MetadataPolicy
+from srcli.weights import WeightsEntry, best_scale, largest_scale
+
+if TYPE_CHECKING:
+    from srcli.jobs.batch import Upscalers
+
+__all__ = ["run"]
+
+
+@dataclass
+class _Run:
+    """How far a run has come."""
+
+    finished: list[Finished] = field(default_factory=list[Finished])
+    interrupted: bool = False
+
+
+def run(
+    selection: Selection, result: Result, engine: Engine, handling: Handling, limits: Limits
+) -> ExitCode:
+    """See `upscale`."""
+    wish = result.size()
+    weights = _weights(engine.model, wish)
+    policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
+    settings = _settings(result, engine, wish, weights, policy)
+    jobs = _jobs(selection, result, engine, wish)
+    decode = DecodeLimits(
+        limits.max_megapixels, limits.max_file_size, limits.max_memory, limits.max_seconds
+    )
+    started = time.monotonic()
+    came = _Run()
+    with (
+        Decoder(decode) as decoder,
+        Ledger(jobs, settings, wait=handling.wait, tell=_tell) as ledger,
+    ):
+        todo, skipped = choose(ledger.verdicts, handling)
+        if handling.dry_run:
+            from srcli.cli.dry_run import show_plan
+
+            show_plan(todo, skipped, forecast(todo, wish, decoder), engine, json=handling.json)
+            return ExitCode.ALL_DONE
+        came.finished.extend(skipped)
+        require_writable(todo)
+        if todo:
+            fetch_before_use(engine.model, weights.scale, yes=engine.yes, offline=engine.offline)
+        with _progress(len(todo), handling) as progress:
+            if handling.json:
+                emit_plan(todo, skipped)
+            if handling.verbose:
+                for end in skipped:
+                    progress.note(f"{end.job.source}: skipped, {end.reason}")
+            if todo:
+                with stopping_politely(decoder.abandon) as stopping:
+                    _foresee(todo, wish, decoder, handling, progress, stopping)
+                    upscalers = _load(engine, wish, weights)
+                    _say_reduced(progress, wish, weights)
+                    ledger.begin(_record(settings, engine, weights, upscalers), todo)
+                    _work(
+                        came,
+                        todo,
+                        upscalers,
+                        _Means(wish, result, limits, policy, decoder, ledger, stopping, progress),
+                    )
+    seconds = time.monotonic() - started
+    code = exit_code(came.finished, interrupted=came.interrupted)
+    if handling.json:
+        from srcli.cli.events import emit_summary
+
+        emit_summary(came.finished, seconds=seconds, exit_code=code)
+    elif not handling.quiet:
+        print_summary(came.finished, seconds=seconds)
+    return code
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What a run works with."""
+
+    wish: SizeWish
+    result: Result
+    limits: Limits
+    policy: MetadataPolicy
+    decoder: Decoder
+    ledger: Ledger
+    stopping: threading.Event
+    progress: BatchProgress
+
+
+def _work(came: _Run, todo: Sequence[Job], upscalers: "Upscalers", means: _Means) -> None:
+    """Run the batch; however it ends, the journal says so."""
+    from srcli.jobs.batch import Batch, run_batch
+
+    batch = Batch(
+        means.wish, means.result.quality, means.limits.max_output_megapixels, means.policy
+    )
+    outcome = "died"
+    try:
+        for end in run_batch(
+            todo,
+            upscalers,
+            batch,
+            decoder=means.decoder,
+            ledger=means.ledger,
+            stopping=means.stopping,
+            watcher=means.progress,
+        ):
+            came.finished.append(end)
+            means.progress.finished(end)
+        came.interrupted = means.stopping.is_set()
+        outcome = "stopped" if came.interrupted else "finished"
+    except KeyboardInterrupt:
+        came.interrupted = True
+        outcome = "stopped"
+    finally:
+        means.ledger.end(outcome)
+    if came.interrupted:
+        means.progress.note("interrupted; the same command goes on where this one stopped")
+
+
+def _weights(model: str, wish: SizeWish) -> WeightsEntry:
+    """The weights for a scale, or the largest there are for a size.
+
+    Raises:
+        UnknownModel: There are none for the model.
+        UnknownScale: There are none for the scale.
+    """
+    if wish.scale is not None:
+        return best_scale(model, wish.scale)
+    return largest_scale(model)
+
+
+def _settings(
+    result: Result, engine: Engine, wish: SizeWish, weights: WeightsEntry, policy: MetadataPolicy
+) -> Settings:
+    return Settings(
+        model=engine.model,
+        weights=weights.sha256,
+        size=wish.label,
+        effort=engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}",
+        precision=engine.precision,
+        device=engine.device,
+        tile="auto" if engine.tile is None else str(engine.tile),
+        quality=result.quality,
+        metadata=policy.label,
+    )
+
+
+def _jobs(selection: Selection, result: Result, engine: Engine, wish: SizeWish) -> list[Job]:
+    """What is meant and what it becomes.
+
+    Raises:
+        NothingToDo: There are no pictures.
+        UsageError: See `discover` and `plan_jobs`.
+    """
+    inputs = [Path(name) for name in selection.inputs]
+    if selection.files_from is not None:
+        try:
+            with click.open_file(str(selection.files_from), "rb") as stream:
+                inputs += listed(stream.read())
+        except OSError as error:
+            raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
+    elif not inputs:
+        raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
+    only = Filter(selection.include, selection.exclude)
+    sources = discover(inputs, exclude=selection.output, only=only)
+    if not sources:
+        where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
+        raise NothingToDo(
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF and HEIC)"
+        )
+    effort = engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}"
+    pattern = selection.name and NamePattern(
+        selection.name, wish.scale, wish.label, engine.model, effort
+    )
+    return plan_jobs(
+        sources,
+        selection.output,
+        label=wish.label,
+        image_format=result.format,
+        pattern=pattern or None,
+    )
+
+
+def _foresee(
+    todo: Sequence[Job],
+    wish: SizeWish,
+    decoder: Decoder,
+    handling: Handling,
+    progress: BatchProgress,
+    stopping: threading.Event,
+) -> None:
+    """Refuse to begin what cannot end well."""
+    if handling.disk_check:
+        for line in require_room(forecast(todo, wish, decoder, stopping.is_set)):
+            progress.note(line)
+
+
+def _load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> "Upscalers":
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
+    from srcli.inference.upscaler import Upscaler
+    from srcli.jobs.batch import Upscalers
+
+    def make(scale: float) -> Upscaler:
+        return Upscaler(
+            engine.model,
+            scale,
+            engine.device,
+            engine.precision,
+            effort=engine.effort if engine.halt_eps is None else engine.halt_eps,
+            tile=engine.tile,
+            compiled=engine.compiled,
+        )
+
+    return Upscalers(engine.model, make, wish.scale or weights.scale)
+
+
+def _say_reduced(progress: BatchProgress, wish: SizeWish, weights: WeightsEntry) -> None:
+    if wish.scale is not None and weights.scale != wish.scale:
+        progress.note(
+            f"{weights.model} has no x{wish.scale:g} weights: upscaling "
+            f"x{weights.scale} and reducing to x{wish.scale:g}"
+        )
+
+
+def _record(
+    settings: Settings, engine: Engine, weights: WeightsEntry, upscalers: "Upscalers"
+) -> RunRecord:
+    first = upscalers.first
+    return RunRecord(
+        pid=os.getpid(),
+        version=version("srcli"),
+        model=engine.model,
+        weights_sha256=weights.sha256,
+        settings=settings.text("any"),
+        resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
+    )
+
+
+def _progress(files: int, handling: Handling) -> BatchProgress:
+    shown = progress_for(files, quiet=handling.quiet)
+    return EventProgress(shown) if handling.json else shown
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"srcli: {text}\n")

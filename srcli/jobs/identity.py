@@ -1,0 +1,55 @@
+"""What a file is known by: size and time at a glance, its content where that does not settle it."""
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Identity", "digest", "identity_of", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One state of a file.
+
+    Args:
+        size: Bytes.
+        mtime_ns: When its content last changed.
+        sha256: Of its content, hexadecimal; None if nobody has read it yet.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str | None = None
+
+
+def identity_of(path: Path) -> Identity | None:
+    """What a regular file is at a glance; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Identity(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def unchanged(path: Path, known: Identity) -> bool:
+    """Whether a file is still what it was; read only if its time differs and its size does not."""
+    now = identity_of(path)
+    if now is None or now.size != known.size:
+        return False
+    if now.mtime_ns == known.mtime_ns:
+        return True
+    try:
+        return known.sha256 is not None and digest(path) == known.sha256
+    except OSError:
+        return False

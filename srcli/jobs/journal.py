@@ -1,0 +1,295 @@
+"""The journal of an output folder: what was made there, from what, how, and what is still to do.
+
+It is an SQLite database, `.srcli/journal.sqlite` in the folder, in WAL mode, so that it can be read
+while a run writes it. Before a finished file gets its name, the journal says which content it will
+have (state `writing`); so after a crash at any instant it can be told what was finished.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from srcli.errors import JournalError
+from srcli.jobs.identity import Identity
+
+__all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
+
+FOLDER = ".srcli"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL, ended REAL, outcome TEXT,
+    pid INTEGER NOT NULL, version TEXT NOT NULL,
+    model TEXT NOT NULL, weights_sha256 TEXT NOT NULL,
+    settings TEXT NOT NULL, resolved TEXT NOT NULL
+);
+CREATE TABLE files (
+    target TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'writing', 'done', 'failed')),
+    reason TEXT NOT NULL DEFAULT '',
+    run INTEGER NOT NULL REFERENCES runs (id),
+    settings TEXT,
+    source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
+    size INTEGER, mtime_ns INTEGER, sha256 TEXT,
+    width INTEGER, height INTEGER, seconds REAL, ended REAL
+);
+"""
+_COLUMNS = (
+    "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
+    "size, mtime_ns, sha256, width, height, seconds, ended"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the journal knows of one output.
+
+    Args:
+        target: The output, relative to the folder.
+        source: The input.
+        state: "pending", "writing", "done" or "failed": how far the last attempt came.
+        reason: Why it failed.
+        settings: What the output that exists was made with; None if none was made.
+        origin: What the input was when that output was made.
+        output: What that output was when it was made.
+        width: Of the output, px.
+        height: Of the output, px.
+        seconds: Time in the network.
+        ended: When, in seconds since 1970.
+    """
+
+    target: Path
+    source: Path
+    state: str
+    reason: str = ""
+    settings: str | None = None
+    origin: Identity | None = None
+    output: Identity | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Args:
+        pid: Its process.
+        version: Of srcli.
+        model: The network.
+        weights_sha256: Of its weights.
+        settings: Every setting that changes pixels, as `Settings.text`.
+        resolved: What the automatic ones came to: device and precision.
+        started: In seconds since 1970.
+        ended: Likewise; None if it has not, or was killed.
+        outcome: "finished", "stopped" or an error's line.
+    """
+
+    pid: int
+    version: str
+    model: str
+    weights_sha256: str
+    settings: str
+    resolved: str
+    started: float = 0.0
+    ended: float | None = None
+    outcome: str | None = None
+
+
+def journal_path(folder: Path) -> Path:
+    """Where a folder's journal is."""
+    return folder / FOLDER / "journal.sqlite"
+
+
+class Journal:
+    """The journal of one folder; used from any thread.
+
+    Args:
+        folder: The output folder.
+        create: Make it if it is missing.
+
+    Raises:
+        JournalError: It is missing, damaged, or of a later srcli.
+    """
+
+    def __init__(self, folder: Path, *, create: bool) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._run = 0
+        path = journal_path(folder)
+        if not create and not path.exists():
+            raise JournalError(f"{folder} has no journal: srcli has made no batch there")
+        with self._readable():
+            self._db = sqlite3.connect(path, timeout=10, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
+            self._db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 0 and create:
+                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; END;")
+            elif version != _VERSION:
+                raise JournalError(
+                    f"{path}: version {version}, this srcli knows {_VERSION}; update srcli"
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def entries(self) -> dict[Path, Entry]:
+        """Everything known, by the output relative to the folder, in the order it was planned."""
+        with self._readable(), self._lock:
+            rows = self._db.execute(f"SELECT {_COLUMNS} FROM files ORDER BY rowid").fetchall()
+        return {entry.target: entry for entry in map(_entry, rows)}
+
+    def last_run(self) -> RunRecord | None:
+        """The latest run; None if there was none."""
+        with self._readable(), self._lock:
+            row = self._db.execute(
+                "SELECT pid, version, model, weights_sha256, settings, resolved, started, ended, "
+                "outcome FROM runs ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else RunRecord(*row)
+
+    def begin(self, run: RunRecord, planned: Iterable[tuple[Path, Path]]) -> None:
+        """Write down a run, and the (target, source) that it will work on."""
+        with self._changing() as db:
+            self._run = db.execute(
+                "INSERT INTO runs (pid, version, model, weights_sha256, settings, resolved, "
+                "started) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(run.pid, run.version, run.model, run.weights_sha256),
+                    *(run.settings, run.resolved, time.time()),
+                ),
+            ).lastrowid
+            db.executemany(
+                "INSERT INTO files (target, source, state, run) VALUES (?, ?, 'pending', ?) "
+                "ON CONFLICT (target) DO UPDATE SET source = excluded.source, run = excluded.run, "
+                "reason = '', state = iif(state = 'writing', 'writing', 'pending')",
+                [(_cell(target), _cell(source), self._run) for target, source in planned],
+            )
+
+    def end(self, outcome: str) -> None:
+        """Write down how the run ended."""
+        with self._changing() as db:
+            db.execute(
+                "UPDATE runs SET ended = ?, outcome = ? WHERE id = ?",
+                (time.time(), outcome, self._run),
+            )
+
+    def writing(self, made: Entry) -> None:
+        """An output is whole on disk and about to get its name."""
+        assert made.origin is not None
+        assert made.output is not None
+        with self._changing() as db:
+            db.execute(
+                "UPDATE files SET state = 'writing', reason = '', settings = ?, source_size = ?, "
+                "source_mtime_ns = ?, source_sha256 = ?, size = ?, mtime_ns = ?, sha256 = ?, "
+                "width = ?, height = ?, seconds = ?, ended = ?, run = ? WHERE target = ?",
+                (
+                    made.settings,
+                    *(made.origin.size, made.origin.mtime_ns, made.origin.sha256),
+                    *(made.output.size, made.output.mtime_ns, made.output.sha256),
+                    *(made.width, made.height, made.seconds, time.time(), self._run),
+                    _cell(made.target),
+                ),
+            )
+
+    def done(self, target: Path) -> None:
+        """An output has its name."""
+        self._set(target, "done", "")
+
+    def failed(self, target: Path, reason: str) -> None:
+        """An input has failed; what its output was before stays known."""
+        self._set(target, "failed", reason)
+
+    def recognise(self, entry: Entry) -> None:
+        """Write down what a file that was touched, moved or left `writing` turned out to be."""
+        with self._changing() as db:
+            db.execute(
+                "UPDATE files SET state = 'done', reason = '', source = ?, source_mtime_ns = ?, "
+                "mtime_ns = ? WHERE target = ?",
+                (
+                    _cell(entry.source),
+                    entry.origin and entry.origin.mtime_ns,
+                    entry.output and entry.output.mtime_ns,
+                    _cell(entry.target),
+                ),
+            )
+
+    def _set(self, target: Path, state: str, reason: str) -> None:
+        with self._changing() as db:
+            db.execute(
+                "UPDATE files SET state = ?, reason = ?, ended = ? WHERE target = ?",
+                (state, reason, time.time(), _cell(target)),
+            )
+
+    @contextmanager
+    def _changing(self) -> Generator[sqlite3.Connection, None, None]:
+        """One transaction; a disk that refuses it is an OSError like any other."""
+        try:
+            with self._lock, self._db:
+                yield self._db
+        except sqlite3.OperationalError as error:
+            raise OSError(
+                0, f"the journal cannot be written ({error})", str(self.folder)
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    @contextmanager
+    def _readable(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: sqlite3.Error) -> JournalError:
+        path = journal_path(self.folder)
+        return JournalError(
+            f"{path}: {error}; move it away to go on without it (outputs that exist are kept)"
+        )
+
+
+def _cell(path: Path) -> str | bytes:
+    """A path as SQLite takes it: text, or bytes where a name is not text."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape")
+    return text
+
+
+def _path(cell: str | bytes) -> Path:
+    return Path(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
+
+
+def _entry(row: tuple[object, ...]) -> Entry:
+    """Turn a row of `_COLUMNS` into what it says."""
+    target, source, state, reason, settings, *rest = row
+    origin, output = _identity(rest[:3]), _identity(rest[3:6])
+    entry = Entry(_path(target), _path(source), str(state), str(reason))  # type: ignore[arg-type]
+    width, height, seconds, ended = rest[6:]
+    return replace(
+        entry,
+        settings=settings,
+        origin=origin,
+        output=output,
+        width=width,
+        height=height,
+        seconds=seconds,
+        ended=ended,
+    )
+
+
+def _identity(cells: Sequence[object]) -> Identity | None:
+    return None if cells[0] is None else Identity(*cells)  # type: ignore[arg-type]

@@ -1,0 +1,115 @@
+"""What is left to do: every job against what the journal says and what is on disk."""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+from srcli.jobs.identity import Identity, identity_of, unchanged
+from srcli.jobs.journal import Entry
+from srcli.jobs.plan import Job
+from srcli.jobs.settings import Settings, difference
+from srcli.media import TEMPORARY_SUFFIX
+
+__all__ = ["Standing", "Verdict", "absolute", "judge", "sweep"]
+
+
+class Standing(StrEnum):
+    """How an output stands to what is asked for now."""
+
+    MISSING = "missing"  # it is not there, or was never finished
+    DONE = "done"  # made from this input with these settings, and untouched since
+    FOREIGN = "foreign"  # it is there, and the journal does not know it
+    OUTDATED = "outdated"  # the input has changed since
+    OTHERWISE = "otherwise"  # made with other settings
+    ALTERED = "altered"  # somebody has changed it since
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One job's standing.
+
+    Args:
+        job: The job.
+        standing: How its output stands.
+        reason: In words.
+        recognised: What the journal should now say, where that differs.
+    """
+
+    job: Job
+    standing: Standing
+    reason: str
+    recognised: Entry | None = None
+
+
+def judge(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
+    """Compare a job with what is known and what is there; files are read only if times differ."""
+    there = identity_of(job.target)
+    if there is None:
+        if job.target.exists():
+            return Verdict(job, Standing.FOREIGN, f"{job.target} is no file")
+        was_made = entry is not None and entry.state == "done"
+        return Verdict(job, Standing.MISSING, "was deleted since" if was_made else "")
+    if entry is None or entry.output is None or entry.origin is None or entry.settings is None:
+        return Verdict(job, Standing.FOREIGN, "the output exists; --overwrite replaces it")
+    if not unchanged(job.target, entry.output):
+        if entry.state == "writing":  # stopped just before it got its name: an older one is there
+            return Verdict(job, Standing.MISSING, "")
+        return Verdict(job, Standing.ALTERED, "the output was altered since it was made")
+    if not unchanged(job.source, entry.origin):
+        return Verdict(job, Standing.OUTDATED, "the input has changed since")
+    wanted = settings.text(job.image_format)
+    if entry.settings != wanted:
+        reason = f"made with other settings ({difference(entry.settings, wanted)})"
+        return Verdict(job, Standing.OTHERWISE, reason)
+    known = _as_it_is(job, entry, there)
+    return Verdict(
+        job,
+        Standing.DONE,
+        "done before, with the same settings",
+        known if known != entry else None,
+    )
+
+
+def _as_it_is(job: Job, entry: Entry, there: Identity) -> Entry:
+    """The entry with the places and times of today."""
+    now = identity_of(job.source)
+    assert entry.origin is not None
+    assert entry.output is not None
+    assert now is not None
+    return replace(
+        entry,
+        state="done",
+        reason="",
+        source=absolute(job.source),
+        origin=replace(entry.origin, mtime_ns=now.mtime_ns),
+        output=replace(entry.output, mtime_ns=there.mtime_ns),
+    )
+
+
+def absolute(path: Path) -> Path:
+    """Where an input is, whatever the current folder, links left as they are."""
+    return path if path.is_absolute() else Path.cwd() / path
+
+
+def sweep(folders: Iterable[Path]) -> int:
+    """Remove the temporary files that dead runs left in folders; tell how many there were.
+
+    Called before the first file of this process is written, so that one with our own number was
+    left by an earlier process of that number, as happens in containers.
+    """
+    removed = 0
+    for folder in folders:
+        for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+            owner = path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2].partition("-")[0]
+            if not owner.isdecimal():
+                continue
+            if int(owner) == os.getpid() or not psutil.pid_exists(int(owner)):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    removed += 1
+    return removed

@@ -1,0 +1,57 @@
+"""Every setting that changes what is in an output, as one text that can be compared."""
+
+import json
+from dataclasses import asdict, dataclass
+
+__all__ = ["Settings", "difference"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for, as far as it changes pixels or what is stored beside them.
+
+    Automatic choices (device, precision, tile) are kept as `auto`: a batch begun on one machine
+    can be finished on another. The version of srcli is written down with the run, but not
+    compared.
+
+    Args:
+        model: The network.
+        weights: sha256 of its weights.
+        size: "x4", "w2000" and so on; see `SizeWish.label`.
+        effort: A name, or ε as a number.
+        precision: As asked for.
+        device: As asked for.
+        tile: As asked for.
+        quality: Of lossy formats.
+        metadata: "kept", "no-gps" or "stripped".
+    """
+
+    model: str
+    weights: str
+    size: str
+    effort: str
+    precision: str = "auto"
+    device: str = "auto"
+    tile: str = "auto"
+    quality: int = 95
+    metadata: str = "kept"
+
+    def text(self, image_format: str) -> str:
+        """The settings of one output, as JSON with sorted keys."""
+        return json.dumps(asdict(self) | {"format": image_format}, sort_keys=True)
+
+
+def difference(old: str, new: str) -> str:
+    """What differs between two texts, in words.
+
+    >>> difference('{"effort": "fast", "size": "x4"}', '{"effort": "exact", "size": "x4"}')
+    'effort fast, now exact'
+    """
+    before, after = json.loads(old), json.loads(new)
+    keys = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+    return "; ".join(f"{k} {_short(before.get(k))}, now {_short(after.get(k))}" for k in keys)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text

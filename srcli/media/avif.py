@@ -1,0 +1,66 @@
+"""AVIF: 8 bits, RGB with or without alpha; read and written where Pillow was built with it."""
+
+from io import BufferedWriter
+
+from PIL import AvifImagePlugin
+
+from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
+from srcli.media.encoding import as_image
+from srcli.media.format import Format, FormatError, Readable
+from srcli.media.picture import Picture, PictureInfo
+from srcli.media.upright import turn_of, uprighted
+
+__all__ = ["AVIF"]
+
+_BRANDS = (b"avif", b"avis")
+
+
+def _opened(stream: Readable) -> AvifImagePlugin.AvifImageFile:
+    if not AvifImagePlugin.SUPPORTED:
+        raise FormatError("AVIF is not in this build of Pillow: pip install -U pillow")
+    return AvifImagePlugin.AvifImageFile(stream)
+
+
+def _inspect(stream: Readable) -> PictureInfo:
+    image = _opened(stream)
+    size = turn_of(metadata_of(image)).size(*image.size)
+    return PictureInfo("avif", *size, channels_of(image), bits=8)
+
+
+def _decode(stream: Readable) -> Picture:
+    """Decode the picture, or the first one of a sequence; 10 and 12 bits become 8."""
+    image = _opened(stream)
+    return uprighted(
+        Picture(pixels_of(image), "avif", metadata_of(image), left_out=left_out(image))
+    )
+
+
+def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+    if not AvifImagePlugin.SUPPORTED:
+        raise FormatError("AVIF is not in this build of Pillow: pip install -U pillow")
+    metadata = picture.metadata
+    as_image(picture.pixels).save(
+        stream,
+        "AVIF",
+        quality=quality,
+        subsampling="4:4:4",
+        icc_profile=metadata.icc,
+        exif=metadata.exif or b"",
+        xmp=metadata.xmp or b"",
+    )
+
+
+AVIF = Format(
+    name="avif",
+    suffixes=(".avif",),
+    recognises=lambda head: head[4:8] == b"ftyp" and head[8:12] in _BRANDS,
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=65535,
+    max_block=2**31 - 1,
+    gray=False,
+    alpha=True,
+    deep=False,
+    keeps=frozenset({"icc", "exif", "xmp"}),
+)

@@ -1,0 +1,71 @@
+"""HEIC, as telephones write it: 8 bits, RGB with or without alpha; needs `srcli[formats]`."""
+
+from importlib import import_module
+from io import BufferedWriter
+from typing import Any
+
+from PIL import Image
+
+from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
+from srcli.media.encoding import as_image
+from srcli.media.format import Format, FormatError, Readable
+from srcli.media.picture import Picture, PictureInfo
+from srcli.media.upright import turn_of, uprighted
+
+__all__ = ["HEIC"]
+
+_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def _library() -> Any:  # noqa: ANN401 it has no types of its own
+    try:
+        return import_module("pillow_heif")
+    except ImportError:
+        raise FormatError("HEIC needs one more package: pip install 'srcli[formats]'") from None
+
+
+def _opened(stream: Readable) -> Image.Image:
+    return _library().HeifImageFile(stream)
+
+
+def _inspect(stream: Readable) -> PictureInfo:
+    image = _opened(stream)
+    size = turn_of(metadata_of(image)).size(*image.size)
+    return PictureInfo("heic", *size, channels_of(image), bits=8)
+
+
+def _decode(stream: Readable) -> Picture:
+    """Decode the main picture; 10 and 12 bits become 8. The library turns it upright."""
+    image = _opened(stream)
+    return uprighted(
+        Picture(pixels_of(image), "heic", metadata_of(image), left_out=left_out(image))
+    )
+
+
+def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+    library = _library()
+    metadata = picture.metadata
+    library.from_pillow(as_image(picture.pixels)).save(
+        stream,
+        quality=quality,
+        chroma=444,
+        icc_profile=metadata.icc,
+        exif=metadata.exif,
+        xmp=metadata.xmp,
+    )
+
+
+HEIC = Format(
+    name="heic",
+    suffixes=(".heic", ".heif", ".hif"),
+    recognises=lambda head: head[4:8] == b"ftyp" and head[8:12] in _BRANDS,
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=16384,
+    max_block=2**31 - 1,
+    gray=True,
+    alpha=True,
+    deep=False,
+    keeps=frozenset({"icc", "exif", "xmp"}),
+)

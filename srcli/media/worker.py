@@ -1,0 +1,122 @@
+"""The decoder's own process: reads requests from stdin, answers on stdout, dies with its parent.
+
+A request is a line of JSON. The answer is a line of JSON, followed by the bytes that it announces.
+Nothing is unpickled on either side.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from io import BufferedWriter
+from pathlib import Path
+
+import numpy as np
+
+from srcli.errors import ImageTooLarge, InputError, UnreadableImage
+from srcli.media.picture import Picture
+from srcli.media.reading import probe, read_picture
+
+__all__ = ["serve"]
+
+_GRACE_SECONDS = 30  # after our parent should have stopped us: it is dead
+
+
+def serve() -> None:
+    """Answer requests until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is our parent's business
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a codec prints must not end up among the answers
+    for line in sys.stdin.buffer:
+        request: dict[str, str | float] = json.loads(line)
+        path = Path(os.fsdecode(bytes.fromhex(str(request["path"]))))
+        _limit_memory(int(request["memory"]))
+        if hasattr(signal, "alarm"):
+            signal.alarm(int(request["seconds"]) + _GRACE_SECONDS)
+        try:
+            _answer(path, request, answers)
+        except BrokenPipeError:
+            return
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+
+
+def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter) -> None:
+    megapixels = float(request["megapixels"])
+    parts: Sequence[bytes | memoryview] = ()
+    try:
+        if request["do"] == "probe":
+            head, parts = {"info": vars(probe(path, max_megapixels=megapixels))}, ()
+        else:
+            head, parts = _read(path, megapixels, int(request["file_bytes"]))
+    except InputError as error:
+        head = {"error": type(error).__name__, "message": str(error)}
+    except OSError as error:
+        head = {"error": UnreadableImage.__name__, "message": f"{path}: {error.strerror or error}"}
+    except MemoryError:
+        head = {
+            "error": ImageTooLarge.__name__,
+            "message": f"{path}: decoding takes too much memory; raise --max-memory or shrink it",
+        }
+    answers.write(json.dumps(head).encode("ascii") + b"\n")
+    for part in parts:
+        answers.write(part)
+    answers.flush()
+
+
+def _read(
+    path: Path, megapixels: float, file_bytes: int
+) -> tuple[dict[str, object], Sequence[bytes | memoryview]]:
+    before = path.stat()
+    if before.st_size > file_bytes:
+        raise ImageTooLarge(
+            f"{path}: {before.st_size} bytes, limit {file_bytes}; raise --max-file-size"
+        )
+    picture = read_picture(path, max_megapixels=megapixels)
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise UnreadableImage(f"{path}: changed while it was read; run the command again")
+    blobs = {
+        "icc": picture.metadata.icc,
+        "exif": picture.metadata.exif,
+        "xmp": picture.metadata.xmp,
+    }
+    head: dict[str, object] = {
+        "shape": picture.pixels.shape,
+        "bits": picture.bits,
+        "format": picture.format,
+        "lossless": picture.lossless,
+        "left_out": picture.left_out,
+        "dpi": picture.metadata.dpi,
+        "blobs": {name: len(blob) for name, blob in blobs.items() if blob is not None},
+        "size": before.st_size,
+        "mtime_ns": before.st_mtime_ns,
+        "sha256": sha256,
+    }
+    return head, (*(blob for blob in blobs.values() if blob is not None), _bytes_of(picture))
+
+
+def _bytes_of(picture: Picture) -> memoryview:
+    return np.ascontiguousarray(picture.pixels).data.cast("B")
+
+
+def _limit_memory(extra: int) -> None:
+    """Let the address space grow by `extra` bytes beyond what we take at rest, where it can be."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    if not _AT_REST:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        _AT_REST.append(pages * resource.getpagesize())
+    limit = _AT_REST[0] + extra
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+_AT_REST: list[int] = []

@@ -1,0 +1,383 @@
+"""A batch left alone: killed, out of disk, among hostile files, in company, interrupted."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+COMMAND = (sys.executable, "-m", "srcli")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+FAST = ("--effort", "fast", "--precision", "fp32", "--no-disk-check")
+
+
+def srcli(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+        timeout=600,
+        **more,  # type: ignore[call-overload]
+    )
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
+    root.mkdir()
+    for number in range(count):
+        pixels = rng.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f"{number:02}.png")
+    return root
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("[!.]*")}
+
+
+def require_whole(path: Path) -> None:
+    with Image.open(path) as picture:
+        picture.load()
+
+
+def instants(folder: Path) -> dict[str, tuple[int, int]]:
+    """What tells one making of a file from another."""
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("[!.]*")}
+
+
+def counts(stdout: str) -> list[int]:
+    return [int(stdout.split()[i]) for i in (1, 3, 5)]
+
+
+def wait_until(done: "object", process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not done():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images: int) -> None:
+    source = folder_of(tmp_path / "in", rng, images, (24, 32))
+    calm = tmp_path / "calm"
+    began = time.monotonic()
+    assert srcli("upscale", source, "-o", calm, *FAST).returncode == 0
+    longest = time.monotonic() - began
+    expected = hashes(calm)
+    assert len(expected) == images
+    done, rounds, midway = 0, 0, 0
+    while done < kills:
+        out = tmp_path / f"out{rounds}"
+        rounds += 1
+        finished: dict[str, tuple[int, int]] = {}
+        while done < kills:
+            process = start("upscale", source, "-o", out, *FAST)
+            time.sleep(rng.uniform(0.3, 1) * longest)
+            process.kill()
+            process.communicate()
+            done += 1
+            now = instants(out)
+            assert {name: now[name] for name in finished} == finished  # none made twice
+            assert hashes(out).items() <= expected.items()  # none that is not whole
+            midway += 0 < len(now) < images
+            finished = now
+            if len(now) == images:
+                break
+        ended = srcli("upscale", source, "-o", out, *FAST)
+        assert ended.returncode == 0, ended.stderr
+        assert hashes(out) == expected
+        assert {name: instants(out)[name] for name in finished} == finished
+        assert not list(out.glob(".*srcli-tmp"))
+        assert srcli("status", out).returncode == srcli("verify", out).returncode == 0
+    assert midway, "no kill hit a run at work"
+
+
+def test_killed_and_run_again(tmp_path: Path, rng: np.random.Generator) -> None:
+    kill_and_rerun(tmp_path, rng, kills=2, images=4)
+
+
+@pytest.mark.slow
+def test_killed_thirty_times(tmp_path: Path, rng: np.random.Generator) -> None:
+    kill_and_rerun(tmp_path, rng, kills=30, images=12)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system here")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small file system: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, rng: np.random.Generator) -> None:
+    source = folder_of(tmp_path / "in", rng, 5, (40, 60))
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(8 * 2**20 - 330_000))  # room for two results and the journal
+    ended = srcli("upscale", source, "-o", small_disk / "out", *FAST)
+    assert ended.returncode == 1, ended.stderr
+    done, _, failed = counts(ended.stdout)
+    assert done > 0 < failed
+    assert done + failed == 5
+    assert "No space left on device" in ended.stderr or "disk is full" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    made = instants(small_disk / "out")
+    assert len(made) == done
+    for path in (small_disk / "out").glob("[!.]*"):
+        require_whole(path)
+    assert not list((small_disk / "out").glob(".*srcli-tmp"))
+    ballast.unlink()
+    again = srcli("upscale", source, "-o", small_disk / "out", *FAST)
+    assert again.returncode == 0, again.stderr
+    assert counts(again.stdout) == [failed, done, 0]
+    now = instants(small_disk / "out")
+    assert {name: now[name] for name in made} == made
+    assert srcli("verify", small_disk / "out").returncode == 0
+
+
+def test_too_little_disk_is_refused_first(
+    small_disk: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    source = folder_of(tmp_path / "in", rng, 8, (400, 600))
+    ended = srcli("upscale", source, "-o", small_disk / "out")
+    assert ended.returncode == 2
+    assert "MB are free" in ended.stderr
+    assert not (small_disk / "out").exists()
+
+
+def mutate(folder: Path, good: list[bytes], count: int, rng: np.random.Generator) -> None:
+    """Fill a folder with files as no camera makes them."""
+    endings = ("png", "jpg", "webp", "tif", "bmp")
+    for number in range(count):
+        content = bytearray(good[rng.integers(len(good))])
+        path = folder / f"bad{number:03}.{endings[rng.integers(len(endings))]}"
+        match number % 10:
+            case 0:
+                content = content[: rng.integers(len(content))]
+            case 1 | 2 | 3:
+                for _ in range(rng.integers(1, 20)):
+                    content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+            case 4:
+                other = good[rng.integers(len(good))]
+                content[:32] = other[:32]
+            case 5:
+                at = content.find(b"IHDR")
+                start = at + 4 if at > 0 else int(rng.integers(len(content) - 8))
+                content[start : start + 8] = (60000).to_bytes(4, "big") * 2
+            case 6:
+                content = bytearray(rng.integers(0, 256, 500, np.uint8).tobytes())
+            case 7:
+                content = bytearray()
+            case 8:
+                start = rng.integers(len(content) - 40)
+                content[start : start + 40] = rng.integers(0, 256, 40, np.uint8).tobytes()
+            case _:
+                special(path, number)
+                continue
+        path.write_bytes(content)
+
+
+def special(path: Path, number: int) -> None:
+    """What is no regular file, or may not be read."""
+    match number // 10 % 5:
+        case 0:
+            path.mkdir()
+        case 1:
+            os.mkfifo(path)
+        case 2:
+            with socket.socket(socket.AF_UNIX) as one:
+                here = Path.cwd()
+                os.chdir(path.parent)  # a socket's path must be short
+                one.bind(path.name)
+                os.chdir(here)
+        case 3:
+            path.write_bytes(b"secret")
+            path.chmod(0)
+        case _:
+            path.symlink_to(path.name)
+
+
+def hostile_run(tmp_path: Path, samples: list[Path], rng: np.random.Generator, count: int) -> None:
+    source = folder_of(tmp_path / "in", rng, 10, (12, 16))
+    pixels = rng.integers(0, 256, (12, 16, 3), np.uint8)
+    good: list[bytes] = []
+    for ending in ("png", "jpg", "webp", "tif", "bmp"):
+        Image.fromarray(pixels).save(tmp_path / f"x.{ending}")
+        good.append((tmp_path / f"x.{ending}").read_bytes())
+    mutate(source, good, count, rng)
+    listed = [p for p in source.iterdir() if not p.is_dir()]
+    process = start("upscale", source, "--json", "--max-seconds", "20", "--max-memory", "1G", *FAST)
+    stdout, stderr = process.communicate(timeout=600)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    events = [json.loads(line) for line in stdout.splitlines()]
+    ends = [e for e in events if e["event"] in ("done", "failed", "skipped")]
+    assert {Path(e["input"]).name for e in ends} == {p.name for p in listed}
+    assert len(ends) == len(listed)
+    state = {Path(e["input"]).name: e for e in ends}
+    for number in range(10):
+        assert state[f"{number:02}.png"]["event"] == "done"
+    out = tmp_path / "in_x4"
+    for end in ends:
+        if end["event"] == "failed":
+            assert Path(end["input"]).name in end["reason"]
+            assert "please report" not in end["reason"]
+        else:
+            require_whole(Path(end["output"]))
+    assert len(list(out.glob("[!.]*"))) == sum(e["event"] == "done" for e in ends)
+    import resource
+
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20  # KB
+
+
+def test_hostile_files(tmp_path: Path, samples: list[Path], rng: np.random.Generator) -> None:
+    hostile_run(tmp_path, samples, rng, 60)
+
+
+@pytest.mark.slow
+def test_five_hundred_hostile_files(
+    tmp_path: Path, samples: list[Path], rng: np.random.Generator
+) -> None:
+    hostile_run(tmp_path, samples, rng, 500)
+
+
+@pytest.fixture
+def long(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Enough work to meddle with."""
+    return folder_of(tmp_path / "long", rng, 6, (64, 96))
+
+
+def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = start("upscale", long, "-o", out)
+    wait_until(lambda: list(out.glob("*.png")), first)
+    second = srcli("upscale", long, "-o", out)
+    assert second.returncode == 2
+    assert f"in use by another run, process {first.pid}" in second.stderr
+    third = start("upscale", long, "-o", out, "--wait")
+    first_out, _ = first.communicate(timeout=200)
+    third_out, third_err = third.communicate(timeout=200)
+    assert (first.returncode, third.returncode) == (0, 0)
+    assert f"is in use by process {first.pid}" in third_err
+    assert counts(first_out) == [6, 0, 0]
+    assert counts(third_out) == [0, 6, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.Signals) -> None:
+    out = long.parent / "long_x4"
+    process = start("upscale", long, "--json")
+    assert process.stdout is not None
+    events: list[dict[str, str]] = []
+    while not events or events[-1]["event"] != "started":
+        events.append(json.loads(process.stdout.readline()))
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=100)
+    events += [json.loads(line) for line in stdout.splitlines()]
+    assert process.returncode == 130, stderr
+    assert "stopping after the present file" in stderr
+    begun = [e["input"] for e in events if e["event"] == "started"]
+    done = [e["input"] for e in events if e["event"] == "done"]
+    assert begun == done
+    assert len(done) == len(list(out.glob("[!.]*"))) == 1
+    status = srcli("status", out)
+    assert status.returncode == 1
+    assert "stopped" in status.stdout
+    assert "pending    5" in status.stdout
+    again = srcli("upscale", long)
+    assert counts(again.stdout) == [5, 1, 0]
+
+
+def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generator) -> None:
+    source = folder_of(tmp_path / "in", rng, 2, (600, 800))  # a minute each
+    process = start("upscale", source, "--json", "--effort", "exact", "--tile", "64")
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "tile":
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "once more" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert json.loads(stdout.splitlines()[-1])["done"] == 0
+    assert not list((tmp_path / "in_x4").glob("*.png"))
+    assert not list((tmp_path / "in_x4").glob(".*srcli-tmp"))
+
+
+@pytest.mark.slow
+def test_a_suspended_run_goes_on(long: Path) -> None:
+    process = start("upscale", long, "--max-seconds", "2")
+    out = long.parent / "long_x4"
+    wait_until(lambda: list(out.glob("*.png")), process)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    process.send_signal(signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert counts(stdout) == [6, 0, 0]
+
+
+def test_nothing_outlives_a_killed_run(long: Path) -> None:
+    process = start("upscale", long)
+    wait_until(lambda: psutil.Process(process.pid).children(), process)
+    children = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_settings_that_changed(tmp_path: Path, rng: np.random.Generator) -> None:
+    source = folder_of(tmp_path / "in", rng, 2, (12, 16))
+    out = tmp_path / "out"
+    assert srcli("upscale", source, "-o", out, *FAST).returncode == 0
+    before = hashes(out)
+    other = ("upscale", source, "-o", out, "--precision", "fp32", "--effort", "exact")
+    refused = srcli(*other, "--on-mismatch", "fail")
+    assert refused.returncode == 2
+    assert "made with other settings (effort fast, now exact) (2 such outputs)" in refused.stderr
+    kept = srcli(*other, "--on-mismatch", "keep", "-v")
+    assert counts(kept.stdout) == [0, 2, 0]
+    assert "skipped, made with other settings" in kept.stderr
+    assert hashes(out) == before
+    assert counts(srcli(*other).stdout) == [2, 0, 0]
+    assert counts(srcli(*other).stdout) == [0, 2, 0]
+    (out / "00.png").unlink()
+    Image.new("RGB", (5, 5)).save(out / "01.png")
+    assert counts(srcli(*other).stdout) == [1, 1, 0]  # what was altered is not touched unasked
+    assert srcli("verify", out).returncode == 1
+    assert counts(srcli(*other, "--on-mismatch", "redo").stdout) == [1, 1, 0]
+    assert srcli("verify", out).returncode == 0
+    shutil.rmtree(out / ".srcli")
+    assert counts(srcli(*other).stdout) == [0, 2, 0]  # and what nobody knows neither

@@ -1,0 +1,161 @@
+"""The decoder's process can crash, hang and starve, and only the file fails."""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from srcli.errors import ImageTooLarge, UnreadableImage
+from srcli.media import DecodeLimits, Decoder, isolation, read_picture
+
+FAULTY = """
+import os, signal, sys, time
+sys.path.insert(0, sys.argv[1])
+from srcli.media import worker
+whole = worker.read_picture
+def read(path, **limits):
+    if "crash" in path.name: os.kill(os.getpid(), signal.SIGSEGV)
+    if "exit" in path.name: os._exit(7)
+    if "hang" in path.name: time.sleep(600)
+    if "spin" in path.name:
+        while True: pass
+    if "bomb" in path.name: return bytearray(1 << 34)
+    if "slow" in path.name: time.sleep(1.2)
+    if "chatter" in path.name: os.write(1, b"a codec's message\\n")
+    return whole(path, **limits)
+worker.read_picture = read
+worker.serve()
+"""
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_PROGRAM", FAULTY)
+
+
+@pytest.fixture
+def picture(tmp_path: Path, photo: np.ndarray) -> Path:
+    Image.fromarray(photo).save(tmp_path / "good.png", dpi=(72, 72))
+    return tmp_path / "good.png"
+
+
+def named(picture: Path, name: str) -> Path:
+    path = picture.with_name(name)
+    path.write_bytes(picture.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("crash.png", "crashed (SIGSEGV)"),
+        ("exit.png", "crashed (exit code 7)"),
+        ("hang.png", "takes longer than 0.7 s"),
+        ("spin.png", "takes longer than 0.7 s"),
+    ],
+)
+@pytest.mark.usefixtures("faulty")
+def test_a_bad_end_is_one_files_alone(picture: Path, name: str, line: str) -> None:
+    with Decoder(DecodeLimits(seconds=0.7)) as decoder:
+        decoder.limits = DecodeLimits(seconds=60)  # the first start reads all of Python
+        decoder.read(picture)
+        decoder.limits = DecodeLimits(seconds=0.7)
+        with pytest.raises(UnreadableImage) as caught:
+            decoder.read(named(picture, name))
+        assert line in str(caught.value)
+        assert name in str(caught.value)
+        assert decoder.replaced == 1
+        decoder.limits = DecodeLimits(seconds=60)
+        assert np.array_equal(decoder.read(picture).picture.pixels, read_picture(picture).pixels)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
+@pytest.mark.usefixtures("faulty")
+def test_an_allocation_bomb(picture: Path) -> None:
+    with Decoder(DecodeLimits(memory=1 << 30)) as decoder:
+        with pytest.raises(ImageTooLarge, match="--max-memory"):
+            decoder.read(named(picture, "bomb.png"))
+        assert decoder.read(picture).picture.width == 56
+        assert decoder.replaced == 0
+
+
+@pytest.mark.usefixtures("faulty")
+def test_what_a_codec_prints_is_no_answer(picture: Path) -> None:
+    with Decoder(DecodeLimits()) as decoder:
+        assert decoder.read(named(picture, "chatter.png")).picture.width == 56
+
+
+def test_it_is_what_the_plain_reader_gives(samples: list[Path], picture: Path) -> None:
+    deep = picture.with_name("deep.png")
+    Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(deep)
+    with Decoder(DecodeLimits()) as decoder:
+        for path in (*samples, picture, deep):
+            plain, isolated = read_picture(path), decoder.read(path)
+            assert np.array_equal(plain.pixels, isolated.picture.pixels)
+            assert plain.pixels.dtype == isolated.picture.pixels.dtype
+            assert plain.metadata == isolated.picture.metadata
+            assert plain.lossless == isolated.picture.lossless
+            assert isolated.size == path.stat().st_size
+            info = decoder.probe(path)
+            assert (info.width, info.height) == (plain.width, plain.height)
+
+
+def test_errors_come_through_as_they_are(tmp_path: Path, picture: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").write_bytes(b"")
+    with Decoder(DecodeLimits(megapixels=0.001, file_bytes=10_000)) as decoder:
+        with pytest.raises(ImageTooLarge, match="megapixels"):
+            decoder.read(picture)
+        with pytest.raises(UnreadableImage, match="pipe or device"):
+            decoder.read(tmp_path / "pipe.png")
+        with pytest.raises(UnreadableImage, match="empty"):
+            decoder.read(tmp_path / "zero.png")
+        with pytest.raises(UnreadableImage, match=r"nowhere\.png"):
+            decoder.read(tmp_path / "nowhere.png")
+        (tmp_path / "long.png").write_bytes(picture.read_bytes() + bytes(20_000))
+        with pytest.raises(ImageTooLarge, match="--max-file-size"):
+            decoder.read(tmp_path / "long.png")
+        assert decoder.replaced == 0
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_suspended_machine_costs_no_time(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the clock did while we were stopped, a step of waiting counts little."""
+    clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
+    with Decoder(DecodeLimits(seconds=30)) as decoder:
+        decoder.read(picture)
+        monkeypatch.setattr(isolation.time, "monotonic", lambda: float(next(clock)))
+        assert decoder.read(named(picture, "slow.png")).picture.width == 56
+    assert decoder.replaced == 0
+
+
+@pytest.mark.usefixtures("faulty")
+def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
+    with Decoder(DecodeLimits(seconds=300)) as decoder, ThreadPoolExecutor(1) as pool:
+        decoder.read(picture)
+        waiting = pool.submit(decoder.read, named(picture, "hang.png"))
+        time.sleep(0.2)
+        decoder.abandon()
+        with pytest.raises(UnreadableImage, match="the run has been stopped"):
+            waiting.result(timeout=30)
+
+
+def test_the_worker_dies_with_its_parent(picture: Path) -> None:
+    decoder = Decoder(DecodeLimits())
+    decoder.read(picture)
+    (worker,) = [
+        p for p in psutil.Process().children() if "srcli.media.worker" in "".join(p.cmdline())
+    ]
+    worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
+    time.sleep(0.1)
+    assert worker.is_running()
+    decoder.close()
+    assert not worker.is_running()
+    with pytest.raises(UnreadableImage, match="stopped"):
+        decoder.read(picture)
