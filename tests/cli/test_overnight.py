@@ -93,7 +93,11 @@ def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images:
         finished: dict[str, tuple[int, int]] = {}
         while done < kills:
             process = start("upscale", source, "-o", out, *FAST)
-            time.sleep(rng.uniform(0.3, 1) * longest)
+            if done % 3 == 0:  # surely at work
+                before = len(finished)
+                wait_until(lambda o=out, n=before: len(instants(o)) > n, process)
+            else:
+                time.sleep(rng.uniform(0.3, 1) * longest)
             process.kill()
             process.communicate()
             done += 1
@@ -114,7 +118,7 @@ def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images:
 
 
 def test_killed_and_run_again(tmp_path: Path, rng: np.random.Generator) -> None:
-    kill_and_rerun(tmp_path, rng, kills=2, images=4)
+    kill_and_rerun(tmp_path, rng, kills=2, images=6)
 
 
 @pytest.mark.slow
