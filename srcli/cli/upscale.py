@@ -2,10 +2,12 @@
 
 import os
 import time
+from itertools import chain
 from pathlib import Path
 
 import click
 
+from srcli.cli.clip_options import ClipOptions, clip_options
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["upscale"]
@@ -99,6 +101,7 @@ class TileSize(click.ParamType[int | None]):
     help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@clip_options
 def upscale(
     inputs: tuple[Path, ...],
     output: Path | None,
@@ -114,8 +117,9 @@ def upscale(
     *,
     compiled: bool,
     overwrite: bool,
+    clip_options: ClipOptions,
 ) -> ExitCode:
-    """Upscale pictures: files, and folders with everything in them.
+    """Upscale pictures and clips: files, and folders with everything in them.
 
     Existing outputs are kept and counted as skipped. Results are written under a temporary name
     and renamed when whole.
@@ -126,18 +130,30 @@ def upscale(
     from srcli.jobs.outcome import set_aside
     from srcli.jobs.plan import plan_jobs
 
-    sources = discover(inputs, exclude=output)
+    sources = discover(inputs, exclude=output, clips=True)
     jobs = plan_jobs(sources, output, scale=scale, image_format=_FORMATS[image_format])
     if not jobs:
         where = ", ".join(map(str, inputs))
-        raise NothingToDo(f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
+        raise NothingToDo(
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP and clips)"
+        )
     todo, finished = set_aside(jobs, overwrite=overwrite)
     interrupted = False
     started = time.monotonic()
     if todo:
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.inference.upscaler import Upscaler
-        from srcli.jobs.batch import run_batch
+        from srcli.jobs.batch import run_batch, run_clips
+        from srcli.jobs.plan import CLIP
+
+        clips = [job for job in todo if job.image_format == CLIP]
+        pictures = [job for job in todo if job.image_format != CLIP]
+        settings = clip_options.settings(
+            {
+                "model": model, "effort": str(effort if halt_eps is None else halt_eps),
+                "tile": str(tile), "device": device, "precision": precision,
+            }
+        )
 
         upscaler = Upscaler(
             model,
@@ -155,7 +171,10 @@ def upscale(
                     f"x{upscaler.network.scale} and reducing to x{scale:g}"
                 )
             try:
-                for end in run_batch(todo, upscaler, quality=quality, on_tile=progress.tile):
+                for end in chain(
+                    run_batch(pictures, upscaler, quality=quality, on_tile=progress.tile),
+                    run_clips(clips, upscaler, settings, on_frame=progress.frame),
+                ):
                     finished.append(end)
                     progress.finished(end)
             except KeyboardInterrupt:

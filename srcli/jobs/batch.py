@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from srcli.errors import SrcliError
+from srcli.errors import SrcliError, UsageError
 from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
 from srcli.inference.upscaler import Upscaler
+from srcli.jobs.clips import ClipSettings, upscale_clip
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
 from srcli.media import Picture, read_picture, representable, write_picture
 
-__all__ = ["run_batch"]
+__all__ = ["run_batch", "run_clips"]
 
 _MEGAPIXELS_IN = 512  # beyond any camera; a header that claims more is a bomb
 
@@ -53,6 +54,37 @@ def run_batch(
 
     for outcome in stream(jobs, load, compute, store):
         yield _finished(outcome)
+
+
+def run_clips(
+    jobs: Sequence[Job],
+    upscaler: Upscaler,
+    settings: ClipSettings,
+    *,
+    on_frame: Callable[[Job, int, int], None],
+) -> Iterator[Finished]:
+    """Upscale every clip, one after the other.
+
+    Args:
+        jobs: What to do; existing outputs are replaced.
+        upscaler: Does the work.
+        settings: How clips are read and written.
+        on_frame: See `upscale_clip`.
+
+    Yields:
+        Each job's end, as it comes.
+    """
+    key = {**settings.key, "weights": upscaler.network.fingerprint}
+    settings = replace(settings, key=key)
+    for job in jobs:
+        try:
+            losses, report = upscale_clip(job, upscaler, settings, on_frame)
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 one bad clip must not end the others
+            yield Finished(job, State.FAILED, _reason(job, error))
+        else:
+            yield Finished(job, State.DONE, losses=losses, report=report)
 
 
 def _finished(outcome: Outcome[Job, tuple[tuple[str, ...], Report]]) -> Finished:

@@ -7,8 +7,12 @@ from pathlib import Path
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source
 from srcli.media import format_of_name, suffix_of
+from srcli.media.video.names import clip_suffix, is_clip_name, is_sequence
 
-__all__ = ["Job", "default_folder", "plan_jobs"]
+__all__ = ["CLIP", "Job", "default_folder", "plan_jobs"]
+
+CLIP = "clip"
+"""In place of a picture's format: the job is a clip, and its suffix says which container."""
 
 _FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
 
@@ -20,7 +24,7 @@ class Job:
     Args:
         source: The input.
         target: The file it becomes.
-        image_format: The format of that file, by which its suffix goes.
+        image_format: The format of that file, by which its suffix goes; `CLIP` for a clip.
     """
 
     source: Path
@@ -47,9 +51,10 @@ def plan_jobs(
         UsageError: Two inputs would become one file, a result would replace an input, or one
             name is given for several results.
     """
-    if output is not None and format_of_name(output) and not output.is_dir():
+    if output is not None and _names_a_file(output) and not output.is_dir():
         if len(sources) != 1 or sources[0].root is not None:
-            raise UsageError(f"{output} names one picture: for several inputs name a folder")
+            kind = "picture" if format_of_name(output) else "clip"
+            raise UsageError(f"{output} names one {kind}: for several inputs name a folder")
         jobs = [_job(sources[0], output, image_format)]
     else:
         several = len({source.root for source in sources}) > 1
@@ -73,15 +78,24 @@ def default_folder(folder: Path, scale: float) -> Path:
 
 def _job(source: Source, target: Path, image_format: str | None) -> Job:
     """Settle the format, and the suffix by it unless it says so already."""
+    if is_clip_name(source.path) or is_sequence(source.path):
+        return Job(source.path, target.with_suffix(clip_suffix(target)), CLIP)
     chosen = image_format or format_of_name(target) or _FALLBACK
     if format_of_name(target) != chosen:
         target = target.with_name(f"{target.stem}{suffix_of(chosen)}")
     return Job(source.path, target, chosen)
 
 
+def _names_a_file(output: Path) -> bool:
+    return format_of_name(output) is not None or is_clip_name(output)
+
+
 def _place(source: Source, output: Path | None, scale: float, *, several: bool) -> Path:
     """Where a result goes, with the input's own suffix."""
     path = source.path
+    if is_sequence(path):  # frames/%06d.png: named after its folder
+        folder = path.resolve().parent
+        return (output or folder.parent) / f"{folder.name}_x{scale:g}.mp4"
     if source.root is None:
         return (output or path.parent) / f"{path.stem}_x{scale:g}{path.suffix}"
     if output is None:

@@ -1,0 +1,114 @@
+"""The options of `srcli upscale` that are about clips."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from srcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from srcli.jobs.clips import ClipSettings
+
+__all__ = ["ClipOptions", "clip_options"]
+
+
+class Seconds(click.ParamType[Fraction]):
+    """`90`, `1.5` or `1:02:03.5`."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Turn what was typed into seconds."""
+        if isinstance(value, Fraction):
+            return value
+        try:
+            parts = [Fraction(part) for part in value.split(":")]
+        except ValueError:
+            parts = []
+        if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
+            self.fail(f"{value!r} is no time: seconds (1.5) or hours:minutes:seconds (1:02:03.5)")
+        return functools.reduce(lambda total, part: total * 60 + part, parts, Fraction(0))
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What was said about clips; names as on the command line."""
+
+    codec: str
+    crf: float | None
+    preset: str
+    pix_fmt: str
+    start: Fraction
+    duration: Fraction | None
+    deinterlace: bool
+    tonemap: bool
+    force_sdr: bool
+
+    def settings(self, key: dict[str, str]) -> "ClipSettings":
+        """The same in the words of `jobs.clips`; `key` is what else decides the result."""
+        from srcli.jobs.clips import ClipSettings
+        from srcli.media.video import Reading, Wanted
+
+        if self.tonemap and self.force_sdr:
+            raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
+        if self.duration == 0:
+            raise UsageError("--duration 0 takes nothing: give seconds above 0")
+        hdr = "tonemap" if self.tonemap else "sdr" if self.force_sdr else "refuse"
+        reading = Reading(self.start, self.duration, self.deinterlace, hdr)
+        wanted = Wanted(self.codec, self.crf, self.preset, self.pix_fmt)
+        return ClipSettings(reading, wanted, key)
+
+
+_OPTIONS = (
+    click.option(
+        "--codec",
+        default="",
+        metavar="NAME",
+        help="Clips: h264, hevc, av1, prores, ffv1, or a hardware encoder such as h264_nvenc."
+        "  [default: h264; av1 for .webm]",
+    ),
+    click.option(
+        "--crf",
+        type=float,
+        help="Clips: the encoder's quality, less is better.  [default: h264 18, hevc 20, av1 24]",
+    ),
+    click.option("--preset", default="", metavar="NAME", help="Clips: the encoder's speed."),
+    click.option(
+        "--pix-fmt",
+        default="",
+        metavar="NAME",
+        help="Clips: sample format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
+    ),
+    click.option(
+        "--start", type=Seconds(), default="0", help="Clips: where to begin, 1.5 or 1:02:03.5."
+    ),
+    click.option("--duration", type=Seconds(), help="Clips: how much to take."),
+    click.option(
+        "--deinterlace", is_flag=True, help="Clips: make whole frames of interlaced ones (bwdif)."
+    ),
+    click.option("--tonemap", is_flag=True, help="Clips: turn HDR (PQ, HLG) into SDR, BT.709."),
+    click.option(
+        "--force-sdr",
+        is_flag=True,
+        help="Clips: take the numbers of HDR as if they were SDR; colours come out flat.",
+    ),
+)
+
+
+def clip_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options, as one argument `clip_options`."""
+
+    @functools.wraps(command)
+    def collected(**given: Any) -> Any:  # noqa: ANN401 click's own manner of calling
+        said = {field.name: given.pop(field.name) for field in fields(ClipOptions)}
+        return command(**given, clip_options=ClipOptions(**said))
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected

@@ -1,0 +1,24 @@
+"""Clips in and out: frames with their times, and everything else beside them."""
+
+from srcli.media.video.codecs import Encoding, Wanted, choose_encoding
+from srcli.media.video.decoding import ClipReader
+from srcli.media.video.frames import ClipInfo, Frame, FrameSource
+from srcli.media.video.joining import join, what_is_copied
+from srcli.media.video.probing import Reading
+from srcli.media.video.segments import Segment, SegmentWriter, find_segments
+
+__all__ = [
+    "ClipInfo",
+    "ClipReader",
+    "Encoding",
+    "Frame",
+    "FrameSource",
+    "Reading",
+    "Segment",
+    "SegmentWriter",
+    "Wanted",
+    "choose_encoding",
+    "find_segments",
+    "join",
+    "what_is_copied",
+]
