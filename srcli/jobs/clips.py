@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,7 @@ _SEGMENT = 120  # frames: what a kill costs at most
 _QUEUE = 3  # frames that wait on either side of the network
 
 
+@runtime_checkable
 class FrameUpscaler(Protocol):
     """What a clip needs of an upscaler."""
 

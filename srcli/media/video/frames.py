@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from srcli.media.picture import Pixels
 from srcli.media.video.colour import Colour
@@ -58,6 +58,7 @@ class ClipInfo:
     shift: int = 0
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """Gives a clip's frames, from the beginning or from where a former run ended."""
 

@@ -4,13 +4,25 @@ import io
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
-__all__ = ["Copied", "choose_copied", "copy_chapters", "described", "stream_tags"]
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
+__all__ = [
+    "Copied",
+    "add_copied",
+    "choose_copied",
+    "container_tags",
+    "copy_chapters",
+    "described",
+    "stream_tags",
+]
 
 _STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "vendor_id")
 _CONTAINERS_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")
@@ -84,7 +96,7 @@ def copy_chapters(
         shift: Seconds added to all times.
         length: Of the part, in seconds; None for all of it.
     """
-    chapters: list[av.container.core.Chapter] = []
+    chapters: "list[Chapter]" = []
     for chapter in container.chapters():
         base = chapter["time_base"] or Fraction(1, 1000)
         start = max(chapter["start"] + round(shift / base), 0)
