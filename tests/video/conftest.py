@@ -77,6 +77,7 @@ def make_clip(path: Path, recipe: Recipe) -> Path:
         )
         tones = [out.add_stream("aac", rate=RATE) for _ in range(recipe.tones)]
         for number, tone in enumerate(tones):
+            tone.codec_context.layout = "mono"
             tone.metadata["language"] = ("deu", "fra", "spa")[number]
             tone.metadata["title"] = f"tone {number}"
         words = _subtitles(out) if recipe.subtitles else None
@@ -93,8 +94,6 @@ def make_clip(path: Path, recipe: Recipe) -> Path:
             )
         if words is not None:
             _say(out, words)
-        for number, tone in enumerate(tones):
-            _sound(out, tone, sine(440 * (number + 1), len(times) * STEP * TICKS))
         for number, pts in enumerate(times):
             pixels = (recipe.picture or moving)(number, width, height)
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
@@ -106,6 +105,8 @@ def make_clip(path: Path, recipe: Recipe) -> Path:
             frame.pts, frame.time_base = pts, TICKS
             out.mux(context.encode(frame))
         out.mux(context.encode(None))
+        for number, tone in enumerate(tones):
+            _sound(out, tone, sine(440 * (number + 1), len(times) * STEP * TICKS))
     return path
 
 
@@ -138,12 +139,11 @@ def sine(hertz: int, seconds: Fraction) -> np.ndarray:
 
 
 def _sound(out: av.container.OutputContainer, stream: av.stream.Stream, wave: np.ndarray) -> None:
-    stream.codec_context.layout = "mono"
     for start in range(0, len(wave), 1024):
         frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], "fltp", "mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
-        out.mux(stream.codec_context.encode(frame))
-    out.mux(stream.codec_context.encode(None))
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
 
 
 def upscaled(

@@ -21,7 +21,7 @@ from tests.video.conftest import (
     watch,
 )
 
-VARIED = [0, 512, 700, 1900, 1901, 2600, 5000, 5512, 6024, 9000, 9100, 9500]
+VARIED = [0, 512, 700, 1900, 2000, 2600, 5000, 5512, 6024, 9000, 9100, 9500]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

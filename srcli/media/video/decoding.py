@@ -5,11 +5,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 
 from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ, RGB
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.graph import Conversion
+from srcli.media.video.graph import Conversion, full_scale
 from srcli.media.video.loss import Loss, surviving_frames
 from srcli.media.video.opening import opened
 from srcli.media.video.probing import Reading, chosen_stream, inspect, turn
@@ -96,7 +97,10 @@ class ClipReader:
                 continue
             if self._end is not None and pts >= self._end:
                 return
-            yield Frame(pts, frame.duration or 0, turn(frame.to_ndarray(), self._turned))
+            pixels = frame.to_ndarray()
+            if pixels.dtype == np.uint16 and not self._stored.full:
+                pixels = full_scale(pixels)
+            yield Frame(pts, frame.duration or 0, turn(pixels, self._turned))
 
     def _guess(self, before: int | None) -> int:
         step = round(1 / (self._info.rate * self._info.time_base))

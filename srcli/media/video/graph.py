@@ -3,14 +3,34 @@
 from fractions import Fraction
 
 import av
+import numpy as np
 from av.filter import Graph
+from numpy.typing import NDArray
 
-from srcli.media.video.colour import Colour
+from srcli.media.video.colour import UNSPECIFIED, Colour
 
-__all__ = ["Conversion"]
+__all__ = ["Conversion", "full_scale", "swscale_white"]
 
 # Bicubic chroma, rounded rather than cut off: without these swscale is some values off.
 _EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+
+_SWSCALE_WHITE = 255 << 8  # of 16 bits, on the way from limited range and on the way to any
+_WHITE = 65535
+
+
+def full_scale(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Undo that swscale makes 65280 of white when it turns limited range to RGB of 16 bits."""
+    return _rescaled(pixels, _WHITE / _SWSCALE_WHITE)
+
+
+def swscale_white(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Bring white to 65280, which swscale expects of RGB of 16 bits."""
+    return _rescaled(pixels, _SWSCALE_WHITE / _WHITE)
+
+
+def _rescaled(pixels: NDArray[np.uint16], factor: float) -> NDArray[np.uint16]:
+    scaled = pixels * np.float32(factor) + np.float32(0.5)
+    return np.minimum(scaled, np.float32(_WHITE)).astype(np.uint16)
 
 
 class Conversion:
@@ -60,12 +80,15 @@ class Conversion:
         )
         self._graph.link_nodes(*(self._graph.add(*step) for step in steps)).configure()
         self._colour = colour
+        self._transfers = bool(scaling)  # otherwise swscale would refuse those that it lacks
 
     def __call__(self, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
         """Put a frame in, or the end (None); take out what is ready."""
         if frame is not None:
             frame.colorspace = self._colour.matrix
             frame.color_range = self._colour.range_code
+            frame.color_primaries = self._colour.primaries if self._transfers else UNSPECIFIED
+            frame.color_trc = self._colour.transfer if self._transfers else UNSPECIFIED
         self._graph.vpush(frame)
         ready: list[av.VideoFrame] = []
         while True:

@@ -22,7 +22,7 @@ from srcli.media.picture import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.graph import Conversion
+from srcli.media.video.graph import Conversion, swscale_white
 from srcli.media.video.opening import reason_of
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
@@ -126,6 +126,8 @@ class SegmentWriter:
         names = {(3, 1): "rgb24", (3, 2): "rgb48le", (4, 1): "rgba", (4, 2): "rgba64le"}
         name = names[pixels.shape[2], pixels.itemsize]
         width, height = _evened(self._info, self._encoding.pixel_format)
+        if pixels.dtype == np.uint16 and not self._colour.is_rgb:
+            pixels = swscale_white(pixels)
         right, below = width - pixels.shape[1], height - pixels.shape[0]
         if right or below:
             pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), "edge")
