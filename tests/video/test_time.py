@@ -98,7 +98,7 @@ def test_the_start_of_a_broadcast_becomes_nought(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.ts", Recipe(frames=20, tones=1))
     with av.open(str(source)) as clip:
         begins = Fraction(clip.start_time, av.time_base)
-    assert begins > 1
+    assert begins > 0
     target = tmp_path / "out.mkv"
     upscaled(source, target)
     moved = [t - begins for t in watch(source).times]
