@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +12,27 @@ import click
 from srcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from srcli.jobs.clips import ClipSettings
+    from srcli.jobs.clip_sources import ClipSettings
 
 __all__ = ["ClipOptions", "clip_options"]
+
+
+class FrameRate(click.ParamType[Fraction]):
+    """`24`, `23.976` or `24000/1001`."""
+
+    name = "rate"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Turn what was typed into frames a second."""
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not Fraction(1, 1000) <= rate <= 1000:
+            self.fail(f"{value!r} is no frame rate: 24, 23.976 or 24000/1001, at most 1000")
+        return rate
 
 
 class Seconds(click.ParamType[Fraction]):
@@ -49,10 +68,12 @@ class ClipOptions:
     deinterlace: bool
     tonemap: bool
     force_sdr: bool
+    fps: Fraction | None
+    frames_dir: Path | None
 
     def settings(self, key: dict[str, str]) -> "ClipSettings":
-        """The same in the words of `jobs.clips`; `key` is what else decides the result."""
-        from srcli.jobs.clips import ClipSettings
+        """The same in the words of `jobs`; `key` is what else decides the result."""
+        from srcli.jobs.clip_sources import ClipSettings
         from srcli.media.video import Reading, Wanted
 
         if self.tonemap and self.force_sdr:
@@ -62,7 +83,7 @@ class ClipOptions:
         hdr = "tonemap" if self.tonemap else "sdr" if self.force_sdr else "refuse"
         reading = Reading(self.start, self.duration, self.deinterlace, hdr)
         wanted = Wanted(self.codec, self.crf, self.preset, self.pix_fmt)
-        return ClipSettings(reading, wanted, key)
+        return ClipSettings(reading, wanted, key, rate=self.fps)
 
 
 _OPTIONS = (
@@ -97,6 +118,14 @@ _OPTIONS = (
         "--force-sdr",
         is_flag=True,
         help="Clips: take the numbers of HDR as if they were SDR; colours come out flat.",
+    ),
+    click.option(
+        "--fps", type=FrameRate(), help="Of numbered pictures: frames/%06d.png becomes a clip."
+    ),
+    click.option(
+        "--frames-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Clips: write frames as PNG into this folder, with times.txt, instead of a clip.",
     ),
 )
 

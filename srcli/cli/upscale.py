@@ -128,10 +128,13 @@ def upscale(
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
     from srcli.jobs.outcome import set_aside
-    from srcli.jobs.plan import plan_jobs
+    from srcli.jobs.plan import frames_job, is_moving, plan_jobs
 
     sources = discover(inputs, exclude=output, clips=True)
-    jobs = plan_jobs(sources, output, scale=scale, image_format=_FORMATS[image_format])
+    if clip_options.frames_dir is None:
+        jobs = plan_jobs(sources, output, scale=scale, image_format=_FORMATS[image_format])
+    else:
+        jobs = [frames_job(sources, clip_options.frames_dir)]
     if not jobs:
         where = ", ".join(map(str, inputs))
         raise NothingToDo(
@@ -144,14 +147,16 @@ def upscale(
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.inference.upscaler import Upscaler
         from srcli.jobs.batch import run_batch, run_clips
-        from srcli.jobs.plan import CLIP
 
-        clips = [job for job in todo if job.image_format == CLIP]
-        pictures = [job for job in todo if job.image_format != CLIP]
+        clips = [job for job in todo if is_moving(job)]
+        pictures = [job for job in todo if not is_moving(job)]
         settings = clip_options.settings(
             {
-                "model": model, "effort": str(effort if halt_eps is None else halt_eps),
-                "tile": str(tile), "device": device, "precision": precision,
+                "model": model,
+                "effort": str(effort if halt_eps is None else halt_eps),
+                "tile": str(tile),
+                "device": device,
+                "precision": precision,
             }
         )
 

@@ -29,22 +29,15 @@ def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
     waiting: queue.Queue[Item | _End] = queue.Queue(size)
     stopped = threading.Event()
 
-    def put(item: Item | _End) -> bool:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                waiting.put(item, timeout=_PATIENCE)
-                return True
-        return False
-
     def work() -> None:
+        end = _End()
         try:
             for item in items:
-                if not put(item):
+                if not _put(waiting, item, stopped):
                     return
         except BaseException as error:  # noqa: BLE001 it is raised on the other side
-            put(_End(error))
-        else:
-            put(_End())
+            end = _End(error)
+        _put(waiting, end, stopped)
 
     thread = threading.Thread(target=work, name="srcli-ahead")
     thread.start()
@@ -59,6 +52,17 @@ def ahead(items: Iterable[Item], size: int) -> Generator[Item]:
     finally:
         stopped.set()
         thread.join()
+
+
+def _put(
+    waiting: "queue.Queue[Item | _End]", item: "Item | _End", stopped: threading.Event
+) -> bool:
+    """Wait for a place in the queue; whether there was one before the other side stopped."""
+    while not stopped.is_set():
+        with contextlib.suppress(queue.Full):
+            waiting.put(item, timeout=_PATIENCE)
+            return True
+    return False
 
 
 class Behind(Generic[Item]):

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from srcli.errors import SrcliError, UsageError
 from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.clips import ClipSettings, upscale_clip
+from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clips import upscale_clip
 from srcli.jobs.outcome import Finished, State
-from srcli.jobs.plan import Job
+from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job
 from srcli.media import Picture, read_picture, representable, write_picture
 
 __all__ = ["run_batch", "run_clips"]
@@ -56,6 +59,9 @@ def run_batch(
         yield _finished(outcome)
 
 
+_WAYS = {CLIP: upscale_clip, ANIMATION: upscale_animation, FRAMES: upscale_to_frames}
+
+
 def run_clips(
     jobs: Sequence[Job],
     upscaler: Upscaler,
@@ -63,13 +69,13 @@ def run_clips(
     *,
     on_frame: Callable[[Job, int, int], None],
 ) -> Iterator[Finished]:
-    """Upscale every clip, one after the other.
+    """Upscale every clip and animation, one after the other.
 
     Args:
         jobs: What to do; existing outputs are replaced.
         upscaler: Does the work.
         settings: How clips are read and written.
-        on_frame: See `upscale_clip`.
+        on_frame: Called with the job, the frames done and those in all (0 if not known).
 
     Yields:
         Each job's end, as it comes.
@@ -77,8 +83,9 @@ def run_clips(
     key = {**settings.key, "weights": upscaler.network.fingerprint}
     settings = replace(settings, key=key)
     for job in jobs:
+        way = _WAYS[job.image_format]
         try:
-            losses, report = upscale_clip(job, upscaler, settings, on_frame)
+            losses, report = way(job, upscaler, settings, partial(on_frame, job))
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 one bad clip must not end the others

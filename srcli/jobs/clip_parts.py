@@ -1,6 +1,5 @@
 """The segments of a clip that is being made: what a killed run leaves for the next one."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -9,9 +8,7 @@ from pathlib import Path
 from srcli.media import atomic_file
 from srcli.media.video import Segment, find_segments
 
-__all__ = ["Parts", "identity_of"]
-
-_SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
+__all__ = ["Parts"]
 
 
 class Parts:
@@ -48,14 +45,3 @@ class Parts:
     def remove(self) -> None:
         """All of it, once the clip is whole."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def identity_of(source: Path) -> str:
-    """What tells whether a source is still the same: size, time of change, head and tail."""
-    state = source.stat()
-    digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
-    with source.open("rb") as stream:
-        digest.update(stream.read(_SAMPLE))
-        stream.seek(max(state.st_size - _SAMPLE, 0))
-        digest.update(stream.read(_SAMPLE))
-    return digest.hexdigest()

@@ -28,7 +28,7 @@ class Source:
 def discover(
     inputs: tuple[Path, ...], *, exclude: Path | None = None, clips: bool = False
 ) -> list[Source]:
-    """List the pictures, and clips if asked for, among files and folders, each once, in the order of the command line.
+    """List the pictures among files and folders, each once, in the order of the command line.
 
     Folders are searched recursively in sorted order; hidden files and folders, files whose names
     are no picture's, and links to folders are passed over. A file named on the command line is

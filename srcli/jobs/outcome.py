@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from srcli.jobs.plan import Job
+from srcli.jobs.plan import FRAMES, Job
 
 if TYPE_CHECKING:
     from srcli.inference.report import Report
@@ -44,10 +44,10 @@ def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[
     """Part the jobs into those to run and those skipped because their output exists."""
     if overwrite:
         return list(jobs), []
-    todo = [job for job in jobs if not job.target.exists()]
+    todo = [job for job in jobs if job.image_format == FRAMES or not job.target.exists()]
     skipped = [
         Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
         for job in jobs
-        if job.target.exists()
+        if job not in todo
     ]
     return todo, skipped

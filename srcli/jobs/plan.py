@@ -7,13 +7,25 @@ from pathlib import Path
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source
 from srcli.media import format_of_name, suffix_of
+from srcli.media.video.animation import is_animation
 from srcli.media.video.names import clip_suffix, is_clip_name, is_sequence
 
-__all__ = ["CLIP", "Job", "default_folder", "plan_jobs"]
+__all__ = [
+    "ANIMATION",
+    "CLIP",
+    "FRAMES",
+    "Job",
+    "default_folder",
+    "frames_job",
+    "is_moving",
+    "plan_jobs",
+]
 
-CLIP = "clip"
-"""In place of a picture's format: the job is a clip, and its suffix says which container."""
+CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
+"""In place of a picture's format: the job is no picture; a clip's suffix says which container, and
+of frames the target is their folder."""
 
+_ANIMATED = (".gif", ".webp", ".png")
 _FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
 
 
@@ -24,7 +36,7 @@ class Job:
     Args:
         source: The input.
         target: The file it becomes.
-        image_format: The format of that file, by which its suffix goes; `CLIP` for a clip.
+        image_format: The format of that file, by which its suffix goes; or `CLIP` and the like.
     """
 
     source: Path
@@ -78,8 +90,9 @@ def default_folder(folder: Path, scale: float) -> Path:
 
 def _job(source: Source, target: Path, image_format: str | None) -> Job:
     """Settle the format, and the suffix by it unless it says so already."""
-    if is_clip_name(source.path) or is_sequence(source.path):
-        return Job(source.path, target.with_suffix(clip_suffix(target)), CLIP)
+    moving = _moving_job(source, target, image_format)
+    if moving is not None:
+        return moving
     chosen = image_format or format_of_name(target) or _FALLBACK
     if format_of_name(target) != chosen:
         target = target.with_name(f"{target.stem}{suffix_of(chosen)}")
@@ -88,6 +101,38 @@ def _job(source: Source, target: Path, image_format: str | None) -> Job:
 
 def _names_a_file(output: Path) -> bool:
     return format_of_name(output) is not None or is_clip_name(output)
+
+
+def _moving_job(source: Source, target: Path, image_format: str | None) -> Job | None:
+    """The job of a clip or an animation; None for a picture."""
+    animated = source.path.suffix.lower() in _ANIMATED and is_animation(source.path)
+    if animated and image_format is None and target.suffix.lower() in _ANIMATED:
+        return Job(source.path, target, ANIMATION)
+    if not (animated and is_clip_name(target)) and not _is_clip(source.path):
+        return None  # a picture, or the first of an animation's in the format asked for
+    if format_of_name(target) or target.suffix.lower() == ".gif":
+        raise UsageError(f"{source.path} is a clip, {target} none: --frames-dir writes pictures")
+    return Job(source.path, target.with_suffix(clip_suffix(target)), CLIP)
+
+
+def frames_job(sources: Sequence[Source], folder: Path) -> Job:
+    """The job that writes a clip's frames into a folder.
+
+    Raises:
+        UsageError: There is not exactly one input.
+    """
+    if len(sources) != 1:
+        raise UsageError(f"--frames-dir {folder} takes one clip, {len(sources)} were given")
+    return Job(sources[0].path, folder, FRAMES)
+
+
+def is_moving(job: Job) -> bool:
+    """Whether the job is a clip or an animation, not a picture."""
+    return job.image_format in (CLIP, ANIMATION, FRAMES)
+
+
+def _is_clip(path: Path) -> bool:
+    return is_sequence(path) or (is_clip_name(path) and path.suffix.lower() != ".gif")
 
 
 def _place(source: Source, output: Path | None, scale: float, *, several: bool) -> Path:

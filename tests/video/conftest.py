@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from srcli.inference.report import Report
-from srcli.jobs.clips import ClipSettings, upscale_clip
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 
 TICKS = Fraction(1, 12800)
@@ -155,7 +156,7 @@ def upscaled(
     """Upscale a clip with the stand-in; what was lost."""
     job = Job(source, target, CLIP)
     notes, _ = upscale_clip(
-        job, network or Doubler(), settings or ClipSettings(), lambda *_: None
+        job, network or Doubler(), settings or ClipSettings(), lambda done, total: None
     )
     assert not [p for p in target.parent.iterdir() if p.name.startswith(".")]
     return notes

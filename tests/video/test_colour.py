@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo
-from srcli.jobs.clips import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading, Wanted
 from srcli.media.video.colour import Colour
 from tests.video.conftest import Recipe, make_clip, upscaled
@@ -24,9 +24,7 @@ def rgb_of(y: float, u: float, v: float, matrix: int, *, full: bool, depth: int)
     top = 2**depth - 1
     unit = 2 ** (depth - 8)
     luma = y / top if full else (y - 16 * unit) / (219 * unit)
-    cb, cr = (
-        (c - 128 * unit) / top if full else (c - 128 * unit) / (224 * unit) for c in (u, v)
-    )
+    cb, cr = ((c - 128 * unit) / top if full else (c - 128 * unit) / (224 * unit) for c in (u, v))
     r = luma + 2 * (1 - red) * cr
     b = luma + 2 * (1 - blue) * cb
     return np.array([r, (luma - red * r - blue * b) / (1 - red - blue), b])
@@ -167,7 +165,7 @@ def test_interlaced_is_said_and_refused(tmp_path: Path) -> None:
         options={"crf": "12", "flags": "+ildct+ilme", "x264-params": "tff=1"},
     )
     source = make_clip(tmp_path / "in.mp4", recipe)
-    with pytest.raises(UnreadableVideo, match="interlaced.*--deinterlace"):
+    with pytest.raises(UnreadableVideo, match=r"interlaced.*--deinterlace"):
         upscaled(source, tmp_path / "never.mp4")
     target = tmp_path / "out.mp4"
     upscaled(source, target, ClipSettings(reading=Reading(deinterlace=True)))

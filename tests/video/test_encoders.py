@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UsageError
-from srcli.jobs.clips import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading, Wanted, choose_encoding
 from tests.video.conftest import Recipe, make_clip, upscaled, watch
 
@@ -92,11 +92,11 @@ def test_alpha_is_kept_where_asked_for_and_said_where_not(tmp_path: Path) -> Non
         frame.pts = 0
         out.mux(video.encode(frame))
         out.mux(video.encode(None))
-    (note,) = [n for n in upscaled(source, tmp_path / "flat.mp4") if "alpha" in n]
+    (note,) = [n for n in upscaled(source, tmp_path / "flat.mp4") if "alpha is" in n]
     assert "alpha is dropped" in note
     target = tmp_path / "kept.mov"
     notes = upscaled(source, target, ClipSettings(wanted=Wanted("prores")))
-    assert not [note for note in notes if "alpha" in note]
+    assert not [note for note in notes if "alpha is" in note]
     with av.open(str(target)) as made:
         alpha = next(made.decode(video=0)).to_ndarray(format="rgba")[..., 3]
     assert abs(int(alpha[10, 10]) - 40) < 3

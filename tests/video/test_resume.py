@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnwritableVideo
-from srcli.jobs.clips import ClipSettings, upscale_clip
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
@@ -19,7 +20,8 @@ SLOW_RUN = """
 import sys, time
 from pathlib import Path
 from tests.video.conftest import Doubler
-from srcli.jobs.clips import ClipSettings, upscale_clip
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 
 class Slow(Doubler):
@@ -30,7 +32,7 @@ class Slow(Doubler):
 network = Slow()
 upscale_clip(
     Job(Path(sys.argv[1]), Path(sys.argv[2]), CLIP), network, ClipSettings(segment=12),
-    lambda job, done, total: print(done, flush=True),
+    lambda done, total: print(done, flush=True),
 )
 print("computed", sum(network.given))
 """
@@ -85,7 +87,7 @@ def test_killed_three_times_it_ends_as_undisturbed(tmp_path: Path) -> None:
 
 
 def interrupted(source: Path, target: Path, settings: ClipSettings, after: int) -> None:
-    def stop(job: Job, done: int, total: int) -> None:
+    def stop(done: int, total: int) -> None:
         if done == after:
             raise KeyboardInterrupt
 
@@ -141,14 +143,15 @@ def test_a_full_disk_ends_the_clip_with_one_line(
 @pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     program = """
-import resource, sys
+import sys
 from pathlib import Path
 from tests.video.conftest import Doubler, Recipe, make_clip
-from srcli.jobs.clips import ClipSettings, upscale_clip
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 upscale_clip(Job(Path(sys.argv[1]), Path(sys.argv[2]), CLIP), Doubler(), ClipSettings(),
-             lambda *_: None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+             lambda done, total: None)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
     peaks = {}
     for frames in (200, 2000):

@@ -10,7 +10,7 @@ import pytest
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.jobs.background import Behind, ahead
-from srcli.jobs.clips import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading
 from tests.video.conftest import Doubler, Recipe, make_clip, upscaled, watch
 
@@ -106,7 +106,9 @@ def test_a_truncated_clip_keeps_what_decodes_and_says_what_not(tmp_path: Path) -
 
 
 def test_a_corrupt_clip_keeps_what_decodes_and_says_so(tmp_path: Path) -> None:
-    recipe = Recipe(frames=40, codec="ffv1", pix_fmt="yuv420p", options={"slicecrc": "1"})
+    recipe = Recipe(
+        frames=40, codec="ffv1", pix_fmt="yuv420p", options={"level": "3", "slicecrc": "1"}
+    )
     data = bytearray(make_clip(tmp_path / "whole.mkv", recipe).read_bytes())
     places = np.random.default_rng(3).integers(len(data) // 3, len(data) * 2 // 3, 12)
     for place in places:
@@ -125,7 +127,7 @@ def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
         make_clip(tmp_path / f"{number}.h264", Recipe(frames=20, size=size))
         parts.append((tmp_path / f"{number}.h264").read_bytes())
     path.write_bytes(b"".join(parts))
-    with pytest.raises(UnreadableVideo, match="change from 32x24 to 48x32.*split"):
+    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32.*split"):
         upscaled(path, tmp_path / "out.mkv")
     assert not (tmp_path / "out.mkv").exists()
 
@@ -152,9 +154,13 @@ def test_errors_cross_the_threads() -> None:
     def consume(item: int) -> None:
         raise OSError("write")
 
-    with pytest.raises(OSError, match="write"), Behind(consume, 1) as sink:
-        for number in range(100):
-            sink.put(number)
+    def all_of_them() -> None:
+        with Behind(consume, 1) as sink:
+            for number in range(100):
+                sink.put(number)
+
+    with pytest.raises(OSError, match="write"):
+        all_of_them()
 
 
 def test_a_network_that_fails_leaves_no_threads(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from srcli.jobs.clips import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import Wanted
 from tests.video.conftest import Recipe, make_clip, packets, upscaled, watch
 
@@ -88,9 +88,7 @@ def test_a_turned_clip_is_shown_as_before(tmp_path: Path, degrees: int) -> None:
         pixels[: height // 2, : width // 2] = 255
         return pixels
 
-    source = make_clip(
-        tmp_path / "in.mp4", Recipe(frames=3, picture=corner, aspect=Fraction(4, 3))
-    )
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=3, picture=corner, aspect=Fraction(4, 3)))
     turned(source, MATRICES[degrees])
     with av.open(str(source)) as clip:
         rotation = next(clip.decode(video=0)).rotation

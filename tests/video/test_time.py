@@ -7,12 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from srcli.jobs.clips import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import Reading
 from tests.video.conftest import (
     RATE,
-    STEP,
-    TICKS,
     Doubler,
     Recipe,
     make_clip,

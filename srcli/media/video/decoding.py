@@ -10,7 +10,7 @@ import numpy as np
 from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ, RGB
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.graph import Conversion, full_scale
+from srcli.media.video.graph import Conversion, Samples, full_scale
 from srcli.media.video.loss import Loss, surviving_frames
 from srcli.media.video.opening import opened
 from srcli.media.video.probing import Reading, chosen_stream, inspect, turn
@@ -148,11 +148,7 @@ class ClipReader:
             (("bwdif", "mode=send_frame:deint=interlaced"),) if self._reading.deinterlace else ()
         )
         return Conversion(
-            frame.width,
-            frame.height,
-            frame.format.name,
-            stored,
-            self._info.time_base,
+            Samples(frame.width, frame.height, frame.format.name, stored, self._info.time_base),
             target=depth[self._info.depth > 8],
             becomes=RGB,
             before=before,

@@ -1,5 +1,6 @@
 """Chains of FFmpeg's filters that turn stored samples into RGB and back."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from srcli.media.video.colour import UNSPECIFIED, Colour
 
-__all__ = ["Conversion", "full_scale", "swscale_white"]
+__all__ = ["Conversion", "Samples", "full_scale", "swscale_white"]
 
 # Bicubic chroma, rounded rather than cut off: without these swscale is some values off.
 _EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
@@ -33,15 +34,30 @@ def _rescaled(pixels: NDArray[np.uint16], factor: float) -> NDArray[np.uint16]:
     return np.minimum(scaled, np.float32(_WHITE)).astype(np.uint16)
 
 
+@dataclass(frozen=True)
+class Samples:
+    """How frames are stored.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        name: FFmpeg's name of the format.
+        colour: What the samples mean.
+        time_base: Of the frames' times.
+    """
+
+    width: int
+    height: int
+    name: str
+    colour: Colour
+    time_base: Fraction
+
+
 class Conversion:
     """Converts frames of one size and format.
 
     Args:
-        width: Of the frames, in pixels.
-        height: Of the frames, in pixels.
-        source: FFmpeg's name of their format.
-        colour: What their samples mean.
-        time_base: Of their times.
+        stored: What they are.
         target: FFmpeg's name of the format they become.
         becomes: What their samples then mean.
         before: Filters to go through first.
@@ -50,11 +66,7 @@ class Conversion:
 
     def __init__(
         self,
-        width: int,
-        height: int,
-        source: str,
-        colour: Colour,
-        time_base: Fraction,
+        stored: Samples,
         *,
         target: str,
         becomes: Colour,
@@ -66,9 +78,9 @@ class Conversion:
         steps = (
             (
                 "buffer",
-                f"video_size={width}x{height}:pix_fmt={source}:pixel_aspect=1/1"
-                f":time_base={time_base.numerator}/{time_base.denominator}"
-                f":colorspace={colour.matrix_name}:range={colour.range_name}",
+                f"video_size={stored.width}x{stored.height}:pix_fmt={stored.name}:pixel_aspect=1/1"
+                f":time_base={stored.time_base.numerator}/{stored.time_base.denominator}"
+                f":colorspace={stored.colour.matrix_name}:range={stored.colour.range_name}",
             ),
             *before,
             (
@@ -79,7 +91,7 @@ class Conversion:
             ("buffersink", None),
         )
         self._graph.link_nodes(*(self._graph.add(*step) for step in steps)).configure()
-        self._colour = colour
+        self._colour = stored.colour
         self._transfers = bool(scaling)  # otherwise swscale would refuse those that it lacks
 
     def __call__(self, frame: av.VideoFrame | None) -> list[av.VideoFrame]:

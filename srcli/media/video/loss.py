@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from srcli.media.video.opening import reason_of
@@ -53,6 +54,25 @@ def surviving_frames(
     container: InputContainer, stream: VideoStream, loss: Loss
 ) -> Iterator[av.VideoFrame]:
     """All frames of a stream that decode, while `loss` counts those that do not."""
+    for packet in _whole_packets(container, stream, loss):
+        try:
+            frames = stream.codec_context.decode(packet)
+        except EOFError:
+            continue
+        except FFmpegError:
+            loss.undecodable += 1
+            continue
+        for frame in frames:
+            loss.damaged += frame.is_corrupt
+            if frame.time_base is None:
+                frame.time_base = stream.time_base
+            yield frame
+
+
+def _whole_packets(
+    container: InputContainer, stream: VideoStream, loss: Loss
+) -> Iterator["Packet[VideoStream] | None"]:
+    """The packets of a stream, then None, which ends decoding; those of others are timed."""
     packets = container.demux()
     while True:
         try:
@@ -60,24 +80,13 @@ def surviving_frames(
         except FFmpegError as error:
             loss.stopped = reason_of(error)
             packet = None
-        if packet is not None and packet.size and packet.pts is not None:
-            loss.end = max(loss.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-        if packet is not None and packet.stream is not stream:
-            continue
-        loss.packets += bool(packet is not None and packet.size)
-        if packet is not None and not packet.size:
-            continue  # the end, which is told once more below
-        try:
-            frames = stream.codec_context.decode(packet)
-        except EOFError:
-            frames = []
-        except FFmpegError:
-            loss.undecodable += 1
-            frames = []
-        for frame in frames:
-            loss.damaged += frame.is_corrupt
-            if frame.time_base is None:
-                frame.time_base = stream.time_base
-            yield frame
         if packet is None:
+            yield None
             return
+        if not packet.size:
+            continue  # the demuxer's own way to tell the end
+        if packet.pts is not None:
+            loss.end = max(loss.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        if packet.stream is stream:
+            loss.packets += 1
+            yield packet

@@ -22,7 +22,7 @@ from srcli.media.picture import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.graph import Conversion, swscale_white
+from srcli.media.video.graph import Conversion, Samples, swscale_white
 from srcli.media.video.opening import reason_of
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
@@ -135,11 +135,7 @@ class SegmentWriter:
         frame.pts, frame.time_base = pts, self._info.time_base
         if self._convert is None:
             self._convert = Conversion(
-                width,
-                height,
-                name,
-                RGB,
-                self._info.time_base,
+                Samples(width, height, name, RGB, self._info.time_base),
                 target=self._encoding.pixel_format,
                 becomes=self._colour,
             )

@@ -4,15 +4,11 @@ import io
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
-
-if TYPE_CHECKING:
-    from av.container.core import Chapter
 
 __all__ = [
     "Copied",
@@ -96,17 +92,18 @@ def copy_chapters(
         shift: Seconds added to all times.
         length: Of the part, in seconds; None for all of it.
     """
-    chapters: "list[Chapter]" = []
-    for chapter in container.chapters():
+    chapters = container.chapters()
+    for chapter in chapters:
         base = chapter["time_base"] or Fraction(1, 1000)
-        start = max(chapter["start"] + round(shift / base), 0)
-        end = chapter["end"] + round(shift / base)
+        chapter["start"] = max(chapter["start"] + round(shift / base), 0)
+        chapter["end"] += round(shift / base)
         if length is not None:
-            end = min(end, round(length / base))
-        if end > start:
-            chapters.append({**chapter, "id": len(chapters), "start": start, "end": end})
-    if chapters:
-        output.set_chapters(chapters)
+            chapter["end"] = min(chapter["end"], round(length / base))
+    kept = [chapter for chapter in chapters if chapter["end"] > chapter["start"]]
+    for number, chapter in enumerate(kept):
+        chapter["id"] = number
+    if kept:
+        output.set_chapters(kept)
 
 
 def add_copied(output: OutputContainer, stream: Stream) -> Stream:
