@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
+from imageio.plugins.pillow import PillowPlugin
 from numpy.typing import NDArray
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
@@ -93,7 +95,7 @@ class AnimationReader:
         """See `FrameSource`."""
         del last  # the number is enough
         try:
-            with iio.imopen(self.path, "r", plugin="pillow") as file:
+            with closing(self._opened()) as file:
                 for number in range(done, len(self._timings)):
                     with decoding():
                         pixels: NDArray[Any] = file.read(index=number, mode="RGBA")
@@ -102,11 +104,16 @@ class AnimationReader:
         except (*DECODER_ERRORS, OSError) as error:
             raise UnreadableVideo(f"{self.path}: damaged ({error}); restore it") from error
 
+    def _opened(self) -> PillowPlugin:
+        file = iio.imopen(self.path, "r", plugin="pillow")
+        assert isinstance(file, PillowPlugin)
+        return file
+
     def _inspect(self) -> tuple[int, int]:
         try:
-            with decoding(), iio.imopen(self.path, "r", plugin="pillow") as file:
+            with decoding(), closing(self._opened()) as file:
                 # The shape is (frames, h, w, c) for all, without decoding them.
-                count = file.properties(index=...).n_images or 1
+                count = file.properties(index=...).n_images or 1  # pyright: ignore[reportArgumentType]
                 height, width = file.properties(index=0).shape[:2]
                 self._refuse_beyond_memory(count, width, height)
                 start = 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
+from av.codec import Codec
 
 from srcli.errors import UsageError
 from srcli.media.video.frames import ClipInfo
@@ -131,7 +132,7 @@ def _encoder(name: str) -> tuple[str, _Family]:
             "such as h264_nvenc, hevc_qsv, h264_videotoolbox"
         )
     try:
-        av.codec.Codec(encoder, "w")
+        Codec(encoder, "w")
     except ValueError:
         raise UsageError(
             f"--codec {name}: FFmpeg here is built without {encoder}; take another of "
@@ -142,7 +143,7 @@ def _encoder(name: str) -> tuple[str, _Family]:
 
 def _formats(encoder: str) -> list[str]:
     """The sample formats that an encoder takes from memory."""
-    formats = av.codec.Codec(encoder, "w").video_formats or []
+    formats = Codec(encoder, "w").video_formats or []
     return [f.name for f in formats if f.components]
 
 

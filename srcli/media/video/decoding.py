@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.codec.context import ThreadType
 
 from srcli.errors import UnreadableVideo
+from srcli.media.picture import Pixels
 from srcli.media.video.colour import HLG, PQ, RGB
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.graph import Conversion, Samples, full_scale
@@ -97,7 +100,7 @@ class ClipReader:
                 continue
             if self._end is not None and pts >= self._end:
                 return
-            pixels = frame.to_ndarray()
+            pixels = cast("Pixels", frame.to_ndarray())
             if pixels.dtype == np.uint16 and not self._stored.full:
                 pixels = full_scale(pixels)
             yield Frame(pts, frame.duration or 0, turn(pixels, self._turned))
@@ -110,7 +113,7 @@ class ClipReader:
         """RGB frames."""
         with opened(self.path) as container:
             stream = chosen_stream(self.path, container)
-            stream.codec_context.thread_type = av.codec.context.ThreadType.AUTO
+            stream.codec_context.thread_type = ThreadType.AUTO
             if near is not None:
                 target = near - round(_RUN_UP / self._info.time_base)
                 container.seek(max(target, 0), stream=stream)

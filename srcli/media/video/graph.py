@@ -6,8 +6,8 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.filter import Graph
-from numpy.typing import NDArray
 
+from srcli.media.picture import Pixels
 from srcli.media.video.colour import UNSPECIFIED, Colour
 
 __all__ = ["Conversion", "Samples", "full_scale", "swscale_white"]
@@ -19,17 +19,17 @@ _SWSCALE_WHITE = 255 << 8  # of 16 bits, on the way from limited range and on th
 _WHITE = 65535
 
 
-def full_scale(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def full_scale(pixels: Pixels) -> Pixels:
     """Undo that swscale makes 65280 of white when it turns limited range to RGB of 16 bits."""
     return _rescaled(pixels, _WHITE / _SWSCALE_WHITE)
 
 
-def swscale_white(pixels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def swscale_white(pixels: Pixels) -> Pixels:
     """Bring white to 65280, which swscale expects of RGB of 16 bits."""
     return _rescaled(pixels, _SWSCALE_WHITE / _WHITE)
 
 
-def _rescaled(pixels: NDArray[np.uint16], factor: float) -> NDArray[np.uint16]:
+def _rescaled(pixels: Pixels, factor: float) -> Pixels:
     scaled = pixels * np.float32(factor) + np.float32(0.5)
     return np.minimum(scaled, np.float32(_WHITE)).astype(np.uint16)
 

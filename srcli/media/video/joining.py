@@ -11,14 +11,15 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 
 from srcli.errors import UnwritableVideo
 from srcli.media.atomic import atomic_file
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 from srcli.media.video.opening import opened, reason_of
+from srcli.media.video.packets import AnyPacket
 from srcli.media.video.probing import Reading, chosen_stream
 from srcli.media.video.segments import Segment
 from srcli.media.video.streams import (
@@ -116,7 +117,7 @@ def _join_into(
     beside = _other_packets(rest, copies, shift)
     waiting = next(beside, None)
     for packet in _video_packets(segments, info, video):
-        moment = packet.dts * info.time_base
+        moment = (packet.dts or 0) * info.time_base
         while waiting is not None and waiting[0] <= moment:
             output.mux_one(waiting[1])
             waiting = next(beside, None)
@@ -130,12 +131,15 @@ def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Str
     video = output.add_stream_from_template(template, opaque=True)
     video.time_base = info.time_base
     context = video.codec_context
+    assert isinstance(context, VideoCodecContext)
     context.sample_aspect_ratio = info.aspect
     context.framerate = info.rate
     return video
 
 
-def _video_packets(segments: Sequence[Segment], info: ClipInfo, video: Stream) -> Iterator[Packet]:
+def _video_packets(
+    segments: Sequence[Segment], info: ClipInfo, video: Stream
+) -> Iterator[AnyPacket]:
     """The frames' packets with their real times; decode times follow from these alone."""
     times = array("q", (t + info.shift for segment in segments for t in segment.pts))
     step = max(1, (times[-1] - times[0]) // len(times))
@@ -144,7 +148,8 @@ def _video_packets(segments: Sequence[Segment], info: ClipInfo, video: Stream) -
     for segment in segments:
         base = number
         with opened(segment.path) as container:
-            for packet in container.demux(container.streams.video[0]):
+            packets: Iterator[AnyPacket] = iter(container.demux(container.streams[0]))
+            for packet in packets:
                 if not packet.size or packet.pts is None:
                     continue
                 index = packet.pts
@@ -175,7 +180,7 @@ def _reordering(segment: Segment) -> int:
 
 def _other_packets(
     rest: _Rest, copies: dict[int, Stream], shift: Fraction
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> Iterator[tuple[Fraction, AnyPacket]]:
     """Packets of all other streams, moved along, each with its moment in seconds."""
     if rest.container is None or not copies:
         return

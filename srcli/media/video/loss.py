@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from srcli.media.video.opening import reason_of
+from srcli.media.video.packets import AnyPacket
 
 __all__ = ["Loss", "surviving_frames"]
 
@@ -71,7 +71,7 @@ def surviving_frames(
 
 def _whole_packets(
     container: InputContainer, stream: VideoStream, loss: Loss
-) -> Iterator["Packet[VideoStream] | None"]:
+) -> Iterator[AnyPacket | None]:
     """The packets of a stream, then None, which ends decoding; those of others are timed."""
     packets = container.demux()
     while True:

@@ -3,17 +3,21 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.video.stream import VideoStream
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.media.video.colour import SDR, Colour
 from srcli.media.video.frames import ClipInfo
+
+if TYPE_CHECKING:
+    from av.buffer import Buffer
 
 __all__ = ["Reading", "chosen_stream", "inspect", "turn"]
 
@@ -61,7 +65,7 @@ def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
     best = container.streams.best("video")
     for stream in (best, *moving):
         if stream in moving and isinstance(stream, VideoStream):
-            if stream.codec_context is None:
+            if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
                 raise UnreadableVideo(f"{path}: its codec is not known here; convert it first")
             return stream
     raise UnreadableVideo(f"{path}: there is no video in it")
@@ -133,12 +137,12 @@ def turn(pixels: np.ndarray, turned: tuple[int, bool]) -> np.ndarray:
 
 def _turned(frame: av.VideoFrame) -> tuple[int, bool]:
     """How the display matrix says that a frame is to be turned; odd angles are left alone."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
     if data is None:
         return 0, False
-    a, b, _, c, d, *_ = np.frombuffer(bytes(data), "<i4")
-    plain = tuple(int(np.sign(v)) if abs(v) > 1000 else 0 for v in (a, b, c, d))
-    return _MATRICES.get(plain, (0, False))
+    values = np.frombuffer(bytes(data), "<i4")
+    a, b, c, d = (int(np.sign(values[place])) for place in (0, 1, 3, 4))
+    return _MATRICES.get((a, b, c, d), (0, False))
 
 
 # A point (x, y) is shown at (a x + c y, b x + d y), y pointing down.
@@ -212,7 +216,7 @@ def _expected(container: InputContainer, stream: VideoStream, reading: Reading) 
 def _shift(container: InputContainer, reading: Reading, time_base: Fraction) -> int:
     """What is added to all times: to begin at 0 after a cut, or where broadcasts count on."""
     begins = Fraction(container.start_time or 0, av.time_base)
-    restarts = "ts_discont" in str(av.format.Flags(container.format.flags))
+    restarts = bool(container.format.flags & Flags.ts_discont.value)
     if not restarts and not reading.start:
         return 0
     return -round((begins + reading.start) / time_base)

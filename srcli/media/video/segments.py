@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
 
 from srcli.errors import UnwritableVideo
 from srcli.media.atomic import atomic_file
@@ -24,6 +26,7 @@ from srcli.media.video.colour import RGB, Colour
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.graph import Conversion, Samples, swscale_white
 from srcli.media.video.opening import reason_of
+from srcli.media.video.packets import AnyPacket
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
 
@@ -130,8 +133,9 @@ class SegmentWriter:
             pixels = swscale_white(pixels)
         right, below = width - pixels.shape[1], height - pixels.shape[0]
         if right or below:
-            pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), "edge")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), name)
+            pixels = cast("Pixels", np.pad(pixels, ((0, below), (0, right), (0, 0)), "edge"))
+        whole = cast("NDArray[np.uint8]", np.ascontiguousarray(pixels))  # or of uint16
+        frame = av.VideoFrame.from_ndarray(whole, name)
         frame.pts, frame.time_base = pts, self._info.time_base
         if self._convert is None:
             self._convert = Conversion(
@@ -148,7 +152,8 @@ class SegmentWriter:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         try:
-            for packet in self._context.encode(frame):
+            packets: list[AnyPacket] = [*self._context.encode(frame)]
+            for packet in packets:
                 assert packet.pts is not None
                 packet.pts = self._numbers[packet.pts]
                 packet.dts = self._packets - _DELAY

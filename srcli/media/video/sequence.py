@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -104,9 +105,10 @@ def as_rgb(pixels: Pixels, *, has_alpha: bool, deep: bool) -> Pixels:
     if colour.shape[2] == 1:
         colour = colour.repeat(3, axis=2)
     if not has_alpha:
-        return np.ascontiguousarray(colour)
+        return cast("Pixels", np.ascontiguousarray(colour))
     opaque = np.full_like(colour[..., :1], np.iinfo(colour.dtype).max)
-    return np.concatenate([colour, pixels[..., -1:] if alpha else opaque], axis=2)
+    last = pixels[..., -1:] if alpha else opaque
+    return cast("Pixels", np.concatenate([colour, last], axis=2))
 
 
 def picture_info(
