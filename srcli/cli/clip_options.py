@@ -74,7 +74,7 @@ class ClipOptions:
     def settings(self, key: dict[str, str]) -> "ClipSettings":
         """The same in the words of `jobs`; `key` is what else decides the result."""
         from srcli.jobs.clip_sources import ClipSettings
-        from srcli.media.video import Reading, Wanted
+        from srcli.media.video import Reading, Wanted, check_wanted
 
         if self.tonemap and self.force_sdr:
             raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
@@ -83,6 +83,7 @@ class ClipOptions:
         hdr = "tonemap" if self.tonemap else "sdr" if self.force_sdr else "refuse"
         reading = Reading(self.start, self.duration, self.deinterlace, hdr)
         wanted = Wanted(self.codec, self.crf, self.preset, self.pix_fmt)
+        check_wanted(wanted)
         return ClipSettings(reading, wanted, key, rate=self.fps)
 
 

@@ -140,6 +140,15 @@ def upscale(
         raise NothingToDo(
             f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP and clips)"
         )
+    settings = clip_options.settings(
+        {
+            "model": model,
+            "effort": str(effort if halt_eps is None else halt_eps),
+            "tile": str(tile),
+            "device": device,
+            "precision": precision,
+        }
+    )
     todo, finished = set_aside(jobs, overwrite=overwrite)
     interrupted = False
     started = time.monotonic()
@@ -150,15 +159,6 @@ def upscale(
 
         clips = [job for job in todo if is_moving(job)]
         pictures = [job for job in todo if not is_moving(job)]
-        settings = clip_options.settings(
-            {
-                "model": model,
-                "effort": str(effort if halt_eps is None else halt_eps),
-                "tile": str(tile),
-                "device": device,
-                "precision": precision,
-            }
-        )
 
         upscaler = Upscaler(
             model,

@@ -69,6 +69,7 @@ def upscale_clip(
     finally:
         cutter.discard()
     if not segments:
+        parts.remove()
         raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
     join(segments, info, job.target, source.beside, settings.reading)
     parts.remove()

@@ -1,7 +1,7 @@
 """Clips in and out: frames with their times, and everything else beside them."""
 
 from srcli.media.video.animation import AnimationReader, is_animation, write_animation
-from srcli.media.video.codecs import Encoding, Wanted, choose_encoding
+from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding
 from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.joining import join, what_is_copied
@@ -21,6 +21,7 @@ __all__ = [
     "SegmentWriter",
     "SequenceReader",
     "Wanted",
+    "check_wanted",
     "choose_encoding",
     "find_segments",
     "is_animation",

@@ -11,7 +11,7 @@ from srcli.errors import UsageError
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 
-__all__ = ["Encoding", "Wanted", "choose_encoding"]
+__all__ = ["Encoding", "Wanted", "check_wanted", "choose_encoding"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,18 @@ def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     if encoder == "prores_ks" and pixel_format.startswith(("yuv444", "yuva444")):
         options["profile"] = "4444"
     return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name))
+
+
+def check_wanted(wanted: Wanted) -> None:
+    """Refuse at once what no clip could be encoded with.
+
+    Raises:
+        UsageError: There is no such encoder here, or it has no such quality or preset.
+    """
+    name = wanted.codec or "h264"
+    _, family = _encoder(name)
+    _quality(wanted, name, family)
+    _preset(wanted, name, family)
 
 
 def _encoder(name: str) -> tuple[str, _Family]:
