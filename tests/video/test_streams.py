@@ -65,6 +65,24 @@ def test_what_webm_cannot_hold_is_said(tmp_path: Path) -> None:
     assert watch(tmp_path / "out.webm").kinds == [("video", "libdav1d")]
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix", "kept"),
+    [
+        *(("h264", ".mkv", True), ("hevc", ".mkv", True), ("av1", ".mp4", True)),
+        *(("av1", ".mkv", False), ("ffv1", ".mkv", False), ("prores", ".mov", True)),
+    ],
+)
+def test_the_pixel_aspect_is_kept_or_its_loss_said(
+    tmp_path: Path, codec: str, suffix: str, kept: bool
+) -> None:
+    recipe = Recipe(frames=2, size=(64, 64), aspect=Fraction(4, 3))
+    source, target = make_clip(tmp_path / "in.mp4", recipe), tmp_path / f"out{suffix}"
+    notes = upscaled(source, target, ClipSettings(wanted=Wanted(codec)))
+    assert any("pixel aspect 4/3 is lost" in note for note in notes) != kept
+    with av.open(str(target)) as clip:
+        assert (clip.streams.video[0].sample_aspect_ratio == Fraction(4, 3)) == kept
+
+
 MATRICES = {
     90: (0, 1, -1, 0),
     180: (-1, 0, 0, -1),

@@ -120,7 +120,7 @@ def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     options = {**family.always, **_quality(wanted, name, family), **_preset(wanted, name, family)}
     if encoder == "prores_ks" and pixel_format.startswith(("yuv444", "yuva444")):
         options["profile"] = "4444"
-    return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name))
+    return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name, target))
 
 
 def check_wanted(wanted: Wanted) -> None:
@@ -216,7 +216,7 @@ def _preset(wanted: Wanted, name: str, family: _Family) -> dict[str, str]:
     return {"preset": wanted.preset}
 
 
-def _losses(info: ClipInfo, pixel_format: str, name: str) -> tuple[str, ...]:
+def _losses(info: ClipInfo, pixel_format: str, name: str, target: Path) -> tuple[str, ...]:
     shape = av.VideoFormat(pixel_format)
     notes: list[str] = []
     depth = shape.components[0].bits
@@ -224,4 +224,10 @@ def _losses(info: ClipInfo, pixel_format: str, name: str) -> tuple[str, ...]:
         notes.append(f"{info.depth} bits become {depth} ({name}, {pixel_format})")
     if info.has_alpha and not any(component.is_alpha for component in shape.components):
         notes.append(f"alpha is dropped ({pixel_format} has none): --codec prores or ffv1 keeps it")
+    in_stream = "264" in name or "265" in name or "hevc" in name
+    if info.aspect != 1 and not in_stream and target.suffix.lower() in (".mkv", ".webm"):
+        notes.append(
+            f"the pixel aspect {info.aspect} is lost ({name} in {target.suffix}): "
+            "take .mp4, .mov, or --codec h264"
+        )
     return tuple(notes)
