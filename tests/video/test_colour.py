@@ -175,6 +175,12 @@ def test_tone_mapping_makes_sdr(tmp_path: Path, transfer: int) -> None:
     assert ranks[0, 1] > 0.8  # but in their order
 
 
+def test_a_matrix_that_is_not_converted_is_refused(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mkv", Recipe(frames=2, colour=(1, 9, 14, 10)))
+    with pytest.raises(UnreadableVideo, match=r"matrix 10 of H.273.*BT.709"):
+        upscaled(source, tmp_path / "never.mkv")
+
+
 def test_interlaced_is_said_and_refused(tmp_path: Path) -> None:
     recipe = Recipe(
         frames=14,

@@ -5,7 +5,7 @@ The code points are those of ITU-T H.273, which FFmpeg uses for its enumerations
 
 from dataclasses import dataclass
 
-__all__ = ["HLG", "PQ", "RGB", "SDR", "Colour"]
+__all__ = ["HLG", "PQ", "RGB", "SDR", "UNSPECIFIED", "Colour", "is_convertible"]
 
 UNSPECIFIED = 2
 PQ, HLG = 16, 18
@@ -22,7 +22,13 @@ _MATRIX_NAMES = {
     7: "smpte240m",
     9: "bt2020nc",
 }
+_OPEN = (UNSPECIFIED, 3)  # 3 is reserved
 _SCALE_NAMES = {5: "bt470", 9: "bt2020"}
+
+
+def is_convertible(matrix: int) -> bool:
+    """Whether a matrix can be converted by, or is left open: not those of ICtCp and the like."""
+    return matrix in _MATRIX_NAMES or matrix in _OPEN
 
 
 @dataclass(frozen=True)

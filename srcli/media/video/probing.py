@@ -13,7 +13,7 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.media.video.colour import SDR, Colour
+from srcli.media.video.colour import SDR, Colour, is_convertible
 from srcli.media.video.frames import ClipInfo
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ def inspect(path: Path, container: InputContainer, reading: Reading) -> Inspecte
         raise UnreadableVideo(f"{path}: no frame of it can be decoded; restore it from its source")
     first = frames[0]
     name = first.format.name
+    if not is_convertible(first.colorspace) and not first.format.is_rgb:
+        raise UnreadableVideo(
+            f"{path}: its colours are coded by matrix {first.colorspace} of H.273, which srcli "
+            "does not convert: bring it to BT.709 or BT.2020 (non-constant luminance) first"
+        )
     stored = Colour.read(
         color_range=2 if name.startswith("yuvj") else first.color_range,
         primaries=first.color_primaries,
