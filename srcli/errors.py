@@ -16,6 +16,8 @@ An error's message is one line: the value, the limit it broke and what to do abo
         ├── UnreadableImage
         ├── ImageTooLarge
         ├── UnwritableImage
+        ├── UnreadableVideo
+        ├── UnwritableVideo
         └── NonFiniteOutput
 """
 
@@ -33,7 +35,9 @@ __all__ = [
     "UnknownModel",
     "UnknownScale",
     "UnreadableImage",
+    "UnreadableVideo",
     "UnwritableImage",
+    "UnwritableVideo",
     "UsageError",
     "WeightsError",
 ]
@@ -109,6 +113,14 @@ class ImageTooLarge(InputError):
 
 class UnwritableImage(InputError):
     """The result cannot be written, or not in that format."""
+
+
+class UnreadableVideo(InputError):
+    """The clip cannot be decoded, or is of a kind that is not taken without being asked for."""
+
+
+class UnwritableVideo(InputError):
+    """The result cannot be encoded, or not into that file."""
 
 
 class NonFiniteOutput(InputError):

@@ -19,7 +19,7 @@ _SHOWN = 200
 
 
 def show_plan(
-    todo: Sequence[Job],
+    clips: Sequence[Job],
     skipped: Sequence[Finished],
     forecasts: Sequence[Forecast],
     engine: Engine,
@@ -28,18 +28,23 @@ def show_plan(
 ) -> None:
     """Print every job with the size of its result, and the time and disk that all will take.
 
-    The time is that of a small picture, computed now, times the pixels to do.
+    The time is that of a small picture, computed now, times the pixels to do; clips are named,
+    but not looked into.
     """
     pixels = sum(one.info.width * one.info.height for one in forecasts if one.info and one.size)
     seconds = pixels * _seconds_per_pixel(engine) if pixels else 0.0
     disk = sum(one.disk for one in forecasts)
+    count = len(forecasts) + len(clips)
     if json:
         for one in forecasts:
             emit("planned", _fields(one))
+        for job in clips:
+            names = {"input": str(job.source), "output": str(job.target)}
+            emit("planned", names | {"format": job.image_format})
         for end in skipped:
             names = {"input": str(end.job.source), "output": str(end.job.target)}
             emit("skipped", names | {"reason": end.reason})
-        totals = {"planned": len(todo), "skipped": len(skipped)}
+        totals = {"planned": count, "skipped": len(skipped)}
         emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
         return
     table = Table(box=None, pad_edge=False)
@@ -49,12 +54,14 @@ def show_plan(
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
         target = str(one.job.target) if one.size else one.reason
         table.add_row(str(one.job.source), target, size, f"{one.disk / 1e6:.1f}")
+    for job in clips:
+        table.add_row(str(job.source), str(job.target), job.image_format, "")
     console = Console()
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
         console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
     console.print(
-        f"{len(todo)} to do, {len(skipped)} skipped; about {_duration(seconds)} in the network, "
+        f"{count} to do, {len(skipped)} skipped; about {_duration(seconds)} in the network, "
         f"{disk / 1e6:.0f} MB",
         highlight=False,
     )

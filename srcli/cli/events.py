@@ -69,6 +69,11 @@ class EventProgress(BatchProgress):
         emit("tile", {"input": str(job.source), "done": done, "total": total})
         self._shown.tile(job, done, total)
 
+    def frame(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        emit("frame", {"input": str(job.source), "done": done, "total": total})
+        self._shown.frame(job, done, total)
+
     def finished(self, end: Finished) -> None:
         """See `BatchProgress`."""
         fields: dict[str, object] = dict(_names(end.job))

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from srcli.cli.pace import Pace
 from srcli.cli.summary import by_layer
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
@@ -50,6 +51,10 @@ class BatchProgress(ABC):
         """A tile of a picture is done."""
 
     @abstractmethod
+    def frame(self, job: Job, done: int, total: int) -> None:
+        """A frame of a clip is done; `total` is 0 if not known. 0 of them: the clip begins."""
+
+    @abstractmethod
     def finished(self, end: Finished) -> None:
         """A job has ended."""
 
@@ -73,6 +78,7 @@ class PlainProgress(BatchProgress):
     def __init__(self, files: int) -> None:
         self._files = files
         self._ended = 0
+        self._pace = Pace()
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
@@ -80,6 +86,11 @@ class PlainProgress(BatchProgress):
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """Nothing: a log wants one line for each file."""
+
+    def frame(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`: a line now and then, for clips take long."""
+        if self._pace.due(job.source, done):
+            self.note(f"{job.source}: {self._pace.words(done, total)}")
 
     def finished(self, end: Finished) -> None:
         """See `BatchProgress`."""
@@ -115,6 +126,7 @@ class BarProgress(BatchProgress):
         self._all = self._progress.add_task("upscaling", total=files, unit="files")
         self._one = self._progress.add_task("", total=None, unit="tiles", visible=False)
         self._current: Path | None = None
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -141,9 +153,26 @@ class BarProgress(BatchProgress):
             self._progress.reset(self._one, total=total, description=job.source.name)
         self._progress.update(self._one, completed=done, visible=total > 1)
 
+    def frame(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        self._pace.due(job.source, done)
+        name = f"{job.source.name} ({self._pace.rate(done):.1f} fps)"
+        if job.source != self._current:
+            self._current = job.source
+            self._progress.reset(self._one)
+        self._progress.update(
+            self._one,
+            completed=done,
+            total=total or None,
+            description=name,
+            visible=True,
+            unit="frames",
+        )
+
     def finished(self, end: Finished) -> None:
         """See `BatchProgress`."""
         self._progress.advance(self._all)
+        self._progress.update(self._one, visible=False, unit="tiles")
         self._tell_trouble(end)
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from srcli.cli.clip_options import ClipOptions, clip_options
 from srcli.cli.limit_options import Limits, limit_options
 from srcli.cli.upscale_options import (
     Engine,
@@ -24,10 +25,16 @@ __all__ = ["upscale"]
 @engine_options
 @handling_options
 @limit_options
+@clip_options
 def upscale(
-    selection: Selection, result: Result, engine: Engine, handling: Handling, limits: Limits
+    selection: Selection,
+    result: Result,
+    engine: Engine,
+    handling: Handling,
+    limits: Limits,
+    clips: ClipOptions,
 ) -> ExitCode:
-    """Upscale pictures: files, and folders with everything in them.
+    """Upscale pictures and clips: files, and folders with everything in them.
 
     Of several inputs a journal is kept in the output folder: the same command again does what is
     not done yet, what has changed, and what was made with other settings. Results are written
@@ -35,4 +42,4 @@ def upscale(
     """
     from srcli.cli.upscale_run import run
 
-    return run(selection, result, engine, handling, limits)
+    return run(selection, result, engine, handling, limits, clips)

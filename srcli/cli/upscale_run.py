@@ -7,12 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from srcli.cli.events import EventProgress, emit_plan
+from srcli.cli.clip_options import ClipOptions
+from srcli.cli.clip_run import Clips, clips_of, work_on_clips
+from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.fetching import fetch_before_use
 from srcli.cli.interrupts import stopping_politely
 from srcli.cli.limit_options import Limits
@@ -26,7 +29,7 @@ from srcli.jobs.journal import RunRecord
 from srcli.jobs.ledger import Ledger
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.outcome import Finished
-from srcli.jobs.plan import Job, plan_jobs
+from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import forecast, require_room, require_writable
 from srcli.jobs.settings import Settings
 from srcli.jobs.sizes import SizeWish
@@ -48,14 +51,22 @@ class _Run:
 
 
 def run(
-    selection: Selection, result: Result, engine: Engine, handling: Handling, limits: Limits
+    selection: Selection,
+    result: Result,
+    engine: Engine,
+    handling: Handling,
+    limits: Limits,
+    clip_options: ClipOptions,
 ) -> ExitCode:
     """See `upscale`."""
     wish = result.size()
     weights = _weights(engine.model, wish)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
     settings = _settings(result, engine, wish, weights, policy)
-    jobs = _jobs(selection, result, engine, wish)
+    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir)
+    jobs = [job for job in planned if not is_moving(job)]
+    moving = [job for job in planned if is_moving(job)]
+    clips = clips_of(moving, clip_options, wish, engine, overwrite=handling.overwrite)
     decode = DecodeLimits(
         limits.max_megapixels, limits.max_file_size, limits.max_memory, limits.max_seconds
     )
@@ -66,38 +77,42 @@ def run(
         Ledger(jobs, settings, wait=handling.wait, tell=_tell) as ledger,
     ):
         todo, skipped = choose(ledger.verdicts, handling)
+        skipped.extend(clips.skipped)
+        everything = [*todo, *clips.todo]
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(todo, skipped, forecast(todo, wish, decoder), engine, json=handling.json)
+            show_plan(
+                clips.todo, skipped, forecast(todo, wish, decoder), engine, json=handling.json
+            )
             return ExitCode.ALL_DONE
         came.finished.extend(skipped)
-        require_writable(todo)
-        if todo:
+        require_writable(everything)
+        if everything:
             fetch_before_use(engine.model, weights.scale, yes=engine.yes, offline=engine.offline)
-        with _progress(len(todo), handling) as progress:
+        with _progress(len(everything), handling) as progress:
             if handling.json:
-                emit_plan(todo, skipped)
+                emit_plan(everything, skipped)
             if handling.verbose:
                 for end in skipped:
                     progress.note(f"{end.job.source}: skipped, {end.reason}")
-            if todo:
+            if everything:
                 with stopping_politely(decoder.abandon) as stopping:
                     _foresee(todo, wish, decoder, handling, progress, stopping)
                     upscalers = _load(engine, wish, weights)
                     _say_reduced(progress, wish, weights)
-                    ledger.begin(_record(settings, engine, weights, upscalers), todo)
-                    _work(
-                        came,
-                        todo,
-                        upscalers,
-                        _Means(wish, result, limits, policy, decoder, ledger, stopping, progress),
+                    means = _Means(
+                        wish, result, limits, policy, decoder, ledger, stopping, progress
                     )
-    seconds = time.monotonic() - started
+                    ledger.begin(_record(settings, engine, weights, upscalers), todo)
+                    _work(came, todo, clips, upscalers, means)
+    return _summed_up(came, handling, seconds=time.monotonic() - started)
+
+
+def _summed_up(came: _Run, handling: Handling, *, seconds: float) -> ExitCode:
+    """Say what a run came to."""
     code = exit_code(came.finished, interrupted=came.interrupted)
     if handling.json:
-        from srcli.cli.events import emit_summary
-
         emit_summary(came.finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
         print_summary(came.finished, seconds=seconds)
@@ -118,8 +133,10 @@ class _Means:
     progress: BatchProgress
 
 
-def _work(came: _Run, todo: Sequence[Job], upscalers: "Upscalers", means: _Means) -> None:
-    """Run the batch; however it ends, the journal says so."""
+def _work(
+    came: _Run, todo: Sequence[Job], clips: Clips, upscalers: "Upscalers", means: _Means
+) -> None:
+    """Run the batch, pictures first; however it ends, the journal says so."""
     from srcli.jobs.batch import Batch, run_batch
 
     batch = Batch(
@@ -127,7 +144,7 @@ def _work(came: _Run, todo: Sequence[Job], upscalers: "Upscalers", means: _Means
     )
     outcome = "died"
     try:
-        for end in run_batch(
+        pictures = run_batch(
             todo,
             upscalers,
             batch,
@@ -135,7 +152,9 @@ def _work(came: _Run, todo: Sequence[Job], upscalers: "Upscalers", means: _Means
             ledger=means.ledger,
             stopping=means.stopping,
             watcher=means.progress,
-        ):
+        )
+        moving = work_on_clips(clips, upscalers.first, means.stopping, means.progress)
+        for end in chain(pictures, moving):
             came.finished.append(end)
             means.progress.finished(end)
         came.interrupted = means.stopping.is_set()
@@ -177,7 +196,9 @@ def _settings(
     )
 
 
-def _jobs(selection: Selection, result: Result, engine: Engine, wish: SizeWish) -> list[Job]:
+def _jobs(
+    selection: Selection, result: Result, engine: Engine, wish: SizeWish, frames: Path | None
+) -> list[Job]:
     """What is meant and what it becomes.
 
     Raises:
@@ -194,12 +215,14 @@ def _jobs(selection: Selection, result: Result, engine: Engine, wish: SizeWish) 
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
     only = Filter(selection.include, selection.exclude)
-    sources = discover(inputs, exclude=selection.output, only=only)
+    sources = discover(inputs, exclude=selection.output, only=only, clips=True)
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF and HEIC)"
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and clips)"
         )
+    if frames is not None:
+        return [frames_job(sources, frames)]
     effort = engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}"
     pattern = selection.name and NamePattern(
         selection.name, wish.scale, wish.label, engine.model, effort

@@ -1,8 +1,9 @@
 """What it took to upscale one picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Report"]
+__all__ = ["Report", "add_reports"]
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,24 @@ class Report:
     exact: bool
     cramped: bool = False
     restarts: int = 0
+
+
+def add_reports(reports: Sequence[Report]) -> Report:
+    """What several pictures took together; larger ones count for more in the shares."""
+    megapixels = sum(report.megapixels for report in reports)
+    layers = zip(*(report.live_windows for report in reports), strict=True)
+    weights = [report.megapixels / megapixels for report in reports]
+    return Report(
+        seconds=sum(report.seconds for report in reports),
+        tiles=sum(report.tiles for report in reports),
+        planes=sum(report.planes for report in reports),
+        reruns=sum(report.reruns for report in reports),
+        megapixels=megapixels,
+        live_windows=tuple(
+            sum(share * weight for share, weight in zip(layer, weights, strict=True))
+            for layer in layers
+        ),
+        exact=all(report.exact for report in reports),
+        cramped=any(report.cramped for report in reports),
+        restarts=sum(report.restarts for report in reports),
+    )

@@ -8,7 +8,8 @@ the network makes a larger one (`resample`), quantised, and put into the result.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar, cast
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from srcli.errors import ImageTooLarge, UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.alpha import settle_alpha
+from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import (
     available_ram,
     pick_device,
@@ -32,7 +34,7 @@ from srcli.inference.maps import Explanation
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.planning import Plan, Planner
-from srcli.inference.report import Report
+from srcli.inference.report import Report, add_reports
 from srcli.inference.resample import reduce_planes
 from srcli.inference.stitching import MapStitcher
 from srcli.inference.tally import Tally
@@ -139,6 +141,26 @@ class Upscaler:
                 picture is made without the network, one beyond its scale is `ImageTooLarge`.
         """
         return self._upscale(image, on_tile, self._halting, None, size)
+
+    def batch_for(self, height: int, width: int) -> int:
+        """How many frames of so many LR px are worth computing at once."""
+        return batch_size(self.network, height * width)
+
+    def upscale_frames(self, frames: Sequence[Pixels]) -> tuple[list[Pixels], Report]:
+        """Upscale frames of one size and type, several at once where that is faster.
+
+        Args:
+            frames: Arrays as in `__call__`.
+
+        Returns:
+            The results in the same order, and what it took.
+        """
+        if len(frames) > 1 and frames[0].shape[2] == 3:
+            with suppress(torch.OutOfMemoryError):  # then one by one, in tiles if need be
+                return upscale_batch(self.network, frames, self.scale, self._halting)
+            release_cached_memory(self.device)
+        upscaled = [self.upscale(frame) for frame in frames]
+        return [one.image for one in upscaled], add_reports([one.report for one in upscaled])
 
     def explain(
         self, image: Picture, on_tile: Callable[[int, int], None] | None = None

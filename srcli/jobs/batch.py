@@ -7,13 +7,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from srcli.errors import ImageTooLarge, SrcliError, UnknownScale
+from srcli.errors import ImageTooLarge, UnknownScale
 from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.identity import Identity
 from srcli.jobs.ledger import Ledger, Made
-from srcli.jobs.outcome import Finished, State
+from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import Job
 from srcli.jobs.sizes import SizeWish
 from srcli.media import Decoded, Decoder, MetadataPolicy, Picture, representable, write_picture
@@ -190,17 +190,4 @@ def _finished(outcome: Outcome[Job, tuple[tuple[str, ...], Report]]) -> Finished
     if outcome.stored is not None:
         lost, report = outcome.stored
         return Finished(outcome.item, State.DONE, losses=lost, report=report)
-    return Finished(outcome.item, State.FAILED, _reason(outcome.item, outcome.error))
-
-
-def _reason(job: Job, error: Exception | None) -> str:
-    """One line that names the file, whatever the error."""
-    if isinstance(error, SrcliError):
-        text = str(error)
-        named = str(job.source) in text or str(job.target) in text
-        return text if named else f"{job.source}: {text}"
-    if isinstance(error, MemoryError):
-        return f"{job.source}: not enough memory; close other programs or upscale it in parts"
-    if isinstance(error, OSError):
-        return f"{error.filename or job.source}: {error.strerror or error}"
-    return f"{job.source}: {type(error).__name__}: {error}; please report this"
+    return Finished(outcome.item, State.FAILED, reason_of(outcome.item, outcome.error))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from srcli.errors import UsageError
 from srcli.media import is_picture_name
+from srcli.media.video.names import is_clip_name, is_sequence
 
 __all__ = ["Filter", "Source", "discover", "listed"]
 
@@ -51,7 +52,11 @@ class Filter:
 
 
 def discover(
-    inputs: Sequence[Path], *, exclude: Path | None = None, only: Filter | None = None
+    inputs: Sequence[Path],
+    *,
+    exclude: Path | None = None,
+    only: Filter | None = None,
+    clips: bool = False,
 ) -> list[Source]:
     """List the pictures among files and folders, each once, in the order of the command line.
 
@@ -63,15 +68,21 @@ def discover(
         inputs: Files, folders and patterns.
         exclude: A folder not to search: the output's.
         only: Which pictures in folders are meant.
+        clips: Find clips too, and take frames/%06d.png for one.
 
     Raises:
         UsageError: An input does not exist, or a pattern matches nothing.
     """
     found: dict[str, Source] = {}
     for path in chain.from_iterable(map(_expanded, inputs)):
+        if clips and is_sequence(path) and not os.path.lexists(path):
+            found[os.path.realpath(path)] = Source(path, None)
+            continue
         if not os.path.lexists(path):
             raise UsageError(f"{path} does not exist: check the name")
-        sources = _search(path, exclude, only) if path.is_dir() else [Source(path, None)]
+        sources = [Source(path, None)]
+        if path.is_dir():
+            sources = [s for s in _search(path, exclude, only) if clips or is_picture_name(s.path)]
         for source in sources:
             found.setdefault(os.path.realpath(source.path), source)
     return list(found.values())
@@ -93,7 +104,8 @@ def _expanded(path: Path) -> list[Path]:
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
     if not found:
         raise UsageError(f"{path} matches nothing: check the pattern")
-    return [one for one in found if one.is_dir() or is_picture_name(one)] or found
+    known = [p for p in found if p.is_dir() or is_picture_name(p) or is_clip_name(p)]
+    return known or found
 
 
 def _matches(path: Path, pattern: str) -> bool:
@@ -121,7 +133,7 @@ def _search(root: Path, exclude: Path | None, only: Filter | None) -> Iterator[S
         )
         for name in sorted(files):
             path = here / name
-            if name.startswith(".") or not is_picture_name(path):
+            if name.startswith(".") or not (is_picture_name(path) or is_clip_name(path)):
                 continue
             if only is None or only.takes(path.relative_to(root)):
                 yield Source(path, root)

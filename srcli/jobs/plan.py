@@ -10,9 +10,25 @@ from srcli.errors import UsageError
 from srcli.jobs.discover import Source
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
+from srcli.media.video.animation import is_animation
+from srcli.media.video.names import clip_suffix, is_clip_name, is_sequence
 
-__all__ = ["Job", "default_folder", "plan_jobs"]
+__all__ = [
+    "ANIMATION",
+    "CLIP",
+    "FRAMES",
+    "Job",
+    "default_folder",
+    "frames_job",
+    "is_moving",
+    "plan_jobs",
+]
 
+CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
+"""In place of a picture's format: the job is no picture; a clip's suffix says which container, and
+of frames the target is their folder."""
+
+_ANIMATED = (".gif", ".webp", ".png")
 _FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
 
 
@@ -23,7 +39,7 @@ class Job:
     Args:
         source: The input.
         target: The file it becomes.
-        image_format: The format of that file, by which its suffix goes.
+        image_format: The format of that file, by which its suffix goes; or `CLIP` and the like.
         base: The output folder that it belongs to, with its tree; None: the one it lies in.
     """
 
@@ -68,9 +84,10 @@ def plan_jobs(
         UsageError: Two inputs would become one file, a result would replace an input, or one
             name is given for several results.
     """
-    if output is not None and format_of_name(output) and not output.is_dir():
+    if output is not None and _names_a_file(output) and not output.is_dir():
         if len(sources) != 1 or sources[0].root is not None:
-            raise UsageError(f"{output} names one picture: for several inputs name a folder")
+            kind = "picture" if format_of_name(output) else "clip"
+            raise UsageError(f"{output} names one {kind}: for several inputs name a folder")
         jobs = [_job(sources[0], output, None, image_format, None)]
     else:
         several = len({source.root for source in sources}) > 1
@@ -100,6 +117,9 @@ def _job(
     pattern: NamePattern | None,
 ) -> Job:
     """Settle the format, and the suffix by it unless it says so already."""
+    moving = _moving_job(source, target, base, image_format, pattern)
+    if moving is not None:
+        return moving
     chosen = image_format or format_of_name(target) or _FALLBACK
     if format_of_name(target) != chosen:
         target = target.with_name(f"{target.stem}{suffix_of(chosen)}")
@@ -113,11 +133,67 @@ def _job(
     return Job(source.path, target.with_name(shortened(target.name)), chosen, base)
 
 
+def _names_a_file(output: Path) -> bool:
+    return format_of_name(output) is not None or is_clip_name(output)
+
+
+def _moving_job(
+    source: Source,
+    target: Path,
+    base: Path | None,
+    image_format: str | None,
+    pattern: NamePattern | None,
+) -> Job | None:
+    """The job of a clip or an animation; None for a picture."""
+    animated = source.path.suffix.lower() in _ANIMATED and is_animation(source.path)
+    if animated and image_format is None and target.suffix.lower() in _ANIMATED:
+        return Job(source.path, _renamed(source, target, pattern), ANIMATION, base)
+    if not (animated and is_clip_name(target)) and not _is_clip(source.path):
+        return None  # a picture, or the first of an animation's in the format asked for
+    if format_of_name(target) or target.suffix.lower() == ".gif":
+        raise UsageError(f"{source.path} is a clip, {target} none: --frames-dir writes pictures")
+    target = _renamed(source, target.with_suffix(clip_suffix(target)), pattern)
+    return Job(source.path, target, CLIP, base)
+
+
+def _renamed(source: Source, target: Path, pattern: NamePattern | None) -> Path:
+    """The target under the name that a pattern makes, which must keep its suffix."""
+    if pattern is None:
+        return target
+    renamed = target.with_name(pattern.name(source.path, target.suffix[1:]))
+    if renamed.suffix.lower() != target.suffix.lower():
+        raise UsageError(f"--name makes {renamed.name}, which is no clip: end it in .{{ext}}")
+    return renamed
+
+
+def frames_job(sources: Sequence[Source], folder: Path) -> Job:
+    """The job that writes a clip's frames into a folder.
+
+    Raises:
+        UsageError: There is not exactly one input.
+    """
+    if len(sources) != 1:
+        raise UsageError(f"--frames-dir {folder} takes one clip, {len(sources)} were given")
+    return Job(sources[0].path, folder, FRAMES)
+
+
+def is_moving(job: Job) -> bool:
+    """Whether the job is a clip or an animation, not a picture."""
+    return job.image_format in (CLIP, ANIMATION, FRAMES)
+
+
+def _is_clip(path: Path) -> bool:
+    return is_sequence(path) or (is_clip_name(path) and path.suffix.lower() != ".gif")
+
+
 def _place(
     source: Source, output: Path | None, label: str, *, several: bool
 ) -> tuple[Path, Path | None]:
     """Where a result goes, with the input's own suffix; and the output folder it belongs to."""
     path = source.path
+    if is_sequence(path):  # frames/%06d.png: named after its folder
+        folder = path.resolve().parent
+        return (output or folder.parent) / f"{folder.name}_{label}.mp4", output
     if source.root is None:
         return (output or path.parent) / f"{path.stem}_{label}{path.suffix}", output
     if output is None:

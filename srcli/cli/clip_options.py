@@ -1,0 +1,133 @@
+"""The options of `srcli upscale` that are about clips."""
+
+import functools
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from srcli.cli.grouping import Decorator, grouped
+from srcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from srcli.jobs.clip_sources import ClipSettings
+
+__all__ = ["ClipOptions", "clip_options"]
+
+
+class FrameRate(click.ParamType[Fraction]):
+    """`24`, `23.976` or `24000/1001`."""
+
+    name = "rate"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Turn what was typed into frames a second."""
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not Fraction(1, 1000) <= rate <= 1000:
+            self.fail(f"{value!r} is no frame rate: 24, 23.976 or 24000/1001, at most 1000")
+        return rate
+
+
+class Seconds(click.ParamType[Fraction]):
+    """`90`, `1.5` or `1:02:03.5`."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Turn what was typed into seconds."""
+        if isinstance(value, Fraction):
+            return value
+        try:
+            parts = [Fraction(part) for part in value.split(":")]
+        except ValueError:
+            parts = []
+        if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
+            self.fail(f"{value!r} is no time: seconds (1.5) or hours:minutes:seconds (1:02:03.5)")
+        return functools.reduce(lambda total, part: total * 60 + part, parts, Fraction(0))
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What was said about clips; names as on the command line."""
+
+    codec: str
+    crf: float | None
+    preset: str
+    pix_fmt: str
+    start: Fraction
+    duration: Fraction | None
+    deinterlace: bool
+    tonemap: bool
+    force_sdr: bool
+    fps: Fraction | None
+    frames_dir: Path | None
+
+    def settings(self, key: dict[str, str]) -> "ClipSettings":
+        """The same in the words of `jobs`; `key` is what else decides the result."""
+        from srcli.jobs.clip_sources import ClipSettings
+        from srcli.media.video import Reading, Wanted, check_wanted
+
+        if self.tonemap and self.force_sdr:
+            raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
+        if self.duration == 0:
+            raise UsageError("--duration 0 takes nothing: give seconds above 0")
+        hdr = "tonemap" if self.tonemap else "sdr" if self.force_sdr else "refuse"
+        reading = Reading(self.start, self.duration, self.deinterlace, hdr)
+        wanted = Wanted(self.codec, self.crf, self.preset, self.pix_fmt)
+        check_wanted(wanted)
+        return ClipSettings(reading, wanted, key, rate=self.fps)
+
+
+clip_options: Decorator = grouped(
+    "clips",
+    ClipOptions,
+    click.option(
+        "--codec",
+        default="",
+        metavar="NAME",
+        help="Clips: h264, hevc, av1, prores, ffv1, or a hardware encoder such as h264_nvenc."
+        "  [default: h264; av1 for .webm]",
+    ),
+    click.option(
+        "--crf",
+        type=float,
+        help="Clips: the encoder's quality, less is better.  [default: h264 18, hevc 20, av1 24]",
+    ),
+    click.option("--preset", default="", metavar="NAME", help="Clips: the encoder's speed."),
+    click.option(
+        "--pix-fmt",
+        default="",
+        metavar="NAME",
+        help="Clips: sample format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
+    ),
+    click.option(
+        "--start", type=Seconds(), default="0", help="Clips: where to begin, 1.5 or 1:02:03.5."
+    ),
+    click.option("--duration", type=Seconds(), help="Clips: how much to take."),
+    click.option(
+        "--deinterlace", is_flag=True, help="Clips: make whole frames of interlaced ones (bwdif)."
+    ),
+    click.option("--tonemap", is_flag=True, help="Clips: turn HDR (PQ, HLG) into SDR, BT.709."),
+    click.option(
+        "--force-sdr",
+        is_flag=True,
+        help="Clips: take the numbers of HDR as if they were SDR; colours come out flat.",
+    ),
+    click.option(
+        "--fps", type=FrameRate(), help="Of numbered pictures: frames/%06d.png becomes a clip."
+    ),
+    click.option(
+        "--frames-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Clips: write frames as PNG into this folder, with times.txt, instead of a clip.",
+    ),
+)

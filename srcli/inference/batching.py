@@ -1,0 +1,66 @@
+"""Small frames of a clip, several at once: one alone would leave a GPU idle."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from srcli.geometry import scaled_size
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.planes import Pixels, quantise, split_planes
+from srcli.inference.report import Report
+from srcli.inference.resample import reduce_planes
+from srcli.inference.tally import Tally
+from srcli.models.spec import Halting
+
+__all__ = ["batch_size", "upscale_batch"]
+
+_PIXELS = 1 << 18  # LR px in one go: more are no faster
+_MOST = 16
+
+
+def batch_size(network: LoadedNetwork, pixels: int) -> int:
+    """How many frames of `pixels` LR px to compute at once: one on a CPU, which is busy with it."""
+    if network.device.type == "cpu":
+        return 1
+    return max(1, min(_MOST, _PIXELS // pixels))
+
+
+@torch.inference_mode()
+def upscale_batch(
+    network: LoadedNetwork, frames: Sequence[Pixels], scale: float, halting: Halting
+) -> tuple[list[Pixels], Report]:
+    """Upscale whole frames (h, w, 3) of one size and type in one go.
+
+    Each is what it would be alone but for rounding in the last place.
+
+    Returns:
+        The results in the same order, and what it took.
+
+    Raises:
+        NonFiniteOutput: The result is not finite even in fp32.
+    """
+    height, width, _ = frames[0].shape
+    size = scaled_size(height, scale), scaled_size(width, scale)
+    lr = torch.stack([split_planes(frame).color for frame in frames])  # (b, 3, h, w)
+    tally, reruns = Tally(len(frames), None), network.reruns
+    tally.begin(len(frames))
+    with tally.timed():
+        output = network(lr, halting)
+        if network.device.type == "cuda":
+            torch.cuda.synchronize(network.device)
+    tally.add_layers(output.layers)
+    results: list[Pixels] = []
+    for image, frame in zip(output.image, frames, strict=True):
+        tally.add_tile()
+        result = np.empty((*size, 3), frame.dtype)
+        quantise(image if network.scale == scale else reduce_planes(image.cpu(), *size), result)
+        results.append(result)
+    report = tally.report(
+        reruns=network.reruns - reruns,
+        restarts=0,
+        megapixels=len(frames) * size[0] * size[1] / 1e6,
+        exact=True,
+        cramped=False,
+    )
+    return results, report

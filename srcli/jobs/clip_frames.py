@@ -1,0 +1,132 @@
+"""Clips that do not become a video: frames in a folder, animations."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from srcli.errors import UsageError
+from srcli.inference.report import Report
+from srcli.jobs.clip_sources import ClipSettings, open_source
+from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
+from srcli.jobs.plan import Job
+from srcli.media import Picture, Pixels, atomic_file, write_picture
+from srcli.media.video import AnimationReader, ClipInfo, Frame, FrameSource, write_animation
+
+__all__ = ["upscale_animation", "upscale_to_frames"]
+
+_KEY = ".srcli-frames.json"
+_TIMES = "times.txt"
+
+
+def upscale_to_frames(
+    job: Job, upscaler: FrameUpscaler, settings: ClipSettings, on_frame: Progress
+) -> tuple[tuple[str, ...], Report]:
+    """Write every frame of a clip as a PNG into the folder `job.target`, 000000.png and on.
+
+    times.txt beside them tells when each is shown, in ms (a timecode file, version 2). Frames
+    that a former run has written are kept.
+
+    Returns:
+        What was lost, one line each, and what it took.
+
+    Raises:
+        InputError: The clip cannot be read, or a frame not be written.
+        UsageError: The folder holds frames of another clip or of other settings.
+    """
+    source = open_source(job.source, settings)
+    folder = job.target
+    key = {
+        **settings.key,
+        "scale": str(upscaler.scale),
+        "source": source.identity,
+        "reading": repr(settings.reading),
+    }
+    _claim(folder, json.dumps(key, indent=1, sort_keys=True))
+    missing = _Missing(source.frames, folder)
+    has_alpha = source.frames.info.has_alpha
+
+    def write(frame: Frame) -> None:
+        write_picture(Picture(frame.pixels, "png"), _name(folder, frame.pts))
+
+    report = FrameWork(upscaler, missing, has_alpha, on_frame, settings.segment).run(0, None, write)
+    with atomic_file(folder / _TIMES) as stream:
+        stream.write(("\n".join(["# timecode format v2", *missing.times]) + "\n").encode())
+    return tuple(source.frames.notes), report
+
+
+def upscale_animation(
+    job: Job, upscaler: FrameUpscaler, settings: ClipSettings, on_frame: Progress
+) -> tuple[tuple[str, ...], Report]:
+    """Upscale an animated GIF, WebP or PNG into one, with its timing.
+
+    Returns:
+        What was lost, one line each, and what it took.
+
+    Raises:
+        InputError: It cannot be read or written.
+    """
+    source = open_source(job.source, settings)
+    reader = source.frames
+    assert isinstance(reader, AnimationReader)
+    made: list[Pixels] = []
+    work = FrameWork(upscaler, reader, has_alpha=True, on_frame=on_frame, segment=settings.segment)
+    report = work.run(0, None, lambda frame: made.append(frame.pixels))
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    write_animation(made, reader.durations, reader.loop, job.target)
+    notes: list[str] = []
+    if job.target.suffix.lower() == ".gif":
+        partly = any(bool(((p[..., 3] > 0) & (p[..., 3] < 255)).any()) for p in made)
+        if partly:
+            notes.append(f"{job.target}: GIF has no half transparency; edges are cut")
+    return tuple(notes), report
+
+
+class _Missing:
+    """The frames of a clip whose pictures are not there yet; their times are their numbers.
+
+    Args:
+        source: All frames.
+        folder: Where the pictures go.
+    """
+
+    def __init__(self, source: FrameSource, folder: Path) -> None:
+        self._source = source
+        self._folder = folder
+        self.times: list[str] = []
+        """When each frame is shown, ms; whole once all are read."""
+
+    @property
+    def info(self) -> ClipInfo:
+        """See `FrameSource`."""
+        return self._source.info
+
+    @property
+    def notes(self) -> list[str]:
+        """See `FrameSource`."""
+        return self._source.notes
+
+    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
+        """See `FrameSource`."""
+        info = self.info
+        for number, frame in enumerate(self._source.frames(done, last)):
+            moment = float((frame.pts + info.shift) * info.time_base * 1000)
+            self.times.append(f"{moment:.6f}")
+            if not _name(self._folder, number).exists():
+                yield replace(frame, pts=number)
+
+
+def _name(folder: Path, number: int) -> Path:
+    return folder / f"{number:06}.png"
+
+
+def _claim(folder: Path, key: str) -> None:
+    """Make the folder ours, or go on in it if it was made for the same clip and settings."""
+    file = folder / _KEY
+    if file.is_file() and file.read_text("utf-8") == key:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--frames-dir {folder} holds other things: name a new or an empty folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(file) as stream:
+        stream.write(key.encode())

@@ -1,0 +1,90 @@
+"""Where a clip's frames come from: a video file, an animation, or numbered pictures."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from srcli.errors import UnreadableVideo, UsageError
+from srcli.media.video import (
+    AnimationReader,
+    ClipReader,
+    FrameSource,
+    Reading,
+    SequenceReader,
+    Wanted,
+    is_animation,
+)
+from srcli.media.video.names import is_sequence
+
+__all__ = ["ClipSettings", "Opened", "open_source"]
+
+_SEGMENT = 120  # frames: what a kill costs at most
+_SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How clips are read and written.
+
+    Args:
+        reading: Which part, and what becomes of HDR and of interlaced frames.
+        wanted: The encoder.
+        key: What else decides the result: model, effort, precision ...
+        segment: Frames a segment.
+        rate: Frames a second of numbered pictures, which do not say it themselves.
+    """
+
+    reading: Reading = field(default_factory=Reading)
+    wanted: Wanted = field(default_factory=Wanted)
+    key: Mapping[str, str] = field(default_factory=dict[str, str])
+    segment: int = _SEGMENT
+    rate: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A clip that is ready to be read.
+
+    Args:
+        frames: Its frames.
+        beside: The file that holds sound and all else; None if there is none.
+        identity: Tells whether it is still the same clip.
+    """
+
+    frames: FrameSource
+    beside: Path | None
+    identity: str
+
+
+def open_source(path: Path, settings: ClipSettings) -> Opened:
+    """Find out what a path stands for, and look into it.
+
+    Raises:
+        InputError: It cannot be read.
+        UsageError: Numbered pictures, and nobody said how many a second.
+    """
+    if is_sequence(path) and not path.exists():
+        if settings.rate is None:
+            raise UsageError(f"{path}: pictures do not say how fast they go: add --fps 24")
+        sequence = SequenceReader(path, settings.rate, settings.reading)
+        return Opened(sequence, None, sequence.identity())
+    if is_animation(path):
+        if settings.reading != Reading():
+            raise UnreadableVideo(
+                f"{path}: an animation is taken whole: leave out --start and such"
+            )
+        return Opened(AnimationReader(path), None, _identity_of(path))
+    return Opened(ClipReader(path, settings.reading), path, _identity_of(path))
+
+
+def _identity_of(path: Path) -> str:
+    """Size, time of change, head and tail."""
+    state = path.stat()
+    digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
+    with path.open("rb") as stream:
+        digest.update(stream.read(_SAMPLE))
+        stream.seek(max(state.st_size - _SAMPLE, 0))
+        digest.update(stream.read(_SAMPLE))
+    return digest.hexdigest()

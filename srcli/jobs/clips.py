@@ -1,0 +1,121 @@
+"""Upscale clips: decode, network and encoder at once, in segments that outlive a kill."""
+
+from dataclasses import dataclass, replace
+
+from srcli.errors import UnreadableVideo
+from srcli.geometry import scaled_size
+from srcli.inference.report import Report
+from srcli.jobs.clip_parts import Parts
+from srcli.jobs.clip_sources import ClipSettings, open_source
+from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
+from srcli.jobs.plan import Job
+from srcli.media.video import (
+    ClipInfo,
+    Encoding,
+    Frame,
+    Segment,
+    SegmentWriter,
+    choose_encoding,
+    join,
+    what_is_copied,
+)
+
+__all__ = ["upscale_clip"]
+
+
+def upscale_clip(
+    job: Job,
+    upscaler: FrameUpscaler,
+    settings: ClipSettings,
+    on_frame: Progress,
+) -> tuple[tuple[str, ...], Report]:
+    """Upscale one clip, going on where a former run was stopped.
+
+    Args:
+        job: The clip, and what it becomes.
+        upscaler: Does the work.
+        settings: How it is read and written.
+        on_frame: Told of every frame.
+
+    Returns:
+        What was lost, one line each, and what it took in this run.
+
+    Raises:
+        InputError: It cannot be read or written.
+    """
+    source = open_source(job.source, settings)
+    info = _enlarged(source.frames.info, upscaler.scale)
+    encoding = choose_encoding(settings.wanted, info, job.target)
+    copied = what_is_copied(source.beside, job.target)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    parts = Parts(
+        job.target,
+        {
+            **settings.key,
+            "source": source.identity,
+            "reading": repr(settings.reading),
+            "encoding": repr(encoding),
+            "result": repr(info),
+            "segment": str(settings.segment),
+        },
+    )
+    segments = parts.resume()
+    cutter = _Cutter(parts, encoding, info, settings.segment, segments)
+    work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
+    try:
+        done = sum(len(segment.pts) for segment in segments)
+        report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
+        cutter.finish()
+    finally:
+        cutter.discard()
+    if not segments:
+        parts.remove()
+        raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
+    join(segments, info, job.target, source.beside, settings.reading)
+    parts.remove()
+    notes = (
+        *source.frames.notes,
+        *(f"{job.target}: {note}" for note in encoding.notes),
+        *copied.notes,
+    )
+    return notes, report
+
+
+def _enlarged(info: ClipInfo, scale: float) -> ClipInfo:
+    return replace(
+        info, width=scaled_size(info.width, scale), height=scaled_size(info.height, scale)
+    )
+
+
+@dataclass
+class _Cutter:
+    """Puts frames into segments of a fixed length."""
+
+    parts: Parts
+    encoding: Encoding
+    info: ClipInfo
+    length: int
+    segments: list[Segment]
+    writer: SegmentWriter | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Encode one frame."""
+        if self.writer is None:
+            self.writer = SegmentWriter(
+                self.parts.next(len(self.segments)), self.encoding, self.info
+            )
+        self.writer.add(frame.pts, frame.duration, frame.pixels)
+        if len(self.writer) == self.length:
+            self.finish()
+
+    def finish(self) -> None:
+        """Complete the segment that is begun, if one is."""
+        if self.writer is not None:
+            self.segments.append(self.writer.finish())
+            self.writer = None
+
+    def discard(self) -> None:
+        """Leave nothing of a segment that is not complete."""
+        if self.writer is not None:
+            self.writer.discard()
+            self.writer = None

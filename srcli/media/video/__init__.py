@@ -1,0 +1,31 @@
+"""Clips in and out: frames with their times, and everything else beside them."""
+
+from srcli.media.video.animation import AnimationReader, is_animation, write_animation
+from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding
+from srcli.media.video.decoding import ClipReader
+from srcli.media.video.frames import ClipInfo, Frame, FrameSource
+from srcli.media.video.joining import join, what_is_copied
+from srcli.media.video.probing import Reading
+from srcli.media.video.segments import Segment, SegmentWriter, find_segments
+from srcli.media.video.sequence import SequenceReader
+
+__all__ = [
+    "AnimationReader",
+    "ClipInfo",
+    "ClipReader",
+    "Encoding",
+    "Frame",
+    "FrameSource",
+    "Reading",
+    "Segment",
+    "SegmentWriter",
+    "SequenceReader",
+    "Wanted",
+    "check_wanted",
+    "choose_encoding",
+    "find_segments",
+    "is_animation",
+    "join",
+    "what_is_copied",
+    "write_animation",
+]

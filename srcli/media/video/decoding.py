@@ -1,0 +1,174 @@
+"""A clip's frames, from the file to RGB, with their times."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.codec.context import ThreadType
+
+from srcli.errors import UnreadableVideo
+from srcli.media.picture import Pixels
+from srcli.media.video.colour import HLG, PQ, RGB
+from srcli.media.video.frames import ClipInfo, Frame
+from srcli.media.video.graph import Conversion, Samples, full_scale
+from srcli.media.video.loss import Loss, surviving_frames
+from srcli.media.video.opening import opened
+from srcli.media.video.probing import Reading, chosen_stream, inspect, turn
+
+__all__ = ["ClipReader"]
+
+_RUN_UP = 2  # seconds decoded before the frame that is wanted after a seek
+
+
+class ClipReader:
+    """Reads one clip; see `FrameSource`.
+
+    Args:
+        path: The file; its name is not trusted.
+        reading: How to read it.
+
+    Raises:
+        UnreadableVideo: It cannot be read, or not without being told how.
+    """
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self.path = path
+        self._reading = reading
+        with opened(path) as container:
+            inspected = inspect(path, container, reading)
+        self._stored, self._turned = inspected.stored, inspected.turned
+        self._info = inspected.info
+        self._notes: list[str] = []
+        start = self._begin(inspected.info.time_base)
+        self._first = start
+        length = reading.duration
+        self._end = None if length is None else start + round(length / inspected.info.time_base)
+
+    @property
+    def info(self) -> ClipInfo:
+        """See `FrameSource`."""
+        return self._info
+
+    @property
+    def notes(self) -> list[str]:
+        """See `FrameSource`."""
+        return self._notes
+
+    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
+        """See `FrameSource`."""
+        if done and last is not None:
+            resumed = self._frames_after(last)
+            first = next(resumed, None)
+            if first is not None:
+                yield first
+                yield from resumed
+                return
+        for index, frame in enumerate(self._run(self._first if self._reading.start else None)):
+            if index >= done:
+                yield frame
+
+    def _begin(self, time_base: Fraction) -> int:
+        """The time of the first frame wanted."""
+        with opened(self.path) as container:
+            begins = Fraction(container.start_time or 0, av.time_base)
+        return round((begins + self._reading.start) / time_base)
+
+    def _frames_after(self, last: int) -> Iterator[Frame]:
+        """What follows the frame at `last`; nothing if a seek does not lead to just before it."""
+        reached = False
+        for frame in self._run(last):
+            if reached:
+                yield frame
+            elif frame.pts > last:
+                return
+            reached = reached or frame.pts == last
+
+    def _run(self, near: int | None) -> Iterator[Frame]:
+        """Decode from the start, or from a little before `near`; only the part that is wanted."""
+        before = None
+        for frame in self._decoded(near):
+            pts = frame.pts
+            if pts is None:
+                pts = frame.dts if frame.dts is not None else self._guess(before)
+            if before is not None and pts <= before:
+                pts = before + 1  # times that stand still or run back cannot be stored
+            before = pts
+            if self._reading.start and pts < self._first:
+                continue
+            if self._end is not None and pts >= self._end:
+                return
+            pixels = cast("Pixels", frame.to_ndarray())
+            if pixels.dtype == np.uint16 and not self._stored.full:
+                pixels = full_scale(pixels)
+            yield Frame(pts, frame.duration or 0, turn(pixels, self._turned))
+
+    def _guess(self, before: int | None) -> int:
+        step = round(1 / (self._info.rate * self._info.time_base))
+        return 0 if before is None else before + max(step, 1)
+
+    def _decoded(self, near: int | None) -> Iterator[av.VideoFrame]:
+        """RGB frames."""
+        with opened(self.path) as container:
+            stream = chosen_stream(self.path, container)
+            stream.codec_context.thread_type = ThreadType.AUTO
+            if near is not None:
+                target = near - round(_RUN_UP / self._info.time_base)
+                container.seek(max(target, 0), stream=stream)
+            loss = Loss(self.path)
+            convert: Conversion | None = None
+            stored_as = ""
+            for frame in surviving_frames(container, stream, loss):
+                if frame.format.name != stored_as:
+                    if convert is not None:
+                        yield from convert(None)
+                    stored_as = frame.format.name
+                    convert = self._conversion(frame)
+                self._refuse_change(frame)
+                assert convert is not None
+                yield from convert(frame)
+            if convert is not None:
+                yield from convert(None)
+            if near is None:
+                self._notes[:] = loss.notes(container, stream)
+            elif loss.undecodable or loss.stopped:
+                self._notes[:] = [f"{self.path}: damaged, some frames are lost; the rest is kept"]
+
+    def _conversion(self, frame: av.VideoFrame) -> Conversion:
+        """From the samples in the file to RGB."""
+        name = "rgb" if not self._info.has_alpha else "rgba"
+        depth = {"rgb": ("rgb24", "rgb48le"), "rgba": ("rgba", "rgba64le")}[name]
+        scaling, stored = "", self._stored
+        if stored.hdr and self._reading.hdr == "tonemap":
+            transfer = {PQ: "smpte2084", HLG: "arib-std-b67"}[stored.transfer]
+            scaling = (
+                f":in_transfer={transfer}:in_primaries=bt2020"
+                ":out_transfer=bt709:out_primaries=bt709:intent=perceptual"
+            )
+        before = (
+            (("bwdif", "mode=send_frame:deint=interlaced"),) if self._reading.deinterlace else ()
+        )
+        return Conversion(
+            Samples(frame.width, frame.height, frame.format.name, stored, self._info.time_base),
+            target=depth[self._info.depth > 8],
+            becomes=RGB,
+            before=before,
+            scaling=scaling,
+        )
+
+    def _refuse_change(self, frame: av.VideoFrame) -> None:
+        width, height = self._info.width, self._info.height
+        if self._turned[0] % 2:
+            width, height = height, width
+        if (frame.width, frame.height) != (width, height):
+            raise UnreadableVideo(
+                f"{self.path}: its frames change from {width}x{height} to "
+                f"{frame.width}x{frame.height}; split it there, or take a part with "
+                "--start and --duration"
+            )
+        if frame.interlaced_frame and not self._reading.deinterlace:
+            raise UnreadableVideo(
+                f"{self.path}: becomes interlaced at {frame.time:.1f} s: use --deinterlace"
+            )

@@ -1,0 +1,50 @@
+"""The file names that stand for clips."""
+
+from pathlib import Path
+
+__all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence"]
+
+WRITABLE = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+"""FFmpeg's muxer for each suffix that srcli writes."""
+
+_READABLE = (
+    *WRITABLE,
+    *(".avi", ".flv", ".m2ts", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".wmv"),
+    *(".3gp", ".asf", ".vob", ".y4m", ".gif"),
+)
+
+
+def is_clip_name(path: Path) -> bool:
+    """Whether the suffix is one of a clip or an animation that srcli reads.
+
+    >>> is_clip_name(Path("holiday.MOV")), is_clip_name(Path("holiday.jpg"))
+    (True, False)
+    """
+    return path.suffix.lower() in _READABLE
+
+
+def clip_suffix(path: Path) -> str:
+    """The suffix of a clip's result: its own where srcli writes that, else .mkv.
+
+    >>> clip_suffix(Path("a.mov")), clip_suffix(Path("a.avi"))
+    ('.mov', '.mkv')
+    """
+    suffix = path.suffix
+    return suffix if suffix.lower() in (*WRITABLE, ".gif") else ".mkv"
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a name stands for numbered pictures, as frames/%06d.png does.
+
+    >>> is_sequence(Path("frames/%06d.png")), is_sequence(Path("100%.png"))
+    (True, False)
+    """
+    head, percent, tail = path.name.partition("%")
+    digits, d, _ = tail.partition("d")
+    return bool(percent and d) and (not digits or digits.isdecimal()) and "%" not in head

@@ -1,0 +1,139 @@
+"""Numbered pictures as a clip: frames/%06d.png."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from srcli.errors import UnreadableVideo
+from srcli.media.picture import Pixels
+from srcli.media.reading import probe, read_picture
+from srcli.media.video.colour import Colour
+from srcli.media.video.frames import ClipInfo, Frame
+from srcli.media.video.probing import Reading
+
+__all__ = ["SequenceReader", "as_rgb", "picture_info"]
+
+
+class SequenceReader:
+    """Reads pictures of one size, in the order of their numbers; see `FrameSource`.
+
+    Args:
+        pattern: A path whose name holds one %d, %06d or the like.
+        rate: Frames a second.
+        reading: Which part to take.
+
+    Raises:
+        UnreadableVideo: No picture has such a name.
+    """
+
+    def __init__(self, pattern: Path, rate: Fraction, reading: Reading) -> None:
+        head, digits, tail = re.split(r"%(\d*)d", pattern.name, maxsplit=1)
+        width = int(digits or 0)
+        numbered = re.compile(rf"{re.escape(head)}(\d{{{max(width, 1)},}}){re.escape(tail)}")
+        found: list[tuple[int, Path]] = []
+        for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
+            match = numbered.fullmatch(path.name)
+            if match:
+                found.append((int(match[1]), path))
+        if not found:
+            raise UnreadableVideo(f"{pattern}: no picture has such a name; check folder and digits")
+        first = int(reading.start * rate)
+        count = None if reading.duration is None else max(int(reading.duration * rate), 1)
+        self._paths = [path for _, path in sorted(found)][first:][:count]
+        if not self._paths:
+            raise UnreadableVideo(f"{pattern}: has {len(found)} pictures, none after --start")
+        header = probe(self._paths[0])
+        self._info = picture_info(
+            header.width,
+            header.height,
+            bits=header.bits,
+            has_alpha=header.channels in (2, 4),
+            frames=len(self._paths),
+            rate=rate,
+            time_base=1 / rate,
+        )
+        self._notes: list[str] = []
+        self._pattern = pattern
+
+    @property
+    def info(self) -> ClipInfo:
+        """See `FrameSource`."""
+        return self._info
+
+    @property
+    def notes(self) -> list[str]:
+        """See `FrameSource`."""
+        return self._notes
+
+    def identity(self) -> str:
+        """See `FrameSource`."""
+        states = [(path.name, path.stat()) for path in self._paths]
+        listing = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
+        return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
+        """See `FrameSource`."""
+        del last  # the number is enough
+        for number, path in enumerate(self._paths[done:], start=done):
+            picture = read_picture(path)
+            info = self._info
+            if (picture.width, picture.height) != (info.width, info.height):
+                raise UnreadableVideo(
+                    f"{path}: {picture.width}x{picture.height}, the frames before it "
+                    f"{info.width}x{info.height}: a clip has one size"
+                )
+            if picture.metadata.icc is not None and not self._notes:
+                self._notes.append(f"{self._pattern}: colour profiles are left out; sRGB is meant")
+            yield Frame(
+                number, 1, as_rgb(picture.pixels, has_alpha=info.has_alpha, deep=info.depth > 8)
+            )
+
+
+def as_rgb(pixels: Pixels, *, has_alpha: bool, deep: bool) -> Pixels:
+    """Bring pixels (h, w, 1 to 4) to RGB, with alpha or without, of 8 or of 16 bits."""
+    if deep and pixels.dtype == np.uint8:
+        pixels = pixels.astype(np.uint16) * np.uint16(257)
+    elif not deep and pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    alpha = pixels.shape[2] in (2, 4)
+    colour = pixels[..., :-1] if alpha else pixels
+    if colour.shape[2] == 1:
+        colour = colour.repeat(3, axis=2)
+    if not has_alpha:
+        return cast("Pixels", np.ascontiguousarray(colour))
+    opaque = np.full_like(colour[..., :1], np.iinfo(colour.dtype).max)
+    last = pixels[..., -1:] if alpha else opaque
+    return cast("Pixels", np.concatenate([colour, last], axis=2))
+
+
+def picture_info(
+    width: int,
+    height: int,
+    *,
+    bits: int,
+    has_alpha: bool,
+    frames: int,
+    rate: Fraction,
+    time_base: Fraction,
+) -> ClipInfo:
+    """A clip of sRGB pictures."""
+    name = ("rgba" if has_alpha else "rgb") + ("64le" if has_alpha else "48le") * (bits > 8)
+    return ClipInfo(
+        width=width,
+        height=height,
+        time_base=time_base,
+        rate=rate,
+        frames=frames,
+        depth=10 if bits > 8 else 8,  # what encoders have that comes nearest to 16
+        pixel_format=name if bits > 8 or has_alpha else "rgb24",
+        has_alpha=has_alpha,
+        aspect=Fraction(1),
+        colour=Colour.read(
+            color_range=2, primaries=1, transfer=13, matrix=0, rgb=True, height=height
+        ),
+    )

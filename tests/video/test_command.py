@@ -1,0 +1,88 @@
+"""`srcli upscale clip.mp4`, as a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.video.conftest import Recipe, make_clip, packets, watch
+
+
+def srcli(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "srcli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        check=False,
+        timeout=240,
+    )
+
+
+def test_a_folder_of_clips_and_pictures(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    make_clip(root / "clip.mp4", Recipe(frames=3, size=(16, 16), tones=1))
+    Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(root / "p.png")
+    (root / "bad.mkv").write_text("no clip")
+    ended = srcli("upscale", "in", "-s", 2, "--effort", "fast", cwd=tmp_path)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.split()[:6] == ["done", "2", "skipped", "0", "failed", "1"]
+    assert "in/bad.mkv: no clip that srcli reads" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    made = watch(tmp_path / "in_x2" / "clip.mp4")
+    assert made.pictures[0].shape == (32, 32, 3)
+    assert made.times == watch(root / "clip.mp4").times
+    assert packets(tmp_path / "in_x2" / "clip.mp4", "audio") == packets(root / "clip.mp4", "audio")
+    assert sorted(p.name for p in (tmp_path / "in_x2").iterdir()) == ["clip.mp4", "p.png"]
+    again = srcli("upscale", "in", "-s", 2, "--effort", "fast", cwd=tmp_path)
+    assert again.stdout.split()[:6] == ["done", "0", "skipped", "2", "failed", "1"]
+
+
+def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", Recipe(frames=10, size=(16, 16)))
+    ended = srcli(
+        *("upscale", "in.mp4", "-s", 2, "--effort", "fast", "-o", "out.mkv", "--codec", "ffv1"),
+        *("--start", "0.1", "--duration", "0:00:00.12", "--pix-fmt", "yuv444p"),
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 0, ended.stderr
+    seen = watch(tmp_path / "out.mkv")
+    assert seen.kinds == [("video", "ffv1")]
+    assert len(seen.times) == 3
+    ended = srcli(
+        *("upscale", "in.mp4", "-s", 2, "--effort", "fast", "--frames-dir", "f"),
+        *("--duration", "0.08"),
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(p.name for p in (tmp_path / "f").glob("*.png")) == ["000000.png", "000001.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["in.mp4", "--codec", "divx"], 2, "--codec divx is not known: h264"),
+        (["in.mp4", "--crf", "99"], 2, "--crf 99 is beyond h264's 0 to 51"),
+        (["in.mp4", "--start", "soon"], 2, "'soon' is no time"),
+        (["in.mp4", "--start", "100"], 3, "no frame of it is in the part"),
+        (["in.mp4", "--tonemap", "--force-sdr"], 2, "exclude each other"),
+        (["in.mp4", "-o", "out.png"], 2, "in.mp4 is a clip, out.png none"),
+        (["in.mp4", "in.mp4/..", "-o", "x.mp4"], 2, "does not exist"),
+        (["%04d.png", "--fps", "0"], 2, "'0' is no frame rate"),
+        (["%04d.png"], 2, "add --fps 24"),
+        (["%04d.png", "--fps", "24"], 3, "no picture has such a name"),
+    ],
+)
+def test_wrong_wishes(tmp_path: Path, arguments: list[str], code: int, line: str) -> None:
+    make_clip(tmp_path / "in.mp4", Recipe(frames=2))
+    ended = srcli("upscale", "-s", "2", *arguments, cwd=tmp_path)
+    assert line in ended.stderr
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4"]

@@ -1,0 +1,103 @@
+"""Encoders by name, their options, and what they refuse."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from srcli.errors import UsageError
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.media.video import ClipReader, Reading, Wanted, choose_encoding
+from tests.video.conftest import Recipe, make_clip, upscaled, watch
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = Recipe(frames=4, size=(64, 64))
+    return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", recipe)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "suffix", "stream"),
+    [
+        (Wanted(), ".mp4", ("h264", "yuv420p")),
+        (Wanted("hevc", 20, "fast"), ".mp4", ("hevc", "yuv420p")),
+        (Wanted("av1", 30, "12"), ".mkv", ("av1", "yuv420p")),
+        (Wanted(), ".webm", ("av1", "yuv420p")),
+        (Wanted("prores"), ".mov", ("prores", "yuv422p10le")),
+        (Wanted("ffv1"), ".mkv", ("ffv1", "yuv420p")),
+        (Wanted("h264", pixel_format="yuv444p"), ".mkv", ("h264", "yuv444p")),
+        (Wanted("h264", pixel_format="yuv420p10le"), ".mov", ("h264", "yuv420p10le")),
+    ],
+)
+def test_each_codec(
+    clip: Path, tmp_path: Path, wanted: Wanted, suffix: str, stream: tuple[str, str]
+) -> None:
+    target = tmp_path / f"out{suffix}"
+    upscaled(clip, target, ClipSettings(wanted=wanted, segment=3))
+    with av.open(str(target)) as made:
+        context = made.streams.video[0].codec_context
+        assert (context.codec.canonical_name, context.pix_fmt) == stream
+    assert len(watch(target).times) == 4
+
+
+def test_crf_and_preset_change_something(clip: Path, tmp_path: Path) -> None:
+    sizes = {}
+    for name, wanted in {
+        "fine": Wanted(crf=4),
+        "poor": Wanted(crf=45),
+        "quick": Wanted(crf=4, preset="ultrafast"),
+    }.items():
+        upscaled(clip, tmp_path / f"{name}.mp4", ClipSettings(wanted=wanted))
+        sizes[name] = (tmp_path / f"{name}.mp4").stat().st_size
+    assert sizes["poor"] < sizes["fine"]
+    assert sizes["quick"] != sizes["fine"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (Wanted("h265"), "--codec h265 is not known: h264, hevc"),
+        (Wanted("h264_vaapi"), "built without h264_vaapi"),
+        (Wanted("prores", crf=3), "prores has no --crf"),
+        (Wanted(crf=90), "--crf 90 is beyond h264's 0 to 51"),
+        (Wanted(preset="warp"), "--preset warp is none of h264's"),
+        (Wanted("ffv1", preset="fast"), "it has none"),
+        (Wanted(pixel_format="pal8"), "--pix-fmt pal8 is none of libx264's"),
+    ],
+)
+def test_wrong_wishes_are_named(clip: Path, wanted: Wanted, line: str) -> None:
+    with pytest.raises(UsageError, match=line):
+        choose_encoding(wanted, ClipReader(clip, Reading()).info, Path("out.mkv"))
+
+
+def test_hardware_encoders_are_spoken_to_in_their_words(clip: Path) -> None:
+    info = ClipReader(clip, Reading()).info
+    nvenc = choose_encoding(Wanted("hevc_nvenc", crf=22, preset="p6"), info, Path("out.mp4"))
+    assert nvenc.encoder == "hevc_nvenc"
+    assert nvenc.options == {"rc": "vbr", "b:v": "0", "cq": "22", "preset": "p6"}
+    amf = choose_encoding(Wanted("h264_amf", crf=22), info, Path("out.mp4"))
+    assert amf.options == {"rc": "cqp", "qp_i": "22", "qp_p": "22"}
+
+
+def test_alpha_is_kept_where_asked_for_and_said_where_not(tmp_path: Path) -> None:
+    source = tmp_path / "in.mov"
+    with av.open(str(source), "w") as out:
+        video = out.add_stream("prores_ks", rate=25, options={"profile": "4444"})
+        video.width, video.height, video.pix_fmt = 64, 64, "yuva444p10le"
+        pixels = np.full((64, 64, 4), 200, np.uint8)
+        pixels[:, :32, 3] = 40
+        frame = av.VideoFrame.from_ndarray(pixels, "rgba").reformat(format="yuva444p10le")
+        frame.pts = 0
+        out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    (note,) = [n for n in upscaled(source, tmp_path / "flat.mp4") if "alpha is" in n]
+    assert "alpha is dropped" in note
+    target = tmp_path / "kept.mov"
+    notes = upscaled(source, target, ClipSettings(wanted=Wanted("prores")))
+    assert not [note for note in notes if "alpha is" in note]
+    with av.open(str(target)) as made:
+        alpha = next(made.decode(video=0)).to_ndarray(format="rgba")[..., 3]
+    assert abs(int(alpha[10, 10]) - 40) < 3
+    assert abs(int(alpha[10, 100]) - 200) < 3

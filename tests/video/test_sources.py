@@ -1,0 +1,167 @@
+"""Numbered pictures, animations, and frames into a folder."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli.errors import UnreadableVideo, UsageError
+from srcli.inference.batching import upscale_batch
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.discover import discover
+from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job, plan_jobs
+from srcli.media import read_picture
+from srcli.media.video import AnimationReader, Reading, SequenceReader, Wanted
+from srcli.media.video.sequence import as_rgb
+from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
+
+
+def numbered(folder: Path, count: int, size: tuple[int, int] = (32, 24)) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        Image.fromarray(moving(number, *size)).save(folder / f"{number + 7:04}.png")
+    return folder / "%04d.png"
+
+
+def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
+    pattern = numbered(tmp_path / "frames", 6)
+    (tmp_path / "frames" / "cover.png").write_bytes(b"not numbered")
+    (job,) = plan_jobs(discover((pattern,), clips=True), None, scale=2, image_format=None)
+    assert job.target == tmp_path / "frames_x2.mp4"
+    with pytest.raises(UsageError, match="--fps 24"):
+        upscaled(pattern, job.target)
+    upscaled(pattern, job.target, ClipSettings(rate=Fraction(24000, 1001)))
+    seen = watch(job.target)
+    assert seen.times == [Fraction(n * 1001, 24000) for n in range(6)]
+    assert np.abs(seen.pictures[3][::2, ::2].astype(int) - moving(3, 32, 24)).mean() < 12
+    part = Reading(start=Fraction(1, 12), duration=Fraction(1, 8))
+    reader = SequenceReader(pattern, Fraction(24), part)
+    assert [np.array_equal(f.pixels, moving(n, 32, 24)) for n, f in enumerate(reader.frames(0, None), 2)] == [True] * 3  # fmt: skip # noqa: E501
+    numbered(tmp_path / "other", 3, (16, 16))
+    (tmp_path / "other" / "0009.png").replace(tmp_path / "frames" / "0013.png")
+    with pytest.raises(UnreadableVideo, match="16x16, the frames before it 32x24"):
+        upscaled(pattern, tmp_path / "never.mp4", ClipSettings(rate=Fraction(24)))
+    with pytest.raises(UnreadableVideo, match="no picture has such a name"):
+        SequenceReader(tmp_path / "none%d.png", Fraction(24), Reading())
+
+
+def test_pictures_of_all_kinds_come_to_rgb() -> None:
+    gray = np.array([[[10], [200]]], np.uint8)
+    assert as_rgb(gray, has_alpha=False, deep=False).tolist() == [[[10] * 3, [200] * 3]]
+    deep = as_rgb(gray, has_alpha=True, deep=True)
+    assert deep.tolist() == [[[2570] * 3 + [65535], [51400] * 3 + [65535]]]
+    assert np.array_equal(as_rgb(deep, has_alpha=False, deep=False)[..., :1], gray)
+
+
+DURATIONS = [40, 100, 200, 70, 30]
+
+
+def animated(path: Path) -> Path:
+    frames = [Image.fromarray(moving(n, 24, 16)) for n in range(5)]
+    options = {"disposal": 2} if path.suffix == ".gif" else {}
+    if path.suffix == ".webp":
+        options = {"lossless": True}
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=DURATIONS, loop=3, **options
+    )
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
+    source = animated(tmp_path / f"in{suffix}")
+    (job,) = plan_jobs(discover((source,), clips=True), None, scale=2, image_format=None)
+    assert job == Job(source, tmp_path / f"in_x2{suffix}", ANIMATION)
+    notes, _ = upscale_animation(job, Doubler(), ClipSettings(), lambda done, total: None)
+    assert notes == ()
+    before, after = AnimationReader(source), AnimationReader(job.target)
+    assert after.durations == before.durations == DURATIONS
+    assert after.loop == before.loop
+    for old, new in zip(before.frames(0, None), after.frames(0, None), strict=True):
+        larger = old.pixels.repeat(2, 0).repeat(2, 1).astype(int)
+        assert np.abs(larger - new.pixels).mean() < (6 if suffix == ".gif" else 0.01)
+
+
+def test_an_animation_becomes_a_clip_if_asked(tmp_path: Path) -> None:
+    source = animated(tmp_path / "in.webp")
+    (job,) = plan_jobs(
+        discover((source,), clips=True), tmp_path / "o.mp4", scale=2, image_format=None
+    )
+    assert job.image_format == CLIP
+    upscaled(source, job.target)
+    assert watch(job.target).times == [Fraction(t, 1000) for t in (0, 40, 140, 340, 410)]
+    (still,) = plan_jobs(discover((source,), clips=True), None, scale=2, image_format="jpeg")
+    assert still.image_format == "jpeg"
+
+
+def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) -> None:
+    root = tmp_path / "mixed"
+    root.mkdir()
+    Image.fromarray(photo).save(root / "a.png")
+    make_clip(root / "b.mov", Recipe(frames=2))
+    make_clip(root / "c.avi", Recipe(frames=2))
+    animated(root / "d.gif")
+    (root / "notes.txt").write_text("hello")
+    jobs = plan_jobs(discover((root,), clips=True), None, scale=2, image_format=None)
+    assert [(job.target.name, job.image_format) for job in jobs] == [
+        ("a.png", "png"),
+        ("b.mov", CLIP),
+        ("c.mkv", CLIP),
+        ("d.gif", ANIMATION),
+    ]
+    assert [source.path.name for source in discover((root,))] == ["a.png"]
+
+
+def test_a_clip_is_no_picture(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
+    with pytest.raises(UsageError, match="--frames-dir writes pictures"):
+        plan_jobs(discover((clip,), clips=True), tmp_path / "o.png", scale=2, image_format=None)
+
+
+def test_frames_into_a_folder(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Recipe(times=[0, 512, 700, 2000]))
+    job = Job(source, tmp_path / "frames", FRAMES)
+    network = Doubler()
+    upscale_to_frames(job, network, ClipSettings(), lambda done, total: None)
+    names = sorted(p.name for p in job.target.iterdir() if not p.name.startswith("."))
+    assert names == [*(f"{n:06}.png" for n in range(4)), "times.txt"]
+    lines = (job.target / "times.txt").read_text().splitlines()
+    assert lines[0] == "# timecode format v2"
+    assert [float(t) for t in lines[1:]] == [0, 40, 54.6875, 156.25]
+    shown = watch(source).pictures
+    for number, picture in enumerate(shown):
+        pixels = read_picture(job.target / f"{number:06}.png").pixels
+        assert np.abs(pixels[::2, ::2].astype(int) - picture).max() < 20
+    (job.target / "000002.png").unlink()
+    again = Doubler()
+    upscale_to_frames(job, again, ClipSettings(), lambda done, total: None)
+    assert (sum(network.given), sum(again.given)) == (4, 1)
+    with pytest.raises(UsageError, match="holds other things"):
+        upscale_to_frames(job, again, ClipSettings(key={"model": "x"}), lambda done, total: None)
+
+
+def test_deep_frames_stay_deep(tmp_path: Path) -> None:
+    recipe = Recipe(frames=2, pix_fmt="yuv420p10le", size=(32, 32))
+    source = make_clip(tmp_path / "in.mkv", recipe)
+    job = Job(source, tmp_path / "frames", FRAMES)
+    upscale_to_frames(job, Doubler(), ClipSettings(), lambda done, total: None)
+    assert read_picture(job.target / "000000.png").pixels.dtype == np.uint16
+    Path(tmp_path / "again").mkdir()
+    pattern = job.target / "%06d.png"
+    upscaled(pattern, tmp_path / "back.mp4", ClipSettings(rate=Fraction(25), wanted=Wanted()))
+    assert watch(tmp_path / "back.mp4").pictures[0].shape == (128, 128, 3)
+
+
+def test_a_batch_gives_what_each_frame_gives_alone(rng: np.random.Generator) -> None:
+    upscaler = Upscaler(scale=2, precision="fp32", effort="balanced")
+    frames = [moving(n, 24, 16) for n in range(3)]
+    frames[1][:] = rng.integers(0, 256, frames[1].shape)
+    together, report = upscale_batch(upscaler.network, frames, 2, upscaler._halting)
+    for frame, made in zip(frames, together, strict=True):
+        assert np.abs(made.astype(int) - upscaler(frame)).max() <= 1
+    assert report.megapixels == pytest.approx(3 * 48 * 32 / 1e6)
+    assert len(report.live_windows) == 6
