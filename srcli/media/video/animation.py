@@ -29,6 +29,8 @@ _UNSAID = 100  # ms that a frame is shown whose file says 0, as browsers do
 
 def is_animation(path: Path) -> bool:
     """Whether a GIF, WebP or PNG moves; by its header alone."""
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as stream:
             head = stream.read(1 << 16)
