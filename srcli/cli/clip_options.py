@@ -4,15 +4,10 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from srcli.cli.grouping import Decorator, grouped
-from srcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from srcli.jobs.clip_sources import ClipSettings
 
 __all__ = ["ClipOptions", "clip_options"]
 
@@ -70,21 +65,6 @@ class ClipOptions:
     force_sdr: bool
     fps: Fraction | None
     frames_dir: Path | None
-
-    def settings(self, key: dict[str, str]) -> "ClipSettings":
-        """The same in the words of `jobs`; `key` is what else decides the result."""
-        from srcli.jobs.clip_sources import ClipSettings
-        from srcli.media.video import Reading, Wanted, check_wanted
-
-        if self.tonemap and self.force_sdr:
-            raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
-        if self.duration == 0:
-            raise UsageError("--duration 0 takes nothing: give seconds above 0")
-        hdr = "tonemap" if self.tonemap else "sdr" if self.force_sdr else "refuse"
-        reading = Reading(self.start, self.duration, self.deinterlace, hdr)
-        wanted = Wanted(self.codec, self.crf, self.preset, self.pix_fmt)
-        check_wanted(wanted)
-        return ClipSettings(reading, wanted, key, rate=self.fps)
 
 
 clip_options: Decorator = grouped(

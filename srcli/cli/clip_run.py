@@ -1,23 +1,18 @@
-"""The clips of `srcli upscale`: which there are, and doing them after the pictures."""
+"""The clips of `srcli upscale`: which there are, and how they shall be done."""
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from srcli.cli.clip_options import ClipOptions
-from srcli.cli.progress import BatchProgress
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
+from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.outcome import Finished, set_aside
 from srcli.jobs.plan import Job
 from srcli.jobs.sizes import SizeWish
+from srcli.media.video import Reading, Wanted, check_wanted
 
-if TYPE_CHECKING:
-    from srcli.inference.upscaler import Upscaler
-    from srcli.jobs.clip_sources import ClipSettings
-
-__all__ = ["Clips", "clips_of", "work_on_clips"]
+__all__ = ["Clips", "clips_of"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +22,12 @@ class Clips:
     Args:
         todo: What to do.
         skipped: Those whose output exists.
-        settings: How; None if there are no clips.
+        settings: How.
     """
 
     todo: Sequence[Job]
     skipped: Sequence[Finished]
-    settings: "ClipSettings | None"
+    settings: ClipSettings
 
 
 def clips_of(
@@ -43,9 +38,7 @@ def clips_of(
     Raises:
         UsageError: They are asked for in a way that cannot be.
     """
-    if not jobs:
-        return Clips((), (), None)
-    if wish.scale is None:
+    if jobs and wish.scale is None:
         raise UsageError(
             f"{jobs[0].source} is a clip: use --scale for it; --width, --height, --fit and "
             "--megapixels are for pictures"
@@ -58,23 +51,17 @@ def clips_of(
         "precision": engine.precision,
     }
     todo, skipped = set_aside(jobs, overwrite=overwrite)
-    return Clips(todo, skipped, options.settings(key))
+    return Clips(todo, skipped, _settings(options, key))
 
 
-def work_on_clips(
-    clips: Clips, upscaler: "Upscaler", stopping: threading.Event, progress: BatchProgress
-) -> Iterator[Finished]:
-    """Upscale the clips; each end as it comes.
-
-    Raises:
-        KeyboardInterrupt: It is to stop; what a clip has come to is kept, for the next run.
-    """
-    from srcli.jobs.clip_batch import run_clips
-
-    def on_frame(job: Job, done: int, total: int) -> None:
-        progress.frame(job, done, total)
-        if stopping.is_set():
-            raise KeyboardInterrupt
-
-    if clips.settings is not None and clips.todo:
-        yield from run_clips(clips.todo, upscaler, clips.settings, on_frame=on_frame)
+def _settings(options: ClipOptions, key: Mapping[str, str]) -> ClipSettings:
+    """The options in the words of `jobs`; `key` is what else decides the result."""
+    if options.tonemap and options.force_sdr:
+        raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
+    if options.duration == 0:
+        raise UsageError("--duration 0 takes nothing: give seconds above 0")
+    hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
+    reading = Reading(options.start, options.duration, options.deinterlace, hdr)
+    wanted = Wanted(options.codec, options.crf, options.preset, options.pix_fmt)
+    check_wanted(wanted)
+    return ClipSettings(reading, wanted, key, rate=options.fps)

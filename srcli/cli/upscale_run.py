@@ -5,16 +5,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from srcli.cli.clip_options import ClipOptions
-from srcli.cli.clip_run import Clips, clips_of, work_on_clips
+from srcli.cli.clip_run import clips_of
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.fetching import fetch_before_use
 from srcli.cli.interrupts import stopping_politely
@@ -25,7 +21,6 @@ from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
 from srcli.jobs.discover import Filter, discover, listed
-from srcli.jobs.journal import RunRecord
 from srcli.jobs.ledger import Ledger
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.outcome import Finished
@@ -36,18 +31,7 @@ from srcli.jobs.sizes import SizeWish
 from srcli.media import DecodeLimits, Decoder, MetadataPolicy
 from srcli.weights import WeightsEntry, best_scale, largest_scale
 
-if TYPE_CHECKING:
-    from srcli.jobs.batch import Upscalers
-
 __all__ = ["run"]
-
-
-@dataclass
-class _Run:
-    """How far a run has come."""
-
-    finished: list[Finished] = field(default_factory=list[Finished])
-    interrupted: bool = False
 
 
 def run(
@@ -67,13 +51,11 @@ def run(
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
     clips = clips_of(moving, clip_options, wish, engine, overwrite=handling.overwrite)
-    decode = DecodeLimits(
-        limits.max_megapixels, limits.max_file_size, limits.max_memory, limits.max_seconds
-    )
     started = time.monotonic()
-    came = _Run()
+    finished: list[Finished] = []
+    interrupted = False
     with (
-        Decoder(decode) as decoder,
+        Decoder(_decoding(limits)) as decoder,
         Ledger(jobs, settings, wait=handling.wait, tell=_tell) as ledger,
     ):
         todo, skipped = choose(ledger.verdicts, handling)
@@ -86,86 +68,56 @@ def run(
                 clips.todo, skipped, forecast(todo, wish, decoder), engine, json=handling.json
             )
             return ExitCode.ALL_DONE
-        came.finished.extend(skipped)
+        finished.extend(skipped)
         require_writable(everything)
         if everything:
             fetch_before_use(engine.model, weights.scale, yes=engine.yes, offline=engine.offline)
         with _progress(len(everything), handling) as progress:
-            if handling.json:
-                emit_plan(everything, skipped)
-            if handling.verbose:
-                for end in skipped:
-                    progress.note(f"{end.job.source}: skipped, {end.reason}")
+            _announce(everything, skipped, handling, progress)
             if everything:
                 with stopping_politely(decoder.abandon) as stopping:
                     _foresee(todo, wish, decoder, handling, progress, stopping)
-                    upscalers = _load(engine, wish, weights)
+                    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
+                    from srcli.cli.upscale_work import Means, load, record, work
+
+                    upscalers = load(engine, wish, weights)
                     _say_reduced(progress, wish, weights)
-                    means = _Means(
-                        wish, result, limits, policy, decoder, ledger, stopping, progress
-                    )
-                    ledger.begin(_record(settings, engine, weights, upscalers), todo)
-                    _work(came, todo, clips, upscalers, means)
-    return _summed_up(came, handling, seconds=time.monotonic() - started)
+                    means = Means(wish, result, limits, policy, decoder, ledger, stopping, progress)
+                    ledger.begin(record(settings, engine, weights, upscalers), todo)
+                    came = work(todo, clips, upscalers, means)
+                    finished.extend(came.finished)
+                    interrupted = came.interrupted
+    seconds = time.monotonic() - started
+    return _summed_up(finished, handling, seconds=seconds, interrupted=interrupted)
 
 
-def _summed_up(came: _Run, handling: Handling, *, seconds: float) -> ExitCode:
-    """Say what a run came to."""
-    code = exit_code(came.finished, interrupted=came.interrupted)
-    if handling.json:
-        emit_summary(came.finished, seconds=seconds, exit_code=code)
-    elif not handling.quiet:
-        print_summary(came.finished, seconds=seconds)
-    return code
-
-
-@dataclass(frozen=True)
-class _Means:
-    """What a run works with."""
-
-    wish: SizeWish
-    result: Result
-    limits: Limits
-    policy: MetadataPolicy
-    decoder: Decoder
-    ledger: Ledger
-    stopping: threading.Event
-    progress: BatchProgress
-
-
-def _work(
-    came: _Run, todo: Sequence[Job], clips: Clips, upscalers: "Upscalers", means: _Means
+def _announce(
+    todo: Sequence[Job], skipped: Sequence[Finished], handling: Handling, progress: BatchProgress
 ) -> None:
-    """Run the batch, pictures first; however it ends, the journal says so."""
-    from srcli.jobs.batch import Batch, run_batch
+    """Say what will be done, and what not, to those who asked."""
+    if handling.json:
+        emit_plan(todo, skipped)
+    if handling.verbose:
+        for end in skipped:
+            progress.note(f"{end.job.source}: skipped, {end.reason}")
 
-    batch = Batch(
-        means.wish, means.result.quality, means.limits.max_output_megapixels, means.policy
+
+def _decoding(limits: Limits) -> DecodeLimits:
+    return DecodeLimits(
+        limits.max_megapixels, limits.max_file_size, limits.max_memory, limits.max_seconds
     )
-    outcome = "died"
-    try:
-        pictures = run_batch(
-            todo,
-            upscalers,
-            batch,
-            decoder=means.decoder,
-            ledger=means.ledger,
-            stopping=means.stopping,
-            watcher=means.progress,
-        )
-        moving = work_on_clips(clips, upscalers.first, means.stopping, means.progress)
-        for end in chain(pictures, moving):
-            came.finished.append(end)
-            means.progress.finished(end)
-        came.interrupted = means.stopping.is_set()
-        outcome = "stopped" if came.interrupted else "finished"
-    except KeyboardInterrupt:
-        came.interrupted = True
-        outcome = "stopped"
-    finally:
-        means.ledger.end(outcome)
-    if came.interrupted:
-        means.progress.note("interrupted; the same command goes on where this one stopped")
+
+
+def _summed_up(
+    finished: Sequence[Finished], handling: Handling, *, seconds: float, interrupted: bool
+) -> ExitCode:
+    """Say what a run came to."""
+    code = exit_code(finished, interrupted=interrupted)
+    if handling.json:
+        emit_summary(finished, seconds=seconds, exit_code=code)
+    elif not handling.quiet:
+        print_summary(finished, seconds=seconds)
+    return code
 
 
 def _weights(model: str, wish: SizeWish) -> WeightsEntry:
@@ -250,45 +202,12 @@ def _foresee(
             progress.note(line)
 
 
-def _load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> "Upscalers":
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
-    from srcli.inference.upscaler import Upscaler
-    from srcli.jobs.batch import Upscalers
-
-    def make(scale: float) -> Upscaler:
-        return Upscaler(
-            engine.model,
-            scale,
-            engine.device,
-            engine.precision,
-            effort=engine.effort if engine.halt_eps is None else engine.halt_eps,
-            tile=engine.tile,
-            compiled=engine.compiled,
-        )
-
-    return Upscalers(engine.model, make, wish.scale or weights.scale)
-
-
 def _say_reduced(progress: BatchProgress, wish: SizeWish, weights: WeightsEntry) -> None:
     if wish.scale is not None and weights.scale != wish.scale:
         progress.note(
             f"{weights.model} has no x{wish.scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{wish.scale:g}"
         )
-
-
-def _record(
-    settings: Settings, engine: Engine, weights: WeightsEntry, upscalers: "Upscalers"
-) -> RunRecord:
-    first = upscalers.first
-    return RunRecord(
-        pid=os.getpid(),
-        version=version("srcli"),
-        model=engine.model,
-        weights_sha256=weights.sha256,
-        settings=settings.text("any"),
-        resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
-    )
 
 
 def _progress(files: int, handling: Handling) -> BatchProgress:

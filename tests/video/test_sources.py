@@ -30,7 +30,7 @@ def numbered(folder: Path, count: int, size: tuple[int, int] = (32, 24)) -> Path
 def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
     pattern = numbered(tmp_path / "frames", 6)
     (tmp_path / "frames" / "cover.png").write_bytes(b"not numbered")
-    (job,) = plan_jobs(discover((pattern,), clips=True), None, scale=2, image_format=None)
+    (job,) = plan_jobs(discover((pattern,), clips=True), None, label="x2", image_format=None)
     assert job.target == tmp_path / "frames_x2.mp4"
     with pytest.raises(UsageError, match="--fps 24"):
         upscaled(pattern, job.target)
@@ -74,7 +74,7 @@ def animated(path: Path) -> Path:
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
 def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
     source = animated(tmp_path / f"in{suffix}")
-    (job,) = plan_jobs(discover((source,), clips=True), None, scale=2, image_format=None)
+    (job,) = plan_jobs(discover((source,), clips=True), None, label="x2", image_format=None)
     assert job == Job(source, tmp_path / f"in_x2{suffix}", ANIMATION)
     notes, _ = upscale_animation(job, Doubler(), ClipSettings(), lambda done, total: None)
     assert notes == ()
@@ -89,12 +89,12 @@ def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
 def test_an_animation_becomes_a_clip_if_asked(tmp_path: Path) -> None:
     source = animated(tmp_path / "in.webp")
     (job,) = plan_jobs(
-        discover((source,), clips=True), tmp_path / "o.mp4", scale=2, image_format=None
+        discover((source,), clips=True), tmp_path / "o.mp4", label="x2", image_format=None
     )
     assert job.image_format == CLIP
     upscaled(source, job.target)
     assert watch(job.target).times == [Fraction(t, 1000) for t in (0, 40, 140, 340, 410)]
-    (still,) = plan_jobs(discover((source,), clips=True), None, scale=2, image_format="jpeg")
+    (still,) = plan_jobs(discover((source,), clips=True), None, label="x2", image_format="jpeg")
     assert still.image_format == "jpeg"
 
 
@@ -106,7 +106,7 @@ def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) 
     make_clip(root / "c.avi", Recipe(frames=2))
     animated(root / "d.gif")
     (root / "notes.txt").write_text("hello")
-    jobs = plan_jobs(discover((root,), clips=True), None, scale=2, image_format=None)
+    jobs = plan_jobs(discover((root,), clips=True), None, label="x2", image_format=None)
     assert [(job.target.name, job.image_format) for job in jobs] == [
         ("a.png", "png"),
         ("b.mov", CLIP),
@@ -119,7 +119,7 @@ def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) 
 def test_a_clip_is_no_picture(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
     with pytest.raises(UsageError, match="--frames-dir writes pictures"):
-        plan_jobs(discover((clip,), clips=True), tmp_path / "o.png", scale=2, image_format=None)
+        plan_jobs(discover((clip,), clips=True), tmp_path / "o.png", label="x2", image_format=None)
 
 
 def test_frames_into_a_folder(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""The work of `srcli upscale`, once it is settled what is to be done."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import chain
+
+from srcli.cli.clip_run import Clips
+from srcli.cli.limit_options import Limits
+from srcli.cli.progress import BatchProgress
+from srcli.cli.upscale_options import Engine, Result
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs.batch import Batch, Upscalers, run_batch
+from srcli.jobs.clip_batch import run_clips
+from srcli.jobs.journal import RunRecord
+from srcli.jobs.ledger import Ledger
+from srcli.jobs.outcome import Finished
+from srcli.jobs.plan import Job
+from srcli.jobs.settings import Settings
+from srcli.jobs.sizes import SizeWish
+from srcli.media import Decoder, MetadataPolicy
+from srcli.weights import WeightsEntry
+
+__all__ = ["Means", "Progressed", "load", "record", "work"]
+
+
+@dataclass
+class Progressed:
+    """How far a run has come."""
+
+    finished: list[Finished] = field(default_factory=list[Finished])
+    interrupted: bool = False
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run works with."""
+
+    wish: SizeWish
+    result: Result
+    limits: Limits
+    policy: MetadataPolicy
+    decoder: Decoder
+    ledger: Ledger
+    stopping: threading.Event
+    progress: BatchProgress
+
+
+def load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> Upscalers:
+    """Load the network."""
+
+    def make(scale: float) -> Upscaler:
+        return Upscaler(
+            engine.model,
+            scale,
+            engine.device,
+            engine.precision,
+            effort=engine.effort if engine.halt_eps is None else engine.halt_eps,
+            tile=engine.tile,
+            compiled=engine.compiled,
+        )
+
+    return Upscalers(engine.model, make, wish.scale or weights.scale)
+
+
+def record(
+    settings: Settings, engine: Engine, weights: WeightsEntry, upscalers: Upscalers
+) -> RunRecord:
+    """What the journal keeps of a run."""
+    first = upscalers.first
+    return RunRecord(
+        pid=os.getpid(),
+        version=version("srcli"),
+        model=engine.model,
+        weights_sha256=weights.sha256,
+        settings=settings.text("any"),
+        resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
+    )
+
+
+def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) -> Progressed:
+    """Run the batch, pictures first; however it ends, the journal says so."""
+    batch = Batch(
+        means.wish, means.result.quality, means.limits.max_output_megapixels, means.policy
+    )
+    came = Progressed()
+    outcome = "died"
+    try:
+        pictures = run_batch(
+            todo,
+            upscalers,
+            batch,
+            decoder=means.decoder,
+            ledger=means.ledger,
+            stopping=means.stopping,
+            watcher=means.progress,
+        )
+        for end in chain(pictures, _moving(clips, upscalers.first, means)):
+            came.finished.append(end)
+            means.progress.finished(end)
+        came.interrupted = means.stopping.is_set()
+        outcome = "stopped" if came.interrupted else "finished"
+    except KeyboardInterrupt:
+        came.interrupted = True
+        outcome = "stopped"
+    finally:
+        means.ledger.end(outcome)
+    if came.interrupted:
+        means.progress.note("interrupted; the same command goes on where this one stopped")
+    return came
+
+
+def _moving(clips: Clips, upscaler: Upscaler, means: Means) -> Iterator[Finished]:
+    """Upscale the clips; a signal stops within one: what it has come to is kept."""
+
+    def on_frame(job: Job, done: int, total: int) -> None:
+        means.progress.frame(job, done, total)
+        if means.stopping.is_set():
+            raise KeyboardInterrupt
+
+    if clips.todo and not means.stopping.is_set():
+        yield from run_clips(clips.todo, upscaler, clips.settings, on_frame=on_frame)
