@@ -18,12 +18,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.errors import ImageTooLarge, UsageError
+from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.alpha import settle_alpha
 from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import (
-    available_ram,
     pick_device,
     pick_precision,
     release_cached_memory,
@@ -36,6 +35,7 @@ from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.planning import Plan, Planner
 from srcli.inference.report import Report, add_reports
 from srcli.inference.resample import reduce_planes
+from srcli.inference.sizing import Resizing
 from srcli.inference.stitching import MapStitcher
 from srcli.inference.tally import Tally
 from srcli.metrics.flops import count_flops
@@ -207,8 +207,9 @@ class Upscaler:
         size = scaled_size(height, self.scale), scaled_size(width, self.scale)
         if wanted is not None:
             size = wanted[1], wanted[0]
-            self._refuse_beyond_network(height, width, size)
-        self._refuse_beyond_memory(height, width, size, channels * pixels.itemsize)
+        resizing = Resizing(height, width, size, self.network.scale)
+        resizing.refuse_beyond_network()
+        resizing.refuse_beyond_memory(channels * pixels.itemsize)
         result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
         if alpha is not None and alpha.min() == alpha.max():
             result[..., -1] = pixels[0, 0, -1]
@@ -247,41 +248,16 @@ class Upscaler:
                 )
             release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
 
-    def _refuse_beyond_network(self, height: int, width: int, size: tuple[int, int]) -> None:
-        """A result is only ever reduced, never enlarged by a plain filter."""
-        most = self.network.scale
-        if size[0] > height * most or size[1] > width * most:
-            raise ImageTooLarge(
-                f"{width}x{height} px to {size[1]}x{size[0]} is beyond its x{most}: ask for less"
-            )
-
-    def _refuse_beyond_memory(
-        self, height: int, width: int, size: tuple[int, int], bytes_per_pixel: int
-    ) -> None:
-        """Fail before the work rather than be killed after it."""
-        needed = math.prod(size) * bytes_per_pixel
-        if self._reduces_to(size, height, width):
-            needed += height * width * self.network.scale**2 * 3 * 4  # all planes at once, fp32
-        if needed > available_ram():
-            raise ImageTooLarge(
-                f"{width}x{height} px to {size[1]}x{size[0]} needs {needed / 1e9:.2f} GB of "
-                f"memory, {available_ram() / 1e9:.2f} GB are free: use a smaller scale"
-            )
-
-    def _reduces_to(self, size: tuple[int, ...], height: int, width: int) -> bool:
-        """Whether the network works, and makes something larger than `size` (H, W)."""
-        native = height * self.network.scale, width * self.network.scale
-        return size != native and not _within(size, height, width)
-
     def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
-        if _within(target.shape[:2], height, width):
-            quantise(reduce_planes(plane, *target.shape[:2]), target)
+        resizing = Resizing(height, width, (target.shape[0], target.shape[1]), scale)
+        if not resizing.computes:
+            quantise(reduce_planes(plane, *resizing.size), target)
             return
-        reduces = self._reduces_to(target.shape[:2], height, width)
-        whole = torch.empty(channels, height * scale, width * scale) if reduces else None
+        shape = channels, height * scale, width * scale
+        whole = torch.empty(shape) if resizing.reduces else None
         for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:
@@ -294,7 +270,7 @@ class Upscaler:
                 whole[:, rows, columns] = image
             del part, image  # before the next one is made
         if whole is not None:
-            quantise(reduce_planes(whole, *target.shape[:2]), target)
+            quantise(reduce_planes(whole, *resizing.size), target)
 
 
 @dataclass(frozen=True)
@@ -305,11 +281,6 @@ class _Task:
     target: Pixels
     maps: MapStitcher | None = None
     is_alpha: bool = False
-
-
-def _within(size: tuple[int, ...], height: int, width: int) -> bool:
-    """Whether (H, W) is no larger than the picture itself, so that there is nothing to make."""
-    return size[0] <= height and size[1] <= width
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:

@@ -15,8 +15,7 @@ from srcli.errors import (
     UnreadableImage,
     UsageError,
 )
-from srcli.inference import planning
-from srcli.inference import upscaler as module
+from srcli.inference import planning, sizing
 from srcli.models.spec import Halting, SROutput
 
 
@@ -153,7 +152,7 @@ def test_tile_is_chosen_by_free_memory(
 def test_a_result_beyond_memory_is_refused(
     x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "available_ram", lambda: 50_000_000)
+    monkeypatch.setattr(sizing, "available_ram", lambda: 50_000_000)
     with pytest.raises(ImageTooLarge, match=r"1680x1200 px to 6720x4800 needs 0.10 GB .*0.05 GB"):
         x4(np.tile(photo, (30, 30, 1)))
 

@@ -1,0 +1,68 @@
+"""From one size to another: what a network makes, what is only reduced, what is refused."""
+
+import math
+from dataclasses import dataclass
+
+from srcli.errors import ImageTooLarge
+from srcli.inference.device import available_ram
+
+__all__ = ["Resizing"]
+
+
+@dataclass(frozen=True)
+class Resizing:
+    """One picture's way to its size.
+
+    Args:
+        height: Of the picture, px.
+        width: Likewise.
+        size: (H, W) of the result, px.
+        native: The network's scale.
+    """
+
+    height: int
+    width: int
+    size: tuple[int, int]
+    native: int
+
+    @property
+    def computes(self) -> bool:
+        """Whether there is anything for a network to make: the result is larger on some side."""
+        return self.size[0] > self.height or self.size[1] > self.width
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the network makes something larger, which is then reduced."""
+        return self.computes and self.size != (self.height * self.native, self.width * self.native)
+
+    def refuse_beyond_network(self) -> None:
+        """A result is only ever reduced, never enlarged by a plain filter.
+
+        Raises:
+            ImageTooLarge: The network's result would have to be enlarged.
+        """
+        if self.size[0] > self.height * self.native or self.size[1] > self.width * self.native:
+            raise ImageTooLarge(f"{self._words} is beyond its x{self.native}: ask for less")
+
+    def refuse_beyond_memory(self, bytes_per_pixel: int) -> None:
+        """Fail before the work rather than be killed after it.
+
+        Args:
+            bytes_per_pixel: Of the result.
+
+        Raises:
+            ImageTooLarge: The result, and what it is made of, need more than is free.
+        """
+        needed = math.prod(self.size) * bytes_per_pixel
+        if self.reduces:
+            needed += self.height * self.width * self.native**2 * 3 * 4  # all planes at once, fp32
+        free = available_ram()
+        if needed > free:
+            raise ImageTooLarge(
+                f"{self._words} needs {needed / 1e9:.2f} GB of memory, {free / 1e9:.2f} GB are "
+                "free: use a smaller scale"
+            )
+
+    @property
+    def _words(self) -> str:
+        return f"{self.width}x{self.height} px to {self.size[1]}x{self.size[0]}"
