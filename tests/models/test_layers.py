@@ -86,7 +86,7 @@ def test_confidence_on_windows_equals_dense(rows: int, columns: int, random) -> 
     estimator = ConfidenceEstimator(6, 4)
     chosen = torch.tensor(sorted(random.sample(range(grid.count), random.randint(1, grid.count))))
     dense = grid.split(estimator(tokens)).squeeze(2)
-    fast = estimator.on_windows(tokens, grid, chosen)
+    fast = estimator.on_windows(grid.split(tokens), grid, chosen)
     torch.testing.assert_close(fast, dense[chosen], atol=1e-6, rtol=0)
 
 

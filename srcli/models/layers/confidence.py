@@ -30,50 +30,66 @@ class ConfidenceEstimator(nn.Module):
         """Map tokens in image order (b, c, h, w) to confidence (b, 1, h, w) in [0, 1]."""
         return torch.sigmoid(self.conv2(torch.tanh(self.conv1(tokens))).float())
 
-    def on_windows(self, image: Tensor, grid: WindowGrid, chosen: Tensor, skip: int = 0) -> Tensor:
+    def on_windows(
+        self,
+        tokens: Tensor,
+        grid: WindowGrid,
+        chosen: Tensor,
+        above: Tensor | None = None,
+        below: Tensor | None = None,
+    ) -> Tensor:
         """The same for some windows only, each computed with the 2 px around it.
 
         Args:
-            image: The tokens in image order, (b, c, h, w), perhaps with rows of the bands above
-                and below.
+            tokens: (n, S·S, c) in window order.
             grid: How the band is cut into windows.
             chosen: (k,) int64, the numbers of the windows wanted.
-            skip: Rows of `image` above the band, 0 or 2.
+            above: The rows just above the band, (b, c, 2, w); None at the picture's edge.
+            below: The rows just below.
 
         Returns:
             (k, S·S) in [0, 1].
         """
-        height = grid.rows * grid.window
-        after = skip + height + REACH - image.shape[2]
-        inside = F.pad(image.new_ones(image[:, :1].shape), (1, 1, 1, 1))
-        padded = F.pad(image, (REACH, REACH, REACH - skip, after))
-        if skip:
-            inside = inside[:, :, REACH:]
-        patches = _neighbourhoods(padded, grid)[_position(grid, chosen)]  # (k, S+4, S+4, c)
-        hidden = torch.tanh(F.conv2d(_channels_first(patches), self.conv1.weight, self.conv1.bias))
+        patches, inside = _surroundings(tokens, grid, chosen, above, below)
+        hidden = torch.tanh(F.conv2d(patches, self.conv1.weight, self.conv1.bias))
         # Beyond the picture the second convolution must see zeros, not tanh of something.
-        inside = _neighbourhoods(inside, grid, halo=1)[_position(grid, chosen)]
-        hidden = hidden * _channels_first(inside)
+        hidden = hidden * inside[:, None, 1:-1, 1:-1]
         logits = F.conv2d(hidden, self.conv2.weight, self.conv2.bias)  # (k, 1, S, S)
         return torch.sigmoid(logits.float()).flatten(1)
 
 
-def _neighbourhoods(padded: Tensor, grid: WindowGrid, halo: int = REACH) -> Tensor:
-    """View a padded map as the overlapping surroundings of its windows.
+def _surroundings(
+    tokens: Tensor, grid: WindowGrid, chosen: Tensor, above: Tensor | None, below: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Windows with the 2 px around them, gathered token by token; see `on_windows`.
 
     Returns:
-        (b, rows, columns, S + 2·halo, S + 2·halo, c), without copying.
+        (k, c, S+4, S+4), zero beyond the picture; and (k, S+4, S+4) bool, True inside it.
     """
-    side = grid.window + 2 * halo
-    views = padded.unfold(2, side, grid.window).unfold(3, side, grid.window)
-    return views.permute(0, 2, 3, 4, 5, 1)
-
-
-def _position(grid: WindowGrid, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where windows numbered `chosen` lie: picture, row and column."""
+    s, c = grid.window, tokens.shape[2]
     rest = chosen // grid.columns
-    return rest // grid.rows, rest % grid.rows, chosen % grid.columns
-
-
-def _channels_first(patches: Tensor) -> Tensor:
-    return patches.permute(0, 3, 1, 2)
+    picture, row, column = rest // grid.rows, rest % grid.rows, chosen % grid.columns  # (k,)
+    reach = torch.arange(-REACH, s + REACH, device=tokens.device)
+    y, x = row[:, None] * s + reach, column[:, None] * s + reach  # (k, S+4)
+    within_y = (y >= 0) & (y < grid.rows * s)
+    within_x = (x >= 0) & (x < grid.columns * s)
+    y, x = y.clamp(0, grid.rows * s - 1), x.clamp(0, grid.columns * s - 1)
+    window = ((picture[:, None] * grid.rows + y // s) * grid.columns)[:, :, None] + (x // s)[
+        :, None
+    ]
+    place = (window * s + (y % s)[:, :, None]) * s + (x % s)[:, None]  # (k, S+4, S+4)
+    patches = tokens.flatten(0, 1).index_select(0, place.flatten()).view(*place.shape, c)
+    for rows, here, part in (
+        (above, row == 0, slice(0, REACH)),
+        (below, row == grid.rows - 1, slice(s + REACH, s + 2 * REACH)),
+    ):
+        if rows is None:
+            continue
+        number = picture[:, None] * REACH + torch.arange(REACH, device=tokens.device)
+        place = number[:, :, None] * rows.shape[3] + x[:, None]  # (k, 2, S+4)
+        beyond = rows.permute(0, 2, 3, 1).reshape(-1, c).index_select(0, place.flatten())
+        beyond = beyond.view(*place.shape, c)
+        patches[:, part] = torch.where(here[:, None, None, None], beyond, patches[:, part])
+        within_y[:, part] |= here[:, None]
+    inside = within_y[:, :, None] & within_x[:, None]
+    return (patches * inside[..., None]).permute(0, 3, 1, 2), inside

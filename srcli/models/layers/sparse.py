@@ -75,10 +75,10 @@ class TokenBand:
             below: The rows just below.
         """
         touched = self._active.touched
-        image = self.grid.merge(self.tokens)
-        image = torch.cat([part for part in (above, image, below) if part is not None], 2)
-        skip = 0 if above is None else REACH
         if self.confidence is None or len(touched) > _DENSE_SHARE * len(self.tokens):
+            image = self.grid.merge(self.tokens)
+            image = torch.cat([part for part in (above, image, below) if part is not None], 2)
+            skip = 0 if above is None else REACH
             dense = estimator(image)[:, :, skip : skip + self.grid.rows * self.grid.window]
             fresh = self.grid.split(dense.contiguous()).squeeze(2)
             if self.confidence is None:
@@ -86,7 +86,7 @@ class TokenBand:
             else:
                 self.confidence = self.confidence.index_copy(0, touched, fresh[touched])
         else:
-            fresh = estimator.on_windows(image, self.grid, touched, skip)
+            fresh = estimator.on_windows(self.tokens, self.grid, touched, above, below)
             self.confidence = self.confidence.index_copy(0, touched, fresh)
         self.score = self.score + self.confidence  # Eq. 18
 
