@@ -8,7 +8,7 @@ from srcli.inference.network import LoadedNetwork
 
 __all__ = ["Plan", "Planner"]
 
-_CPU_BUDGET = 900_000_000  # bytes: larger tiles are no faster there
+_CPU_BUDGET = 1_800_000_000  # bytes: with less, wide pictures get strips so low that halos cost
 _FREE_SHARE = 0.5  # of the free memory
 _SIDES = (*range(32, 512, 32), *range(512, 2048, 128), *range(2048, 8192, 512))
 
