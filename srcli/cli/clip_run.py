@@ -45,7 +45,7 @@ def clips_of(
         )
     key = {
         "model": engine.model,
-        "effort": engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}",
+        "effort": engine.effort_label,
         "tile": str(engine.tile),
         "device": engine.device,
         "precision": engine.precision,

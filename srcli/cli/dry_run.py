@@ -86,8 +86,9 @@ def _seconds_per_pixel(engine: Engine) -> float:
 
     from srcli.inference.upscaler import Upscaler
 
-    effort = engine.effort if engine.halt_eps is None else engine.halt_eps
-    upscaler = Upscaler(engine.model, 4, engine.device, engine.precision, effort=effort)
+    upscaler = Upscaler(
+        engine.model, 4, engine.device, engine.precision, effort=engine.asked_effort
+    )
     generator = torch.Generator().manual_seed(0)
     picture = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
     upscaler(picture)

@@ -157,6 +157,16 @@ class Engine:
     yes: bool
     offline: bool
 
+    @property
+    def asked_effort(self) -> str | float:
+        """By name, or as ε, which goes before; as `Upscaler` takes it."""
+        return self.effort if self.halt_eps is None else self.halt_eps
+
+    @property
+    def effort_label(self) -> str:
+        """The same in words, for names and records."""
+        return self.effort if self.halt_eps is None else f"{self.halt_eps:g}"
+
 
 engine_options: Decorator = grouped(
     "engine",

@@ -139,7 +139,7 @@ def _settings(
         model=engine.model,
         weights=weights.sha256,
         size=wish.label,
-        effort=engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}",
+        effort=engine.effort_label,
         precision=engine.precision,
         device=engine.device,
         tile="auto" if engine.tile is None else str(engine.tile),
@@ -175,9 +175,8 @@ def _jobs(
         )
     if frames is not None:
         return [frames_job(sources, frames)]
-    effort = engine.effort if engine.halt_eps is None else f"{engine.halt_eps:g}"
     pattern = selection.name and NamePattern(
-        selection.name, wish.scale, wish.label, engine.model, effort
+        selection.name, wish.scale, wish.label, engine.model, engine.effort_label
     )
     return plan_jobs(
         sources,

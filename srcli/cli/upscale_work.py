@@ -57,7 +57,7 @@ def load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> Upscalers:
             scale,
             engine.device,
             engine.precision,
-            effort=engine.effort if engine.halt_eps is None else engine.halt_eps,
+            effort=engine.asked_effort,
             tile=engine.tile,
             compiled=engine.compiled,
         )
