@@ -41,10 +41,10 @@ def main(size: str, runs: str) -> None:
     grid = TileGrid.plan(height, width, TILE, alignment=network.spec.alignment, overlap=0)
     ways: dict[str, Callable[[], object]] = {"convolutions": lambda: module.convolutions(lr)}
     for share in SHARES:
-        halted = _halted(module, features, share)
-        ways[f"layers, {share:.0%} live"] = lambda h=halted: _layers(module, features, h)
-        ways[f"layers and confidence, {share:.0%} live"] = lambda h=halted: _layers(
-            module, features, h, estimating=True
+        band = _band(module, features, share)
+        ways[f"layers, {share:.0%} live"] = lambda b=band: _layers(module, b)
+        ways[f"layers and confidence, {share:.0%} live"] = lambda b=band: _layers(
+            module, b, estimating=True
         )
     ways["whole"] = lambda: module(lr)
     ways[f"exact tiles of {TILE}"] = lambda: [
@@ -61,20 +61,20 @@ def main(size: str, runs: str) -> None:
         )
 
 
-def _halted(module: AdaFormer, features: Tensor, share: float) -> Tensor:
-    """Which of the windows halt, (n,) bool."""
-    count = features.shape[2] * features.shape[3] // module.config.window**2
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
-    return (order >= round(share * count)).to(features.device)
-
-
-def _layers(
-    module: AdaFormer, features: Tensor, halted: Tensor, *, estimating: bool = False
-) -> None:
-    """All attention layers over a band of which some windows have halted before the first."""
+def _band(module: AdaFormer, features: Tensor, share: float) -> TokenBand:
+    """Tokens, all but a share of whose windows have halted before the first layer."""
     (band,) = module._token_bands([features])
-    band.score = torch.where(halted[:, None], 100.0, -100.0).expand_as(band.score).clone()
+    count = len(band.tokens)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
+    halted = (order >= round(share * count)).to(features.device)
+    band.score = torch.where(halted[:, None], 1e4, -1e4).expand_as(band.score).clone()
     band.confidence = torch.zeros_like(band.score)
+    return band
+
+
+def _layers(module: AdaFormer, band: TokenBand, *, estimating: bool = False) -> None:
+    """All attention layers; a band may be run again, its scores do not move far."""
+    band.traces.clear()
     stream = iter([band])
     for block in module._tsabs():
         estimator = module.confidence if estimating else None

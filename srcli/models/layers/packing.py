@@ -29,7 +29,8 @@ class ActiveTokens:
         slots: (k,) int64, the place of each stray among the flattened stray blocks.
         exchanging: (l + stray blocks, t) bool, the tokens that take part in the global branch;
             None: all of them.
-        region: (l + stray blocks,) int64, the region of each block.
+        region: (l + stray blocks,) int64, the region of each block; regions in which everything
+            has halted are not counted.
         regions: Number of regions.
         touched: (k,) int64, the numbers of the windows that hold any of these tokens.
     """
@@ -139,8 +140,11 @@ def pack(
     strays_in = home.new_zeros(regions.count).index_add(0, home, stray.sum(1))
     blocks_in = (strays_in + t - 1) // t
     touched = live | stray.any(1)
-    sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum()])
-    live_count, stray_count, block_count, touched_count = cast("list[int]", sizes.tolist())
+    busy = strays_in.new_zeros(regions.count).index_add(0, home, touched.to(home.dtype)) > 0
+    sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum(), busy.sum()])
+    live_count, stray_count, block_count, touched_count, regions_left = cast(
+        "list[int]", sizes.tolist()
+    )
     chosen = _places(live, live_count)
     places = _places(stray.flatten(), stray_count)
     place_home = home[places // t]
@@ -153,6 +157,7 @@ def pack(
     stray_home = torch.searchsorted(
         blocks_in.cumsum(0), torch.arange(block_count, device=home.device), right=True
     ).clamp_max(regions.count - 1)
+    number = (busy.cumsum(0) - 1).clamp_min(0)  # of a region, among those with work left
     used = torch.zeros(block_count * t, dtype=torch.bool, device=home.device)
     used[slots] = True
     return ActiveTokens(
@@ -160,8 +165,8 @@ def pack(
         strays=order[places // t] * t + places % t,
         slots=slots,
         exchanging=torch.cat([exchanging[chosen], used.view(-1, t)]),
-        region=torch.cat([home[chosen], stray_home]),
-        regions=regions.count,
+        region=number[torch.cat([home[chosen], stray_home])],
+        regions=regions_left,
         touched=order[_places(touched, touched_count)],
     )
 
