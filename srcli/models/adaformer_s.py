@@ -1,6 +1,6 @@
 """AdaFormer-S: AdaFormer with about a quarter of the compute, for laptops and video.
 
-Three quarters of the width, three residual blocks on either side instead of eight, four attention
+Three quarters of the width, two residual blocks on either side instead of eight, three attention
 blocks instead of six; it halts in the same way. Not in the paper.
 """
 
@@ -13,7 +13,7 @@ __all__ = ["SPEC"]
 
 def _build(scale: int) -> adaformer.AdaFormer:
     config = adaformer.AdaFormerConfig(
-        scale=scale, channels=48, dim=48, residual_blocks=3, layers=4, confidence_channels=24
+        scale=scale, channels=48, dim=48, residual_blocks=2, layers=3, confidence_channels=24
     )
     return adaformer.AdaFormer(config)
 
@@ -23,5 +23,8 @@ SPEC = replace(
     name="adaformer-s",
     paper="after AdaFormer (AAAI 2024)",
     bytes_per_pixel=2450,
+    bytes_per_tile_pixel=1200,
+    bytes_per_held_pixel=480,
+    bands_held=5,
     build=_build,
 )
