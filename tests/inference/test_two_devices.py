@@ -1,0 +1,66 @@
+"""The upscaler never mixes tensors of the device with the host's."""
+
+import numpy as np
+import pytest
+import torch
+
+from srcli.inference.upscaler import Upscaler
+from srcli.models import model_spec
+from srcli.models.layers import shifted_windows
+from srcli.models.spec import Halting
+from tests.two_devices import two_devices
+
+
+def picture(channels: int) -> np.ndarray:
+    """Half flat, half noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 72, channels), np.uint8)
+    pixels[:, :36, :3] = 90
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("effort", "tile", "scale", "channels"),
+    [("exact", 32, 4, 4), ("balanced", 0, 4, 3), ("balanced", 32, 2.5, 4), ("fast", 32, 4, 3)],
+)
+def test_no_operation_mixes_devices(
+    effort: str, tile: int, scale: float, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upscaler = Upscaler(scale=scale, device="cpu", effort=effort, tile=tile)
+    plain = upscaler(picture(channels))
+    with two_devices(monkeypatch) as mode:
+        mode.put_all(upscaler.network.module)
+        np.testing.assert_array_equal(upscaler(picture(channels)), plain)
+    assert mode.operations > 500
+
+
+def test_nor_do_maps_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    upscaler = Upscaler(scale=4, device="cpu", tile=0)
+    with two_devices(monkeypatch) as mode:
+        mode.put_all(upscaler.network.module)
+        explained = upscaler.explain(picture(3))
+        frames, _ = upscaler.upscale_frames([picture(3), picture(3)])
+    for frame in frames:
+        np.testing.assert_array_equal(frame, explained.image)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["atd-light", "pp-atd-light", "camixer-atd-light"])
+def test_nor_does_the_quality_family(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shifted_windows._order.cache_clear()  # what the play has not seen made
+    network = model_spec(name).build(4).eval()
+    with two_devices(monkeypatch) as mode:
+        mode.put_all(network)
+        lr = mode.put(torch.from_numpy(picture(3)).permute(2, 0, 1)[None] / 255.0)
+        sr = network(lr, Halting(None, skip_pure=True)).image
+        assert mode.there(sr)
+
+
+def test_the_play_sees_a_tensor_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = torch.device("cpu")
+    with two_devices(monkeypatch), pytest.raises(AssertionError, match="add on tensors of two"):
+        torch.ones(3).to(there) + torch.arange(3)
+    with two_devices(monkeypatch), pytest.raises(AssertionError, match="index on tensors of two"):
+        torch.zeros(3, device=there)[torch.tensor([0, 1])].sum()
+    with two_devices(monkeypatch) as mode:
+        back = torch.ones(3).to(there).cpu() + torch.arange(3)
+        assert not mode.there(back)
