@@ -46,7 +46,7 @@ def upscale_clip(
     source = open_source(job.source, settings)
     info = _enlarged(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
-    copied = what_is_copied(source.beside, job.target)
+    left_out = what_is_copied(source.beside, job.target, info, settings.reading)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     parts = Parts(
         job.target,
@@ -76,7 +76,7 @@ def upscale_clip(
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
-        *copied.notes,
+        *left_out,
     )
     return notes, report
 

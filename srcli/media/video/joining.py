@@ -5,7 +5,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from srcli.errors import UnwritableVideo
 from srcli.media.atomic import atomic_file
+from srcli.media.video.beside import Beside, Timed, other_packets
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 from srcli.media.video.opening import opened, reason_of
@@ -23,12 +23,12 @@ from srcli.media.video.packets import AnyPacket
 from srcli.media.video.probing import Reading, chosen_stream
 from srcli.media.video.segments import Segment
 from srcli.media.video.streams import (
-    Copied,
-    add_copied,
+    add_carried,
     choose_copied,
     container_tags,
     copy_chapters,
     stream_tags,
+    timecode_note,
 )
 
 __all__ = ["join", "what_is_copied"]
@@ -36,13 +36,17 @@ __all__ = ["join", "what_is_copied"]
 _MOST_TICKS = 2**31 - 1  # a second of an MP4's clock
 
 
-def what_is_copied(source: Path | None, target: Path) -> Copied:
-    """Which of the source's other streams the result will hold, and which it cannot."""
+def what_is_copied(
+    source: Path | None, target: Path, info: ClipInfo, reading: Reading
+) -> tuple[str, ...]:
+    """What of the source's other streams and tags the result cannot hold, one line each."""
     if source is None:
-        return Copied((), ())
+        return ()
     with opened(source) as container:
         video = chosen_stream(source, container)
-        return choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        timecode = timecode_note(video, info.rate, cut=bool(reading.start))
+        return (*copied.notes, *([f"{target}: {timecode}"] if timecode else []))
 
 
 def join(
@@ -51,6 +55,7 @@ def join(
     target: Path,
     source: Path | None,
     reading: Reading,
+    most: int | None = None,
 ) -> None:
     """Write the result under its name, all at once.
 
@@ -60,6 +65,7 @@ def join(
         target: Its name; the suffix says which container.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
+        most: Packets to take of every other stream; None takes all.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.
@@ -71,11 +77,13 @@ def join(
             stream = stack.enter_context(atomic_file(target))
             options = _muxer_options(format, container, info)
             with av.open(stream, "w", format=format, container_options=options) as output:
-                _join_into(output, segments, info, _Rest(source, container, target, reading))
+                rest = None
+                if source is not None and container is not None:
+                    rest = _Rest(source, container, target, reading, most)
+                _join_into(output, segments, info, rest)
     except (FFmpegError, ValueError) as error:
-        reason = reason_of(error)
         raise UnwritableVideo(
-            f"{target}: {reason}; {target.suffix} may not hold what it is to hold, "
+            f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
 
@@ -84,37 +92,23 @@ def join(
 class _Rest:
     """Everything of the source that is not the picture."""
 
-    source: Path | None
-    container: InputContainer | None
+    source: Path
+    container: InputContainer
     target: Path
     reading: Reading
+    most: int | None
 
 
 def _join_into(
-    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest
+    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest | None
 ) -> None:
-    shift = info.shift * info.time_base
-    copies: dict[int, Stream] = {}
     with opened(segments[0].path) as first:
-        template, video, tags = first.streams.video[0], None, dict[str, str]()
-        if rest.container is None or rest.source is None:
-            video = _add_video(output, template, info)
+        template = first.streams.video[0]
+        if rest is None:
+            video, beside = _add_video(output, template, info), iter(())
         else:
-            chosen = chosen_stream(rest.source, rest.container)
-            tags = stream_tags(chosen)
-            copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
-            for stream in rest.container.streams:  # in their order
-                if stream is chosen:
-                    video = _add_video(output, template, info)
-                    video.disposition = chosen.disposition
-                elif stream.index in copied.indices:
-                    copies[stream.index] = add_copied(output, stream)
-            output.metadata.update(container_tags(rest.container))
-            copy_chapters(rest.container, output, shift, rest.reading.duration)
-        assert video is not None
-        video.metadata.update(tags)
+            video, beside = _add_all(output, template, info, rest)
         output.start_encoding()
-    beside = _other_packets(rest, copies, shift)
     waiting = next(beside, None)
     for packet in _video_packets(segments, info, video):
         moment = (packet.dts or 0) * info.time_base
@@ -125,6 +119,36 @@ def _join_into(
     while waiting is not None:
         output.mux_one(waiting[1])
         waiting = next(beside, None)
+
+
+def _add_all(
+    output: OutputContainer, template: Stream, info: ClipInfo, rest: _Rest
+) -> tuple[Stream, Iterator[Timed]]:
+    """All streams, in the order of the source; the picture's, and the packets of the others."""
+    chosen = chosen_stream(rest.source, rest.container)
+    copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
+    carried = {one.index: one for one in copied.streams}
+    copies: dict[int, Stream] = {}
+    video = None
+    for stream in rest.container.streams:
+        if stream is chosen:
+            video = _add_video(output, template, info)
+            video.disposition = chosen.disposition
+        elif stream.index in carried:
+            added = add_carried(output, stream, carried[stream.index], rest.source)
+            if added is not None:
+                copies[stream.index] = added
+    assert video is not None
+    tags = stream_tags(chosen)
+    if timecode_note(chosen, info.rate, cut=bool(rest.reading.start)):
+        tags = {key: value for key, value in tags.items() if key.lower() != "timecode"}
+    video.metadata.update(tags)
+    output.metadata.update(container_tags(rest.container))
+    shift = info.shift * info.time_base
+    copy_chapters(rest.container, output, shift, rest.reading.duration)
+    texts = frozenset(one.index for one in copied.streams if one.how == "text")
+    beside = Beside(rest.source, rest.container, copies, texts, rest.reading, shift, most=rest.most)
+    return video, other_packets(beside)
 
 
 def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Stream:
@@ -142,7 +166,7 @@ def _video_packets(
 ) -> Iterator[AnyPacket]:
     """The frames' packets with their real times; decode times follow from these alone."""
     times = array("q", (t + info.shift for segment in segments for t in segment.pts))
-    step = max(1, (times[-1] - times[0]) // len(times))
+    step = max(1, round((times[-1] - times[0]) / max(len(times) - 1, 1)))
     delay = max(_reordering(segment) for segment in segments)
     number = 0
     for segment in segments:
@@ -176,40 +200,6 @@ def _reordering(segment: Segment) -> int:
         packets = container.demux(container.streams.video[0])
         shown = [packet.pts for packet in packets if packet.size and packet.pts is not None]
     return max((place - number for place, number in enumerate(shown)), default=0)
-
-
-def _other_packets(
-    rest: _Rest, copies: dict[int, Stream], shift: Fraction
-) -> Iterator[tuple[Fraction, AnyPacket]]:
-    """Packets of all other streams, moved along, each with its moment in seconds."""
-    if rest.container is None or not copies:
-        return
-    streams = [rest.container.streams[index] for index in copies]
-    begins = Fraction(rest.container.start_time or 0, av.time_base)
-    start = begins + rest.reading.start
-    stop = None if rest.reading.duration is None else start + rest.reading.duration
-    packets = rest.container.demux(*streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except FFmpegError:
-            return  # what is damaged in the source has been told while its frames were read
-        if packet is None:
-            return
-        if not packet.size:
-            continue
-        base = packet.time_base
-        if packet.pts is not None and not packet.stream.disposition & 0x400:
-            if rest.reading.start and (packet.pts + (packet.duration or 0)) * base <= start:
-                continue
-            if stop is not None and packet.pts * base >= stop:
-                continue
-        moved = round(shift / base)
-        packet.pts = None if packet.pts is None else packet.pts + moved
-        packet.dts = None if packet.dts is None else packet.dts + moved
-        packet.stream = copies[packet.stream.index]
-        moment = (packet.dts if packet.dts is not None else packet.pts or 0) * base
-        yield moment, packet
 
 
 def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo) -> dict[str, str]:
