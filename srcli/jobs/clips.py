@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from srcli.errors import UnreadableVideo
+from srcli.errors import InputError, UnreadableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_parts import Parts
@@ -17,6 +17,7 @@ from srcli.media.video import (
     SegmentWriter,
     choose_encoding,
     join,
+    rehearse,
     what_is_copied,
 )
 
@@ -60,6 +61,12 @@ def upscale_clip(
         },
     )
     segments = parts.resume()
+    if not segments:
+        try:
+            rehearse(encoding, info, job.target, source.beside, settings.reading)
+        except InputError:
+            parts.remove()
+            raise
     cutter = _Cutter(parts, encoding, info, settings.segment, segments)
     work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
     try:

@@ -37,7 +37,7 @@ class Beside:
         texts: Those of them that are text to be put in other words.
         reading: Which part of the source is taken.
         shift: Added to all times, seconds.
-        most: Packets to take of each kind; None takes all.
+        most: Packets to look at; None takes all.
     """
 
     source: Path
@@ -69,7 +69,7 @@ def other_packets(beside: Beside) -> Iterator[Timed]:
 
 def _copied(beside: Beside) -> Iterator[Timed]:
     wanted = [beside.container.streams[i] for i in beside.copies if i not in beside.texts]
-    packets = beside.container.demux(*wanted) if wanted else iter(())
+    packets = islice(beside.container.demux(*wanted) if wanted else iter(()), beside.most)
     tracks = {stream.index: _Track(stream, beside) for stream in wanted}
     while True:
         try:
@@ -100,13 +100,9 @@ class _Track:
         self._may_repeat = stream.type == "subtitle"
         self._before: AnyPacket | None = None
         self._last: int | None = None
-        self._taken = 0
-        self._most = beside.most
 
     def take(self, packet: AnyPacket) -> Iterator[Timed]:
         """What becomes of a packet: nothing, itself, or the one that led up to it as well."""
-        if self._most is not None and self._taken >= self._most:
-            return
         if self._cover:
             packet.pts = packet.dts = 0
             yield self._moved(packet)
@@ -144,7 +140,6 @@ class _Track:
         yield self._moved(packet)
 
     def _moved(self, packet: AnyPacket) -> Timed:
-        self._taken += 1
         packet.stream = self._target
         moment = packet.dts if packet.dts is not None else packet.pts or 0
         return moment * packet.time_base, packet
@@ -169,6 +164,6 @@ def _text_packets(beside: Beside, index: int) -> Iterator[Timed]:
         start, end = max(cue.start + beside.shift, Fraction(0)), end + beside.shift
         if end > start:
             cues.append(Cue(start, end, cue.style, cue.text))
-    for packet in islice(converted_packets(cues, target), beside.most):
+    for packet in converted_packets(cues, target):
         assert packet.pts is not None
         yield packet.pts * packet.time_base, packet

@@ -65,7 +65,7 @@ def join(
         target: Its name; the suffix says which container.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
-        most: Packets to take of every other stream; None takes all.
+        most: Packets of the other streams to look at; None takes all.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.

@@ -23,6 +23,7 @@ from srcli.media.atomic import atomic_file
 from srcli.media.picture import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour
+from srcli.media.video.encoders import device_of
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.graph import Conversion, Samples, swscale_white
 from srcli.media.video.opening import reason_of
@@ -92,7 +93,10 @@ class SegmentWriter:
     def _open(self) -> None:
         self._container = av.open(self._file.__enter__(), "w", format="matroska")
         self._stream = self._container.add_stream(
-            self._encoding.encoder, rate=self._info.rate, options=self._encoding.options
+            self._encoding.encoder,
+            rate=self._info.rate,
+            options=self._encoding.options,
+            hwaccel=device_of(self._encoding.encoder),
         )
         context = self._stream.codec_context
         assert isinstance(context, VideoCodecContext)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -85,9 +85,8 @@ def read_cues(source: Path, index: int, most: int | None = None) -> Cues:
         assert isinstance(stream, SubtitleStream)
         stream.codec_context.open(strict=False)
         header = stream.codec_context.subtitle_header or b""
-        packets = container.demux(stream) if most is None or most else iter(())
-        for number, packet in enumerate(packets):
-            if number == most or not packet.size or packet.pts is None:
+        for packet in islice(container.demux(stream), most):
+            if not packet.size or packet.pts is None:
                 continue
             try:
                 decoded = stream.codec_context.decode2(packet)
