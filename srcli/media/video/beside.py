@@ -97,7 +97,6 @@ class _Track:
         self._shift = beside.shift
         self._cover = bool(stream.disposition & _COVER)
         self._beats = stream.type in _IN_TIME
-        self._may_repeat = stream.type == "subtitle"
         self._before: AnyPacket | None = None
         self._last: int | None = None
 
@@ -133,7 +132,7 @@ class _Track:
         if not self._beats:
             _from_nought(packet)
         time = packet.dts
-        earliest = None if self._last is None else self._last + (not self._may_repeat)
+        earliest = None if self._last is None else self._last + self._beats
         if time is not None and earliest is not None and time < earliest:
             return
         self._last = time if time is not None else self._last

@@ -8,7 +8,7 @@ from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from srcli.errors import UsageError
+from srcli.errors import UnavailableDevice, UsageError
 from srcli.media.video.opening import reason_of
 
 __all__ = [
@@ -174,7 +174,7 @@ def try_device(family: Family, name: str) -> None:
     """Open a hardware encoder, before anything is upscaled for it.
 
     Raises:
-        UsageError: Its device does not answer.
+        UnavailableDevice: Its device does not answer.
     """
     if not family.device:
         return
@@ -186,7 +186,7 @@ def try_device(family: Family, name: str) -> None:
         context.framerate, context.time_base = Fraction(25), Fraction(1, 25)
         context.open()
     except (FFmpegError, RuntimeError, ValueError) as error:
-        raise UsageError(
+        raise UnavailableDevice(
             f"--codec {name} needs {family.device}, which did not answer ({reason_of(error)}): "
             "leave it out to encode on the processor"
         ) from error

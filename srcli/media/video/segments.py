@@ -32,6 +32,7 @@ from srcli.media.video.packets import AnyPacket
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
 
 _DELAY = 64  # frames by which an encoder may reorder; what decode times are set back by
+_FASTEST = Fraction(240)  # frames a second, what encoders are told at most; times are times
 _TICK = Fraction(1, 1000)  # Matroska's; one for each frame
 
 
@@ -92,9 +93,10 @@ class SegmentWriter:
 
     def _open(self) -> None:
         self._container = av.open(self._file.__enter__(), "w", format="matroska")
+        rate = min(self._info.rate, _FASTEST)
         self._stream = self._container.add_stream(
             self._encoding.encoder,
-            rate=self._info.rate,
+            rate=rate,
             options=self._encoding.options,
             hwaccel=device_of(self._encoding.encoder),
         )
@@ -104,7 +106,7 @@ class SegmentWriter:
         context.width, context.height = even
         context.pix_fmt = self._encoding.pixel_format
         context.time_base = self._info.time_base
-        context.framerate = self._info.rate
+        context.framerate = rate
         context.sample_aspect_ratio = self._info.aspect
         context.color_range = self._colour.range_code
         context.colorspace = self._colour.matrix
