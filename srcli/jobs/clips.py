@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from srcli.errors import InputError, UnreadableVideo
+from srcli.errors import UnreadableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_parts import Parts
@@ -49,37 +49,29 @@ def upscale_clip(
     encoding = choose_encoding(settings.wanted, info, job.target)
     left_out = what_is_copied(source.beside, job.target, info, settings.reading)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    parts = Parts(
-        job.target,
-        {
-            **settings.key,
-            "source": source.identity,
-            "reading": repr(settings.reading),
-            "encoding": repr(encoding),
-            "result": repr(info),
-            "segment": str(settings.segment),
-        },
-    )
-    segments = parts.resume()
-    if not segments:
-        try:
+    key = {
+        **settings.key,
+        "source": source.identity,
+        "reading": repr(settings.reading),
+        "encoding": repr(encoding),
+        "result": repr(info),
+        "segment": str(settings.segment),
+    }
+    with Parts(job.target, key) as parts:
+        segments = parts.resume()
+        if not segments:
             rehearse(encoding, info, job.target, source.beside, settings.reading)
-        except InputError:
-            parts.remove()
-            raise
-    cutter = _Cutter(parts, encoding, info, settings.segment, segments)
-    work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
-    try:
-        done = sum(len(segment.pts) for segment in segments)
-        report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
-        cutter.finish()
-    finally:
-        cutter.discard()
-    if not segments:
-        parts.remove()
-        raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-    join(segments, info, job.target, source.beside, settings.reading)
-    parts.remove()
+        cutter = _Cutter(parts, encoding, info, settings.segment, segments)
+        work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
+        try:
+            done = sum(len(segment.pts) for segment in segments)
+            report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
+            cutter.finish()
+        finally:
+            cutter.discard()
+        if not segments:
+            raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
+        join(segments, info, job.target, source.beside, settings.reading)
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),

@@ -125,7 +125,7 @@ def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
         make_clip(tmp_path / f"{number}.h264", Recipe(frames=20, size=size))
         parts.append((tmp_path / f"{number}.h264").read_bytes())
     path.write_bytes(b"".join(parts))
-    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32.*split"):
+    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32 at 0.* s: split"):
         upscaled(path, tmp_path / "out.mkv")
     assert not (tmp_path / "out.mkv").exists()
 

@@ -165,8 +165,8 @@ class ClipReader:
         if (frame.width, frame.height) != (width, height):
             raise UnreadableVideo(
                 f"{self.path}: its frames change from {width}x{height} to "
-                f"{frame.width}x{frame.height}; split it there, or take a part with "
-                "--start and --duration"
+                f"{frame.width}x{frame.height} at {frame.time or 0:.2f} s: split it there, or "
+                "take a part with --start and --duration"
             )
         if frame.interlaced_frame and not self._reading.deinterlace:
             raise UnreadableVideo(
