@@ -1,8 +1,12 @@
 """Upscale clips: decode, network and encoder at once, in segments that outlive a kill."""
 
+import errno
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from srcli.errors import UnreadableVideo
+from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_parts import Parts
@@ -22,6 +26,8 @@ from srcli.media.video import (
 )
 
 __all__ = ["upscale_clip"]
+
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def upscale_clip(
@@ -57,7 +63,7 @@ def upscale_clip(
         "result": repr(info),
         "segment": str(settings.segment),
     }
-    with Parts(job.target, key) as parts:
+    with _told_when_full(job.target), Parts(job.target, key) as parts:
         segments = parts.resume()
         if not segments:
             rehearse(encoding, info, job.target, source.beside, settings.reading)
@@ -78,6 +84,20 @@ def upscale_clip(
         *left_out,
     )
     return notes, report
+
+
+@contextmanager
+def _told_when_full(target: Path) -> Generator[None]:
+    """A full disk is the result's, not the source's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UnwritableVideo(
+            f"{target}: {error.strerror}: make room and run the same command again, what is done "
+            "is kept"
+        ) from error
 
 
 def _enlarged(info: ClipInfo, scale: float) -> ClipInfo:

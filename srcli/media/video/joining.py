@@ -22,6 +22,7 @@ from srcli.media.video.opening import opened, reason_of
 from srcli.media.video.packets import AnyPacket
 from srcli.media.video.probing import Reading, chosen_stream
 from srcli.media.video.segments import Segment
+from srcli.media.video.sink import Sink
 from srcli.media.video.streams import (
     add_carried,
     choose_copied,
@@ -71,17 +72,21 @@ def join(
         UnwritableVideo: The container does not take the video, or the disk refuses it.
     """
     format = WRITABLE[target.suffix.lower()]
+    sink = None
     try:
         with ExitStack() as stack:
             container = stack.enter_context(opened(source)) if source else None
-            stream = stack.enter_context(atomic_file(target))
+            sink = Sink(stack.enter_context(atomic_file(target)))
             options = _muxer_options(format, container, info)
-            with av.open(stream, "w", format=format, container_options=options) as output:
+            with av.open(sink, "w", format=format, container_options=options) as output:
                 rest = None
                 if source is not None and container is not None:
                     rest = _Rest(source, container, target, reading, most)
                 _join_into(output, segments, info, rest)
+            sink.check()
     except (FFmpegError, ValueError) as error:
+        if sink is not None:
+            sink.check()
         raise UnwritableVideo(
             f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
@@ -203,11 +208,15 @@ def _reordering(segment: Segment) -> int:
 
 
 def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo) -> dict[str, str]:
-    """MP4 and QuickTime state start offsets on a clock of their own: make it exact for all."""
+    """The same bytes for the same clip; in MP4 and QuickTime, a clock that is exact for all.
+
+    Those state start offsets on a clock of their own; Matroska would take numbers at random.
+    """
+    options = {"fflags": "+bitexact"}
     if format not in ("mp4", "mov"):
-        return {}
+        return options
     ticks = info.time_base.denominator
     for stream in container.streams.audio if container else ():
         rate = math.lcm(ticks, stream.codec_context.sample_rate or 1)
         ticks = rate if rate <= _MOST_TICKS else ticks
-    return {"movie_timescale": str(max(ticks, 1000))}
+    return {**options, "movie_timescale": str(max(ticks, 1000))}

@@ -28,6 +28,7 @@ from srcli.media.video.frames import ClipInfo
 from srcli.media.video.graph import Conversion, Samples, swscale_white
 from srcli.media.video.opening import reason_of
 from srcli.media.video.packets import AnyPacket
+from srcli.media.video.sink import Sink
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
 
@@ -92,7 +93,8 @@ class SegmentWriter:
         return len(self._pts)
 
     def _open(self) -> None:
-        self._container = av.open(self._file.__enter__(), "w", format="matroska")
+        self._sink = Sink(self._file.__enter__())
+        self._container = av.open(self._sink, "w", format="matroska")
         rate = min(self._info.rate, _FASTEST)
         self._stream = self._container.add_stream(
             self._encoding.encoder,
@@ -126,6 +128,7 @@ class SegmentWriter:
         """Complete the file on disk, and then its list of times."""
         self._mux(None)
         self._container.close()
+        self._sink.check()
         self._file.__exit__(None, None, None)
         with atomic_file(self._path.with_suffix(".json")) as stream:
             stream.write(json.dumps({"pts": self._pts, "durations": self._durations}).encode())
@@ -169,6 +172,7 @@ class SegmentWriter:
                 self._packets += 1
                 self._container.mux(packet)
         except FFmpegError as error:
+            self._sink.check()
             raise UnwritableVideo(
                 f"{self._encoding.encoder} refuses {self._encoding.pixel_format} frames of "
                 f"{self._context.width}x{self._context.height} ({reason_of(error)}); "
