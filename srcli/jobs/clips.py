@@ -77,11 +77,12 @@ def upscale_clip(
             cutter.discard()
         if not segments:
             raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-        join(segments, info, job.target, source.beside, settings.reading)
+        damaged = join(segments, info, job.target, source.beside, settings.reading)
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
         *left_out,
+        *damaged,
     )
     return notes, report
 

@@ -195,4 +195,5 @@ def test_interlaced_is_said_and_refused(tmp_path: Path) -> None:
     with av.open(str(target)) as clip:
         frames = list(clip.decode(video=0))
         assert len(frames) == 14
+        assert [frame.pts * frame.time_base for frame in frames] == watch(source).times
         assert not any(frame.interlaced_frame for frame in frames)

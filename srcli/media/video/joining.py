@@ -1,15 +1,17 @@
 """Join segments into the result, with everything else of the source beside them."""
 
+import heapq
 import math
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
@@ -57,7 +59,7 @@ def join(
     source: Path | None,
     reading: Reading,
     most: int | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write the result under its name, all at once.
 
     Args:
@@ -67,6 +69,9 @@ def join(
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
         most: Packets of the other streams to look at; None takes all.
+
+    Returns:
+        What of the source was too damaged to be copied, one line.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.
@@ -82,7 +87,7 @@ def join(
                 rest = None
                 if source is not None and container is not None:
                     rest = _Rest(source, container, target, reading, most)
-                _join_into(output, segments, info, rest)
+                damaged = _join_into(output, segments, info, rest)
             sink.check()
     except (FFmpegError, ValueError) as error:
         if sink is not None:
@@ -91,6 +96,7 @@ def join(
             f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
+    return (f"{source}: damaged packets of sound and such left out: {damaged}",) if damaged else ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ class _Rest:
 
 def _join_into(
     output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest | None
-) -> None:
+) -> int:
+    """How many packets the container refused, as it does with damaged ones."""
     with opened(segments[0].path) as first:
         template = first.streams.video[0]
         if rest is None:
@@ -114,16 +121,18 @@ def _join_into(
         else:
             video, beside = _add_all(output, template, info, rest)
         output.start_encoding()
-    waiting = next(beside, None)
-    for packet in _video_packets(segments, info, video):
-        moment = (packet.dts or 0) * info.time_base
-        while waiting is not None and waiting[0] <= moment:
-            output.mux_one(waiting[1])
-            waiting = next(beside, None)
-        output.mux_one(packet)
-    while waiting is not None:
-        output.mux_one(waiting[1])
-        waiting = next(beside, None)
+    pictures = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
+    refused = 0
+    for _, packet in heapq.merge(beside, pictures, key=lambda timed: timed[0]):
+        try:
+            output.mux_one(packet)
+        except InvalidDataError:
+            refused += 1
+    return refused
+
+
+def _moment(packet: AnyPacket, info: ClipInfo) -> Fraction:
+    return (packet.dts or 0) * info.time_base
 
 
 def _add_all(
