@@ -10,7 +10,7 @@ from srcli.errors import UnreadableVideo
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading, Wanted
 from srcli.media.video.colour import Colour
-from tests.video.conftest import Recipe, make_clip, upscaled
+from tests.video.conftest import Recipe, make_clip, upscaled, watch
 
 LUMA = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 PATCHES = np.array(
