@@ -174,11 +174,13 @@ def test_data_of_a_camera_is_kept_or_its_loss_said(tmp_path: Path) -> None:
 
 def test_only_true_tags_stay(tmp_path: Path) -> None:
     tags = {"title": "kept", "BPS": "1", "encoder": "old", "VENDOR_ID": "FFMP", "DURATION": "9"}
+    tags |= {"rotate": "90", "alpha_mode": "1"}
     source = make(
         tmp_path / "in.mkv", lambda out: out.streams[0].metadata.update(tags), lambda out: None
     )
     target = tmp_path / "out.mkv"
-    upscaled(source, target)
+    (note,) = upscaled(source, target)
+    assert "in.mkv: the alpha beside its video" in note
     made = watch(target).tags[0]
     assert made["title"] == "kept"
     assert {key.upper() for key in made} <= {"TITLE", "DURATION"}

@@ -49,7 +49,10 @@ def what_is_copied(
         video = chosen_stream(source, container)
         copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
-        return (*copied.notes, *([f"{target}: {timecode}"] if timecode else []))
+        notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
+        if "alpha_mode" in map(str.lower, video.metadata):
+            notes.append(f"{source}: the alpha beside its video (VP8, VP9) is not read")
+        return tuple(notes)
 
 
 def join(
@@ -172,6 +175,8 @@ def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Str
     assert isinstance(context, VideoCodecContext)
     context.sample_aspect_ratio = info.aspect
     context.framerate = info.rate
+    if context.name == "hevc" and output.format.name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players take no other
     return video
 
 

@@ -27,7 +27,10 @@ __all__ = [
     "timecode_note",
 ]
 
-_STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "VENDOR_ID")
+_STALE = (
+    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "VENDOR_ID"),
+    *("ALPHA_MODE", "ROTATE"),  # the pixels are turned, and there is no such alpha any more
+)
 _CONTAINERS_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")
 _COVER = 0x400  # attached_pic
 _COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cover.png")}
