@@ -5,7 +5,8 @@ python docs/clip_cost.py adaformer --scale 2 --effort fast --size 320x180 --fram
 The clip is made here: a camera that pans over plasma, with a tone. Printed are frames a second, the
 time end to end, the network's, and their ratio. With --random-weights the network is untrained, of
 the same cost per window: for models whose weights are not here yet. With --batches 1,2,4 instead,
-seconds a frame of so many frames at once, taking turns.
+seconds a frame of so many frames at once, taking turns. With --encoders h264,hevc,av1 instead, what
+each of them takes of the processor for a frame of the result, its conversion to YUV with it.
 """
 
 import argparse
@@ -30,7 +31,8 @@ from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 from srcli.media import Pixels
-from srcli.media.video import Wanted
+from srcli.media.video import ClipInfo, SegmentWriter, Wanted, choose_encoding
+from srcli.media.video.colour import Colour
 from srcli.models import model_spec
 from srcli.weights import best_scale
 
@@ -108,6 +110,29 @@ def whole(upscaler: Frames, pictures: Sequence[Pixels], preset: str) -> None:
     )
 
 
+def encoders(pictures: Sequence[Pixels], names: Sequence[str], preset: str) -> None:
+    """Processor time of encoders, whatever else runs."""
+    height, width, _ = pictures[0].shape
+    clock = Fraction(1, RATE)
+    colour = Colour(full=False, primaries=1, transfer=1, matrix=1)
+    info = ClipInfo(
+        *(width, height, clock, Fraction(RATE), len(pictures), 8, "yuv420p", False, Fraction(1)),
+        colour=colour,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            path = Path(folder, f"{name}.mkv")
+            writer = SegmentWriter(
+                path, choose_encoding(Wanted(name, preset=preset), info, path), info
+            )
+            started = time.process_time()
+            for number, pixels in enumerate(pictures):
+                writer.add(number, 1, pixels)
+            writer.finish()
+            taken = (time.process_time() - started) / len(pictures)
+            sys.stdout.write(f"{name}: {taken:.4f} s of the processor a frame\n")
+
+
 def batches(upscaler: Frames, pictures: Sequence[Pixels], sizes: Sequence[int]) -> None:
     """Seconds a frame of several at once, the ways taking turns."""
     times: dict[int, list[float]] = {size: [] for size in sizes}
@@ -133,9 +158,14 @@ def main() -> None:
     parser.add_argument("--preset", default="")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batches", default="")
+    parser.add_argument("--encoders", default="")
     parser.add_argument("--random-weights", action="store_true")
     wanted = parser.parse_args()
     width, height = (int(side) for side in wanted.size.split("x"))
+    if wanted.encoders:
+        larger = panned(width * wanted.scale, height * wanted.scale, wanted.frames)
+        encoders(larger, wanted.encoders.split(","), wanted.preset)
+        return
     upscaler = Frames(wanted)
     pictures = panned(width, height, wanted.frames)
     upscaler.upscale_frames(pictures[:1])
