@@ -123,6 +123,21 @@ def test_a_resumed_run_computes_only_what_is_missing(tmp_path: Path) -> None:
     assert watch(target).times == watch(source).times
 
 
+@pytest.mark.parametrize("name", ["in.ts", "in.h264", "in.avi"])
+def test_clips_without_an_index_are_gone_on_with_too(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name.endswith(".avi") else "libx264"
+    recipe = Recipe(frames=30, codec=codec, options={"g": "8", "bf": "2"})
+    source = make_clip(tmp_path / name, recipe)
+    plain, target = tmp_path / "plain.mkv", tmp_path / "out.mkv"
+    settings = ClipSettings(segment=10)
+    upscaled(source, plain, settings)
+    interrupted(source, target, settings, 29)
+    network = Doubler()
+    upscaled(source, target, settings, network)
+    assert sum(network.given) in (10, 20)
+    assert target.read_bytes() == plain.read_bytes()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on files there")
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("fitting", [False, True])

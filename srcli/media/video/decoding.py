@@ -1,6 +1,7 @@
 """A clip's frames, from the file to RGB, with their times."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -8,6 +9,7 @@ from typing import cast
 import av
 import numpy as np
 from av.codec.context import ThreadType
+from av.error import FFmpegError
 
 from srcli.errors import UnreadableVideo
 from srcli.media.picture import Pixels
@@ -139,7 +141,8 @@ class ClipReader:
             stream.codec_context.thread_type = ThreadType.AUTO
             if near is not None:
                 target = near - round(_RUN_UP / self._info.time_base)
-                container.seek(max(target, 0), stream=stream)
+                with suppress(FFmpegError):  # a bare stream has no index: then from its start
+                    container.seek(max(target, 0), stream=stream)
             loss = Loss(self.path)
             convert: Conversion | None = None
             stored_as = ""
