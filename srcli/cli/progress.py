@@ -63,7 +63,8 @@ class BatchProgress(ABC):
         if end.state is State.FAILED:
             self.note(end.reason)
         for loss in end.losses:
-            self.note(f"{end.job.target}: {loss}")
+            named = loss.startswith((str(end.job.target), str(end.job.source)))
+            self.note(loss if named else f"{end.job.target}: {loss}")
         if end.report is not None and end.report.restarts:
             self.note(f"{end.job.source}: memory ran out, begun again with smaller tiles")
         if end.report is not None and end.report.cramped:

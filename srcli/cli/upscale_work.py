@@ -9,6 +9,7 @@ from itertools import chain
 
 from srcli.cli.clip_run import Clips
 from srcli.cli.limit_options import Limits
+from srcli.cli.patience import Patience, quicker_model
 from srcli.cli.progress import BatchProgress
 from srcli.cli.upscale_options import Engine, Result
 from srcli.inference.upscaler import Upscaler
@@ -97,7 +98,10 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) 
             stopping=means.stopping,
             watcher=means.progress,
         )
-        for end in chain(pictures, _moving(clips, upscalers.first, means)):
+        first = upscalers.first
+        quicker = quicker_model(first.network.spec.name, first.scale) if clips.todo else ""
+        moving = _moving(clips, first, means, Patience(quicker))
+        for end in chain(pictures, moving):
             came.finished.append(end)
             means.progress.finished(end)
         came.interrupted = means.stopping.is_set()
@@ -112,11 +116,16 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) 
     return came
 
 
-def _moving(clips: Clips, upscaler: Upscaler, means: Means) -> Iterator[Finished]:
+def _moving(
+    clips: Clips, upscaler: Upscaler, means: Means, patience: Patience
+) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one: what it has come to is kept."""
 
     def on_frame(job: Job, done: int, total: int) -> None:
         means.progress.frame(job, done, total)
+        advice = patience.line(job.source, done, total)
+        if advice:
+            means.progress.note(advice)
         if means.stopping.is_set():
             raise KeyboardInterrupt
 

@@ -4,15 +4,24 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+from srcli.errors import FolderBusy, UnreadableVideo, UnwritableVideo
+from srcli.jobs.lock import FolderLock
 from srcli.media import atomic_file
 from srcli.media.video import Segment, find_segments
 
 __all__ = ["Parts"]
 
+_LOCK = "lock"
+
 
 class Parts:
-    """A hidden folder beside the target.
+    """A hidden folder beside the target, held while the clip is made.
+
+    Used as a context manager: at its end the folder stays if there is something in it that another
+    run can go on with.
 
     Args:
         target: The clip that is made.
@@ -21,7 +30,34 @@ class Parts:
 
     def __init__(self, target: Path, key: Mapping[str, str]) -> None:
         self.folder = target.with_name(f".{target.name[:80]}.srcli-parts")
+        self._target = target
         self._key = json.dumps(dict(sorted(key.items())), indent=1)
+
+    def __enter__(self) -> Self:
+        """Hold the folder.
+
+        Raises:
+            UnwritableVideo: Another run makes this clip.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock = FolderLock(self.folder / _LOCK, wait=False, on_wait=lambda holder: None)
+        except FolderBusy as error:
+            raise UnwritableVideo(
+                f"{self._target}: another run is making it: wait for that one, stop it, or name "
+                "another clip with -o"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+        if error is None or isinstance(error, UnreadableVideo) or not find_segments(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def resume(self) -> list[Segment]:
         """The segments of a former run with the same key; anything else is removed."""
@@ -30,18 +66,15 @@ class Parts:
             same = file.read_text("utf-8") == self._key
         except OSError:
             same = False
-        if not same:
-            self.remove()
-            self.folder.mkdir(parents=True)
-            with atomic_file(file) as stream:
-                stream.write(self._key.encode())
-            return []
-        return find_segments(self.folder)
+        if same:
+            return find_segments(self.folder)
+        for path in self.folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+        with atomic_file(file) as stream:
+            stream.write(self._key.encode())
+        return []
 
     def next(self, number: int) -> Path:
         """The name of segment `number`."""
         return self.folder / f"{number:06}.mkv"
-
-    def remove(self) -> None:
-        """All of it, once the clip is whole."""
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,8 +1,12 @@
 """Upscale clips: decode, network and encoder at once, in segments that outlive a kill."""
 
+import errno
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from srcli.errors import UnreadableVideo
+from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_parts import Parts
@@ -17,10 +21,13 @@ from srcli.media.video import (
     SegmentWriter,
     choose_encoding,
     join,
+    rehearse,
     what_is_copied,
 )
 
 __all__ = ["upscale_clip"]
+
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def upscale_clip(
@@ -46,39 +53,52 @@ def upscale_clip(
     source = open_source(job.source, settings)
     info = _enlarged(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
-    copied = what_is_copied(source.beside, job.target)
+    left_out = what_is_copied(source.beside, job.target, info, settings.reading)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    parts = Parts(
-        job.target,
-        {
-            **settings.key,
-            "source": source.identity,
-            "reading": repr(settings.reading),
-            "encoding": repr(encoding),
-            "result": repr(info),
-            "segment": str(settings.segment),
-        },
-    )
-    segments = parts.resume()
-    cutter = _Cutter(parts, encoding, info, settings.segment, segments)
-    work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
-    try:
-        done = sum(len(segment.pts) for segment in segments)
-        report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
-        cutter.finish()
-    finally:
-        cutter.discard()
-    if not segments:
-        parts.remove()
-        raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-    join(segments, info, job.target, source.beside, settings.reading)
-    parts.remove()
+    key = {
+        **settings.key,
+        "source": source.identity,
+        "reading": repr(settings.reading),
+        "encoding": repr(encoding),
+        "result": repr(info),
+        "segment": str(settings.segment),
+    }
+    with _told_when_full(job.target), Parts(job.target, key) as parts:
+        segments = parts.resume()
+        if not segments:
+            rehearse(encoding, info, job.target, source.beside, settings.reading)
+        cutter = _Cutter(parts, encoding, info, settings.segment, segments)
+        work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
+        try:
+            done = sum(len(segment.pts) for segment in segments)
+            report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
+            cutter.finish()
+        finally:
+            cutter.discard()
+        if not segments:
+            raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
+        damaged = join(segments, info, job.target, source.beside, settings.reading)
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
-        *copied.notes,
+        *left_out,
+        *damaged,
     )
     return notes, report
+
+
+@contextmanager
+def _told_when_full(target: Path) -> Generator[None]:
+    """A full disk is the result's, not the source's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UnwritableVideo(
+            f"{target}: {error.strerror}: make room and run the same command again, what is done "
+            "is kept"
+        ) from error
 
 
 def _enlarged(info: ClipInfo, scale: float) -> ClipInfo:

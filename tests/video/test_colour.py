@@ -10,7 +10,7 @@ from srcli.errors import UnreadableVideo
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading, Wanted
 from srcli.media.video.colour import Colour
-from tests.video.conftest import Recipe, make_clip, upscaled
+from tests.video.conftest import Recipe, make_clip, upscaled, watch
 
 LUMA = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 PATCHES = np.array(
@@ -195,4 +195,5 @@ def test_interlaced_is_said_and_refused(tmp_path: Path) -> None:
     with av.open(str(target)) as clip:
         frames = list(clip.decode(video=0))
         assert len(frames) == 14
+        assert [frame.pts * frame.time_base for frame in frames] == watch(source).times
         assert not any(frame.interlaced_frame for frame in frames)

@@ -1,15 +1,23 @@
 """Encoders by name, their options, and what they refuse."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from srcli.errors import UsageError
+from srcli.errors import UnwritableVideo, UsageError
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import ClipReader, Reading, Wanted, choose_encoding
-from tests.video.conftest import Recipe, make_clip, upscaled, watch
+from srcli.media.video import (
+    ClipReader,
+    Reading,
+    Wanted,
+    check_wanted,
+    choose_encoding,
+    encoders,
+)
+from tests.video.conftest import Doubler, Recipe, make_clip, upscaled, watch
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +47,7 @@ def test_each_codec(
     with av.open(str(target)) as made:
         context = made.streams.video[0].codec_context
         assert (context.codec.canonical_name, context.pix_fmt) == stream
+        assert wanted.codec != "hevc" or context.codec_tag == "hvc1"
     assert len(watch(target).times) == 4
 
 
@@ -72,13 +81,75 @@ def test_wrong_wishes_are_named(clip: Path, wanted: Wanted, line: str) -> None:
         choose_encoding(wanted, ClipReader(clip, Reading()).info, Path("out.mkv"))
 
 
-def test_hardware_encoders_are_spoken_to_in_their_words(clip: Path) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "options"),
+    [
+        (
+            Wanted("hevc_nvenc", crf=22, preset="p6"),
+            {"rc": "vbr", "b": "0", "cq": "22", "preset": "p6"},
+        ),
+        (Wanted("h264_nvenc"), {"rc": "vbr", "b": "0", "cq": "20"}),
+        (Wanted("h264_qsv", crf=23, preset="slow"), {"global_quality": "23", "preset": "slow"}),
+        (
+            Wanted("h264_amf", crf=22, preset="balanced"),
+            {"rc": "cqp", "qp_i": "22", "qp_p": "22", "qp_b": "22", "quality": "balanced"},
+        ),
+        (Wanted("av1_amf", crf=200), {"rc": "cqp", "qp_i": "200", "qp_p": "200", "qp_b": "200"}),
+    ],
+)
+def test_hardware_encoders_are_spoken_to_in_their_words(
+    clip: Path, wanted: Wanted, options: dict[str, str]
+) -> None:
     info = ClipReader(clip, Reading()).info
-    nvenc = choose_encoding(Wanted("hevc_nvenc", crf=22, preset="p6"), info, Path("out.mp4"))
-    assert nvenc.encoder == "hevc_nvenc"
-    assert nvenc.options == {"rc": "vbr", "b:v": "0", "cq": "22", "preset": "p6"}
-    amf = choose_encoding(Wanted("h264_amf", crf=22), info, Path("out.mp4"))
-    assert amf.options == {"rc": "cqp", "qp_i": "22", "qp_p": "22"}
+    try:
+        encoding = choose_encoding(wanted, info, Path("out.mp4"))
+    except UsageError as error:  # a wheel of another system
+        pytest.skip(str(error))
+    assert encoding.encoder == wanted.codec
+    assert encoding.options == options
+
+
+def test_encoders_that_this_ffmpeg_lacks_are_known_all_the_same() -> None:
+    table = encoders._HARDWARE
+    tool = replace(table["videotoolbox"], encoder="hevc_videotoolbox")
+    assert encoders.quality_options(tool, "hevc_videotoolbox", 35) == {"global_quality": "7670"}
+    vaapi = replace(table["vaapi"], encoder="h264_vaapi")
+    assert encoders.quality_options(vaapi, "", None) == {"qp": "20", "global_quality": "20"}
+    assert encoders.sample_formats(vaapi) == ["nv12", "p010le"]
+
+
+HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "av1_qsv", "h264_amf")
+
+
+@pytest.mark.parametrize("name", HARDWARE)
+def test_a_device_that_is_missing_is_named_at_once(name: str) -> None:
+    try:
+        check_wanted(Wanted(name))
+    except UsageError as error:
+        line = str(error)
+    else:
+        pytest.skip(f"{name} works here")
+    assert line.startswith(f"--codec {name}")
+    assert "did not answer" in line or "built without" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("prores", ".mp4"), ("ffv1", ".mov"), ("h264", ".webm"), ("av1", ".mov")],
+)
+def test_what_a_container_cannot_hold_is_said_before_the_work(
+    clip: Path, tmp_path: Path, codec: str, suffix: str
+) -> None:
+    network = Doubler()
+    target = tmp_path / f"out{suffix}"
+    with pytest.raises(
+        UnwritableVideo, match=rf"out\{suffix}: \{suffix} does not hold this"
+    ) as caught:
+        upscaled(clip, target, ClipSettings(wanted=Wanted(codec)), network)
+    assert "trial" not in str(caught.value)
+    assert network.given == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_alpha_is_kept_where_asked_for_and_said_where_not(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srcli.errors import UnwritableVideo
+from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
@@ -123,21 +123,83 @@ def test_a_resumed_run_computes_only_what_is_missing(tmp_path: Path) -> None:
     assert watch(target).times == watch(source).times
 
 
-def test_a_full_disk_ends_the_clip_with_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["in.ts", "in.h264", "in.avi"])
+def test_clips_without_an_index_are_gone_on_with_too(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name.endswith(".avi") else "libx264"
+    recipe = Recipe(frames=30, codec=codec, options={"g": "8", "bf": "2"})
+    source = make_clip(tmp_path / name, recipe)
+    plain, target = tmp_path / "plain.mkv", tmp_path / "out.mkv"
+    settings = ClipSettings(segment=10)
+    upscaled(source, plain, settings)
+    interrupted(source, target, settings, 29)
+    network = Doubler()
+    upscaled(source, target, settings, network)
+    assert sum(network.given) in (10, 20)
+    assert target.read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on files there")
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("fitting", [False, True])
+def test_a_full_disk_is_told_in_one_line_and_gone_on_after(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, fitting: bool
 ) -> None:
-    from srcli.media.video import segments
+    """Segments fit or do not; all of it together does not."""
+    import resource
 
+    def noise(number: int, width: int, height: int) -> np.ndarray:
+        return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=20, picture=noise, tones=1))
+    plain = tmp_path / f"plain{suffix}"
+    upscaled(source, plain, ClipSettings(segment=5))
+    size = plain.stat().st_size
+    target = tmp_path / f"out{suffix}"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // (2 if fitting else 10), before[1]))
+    try:
+        with pytest.raises(UnwritableVideo, match=rf"out\{suffix}: File too large: make room"):
+            upscaled(source, target, ClipSettings(segment=5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not target.exists()
+    assert capfd.readouterr().err == ""
+    network = Doubler()
+    upscaled(source, target, ClipSettings(segment=5), network)
+    assert sum(network.given) == (0 if fitting else 20)
+    assert target.read_bytes() == plain.read_bytes()
+
+
+def test_two_runs_do_not_make_one_clip(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=6))
+    target = tmp_path / "out.mp4"
+    lines: list[str] = []
+
+    class Meanwhile(Doubler):
+        def upscale_frames(self, frames: list[np.ndarray]) -> object:
+            if not lines:
+                with pytest.raises(UnwritableVideo, match=r"another run is making it") as caught:
+                    upscaled(source, target)
+                lines.append(str(caught.value))
+            return super().upscale_frames(frames)
+
+    upscaled(source, target, network=Meanwhile())
+    assert "out.mp4" in lines[0]
+    assert len(watch(target).times) == 6
+
+
+def test_what_cannot_go_on_leaves_nothing(tmp_path: Path) -> None:
+    """A clip that changes its size never ends well: its segments are not kept."""
+    for number, size in enumerate([(32, 24), (48, 32)]):
+        make_clip(tmp_path / f"{number}.h264", Recipe(frames=12, size=size))
+    changes = tmp_path / "changes.h264"
+    changes.write_bytes(b"".join((tmp_path / f"{n}.h264").read_bytes() for n in (0, 1)))
+    with pytest.raises(UnreadableVideo, match="change from 32x24 to 48x32 at"):
+        upscaled(changes, tmp_path / "out.mkv", ClipSettings(segment=5))
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith((".", "out"))]
     source = make_clip(tmp_path / "in.mp4", Recipe(frames=20))
-
-    class Full(segments.SegmentWriter):
-        def finish(self) -> segments.Segment:
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("srcli.jobs.clips.SegmentWriter", Full)
-    with pytest.raises((OSError, UnwritableVideo), match="No space left"):
-        upscaled(source, tmp_path / "out.mp4", ClipSettings(segment=5))
-    assert not (tmp_path / "out.mp4").exists()
+    interrupted(source, tmp_path / "out.mp4", ClipSettings(segment=20), 10)
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith((".", "out"))]
 
 
 @pytest.mark.slow

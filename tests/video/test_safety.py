@@ -1,7 +1,9 @@
 """Files that are hostile, broken, or not what their names say."""
 
+import re
 import socket
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -12,7 +14,7 @@ from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.jobs.background import Behind, ahead
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import ClipReader, Reading
-from tests.video.conftest import Doubler, Recipe, make_clip, upscaled, watch
+from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 
 @pytest.fixture
@@ -118,6 +120,31 @@ def test_a_corrupt_clip_keeps_what_decodes_and_says_so(tmp_path: Path) -> None:
     assert len(watch(tmp_path / "out.mkv").times) > 10
 
 
+def test_sound_that_is_damaged_costs_its_packet_only(tmp_path: Path) -> None:
+    data = bytearray(make_clip(tmp_path / "whole.ts", Recipe(frames=25, tones=1)).read_bytes())
+    headers = [found.start() for found in re.finditer(rb"\xff[\xf1\xf9]\x4c", bytes(data))]
+    for place in headers[10:12]:
+        data[place + 2] |= 0x3C  # a sample rate that does not exist
+    source = tmp_path / "in.ts"
+    source.write_bytes(data)
+    heard = len(packets(source, "audio"))
+    for suffix in (".mkv", ".mp4"):
+        (note,) = upscaled(source, tmp_path / f"out{suffix}")
+        assert note.endswith("in.ts: damaged packets of sound and such left out: 1")
+        assert len(packets(tmp_path / f"out{suffix}", "audio")) == heard - 1
+        assert len(watch(tmp_path / f"out{suffix}").times) == 25
+
+
+def test_a_clock_that_starts_again_is_said_and_not_squeezed_in(tmp_path: Path) -> None:
+    data = make_clip(tmp_path / "one.ts", Recipe(frames=50, tones=1)).read_bytes()
+    (tmp_path / "twice.ts").write_bytes(data + data)
+    (note,) = upscaled(tmp_path / "twice.ts", tmp_path / "out.mkv", ClipSettings(segment=20))
+    assert "twice.ts: 50 frames left out, whose times run back" in note
+    times = watch(tmp_path / "out.mkv").times
+    assert len(times) == 50
+    assert all(abs(b - a - 0.04) <= 0.001 for a, b in pairwise(times))
+
+
 def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "changes.h264"
     parts = []
@@ -125,7 +152,7 @@ def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
         make_clip(tmp_path / f"{number}.h264", Recipe(frames=20, size=size))
         parts.append((tmp_path / f"{number}.h264").read_bytes())
     path.write_bytes(b"".join(parts))
-    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32.*split"):
+    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32 at 0.* s: split"):
         upscaled(path, tmp_path / "out.mkv")
     assert not (tmp_path / "out.mkv").exists()
 

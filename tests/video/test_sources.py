@@ -15,7 +15,13 @@ from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.discover import discover
 from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job, plan_jobs
 from srcli.media import read_picture
-from srcli.media.video import AnimationReader, Reading, SequenceReader, Wanted
+from srcli.media.video import (
+    AnimationReader,
+    Reading,
+    SequenceReader,
+    Wanted,
+    write_animation,
+)
 from srcli.media.video.sequence import as_rgb
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
 
@@ -96,6 +102,50 @@ def test_an_animation_becomes_a_clip_if_asked(tmp_path: Path) -> None:
     assert watch(job.target).times == [Fraction(t, 1000) for t in (0, 40, 140, 340, 410)]
     (still,) = plan_jobs(discover((source,), clips=True), None, label="x2", image_format="jpeg")
     assert still.image_format == "jpeg"
+
+
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+def test_what_moves_over_nothing_leaves_no_trail(tmp_path: Path, disposal: int) -> None:
+    """A square that moves over a transparent ground, however a GIF cleans up behind it."""
+    frames = []
+    for number in range(4):
+        pixels = np.zeros((12, 20, 4), np.uint8)
+        pixels[4:8, 5 * number : 5 * number + 4] = (250, 60 * number, 30, 255)
+        frames.append(Image.fromarray(pixels))
+    source, target = tmp_path / "in.gif", tmp_path / "out.gif"
+    frames[0].save(source, save_all=True, append_images=frames[1:], duration=50, disposal=disposal)
+    upscale_animation(Job(source, target, ANIMATION), Doubler(), ClipSettings(), lambda *_: None)
+    with Image.open(source) as old, Image.open(target) as new:
+        assert new.n_frames == 4
+        for number in range(4):
+            old.seek(number)
+            new.seek(number)
+            shown = np.asarray(old.convert("RGBA")).repeat(2, 0).repeat(2, 1)
+            made = np.asarray(new.convert("RGBA"))
+            assert np.array_equal(made[..., 3], shown[..., 3])
+            seen = shown[..., 3] > 0
+            assert np.abs(made[seen].astype(int) - shown[seen]).max() <= 8
+
+
+def test_half_transparent_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
+    slope = np.zeros((4, 256, 4), np.uint8)
+    slope[..., :3] = (200, 30, 90)
+    slope[..., 3] = np.arange(256)
+    write_animation([slope, slope[:, ::-1]], [50, 50], 0, tmp_path / "out.gif")
+    with Image.open(tmp_path / "out.gif") as made:
+        pixels = np.asarray(made.convert("RGBA"))
+    assert np.array_equal(pixels[0, :, 3] > 0, np.arange(256) >= 128)
+    assert (pixels[0, 128:, :3] == (200, 30, 90)).all()
+
+
+def test_gaps_between_numbers_are_said(tmp_path: Path) -> None:
+    pattern = numbered(tmp_path / "frames", 9)
+    for number in (8, 11, 12):
+        (tmp_path / "frames" / f"{number:04}.png").unlink()
+    settings = ClipSettings(rate=Fraction(24))
+    (note,) = upscaled(pattern, tmp_path / "out.mp4", settings)
+    assert "without 8, 11 to 12; the pictures around a gap follow each other" in note
+    assert len(watch(tmp_path / "out.mp4").times) == 6
 
 
 def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.joining import join, what_is_copied
 from srcli.media.video.probing import Reading
+from srcli.media.video.rehearsal import rehearse
 from srcli.media.video.segments import Segment, SegmentWriter, find_segments
 from srcli.media.video.sequence import SequenceReader
 
@@ -26,6 +27,7 @@ __all__ = [
     "find_segments",
     "is_animation",
     "join",
+    "rehearse",
     "what_is_copied",
     "write_animation",
 ]

@@ -24,6 +24,9 @@ __all__ = ["AnimationReader", "is_animation", "write_animation"]
 
 _MEGAPIXELS = 512  # of all frames together: an animation is written from memory
 _MILLISECOND = Fraction(1, 1000)
+_TO_BACKGROUND = 2  # a disposal of GIF
+_HALF = 128
+_OPAQUE = np.array([0, 0, 0, 255], np.uint8)
 _UNSAID = 100  # ms that a frame is shown whose file says 0, as browsers do
 
 
@@ -171,6 +174,15 @@ def write_animation(
     options: dict[str, Any] = {"duration": list(durations), "loop": loop}
     if path.suffix.lower() == ".webp":
         options["lossless"] = True
+    if path.suffix.lower() == ".gif":
+        options["disposal"] = _TO_BACKGROUND  # or the frames before would shine through
+        frames = [_cut_out(pixels) for pixels in frames]
     iio.imwrite(made, np.stack(frames), extension=path.suffix.lower(), plugin="pillow", **options)
     with atomic_file(path) as stream:
         stream.write(made.getbuffer())
+
+
+def _cut_out(pixels: Pixels) -> Pixels:
+    """A frame (h, w, 4) whose pixels are all there or not at all, as GIF needs them."""
+    there = pixels[..., 3:] >= _HALF
+    return np.where(there, pixels | _OPAQUE, 0).astype(np.uint8)

@@ -1,13 +1,19 @@
 """Which encoder makes a clip, in which sample format, with which options."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from av.codec import Codec
 
 from srcli.errors import UsageError
+from srcli.media.video.encoders import (
+    find_encoder,
+    preset_options,
+    quality_options,
+    sample_formats,
+    try_device,
+)
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 
@@ -53,55 +59,6 @@ class Encoding:
         return any(c.is_alpha for c in av.VideoFormat(self.pixel_format).components)
 
 
-@dataclass(frozen=True)
-class _Family:
-    """How encoders of one kind are spoken to.
-
-    Args:
-        quality: The option that `--crf` sets; empty if it has none.
-        default: What `--crf` is when nobody says.
-        highest: Its largest value.
-        presets: What `--preset` may be; empty if it has none.
-        always: Options that are always set.
-        wide: Formats with finer chroma or alpha are kept, not only depth.
-    """
-
-    quality: str
-    default: float | None
-    highest: float
-    presets: tuple[str, ...]
-    always: dict[str, str] = field(default_factory=dict[str, str])
-    wide: bool = False
-
-
-_X26X = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"),
-    *("veryslow", "placebo"),
-)
-_NVENC = ("p1", "p2", "p3", "p4", "p5", "p6", "p7")
-_QSV = ("veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-_FAMILIES = {
-    "libx264": _Family("crf", 18, 51, _X26X),
-    "libx265": _Family("crf", 20, 51, _X26X, {"x265-params": "log-level=none"}),
-    "libsvtav1": _Family("crf", 24, 63, tuple(map(str, range(14)))),
-    "prores_ks": _Family("", None, 0, (), wide=True),
-    "ffv1": _Family("", None, 0, (), {"level": "3", "slicecrc": "1"}, wide=True),
-    "nvenc": _Family("cq", 20, 51, _NVENC, {"rc": "vbr", "b:v": "0"}),
-    "qsv": _Family("global_quality", 20, 51, _QSV),
-    "amf": _Family("qp_i", 20, 51, (), {"rc": "cqp"}),
-    "videotoolbox": _Family("q:v", 65, 100, ()),
-    "vaapi": _Family("qp", 20, 51, ()),
-}
-_ENCODERS = {
-    "h264": "libx264",
-    "hevc": "libx265",
-    "av1": "libsvtav1",
-    "prores": "prores_ks",
-    "ffv1": "ffv1",
-}
-_HARDWARE = ("nvenc", "qsv", "amf", "videotoolbox", "vaapi")
-
-
 def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     """Settle encoder, sample format and options for a clip.
 
@@ -109,15 +66,19 @@ def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
         UsageError: There is no such encoder here, or it does not take what was asked for.
     """
     name = wanted.codec or ("av1" if WRITABLE.get(target.suffix.lower()) == "webm" else "h264")
-    encoder, family = _encoder(name)
-    formats = _formats(encoder)
+    family = find_encoder(name)
+    encoder, formats = family.encoder, sample_formats(family)
     pixel_format = wanted.pixel_format or _like_source(info, formats, wide=family.wide)
     if pixel_format not in formats:
         raise UsageError(
             f"--pix-fmt {pixel_format} is none of {encoder}'s: {', '.join(formats[:20])}"
         )
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks otherwise; 1 leaves its errors
-    options = {**family.always, **_quality(wanted, name, family), **_preset(wanted, name, family)}
+    options = {
+        **family.always,
+        **quality_options(family, name, wanted.crf),
+        **preset_options(family, name, wanted.preset),
+    }
     if encoder == "prores_ks" and pixel_format.startswith(("yuv444", "yuva444")):
         options["profile"] = "4444"
     return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name, target))
@@ -127,36 +88,14 @@ def check_wanted(wanted: Wanted) -> None:
     """Refuse at once what no clip could be encoded with.
 
     Raises:
-        UsageError: There is no such encoder here, or it has no such quality or preset.
+        UsageError: There is no such encoder or no device for it here, or it has no such quality
+            or preset.
     """
     name = wanted.codec or "h264"
-    _, family = _encoder(name)
-    _quality(wanted, name, family)
-    _preset(wanted, name, family)
-
-
-def _encoder(name: str) -> tuple[str, _Family]:
-    encoder = _ENCODERS.get(name, name)
-    kind = encoder if encoder in _FAMILIES else encoder.rpartition("_")[2]
-    if encoder not in _FAMILIES and kind not in _HARDWARE:
-        raise UsageError(
-            f"--codec {name} is not known: {', '.join(_ENCODERS)}, or a hardware encoder "
-            "such as h264_nvenc, hevc_qsv, h264_videotoolbox"
-        )
-    try:
-        Codec(encoder, "w")
-    except ValueError:
-        raise UsageError(
-            f"--codec {name}: FFmpeg here is built without {encoder}; take another of "
-            f"{', '.join(_ENCODERS)}"
-        ) from None
-    return encoder, _FAMILIES[kind]
-
-
-def _formats(encoder: str) -> list[str]:
-    """The sample formats that an encoder takes from memory."""
-    formats = Codec(encoder, "w").video_formats or []
-    return [f.name for f in formats if f.components]
+    family = find_encoder(name)
+    quality_options(family, name, wanted.crf)
+    preset_options(family, name, wanted.preset)
+    try_device(family, name)
 
 
 def _like_source(info: ClipInfo, formats: list[str], *, wide: bool) -> str:
@@ -192,28 +131,6 @@ def _plain(name: str, info: ClipInfo, *, wide: bool) -> bool:
     return shape.chroma_width(luma) >= finest.chroma_width(luma) and shape.chroma_height(
         luma
     ) >= finest.chroma_height(luma)
-
-
-def _quality(wanted: Wanted, name: str, family: _Family) -> dict[str, str]:
-    if wanted.crf is None:
-        return {family.quality: f"{family.default:g}"} if family.default is not None else {}
-    if not family.quality:
-        raise UsageError(f"--codec {name} has no --crf: leave it out")
-    if not 0 <= wanted.crf <= family.highest:
-        raise UsageError(f"--crf {wanted.crf:g} is beyond {name}'s 0 to {family.highest:g}")
-    options = {family.quality: f"{wanted.crf:g}"}
-    if family.quality == "qp_i":
-        options["qp_p"] = options["qp_i"]
-    return options
-
-
-def _preset(wanted: Wanted, name: str, family: _Family) -> dict[str, str]:
-    if not wanted.preset:
-        return {}
-    if wanted.preset not in family.presets:
-        has = f"it has {', '.join(family.presets)}" if family.presets else "it has none"
-        raise UsageError(f"--preset {wanted.preset} is none of {name}'s: {has}")
-    return {"preset": wanted.preset}
 
 
 def _losses(info: ClipInfo, pixel_format: str, name: str, target: Path) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """A clip's frames, from the file to RGB, with their times."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -8,6 +9,7 @@ from typing import cast
 import av
 import numpy as np
 from av.codec.context import ThreadType
+from av.error import FFmpegError
 
 from srcli.errors import UnreadableVideo
 from srcli.media.picture import Pixels
@@ -20,6 +22,7 @@ from srcli.media.video.probing import Reading, chosen_stream, inspect, turn
 
 __all__ = ["ClipReader"]
 
+_LEAP = 1  # seconds by which times may run back without being those of another clip
 _RUN_UP = 2  # seconds decoded before the frame that is wanted after a seek
 
 
@@ -42,6 +45,7 @@ class ClipReader:
         self._stored, self._turned = inspected.stored, inspected.turned
         self._info = inspected.info
         self._notes: list[str] = []
+        self._left_out: list[str] = []
         start = self._begin(inspected.info.time_base)
         self._first = start
         length = reading.duration
@@ -89,10 +93,16 @@ class ClipReader:
     def _run(self, near: int | None) -> Iterator[Frame]:
         """Decode from the start, or from a little before `near`; only the part that is wanted."""
         before = None
+        leap = round(_LEAP / self._info.time_base)
+        left_out, ran_back = 0, False
         for frame in self._decoded(near):
-            pts = frame.pts
-            if pts is None:
-                pts = frame.dts if frame.dts is not None else self._guess(before)
+            pts = self._time_of(frame, before)
+            if before is not None and pts < before + (1 if ran_back else -leap):
+                ran_back = True
+                left_out += 1
+                self._tell(left_out)
+                continue
+            ran_back = False
             if before is not None and pts <= before:
                 pts = before + 1  # times that stand still or run back cannot be stored
             before = pts
@@ -103,7 +113,22 @@ class ClipReader:
             pixels = cast("Pixels", frame.to_ndarray())
             if pixels.dtype == np.uint16 and not self._stored.full:
                 pixels = full_scale(pixels)
-            yield Frame(pts, frame.duration or 0, turn(pixels, self._turned))
+            length = round((frame.duration or 0) * self._tick_of(frame))
+            yield Frame(pts, length, turn(pixels, self._turned))
+
+    def _tick_of(self, frame: av.VideoFrame) -> Fraction:
+        """What a tick of a frame's clock is on the clip's; deinterlacing has one of its own."""
+        return (frame.time_base or self._info.time_base) / self._info.time_base
+
+    def _time_of(self, frame: av.VideoFrame, before: int | None) -> int:
+        stated = frame.pts if frame.pts is not None else frame.dts
+        return self._guess(before) if stated is None else round(stated * self._tick_of(frame))
+
+    def _tell(self, left_out: int) -> None:
+        self._left_out = [
+            f"{self.path}: {left_out} frames left out, whose times run back: parts that were "
+            "joined? Split it there"
+        ]
 
     def _guess(self, before: int | None) -> int:
         step = round(1 / (self._info.rate * self._info.time_base))
@@ -116,7 +141,8 @@ class ClipReader:
             stream.codec_context.thread_type = ThreadType.AUTO
             if near is not None:
                 target = near - round(_RUN_UP / self._info.time_base)
-                container.seek(max(target, 0), stream=stream)
+                with suppress(FFmpegError):  # a bare stream has no index: then from its start
+                    container.seek(max(target, 0), stream=stream)
             loss = Loss(self.path)
             convert: Conversion | None = None
             stored_as = ""
@@ -132,9 +158,10 @@ class ClipReader:
             if convert is not None:
                 yield from convert(None)
             if near is None:
-                self._notes[:] = loss.notes(container, stream)
+                self._notes[:] = loss.notes(container, stream) + self._left_out
             elif loss.undecodable or loss.stopped:
-                self._notes[:] = [f"{self.path}: damaged, some frames are lost; the rest is kept"]
+                damaged = f"{self.path}: damaged, some frames are lost; the rest is kept"
+                self._notes[:] = [damaged, *self._left_out]
 
     def _conversion(self, frame: av.VideoFrame) -> Conversion:
         """From the samples in the file to RGB."""
@@ -165,8 +192,8 @@ class ClipReader:
         if (frame.width, frame.height) != (width, height):
             raise UnreadableVideo(
                 f"{self.path}: its frames change from {width}x{height} to "
-                f"{frame.width}x{frame.height}; split it there, or take a part with "
-                "--start and --duration"
+                f"{frame.width}x{frame.height} at {frame.time or 0:.2f} s: split it there, or "
+                "take a part with --start and --duration"
             )
         if frame.interlaced_frame and not self._reading.deinterlace:
             raise UnreadableVideo(

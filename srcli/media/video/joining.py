@@ -1,5 +1,6 @@
 """Join segments into the result, with everything else of the source beside them."""
 
+import heapq
 import math
 from array import array
 from collections.abc import Iterator, Sequence
@@ -10,25 +11,27 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from srcli.errors import UnwritableVideo
 from srcli.media.atomic import atomic_file
+from srcli.media.video.beside import Beside, Timed, other_packets
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 from srcli.media.video.opening import opened, reason_of
 from srcli.media.video.packets import AnyPacket
 from srcli.media.video.probing import Reading, chosen_stream
 from srcli.media.video.segments import Segment
+from srcli.media.video.sink import Sink
 from srcli.media.video.streams import (
-    Copied,
-    add_copied,
+    add_carried,
     choose_copied,
     container_tags,
     copy_chapters,
     stream_tags,
+    timecode_note,
 )
 
 __all__ = ["join", "what_is_copied"]
@@ -36,13 +39,20 @@ __all__ = ["join", "what_is_copied"]
 _MOST_TICKS = 2**31 - 1  # a second of an MP4's clock
 
 
-def what_is_copied(source: Path | None, target: Path) -> Copied:
-    """Which of the source's other streams the result will hold, and which it cannot."""
+def what_is_copied(
+    source: Path | None, target: Path, info: ClipInfo, reading: Reading
+) -> tuple[str, ...]:
+    """What of the source's other streams and tags the result cannot hold, one line each."""
     if source is None:
-        return Copied((), ())
+        return ()
     with opened(source) as container:
         video = chosen_stream(source, container)
-        return choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        timecode = timecode_note(video, info.rate, cut=bool(reading.start))
+        notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
+        if "alpha_mode" in map(str.lower, video.metadata):
+            notes.append(f"{source}: the alpha beside its video (VP8, VP9) is not read")
+        return tuple(notes)
 
 
 def join(
@@ -51,7 +61,8 @@ def join(
     target: Path,
     source: Path | None,
     reading: Reading,
-) -> None:
+    most: int | None = None,
+) -> tuple[str, ...]:
     """Write the result under its name, all at once.
 
     Args:
@@ -60,71 +71,101 @@ def join(
         target: Its name; the suffix says which container.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
+        most: Packets of the other streams to look at; None takes all.
+
+    Returns:
+        What of the source was too damaged to be copied, one line.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.
     """
     format = WRITABLE[target.suffix.lower()]
+    sink = None
     try:
         with ExitStack() as stack:
             container = stack.enter_context(opened(source)) if source else None
-            stream = stack.enter_context(atomic_file(target))
+            sink = Sink(stack.enter_context(atomic_file(target)))
             options = _muxer_options(format, container, info)
-            with av.open(stream, "w", format=format, container_options=options) as output:
-                _join_into(output, segments, info, _Rest(source, container, target, reading))
+            with av.open(sink, "w", format=format, container_options=options) as output:
+                rest = None
+                if source is not None and container is not None:
+                    rest = _Rest(source, container, target, reading, most)
+                damaged = _join_into(output, segments, info, rest)
+            sink.check()
     except (FFmpegError, ValueError) as error:
-        reason = reason_of(error)
+        if sink is not None:
+            sink.check()
         raise UnwritableVideo(
-            f"{target}: {reason}; {target.suffix} may not hold what it is to hold, "
+            f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
+    return (f"{source}: damaged packets of sound and such left out: {damaged}",) if damaged else ()
 
 
 @dataclass(frozen=True)
 class _Rest:
     """Everything of the source that is not the picture."""
 
-    source: Path | None
-    container: InputContainer | None
+    source: Path
+    container: InputContainer
     target: Path
     reading: Reading
+    most: int | None
 
 
 def _join_into(
-    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest
-) -> None:
-    shift = info.shift * info.time_base
-    copies: dict[int, Stream] = {}
+    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest | None
+) -> int:
+    """How many packets the container refused, as it does with damaged ones."""
     with opened(segments[0].path) as first:
-        template, video, tags = first.streams.video[0], None, dict[str, str]()
-        if rest.container is None or rest.source is None:
-            video = _add_video(output, template, info)
+        template = first.streams.video[0]
+        if rest is None:
+            video, beside = _add_video(output, template, info), iter(())
         else:
-            chosen = chosen_stream(rest.source, rest.container)
-            tags = stream_tags(chosen)
-            copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
-            for stream in rest.container.streams:  # in their order
-                if stream is chosen:
-                    video = _add_video(output, template, info)
-                    video.disposition = chosen.disposition
-                elif stream.index in copied.indices:
-                    copies[stream.index] = add_copied(output, stream)
-            output.metadata.update(container_tags(rest.container))
-            copy_chapters(rest.container, output, shift, rest.reading.duration)
-        assert video is not None
-        video.metadata.update(tags)
+            video, beside = _add_all(output, template, info, rest)
         output.start_encoding()
-    beside = _other_packets(rest, copies, shift)
-    waiting = next(beside, None)
-    for packet in _video_packets(segments, info, video):
-        moment = (packet.dts or 0) * info.time_base
-        while waiting is not None and waiting[0] <= moment:
-            output.mux_one(waiting[1])
-            waiting = next(beside, None)
-        output.mux_one(packet)
-    while waiting is not None:
-        output.mux_one(waiting[1])
-        waiting = next(beside, None)
+    pictures = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
+    refused = 0
+    for _, packet in heapq.merge(beside, pictures, key=lambda timed: timed[0]):
+        try:
+            output.mux_one(packet)
+        except InvalidDataError:
+            refused += 1
+    return refused
+
+
+def _moment(packet: AnyPacket, info: ClipInfo) -> Fraction:
+    return (packet.dts or 0) * info.time_base
+
+
+def _add_all(
+    output: OutputContainer, template: Stream, info: ClipInfo, rest: _Rest
+) -> tuple[Stream, Iterator[Timed]]:
+    """All streams, in the order of the source; the picture's, and the packets of the others."""
+    chosen = chosen_stream(rest.source, rest.container)
+    copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
+    carried = {one.index: one for one in copied.streams}
+    copies: dict[int, Stream] = {}
+    video = None
+    for stream in rest.container.streams:
+        if stream is chosen:
+            video = _add_video(output, template, info)
+            video.disposition = chosen.disposition
+        elif stream.index in carried:
+            added = add_carried(output, stream, carried[stream.index], rest.source)
+            if added is not None:
+                copies[stream.index] = added
+    assert video is not None
+    tags = stream_tags(chosen)
+    if timecode_note(chosen, info.rate, cut=bool(rest.reading.start)):
+        tags = {key: value for key, value in tags.items() if key.lower() != "timecode"}
+    video.metadata.update(tags)
+    output.metadata.update(container_tags(rest.container))
+    shift = info.shift * info.time_base
+    copy_chapters(rest.container, output, shift, rest.reading.duration)
+    texts = frozenset(one.index for one in copied.streams if one.how == "text")
+    beside = Beside(rest.source, rest.container, copies, texts, rest.reading, shift, most=rest.most)
+    return video, other_packets(beside)
 
 
 def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Stream:
@@ -134,6 +175,8 @@ def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Str
     assert isinstance(context, VideoCodecContext)
     context.sample_aspect_ratio = info.aspect
     context.framerate = info.rate
+    if context.name == "hevc" and output.format.name in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players take no other
     return video
 
 
@@ -142,7 +185,7 @@ def _video_packets(
 ) -> Iterator[AnyPacket]:
     """The frames' packets with their real times; decode times follow from these alone."""
     times = array("q", (t + info.shift for segment in segments for t in segment.pts))
-    step = max(1, (times[-1] - times[0]) // len(times))
+    step = max(1, round((times[-1] - times[0]) / max(len(times) - 1, 1)))
     delay = max(_reordering(segment) for segment in segments)
     number = 0
     for segment in segments:
@@ -178,46 +221,16 @@ def _reordering(segment: Segment) -> int:
     return max((place - number for place, number in enumerate(shown)), default=0)
 
 
-def _other_packets(
-    rest: _Rest, copies: dict[int, Stream], shift: Fraction
-) -> Iterator[tuple[Fraction, AnyPacket]]:
-    """Packets of all other streams, moved along, each with its moment in seconds."""
-    if rest.container is None or not copies:
-        return
-    streams = [rest.container.streams[index] for index in copies]
-    begins = Fraction(rest.container.start_time or 0, av.time_base)
-    start = begins + rest.reading.start
-    stop = None if rest.reading.duration is None else start + rest.reading.duration
-    packets = rest.container.demux(*streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except FFmpegError:
-            return  # what is damaged in the source has been told while its frames were read
-        if packet is None:
-            return
-        if not packet.size:
-            continue
-        base = packet.time_base
-        if packet.pts is not None and not packet.stream.disposition & 0x400:
-            if rest.reading.start and (packet.pts + (packet.duration or 0)) * base <= start:
-                continue
-            if stop is not None and packet.pts * base >= stop:
-                continue
-        moved = round(shift / base)
-        packet.pts = None if packet.pts is None else packet.pts + moved
-        packet.dts = None if packet.dts is None else packet.dts + moved
-        packet.stream = copies[packet.stream.index]
-        moment = (packet.dts if packet.dts is not None else packet.pts or 0) * base
-        yield moment, packet
-
-
 def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo) -> dict[str, str]:
-    """MP4 and QuickTime state start offsets on a clock of their own: make it exact for all."""
+    """The same bytes for the same clip; in MP4 and QuickTime, a clock that is exact for all.
+
+    Those state start offsets on a clock of their own; Matroska would take numbers at random.
+    """
+    options = {"fflags": "+bitexact"}
     if format not in ("mp4", "mov"):
-        return {}
+        return options
     ticks = info.time_base.denominator
     for stream in container.streams.audio if container else ():
         rate = math.lcm(ticks, stream.codec_context.sample_rate or 1)
         ticks = rate if rate <= _MOST_TICKS else ticks
-    return {"movie_timescale": str(max(ticks, 1000))}
+    return {**options, "movie_timescale": str(max(ticks, 1000))}

@@ -23,14 +23,17 @@ from srcli.media.atomic import atomic_file
 from srcli.media.picture import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour
+from srcli.media.video.encoders import device_of
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.graph import Conversion, Samples, swscale_white
 from srcli.media.video.opening import reason_of
 from srcli.media.video.packets import AnyPacket
+from srcli.media.video.sink import Sink
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
 
 _DELAY = 64  # frames by which an encoder may reorder; what decode times are set back by
+_FASTEST = Fraction(240)  # frames a second, what encoders are told at most; times are times
 _TICK = Fraction(1, 1000)  # Matroska's; one for each frame
 
 
@@ -90,9 +93,14 @@ class SegmentWriter:
         return len(self._pts)
 
     def _open(self) -> None:
-        self._container = av.open(self._file.__enter__(), "w", format="matroska")
+        self._sink = Sink(self._file.__enter__())
+        self._container = av.open(self._sink, "w", format="matroska")
+        rate = min(self._info.rate, _FASTEST)
         self._stream = self._container.add_stream(
-            self._encoding.encoder, rate=self._info.rate, options=self._encoding.options
+            self._encoding.encoder,
+            rate=rate,
+            options=self._encoding.options,
+            hwaccel=device_of(self._encoding.encoder),
         )
         context = self._stream.codec_context
         assert isinstance(context, VideoCodecContext)
@@ -100,7 +108,7 @@ class SegmentWriter:
         context.width, context.height = even
         context.pix_fmt = self._encoding.pixel_format
         context.time_base = self._info.time_base
-        context.framerate = self._info.rate
+        context.framerate = rate
         context.sample_aspect_ratio = self._info.aspect
         context.color_range = self._colour.range_code
         context.colorspace = self._colour.matrix
@@ -120,6 +128,7 @@ class SegmentWriter:
         """Complete the file on disk, and then its list of times."""
         self._mux(None)
         self._container.close()
+        self._sink.check()
         self._file.__exit__(None, None, None)
         with atomic_file(self._path.with_suffix(".json")) as stream:
             stream.write(json.dumps({"pts": self._pts, "durations": self._durations}).encode())
@@ -163,6 +172,7 @@ class SegmentWriter:
                 self._packets += 1
                 self._container.mux(packet)
         except FFmpegError as error:
+            self._sink.check()
             raise UnwritableVideo(
                 f"{self._encoding.encoder} refuses {self._encoding.pixel_format} frames of "
                 f"{self._context.width}x{self._context.height} ({reason_of(error)}); "

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,8 @@ from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.probing import Reading
 
 __all__ = ["SequenceReader", "as_rgb", "picture_info"]
+
+_GAPS_NAMED = 5
 
 
 class SequenceReader:
@@ -44,7 +47,8 @@ class SequenceReader:
             raise UnreadableVideo(f"{pattern}: no picture has such a name; check folder and digits")
         first = int(reading.start * rate)
         count = None if reading.duration is None else max(int(reading.duration * rate), 1)
-        self._paths = [path for _, path in sorted(found)][first:][:count]
+        taken = sorted(found)[first:][:count]
+        self._paths = [path for _, path in taken]
         if not self._paths:
             raise UnreadableVideo(f"{pattern}: has {len(found)} pictures, none after --start")
         header = probe(self._paths[0])
@@ -57,7 +61,8 @@ class SequenceReader:
             rate=rate,
             time_base=1 / rate,
         )
-        self._notes: list[str] = []
+        self._notes = _gaps(pattern, [number for number, _ in taken])
+        self._coloured = False
         self._pattern = pattern
 
     @property
@@ -87,11 +92,26 @@ class SequenceReader:
                     f"{path}: {picture.width}x{picture.height}, the frames before it "
                     f"{info.width}x{info.height}: a clip has one size"
                 )
-            if picture.metadata.icc is not None and not self._notes:
+            if picture.metadata.icc is not None and not self._coloured:
+                self._coloured = True
                 self._notes.append(f"{self._pattern}: colour profiles are left out; sRGB is meant")
             yield Frame(
                 number, 1, as_rgb(picture.pixels, has_alpha=info.has_alpha, deep=info.depth > 8)
             )
+
+
+def _gaps(pattern: Path, numbers: Sequence[int]) -> list[str]:
+    """A line about the numbers that are missing between the others, if there are any."""
+    missing = [
+        str(before + 1) if after == before + 2 else f"{before + 1} to {after - 1}"
+        for before, after in pairwise(numbers)
+        if after > before + 1
+    ]
+    if not missing:
+        return []
+    more = f" and {len(missing) - _GAPS_NAMED} more gaps" if len(missing) > _GAPS_NAMED else ""
+    named = ", ".join(missing[:_GAPS_NAMED])
+    return [f"{pattern}: without {named}{more}; the pictures around a gap follow each other"]
 
 
 def as_rgb(pixels: Pixels, *, has_alpha: bool, deep: bool) -> Pixels:

@@ -1,27 +1,58 @@
 """What travels beside the picture: sound, subtitles, attachments, chapters, tags."""
 
 import io
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
+from srcli.media.video.opening import opened
+from srcli.media.video.subtitles import add_converted, read_cues, text_encoder
+
 __all__ = [
+    "Carried",
     "Copied",
-    "add_copied",
+    "add_carried",
     "choose_copied",
     "container_tags",
     "copy_chapters",
     "described",
     "stream_tags",
+    "timecode_note",
 ]
 
-_STALE = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "vendor_id")
+_STALE = (
+    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "VENDOR_ID"),
+    *("ALPHA_MODE", "ROTATE"),  # the pixels are turned, and there is no such alpha any more
+)
 _CONTAINERS_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")
+_COVER = 0x400  # attached_pic
+_COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cover.png")}
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d+")
+_TRIAL = b"trial"
+_FASTEST = 255  # frames a second that a timecode track can count
+
+
+@dataclass(frozen=True)
+class Carried:
+    """One stream that goes along.
+
+    Args:
+        index: In the source.
+        how: Packets as they are ("copy"); text put in other words ("text"); a cover picture that
+            becomes an attachment ("attach").
+        encoder: Of text.
+    """
+
+    index: int
+    how: Literal["copy", "text", "attach"] = "copy"
+    encoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,11 +60,11 @@ class Copied:
     """Which streams go along.
 
     Args:
-        indices: Of the streams in the source.
-        notes: One line for each that the container cannot hold.
+        streams: In the order of the source.
+        notes: One line for each that the container cannot hold, or not as it is.
     """
 
-    indices: tuple[int, ...]
+    streams: tuple[Carried, ...]
     notes: tuple[str, ...]
 
 
@@ -46,34 +77,75 @@ def choose_copied(container: InputContainer, video: Stream, format: str, target:
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
     """
-    indices: list[int] = []
+    taken: list[Carried] = []
     notes: list[str] = []
     chapters = bool(container.chapters())
     for stream in container.streams:
         if stream is video or (chapters and _is_chapter_track(stream)):
             continue
-        if _fits(stream, format):
-            indices.append(stream.index)
-            if stream.type == "video" and not stream.disposition & 0x400:
-                notes.append(f"{target}: {described(stream)} is a second video, copied as it is")
-        else:
-            notes.append(
-                f"{target}: {described(stream)} is left out, {target.suffix} cannot hold it: "
-                "-o NAME.mkv can hold most"
-            )
-    return Copied(tuple(indices), tuple(notes))
+        if _is_timecode(stream) and "timecode" in video.metadata:
+            continue  # the tag goes along, and MP4 and QuickTime make a track of it again
+        said = f"{target}: {described(stream)}"
+        carried = _way(stream, format)
+        if carried is None:
+            hint = "" if format == "matroska" else ": -o NAME.mkv can hold most"
+            notes.append(f"{said} is left out, {target.suffix} cannot hold it{hint}")
+            continue
+        taken.append(carried)
+        if carried.how == "text":
+            styled = stream.codec_context.name in ("ssa", "ass")
+            lost = ": places, effects and fonts are lost" if styled else ""
+            notes.append(f"{said} becomes {carried.encoder}{lost}")
+        elif stream.type == "video" and not _is_cover(stream):
+            notes.append(f"{said} is a second video, copied as it is")
+    return Copied(tuple(taken), tuple(notes))
+
+
+def _way(stream: Stream, format: str) -> Carried | None:
+    """How a stream goes into a container; None if it cannot."""
+    if _is_cover(stream):
+        if format == "matroska":  # which would make a second film of it
+            known = stream.codec_context.name in _COVER_KINDS
+            return Carried(stream.index, "attach") if known else None
+        return Carried(stream.index) if format == "mp4" and _fits(stream, format) else None
+    if _fits(stream, format):
+        return Carried(stream.index)
+    encoder = text_encoder(stream, format)
+    return Carried(stream.index, "text", encoder) if encoder else None
 
 
 def described(stream: Stream) -> str:
     """A stream in words: `subtitle stream 2 (subrip, deu)`."""
     name = stream.codec_context.name if stream.codec_context else stream.name or "unknown"
     language = stream.metadata.get("language")
-    return f"{stream.type} stream {stream.index} ({name}{f', {language}' if language else ''})"
+    kind = "cover picture" if _is_cover(stream) else f"{stream.type} stream"
+    return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
 
 
 def stream_tags(stream: Stream) -> dict[str, str]:
     """Its tags that are still true of the result."""
-    return {k: v for k, v in stream.metadata.items() if not k.startswith(_STALE)}
+    return {k: v for k, v in stream.metadata.items() if not k.upper().startswith(_STALE)}
+
+
+def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
+    """Why the clip's timecode cannot go along; empty if it can, or if there is none.
+
+    Args:
+        video: The stream that is upscaled.
+        rate: Frames a second.
+        cut: Whether the result begins later than the source.
+    """
+    tags = {key.lower(): value for key, value in video.metadata.items()}
+    if "timecode" not in tags:
+        return ""
+    said = f"timecode {tags['timecode']} is left out"
+    if cut:
+        return f"{said}: it is that of the beginning, which --start cuts off"
+    form = _TIMECODE.fullmatch(tags["timecode"])
+    whole = round(rate)
+    if form is None or not 1 <= whole <= _FASTEST or (form[1] != ":" and whole % 30):
+        return f"{said}: it does not go with {float(rate):g} frames a second"
+    return ""
 
 
 def container_tags(container: InputContainer) -> dict[str, str]:
@@ -106,14 +178,34 @@ def copy_chapters(
         output.set_chapters(kept)
 
 
-def add_copied(output: OutputContainer, stream: Stream) -> Stream:
-    """A stream of the result that takes packets of `stream` as they are."""
-    copied = output.add_stream_from_template(stream, opaque=True)
-    copied.metadata.update(stream_tags(stream))
-    copied.disposition = stream.disposition
-    if stream.time_base:
-        copied.time_base = stream.time_base
-    return copied
+def add_carried(
+    output: OutputContainer, stream: Stream, carried: Carried, source: Path
+) -> Stream | None:
+    """A stream of the result for `stream`; None for an attachment, which has no packets."""
+    if carried.how == "attach":
+        _attach_cover(output, stream, source)
+        return None
+    if carried.how == "text":
+        header = read_cues(source, stream.index, most=0).header
+        added = add_converted(output, carried.encoder, header)
+    else:
+        added = output.add_stream_from_template(stream, opaque=True)
+        if stream.time_base:
+            added.time_base = stream.time_base
+    added.metadata.update(stream_tags(stream))
+    added.disposition = stream.disposition
+    return added
+
+
+def _attach_cover(output: OutputContainer, stream: Stream, source: Path) -> None:
+    mime, name = _COVER_KINDS[stream.codec_context.name]
+    with opened(source) as again:
+        packet = next(p for p in again.demux(again.streams[stream.index]) if p.size)
+        output.add_attachment(name, mime, bytes(packet))
+
+
+def _is_cover(stream: Stream) -> bool:
+    return stream.type == "video" and bool(stream.disposition & _COVER)
 
 
 def _is_chapter_track(stream: Stream) -> bool:
@@ -121,11 +213,26 @@ def _is_chapter_track(stream: Stream) -> bool:
     return stream.type == "data" and stream.discard is Discard.all
 
 
+def _is_timecode(stream: Stream) -> bool:
+    return stream.type == "data" and "timecode" in stream.metadata
+
+
 def _fits(stream: Stream, format: str) -> bool:
+    """Whether a container of this format takes the stream; of data, whether it comes back."""
+    trial = io.BytesIO()
     try:
-        with av.open(io.BytesIO(), "w", format=format) as trial:
-            add_copied(trial, stream)
-            trial.start_encoding()
+        with av.open(trial, "w", format=format) as output:
+            added = output.add_stream_from_template(stream, opaque=True)
+            output.start_encoding()
+            if stream.type == "data":
+                packet = av.Packet(_TRIAL)
+                packet.stream, packet.pts, packet.dts, packet.duration = added, 0, 0, 1000
+                output.mux(packet)
+        if stream.type != "data":
+            return True
+        trial.seek(0)
+        with av.open(trial, "r") as back:
+            kinds = [s.name for s in back.streams if s.type == "data"]
+            return kinds == [stream.name] and any(bytes(p) == _TRIAL for p in back.demux())
     except (FFmpegError, OSError, ValueError):
         return False
-    return True

@@ -1,0 +1,168 @@
+"""The packets of all that is beside the picture, moved along with it."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+
+from srcli.media.video.packets import AnyPacket
+from srcli.media.video.probing import Reading
+from srcli.media.video.subtitles import Cue, converted_packets, read_cues
+
+__all__ = ["Beside", "Timed", "other_packets"]
+
+_COVER = 0x400  # attached_pic
+_IN_TIME = ("audio", "video")  # what follows its own beat; the rest may be cut at any moment
+
+Timed = tuple[Fraction, AnyPacket]
+"""A packet and its moment, seconds."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What of the source is wanted, and where it goes.
+
+    Args:
+        source: The file.
+        container: The same, opened.
+        copies: The result's stream for each of the source's, by its index.
+        texts: Those of them that are text to be put in other words.
+        reading: Which part of the source is taken.
+        shift: Added to all times, seconds.
+        most: Packets to look at; None takes all.
+    """
+
+    source: Path
+    container: InputContainer
+    copies: Mapping[int, Stream]
+    texts: frozenset[int]
+    reading: Reading
+    shift: Fraction
+    most: int | None = None
+
+    @property
+    def start(self) -> Fraction:
+        """Where the part begins, on the source's clock, seconds."""
+        begins = Fraction(self.container.start_time or 0, av.time_base)
+        return begins + self.reading.start
+
+    @property
+    def stop(self) -> Fraction | None:
+        """Where it ends; None for all."""
+        length = self.reading.duration
+        return None if length is None else self.start + length
+
+
+def other_packets(beside: Beside) -> Iterator[Timed]:
+    """Packets of all other streams, each with its moment in seconds."""
+    moving = (_text_packets(beside, index) for index in sorted(beside.texts))
+    return heapq.merge(_copied(beside), *moving, key=lambda timed: timed[0])
+
+
+def _copied(beside: Beside) -> Iterator[Timed]:
+    wanted = [beside.container.streams[i] for i in beside.copies if i not in beside.texts]
+    packets = islice(beside.container.demux(*wanted) if wanted else iter(()), beside.most)
+    tracks = {stream.index: _Track(stream, beside) for stream in wanted}
+    while True:
+        try:
+            packet = next(packets, None)
+        except FFmpegError:
+            return  # what is damaged in the source has been told while its frames were read
+        if packet is None:
+            return
+        if packet.size:
+            yield from tracks[packet.stream.index].take(packet)
+
+
+class _Track:
+    """Moves the packets of one stream, and leaves out what must not be heard or seen.
+
+    Args:
+        stream: Of the source.
+        beside: What of it is wanted.
+    """
+
+    def __init__(self, stream: Stream, beside: Beside) -> None:
+        self._start = beside.start if beside.reading.start else None
+        self._stop = beside.stop
+        self._target = beside.copies[stream.index]
+        self._shift = beside.shift
+        self._cover = bool(stream.disposition & _COVER)
+        self._beats = stream.type in _IN_TIME
+        self._before: AnyPacket | None = None
+        self._last: int | None = None
+
+    def take(self, packet: AnyPacket) -> Iterator[Timed]:
+        """What becomes of a packet: nothing, itself, or the one that led up to it as well."""
+        if self._cover:
+            packet.pts = packet.dts = 0
+            yield self._moved(packet)
+            return
+        if not self._wanted(packet):
+            return
+        if packet.is_discard and self._target.type == "audio":
+            self._before = packet  # an edit list hides it, but the next is decoded from it
+            return
+        if self._before is not None and self._last is None:
+            yield from self._in_order(self._before)
+        self._before = None
+        yield from self._in_order(packet)
+
+    def _wanted(self, packet: AnyPacket) -> bool:
+        if packet.pts is None:
+            return True
+        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+        if self._start is not None and end <= self._start:
+            return False
+        return self._stop is None or packet.pts * packet.time_base < self._stop
+
+    def _in_order(self, packet: AnyPacket) -> Iterator[Timed]:
+        """Leave out what would run back, as sound does where two edits meet."""
+        moved = round(self._shift / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + moved
+        packet.dts = None if packet.dts is None else packet.dts + moved
+        if not self._beats:
+            _from_nought(packet)
+        time = packet.dts
+        earliest = None if self._last is None else self._last + self._beats
+        if time is not None and earliest is not None and time < earliest:
+            return
+        self._last = time if time is not None else self._last
+        yield self._moved(packet)
+
+    def _moved(self, packet: AnyPacket) -> Timed:
+        packet.stream = self._target
+        moment = packet.dts if packet.dts is not None else packet.pts or 0
+        return moment * packet.time_base, packet
+
+
+def _from_nought(packet: AnyPacket) -> None:
+    """Begin with the clip what began before it; or else everything would have to move."""
+    if packet.pts is not None and packet.pts < 0:
+        packet.duration = max((packet.duration or 0) + packet.pts, 0)
+        packet.pts = 0
+    if packet.dts is not None and packet.dts < 0:
+        packet.dts = 0
+
+
+def _text_packets(beside: Beside, index: int) -> Iterator[Timed]:
+    target = beside.copies[index]
+    assert isinstance(target, SubtitleStream)
+    stop = beside.stop
+    cues: list[Cue] = []
+    for cue in read_cues(beside.source, index, beside.most).cues:
+        end = cue.end if stop is None else min(cue.end, stop)
+        start, end = max(cue.start + beside.shift, Fraction(0)), end + beside.shift
+        if end > start:
+            cues.append(Cue(start, end, cue.style, cue.text))
+    for packet in converted_packets(cues, target):
+        assert packet.pts is not None
+        yield packet.pts * packet.time_base, packet

@@ -1,0 +1,49 @@
+"""Make the shortest clip of a kind before the long one, so that what cannot be is said at once."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from srcli.errors import UnwritableVideo
+from srcli.media.video.codecs import Encoding
+from srcli.media.video.frames import ClipInfo
+from srcli.media.video.joining import join
+from srcli.media.video.probing import Reading
+from srcli.media.video.segments import SegmentWriter
+
+__all__ = ["rehearse"]
+
+_PACKETS = 100  # of the other streams
+
+
+def rehearse(
+    encoding: Encoding, info: ClipInfo, target: Path, source: Path | None, reading: Reading
+) -> None:
+    """Encode one black frame and join it with the beginning of everything else.
+
+    Args:
+        encoding: How.
+        info: Of the result.
+        target: What will be made; this leaves nothing there.
+        source: Where everything else is; None if there is nothing else.
+        reading: Which part of the source will be taken.
+
+    Raises:
+        UnwritableVideo: The encoder does not take such frames, or the container not what is to
+            go into it.
+    """
+    with TemporaryDirectory(prefix=".srcli-trial", dir=target.parent) as folder:
+        writer = SegmentWriter(Path(folder, "one.mkv"), encoding, info)
+        try:
+            black = np.zeros((info.height, info.width, 3), np.uint8)
+            writer.add(0, 1, black)
+            segment = writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+        trial = Path(folder, f"trial{target.suffix}")
+        try:
+            join([segment], info, trial, source, reading, _PACKETS)
+        except UnwritableVideo as error:
+            raise UnwritableVideo(str(error).replace(str(trial), str(target))) from error

@@ -1,0 +1,166 @@
+"""Text subtitles in the words of another container."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import cast
+
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
+
+from srcli.media.video.opening import opened
+from srcli.media.video.packets import AnyPacket
+
+__all__ = [
+    "Cue",
+    "Cues",
+    "add_converted",
+    "converted_packets",
+    "one_after_the_other",
+    "read_cues",
+    "text_encoder",
+]
+
+_ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
+_TICK = Fraction(1, 1000)
+_UNSAID = Fraction(5)  # seconds that the last cue is shown if the file does not say
+_FIELDS = 8  # before the text, in what FFmpeg's decoders give: number, layer, style ...
+_DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?:\{[^}]*\\p0[^}]*\}|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A line, or several, that are shown together.
+
+    Args:
+        start: Seconds.
+        end: Seconds.
+        style: Of the header's styles.
+        text: With ASS's marks for line breaks, italics and so on.
+    """
+
+    start: Fraction
+    end: Fraction
+    style: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Cues:
+    """All of a stream.
+
+    Args:
+        header: ASS's: its styles.
+        cues: In the order of the file.
+    """
+
+    header: bytes
+    cues: tuple[Cue, ...]
+
+
+def text_encoder(stream: Stream, format: str) -> str:
+    """FFmpeg's name of the encoder that puts a text subtitle into a container; empty if none."""
+    if stream.type != "subtitle" or not stream.codec_context or not stream.codec_context.codec:
+        return ""
+    return _ENCODERS[format] if stream.codec_context.codec.text_sub else ""
+
+
+def read_cues(source: Path, index: int, most: int | None = None) -> Cues:
+    """Decode a text subtitle; what is damaged is left out.
+
+    Args:
+        source: The clip.
+        index: Of the stream.
+        most: Packets to look at; None takes all.
+    """
+    cues: list[Cue] = []
+    with opened(source) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, SubtitleStream)
+        stream.codec_context.open(strict=False)
+        header = stream.codec_context.subtitle_header or b""
+        for packet in islice(container.demux(stream), most):
+            if not packet.size or packet.pts is None:
+                continue
+            try:
+                decoded = stream.codec_context.decode2(packet)
+            except FFmpegError:
+                continue
+            start = packet.pts * packet.time_base
+            end = start + (packet.duration or 0) * packet.time_base
+            cues.extend(
+                _cue(start, end, rectangle.ass.decode("utf-8", "replace"))
+                for rectangle in decoded or ()
+                if isinstance(rectangle, AssSubtitle)
+            )
+    cues = [cue for cue in cues if cue.text.strip()]
+    return Cues(header, tuple(_ended(cues)))
+
+
+def _cue(start: Fraction, end: Fraction, event: str) -> Cue:
+    fields = event.split(",", _FIELDS)
+    if len(fields) <= _FIELDS:
+        return Cue(start, end, "Default", event)
+    return Cue(start, end, fields[2], _DRAWING.sub("", fields[_FIELDS]))
+
+
+def _ended(cues: Sequence[Cue]) -> Iterator[Cue]:
+    """A cue that does not say how long it is shown lasts until the next."""
+    for number, cue in enumerate(cues):
+        if cue.end > cue.start:
+            yield cue
+            continue
+        later = (other.start for other in cues[number + 1 :] if other.start > cue.start)
+        yield replace(cue, end=next(later, cue.start + _UNSAID))
+
+
+def one_after_the_other(cues: Iterable[Cue]) -> Iterator[Cue]:
+    """Cues that overlap become pieces that do not, each of all that is shown during it.
+
+    MP4 shows one sample at a time; without this a line would end where the next begins.
+    """
+    waiting = sorted(cues, key=lambda cue: cue.start)
+    borders = sorted({moment for cue in waiting for moment in (cue.start, cue.end)})
+    shown: list[Cue] = []
+    taken = 0
+    for start, end in pairwise(borders):
+        shown = [cue for cue in shown if cue.end > start]
+        while taken < len(waiting) and waiting[taken].start <= start:
+            shown.append(waiting[taken])
+            taken += 1
+        if shown:
+            text = "\\N".join(cue.text for cue in shown)
+            yield Cue(start, end, shown[0].style, text)
+
+
+def add_converted(output: OutputContainer, encoder: str, header: bytes) -> SubtitleStream:
+    """A stream of the result that takes what `converted_packets` gives."""
+    stream = output.add_stream(encoder)
+    assert isinstance(stream, SubtitleStream)
+    stream.codec_context.subtitle_header = header
+    stream.codec_context.time_base = _TICK
+    stream.time_base = _TICK
+    return stream
+
+
+def converted_packets(cues: Iterable[Cue], stream: SubtitleStream) -> Iterator[AnyPacket]:
+    """Encode cues, whose times are the result's already, for the stream that takes them."""
+    if stream.codec_context.name == "mov_text":
+        cues = one_after_the_other(cues)
+    for number, cue in enumerate(cues):
+        start, end = round(cue.start / _TICK), round(cue.end / _TICK)
+        if end <= start:
+            continue
+        event = f"{number},0,{cue.style},,0,0,0,,{cue.text}"
+        shown = SubtitleSet.create(event.encode(), 0, end - start, start)
+        packet = cast("AnyPacket", stream.codec_context.encode_subtitle(shown))
+        packet.pts, packet.dts, packet.duration = start, start, end - start
+        packet.time_base = _TICK
+        packet.stream = stream
+        yield packet
