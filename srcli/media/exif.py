@@ -6,6 +6,7 @@ offset, so that maker notes, which point into the block in ways of their own, st
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 
 from srcli.media.format import FormatError, Readable
@@ -23,10 +24,12 @@ from srcli.media.ifd import (
 from srcli.media.tiff_tags import Tag
 
 __all__ = [
+    "DESCRIBED",
     "adopted_fields",
     "exif_orientation",
     "extracted_exif",
     "resized_exif",
+    "separated",
     "uprighted_exif",
     "without_gps",
 ]
@@ -35,12 +38,15 @@ _INTEROPERABILITY = 40965
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _THUMBNAIL, _THUMBNAIL_LENGTH = 513, 514
 
-# DocumentName, ImageDescription, Make, Model, PageName, Software, DateTime, Artist, HostComputer,
-# Rating, RatingPercent, Copyright, IPTC, the Windows XP texts, PrintIM: nothing about the pixels.
+# NewSubfileType, DocumentName, ImageDescription, Make, Model, PageName, PageNumber, Software,
+# DateTime, Artist, HostComputer, Rating, RatingPercent, Copyright, IPTC, the Windows XP texts,
+# PrintIM: nothing about the pixels.
 _DESCRIPTIVE = (
-    *(269, 270, 271, 272, 285, 305, 306, 315, 316),
+    *(254, 269, 270, 271, 272, 285, 297, 305, 306, 315, 316),
     *(18246, 18249, 33432, 33723, 40091, 40092, 40093, 40094, 40095, 50341),
 )
+DESCRIBED = frozenset((*_DESCRIPTIVE, Tag.EXIF, Tag.GPS))
+"""The tags of a TIFF file that `extracted_exif` takes over."""
 
 
 def exif_orientation(block: bytes | None) -> int | None:
@@ -128,20 +134,34 @@ def extracted_exif(stream: Readable, main: Directory) -> bytes | None:
     EXIF and GPS directories are copied field by field; a maker note that points outside itself
     loses those references, as it does whenever a TIFF is rewritten.
     """
-    fields = {tag: main.fields[tag] for tag in _DESCRIPTIVE if tag in main.fields}
+    fields, parts = separated(stream, main)
     if main.integer(Tag.ORIENTATION, 1) != 1:
         fields[Tag.ORIENTATION] = main.fields[Tag.ORIENTATION]
     block = bytearray((b"II*\0" if main.order == "<" else b"MM\0*") + bytes(4))
-    for tag in (Tag.EXIF, Tag.GPS):
-        part = subdirectory(stream, main, tag)
-        if part is not None:
-            kept = {t: f for t, f in part.fields.items() if t != _INTEROPERABILITY and f.kind <= 12}
-            fields[tag] = pack_integers(LONG, main.order, len(block))
-            block += pack_directory(kept, main.order, len(block))
+    for tag, part in parts.items():
+        fields[tag] = pack_integers(LONG, main.order, len(block))
+        block += pack_directory(part, main.order, len(block))
     if not fields:
         return None
     struct.pack_into(main.order + "I", block, 4, len(block))
     return bytes(block + pack_directory(fields, main.order, len(block)))
+
+
+def separated(
+    stream: Readable, main: Directory
+) -> tuple[dict[int, Field], dict[int, Mapping[int, Field]]]:
+    """The descriptive fields of a file or block; and those of its directories EXIF and GPS."""
+    fields = {tag: main.fields[tag] for tag in _DESCRIPTIVE if tag in main.fields}
+    if not main.integer(Tag.NEW_SUBFILE_TYPE, 0):
+        fields.pop(Tag.NEW_SUBFILE_TYPE, None)  # 0 says nothing
+    parts: dict[int, Mapping[int, Field]] = {}
+    for tag in (Tag.EXIF, Tag.GPS):
+        part = subdirectory(stream, main, tag)
+        if part is not None:
+            parts[tag] = {
+                t: f for t, f in part.fields.items() if t != _INTEROPERABILITY and f.kind <= 12
+            }
+    return fields, parts
 
 
 def _set(block: bytearray, directory: Directory, tag: int, kind: int, value: int) -> None:

@@ -31,13 +31,14 @@ class _Loss(Enum):
 def representable(picture: Picture, format: str) -> tuple[str, ...]:
     """What would be lost if the picture were written in a format, a line each; empty if nothing.
 
-    An alpha channel that is opaque everywhere is no loss, and neither is a missing field.
+    What was lost when it was read comes first. An alpha channel that is opaque everywhere is no loss, and neither is a missing field.
     """
     metadata = picture.metadata
     sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}
     sizes["left_out"] = picture.left_out
     losses = _losses(picture, FORMATS[format])
-    return tuple(loss.value.format(format=format.upper(), **sizes) for loss in losses)
+    lines = (loss.value.format(format=format.upper(), **sizes) for loss in losses)
+    return (*picture.dropped, *lines)
 
 
 def fitted(picture: Picture, format: Format) -> Picture:
