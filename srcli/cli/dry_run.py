@@ -31,7 +31,7 @@ def show_plan(
     The time is that of a small picture, computed now, times the pixels to do; clips are named,
     but not looked into.
     """
-    pixels = sum(one.info.width * one.info.height for one in forecasts if one.info and one.size)
+    pixels = sum(one.pixels for one in forecasts)
     seconds = pixels * _seconds_per_pixel(engine) if pixels else 0.0
     disk = sum(one.disk for one in forecasts)
     count = len(forecasts) + len(clips)
@@ -52,6 +52,7 @@ def show_plan(
         table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
     for one in forecasts[:_SHOWN]:
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
+        size += f", {one.pages} pages" if one.pages > 1 else ""
         target = str(one.job.target) if one.size else one.reason
         table.add_row(str(one.job.source), target, size, f"{one.disk / 1e6:.1f}")
     for job in clips:
@@ -77,7 +78,8 @@ def _fields(one: Forecast) -> dict[str, object]:
     }
     if one.size is None:
         return fields | {"reason": one.reason}
-    return fields | {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+    fields |= {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+    return fields | ({"pages": one.pages} if one.pages > 1 else {})
 
 
 def _seconds_per_pixel(engine: Engine) -> float:

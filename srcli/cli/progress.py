@@ -50,6 +50,10 @@ class BatchProgress(ABC):
     def tile(self, job: Job, done: int, total: int) -> None:
         """A tile of a picture is done."""
 
+    def page(self, job: Job, done: int, total: int) -> None:
+        """A page of a picture file with several is done."""
+        return
+
     @abstractmethod
     def frame(self, job: Job, done: int, total: int) -> None:
         """A frame of a clip is done; `total` is 0 if not known. 0 of them: the clip begins."""
@@ -86,6 +90,10 @@ class PlainProgress(BatchProgress):
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """Nothing: a log wants one line for each file."""
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        self.note(f"{job.source}: page {done} of {total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`: a line now and then, for clips take long."""
@@ -151,7 +159,12 @@ class BarProgress(BatchProgress):
         if job.source != self._current:
             self._current = job.source
             self._progress.reset(self._one, total=total, description=job.source.name)
-        self._progress.update(self._one, completed=done, visible=total > 1)
+        self._progress.update(self._one, completed=done, total=total, visible=total > 1)
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`: the next page is what tiles are of from now on."""
+        after = min(done + 1, total)
+        self._progress.update(self._one, description=f"{job.source.name} {after}/{total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""

@@ -8,11 +8,12 @@ from itertools import takewhile
 
 from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
-from srcli.jobs.documents import DocumentMeans, origin_of, require_one_page, upscale_document
+from srcli.jobs.documents import DocumentMeans, origin_of, upscale_document
 from srcli.jobs.identity import Identity
 from srcli.jobs.ledger import Ledger, Made
 from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import Job
+from srcli.jobs.preflight import require_one_page
 from srcli.jobs.serving import Batch, Upscalers, upscaled
 from srcli.jobs.watcher import Watcher
 from srcli.media import (

@@ -1,21 +1,22 @@
-"""Files of several pages: each page is read, upscaled and written before the next but one."""
+"""Files of several pages: read, upscaled and written page by page, never all in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from srcli.errors import ImageTooLarge, InputError, UnreadableImage, UnwritableImage
+from srcli.errors import UnreadableImage
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.background import Behind, ahead
+from srcli.inference.streaming import Outcome, stream
 from srcli.jobs.identity import Identity
 from srcli.jobs.ledger import Ledger, Made
 from srcli.jobs.plan import Job
 from srcli.jobs.serving import Batch, Upscalers, upscaled
 from srcli.jobs.watcher import Watcher
-from srcli.media import Decoded, Decoder, Picture, PictureInfo, representable, write_pages
+from srcli.media import Decoded, Decoder, Picture, representable, write_pages
 
-__all__ = ["DocumentMeans", "origin_of", "require_one_page", "upscale_document"]
+__all__ = ["DocumentMeans", "origin_of", "upscale_document"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,6 @@ class DocumentMeans:
     decoder: Decoder
     ledger: Ledger
     watcher: Watcher
-
-
-@dataclass(frozen=True)
-class _Unread:
-    """A smaller copy of another page, and why it cannot be read."""
-
-    reason: str
 
 
 def upscale_document(
@@ -53,54 +47,82 @@ def upscale_document(
         InputError: A page cannot be read, or the result not be written. A smaller copy of another
             page that cannot be read is left out, and is among what was lost.
     """
-    total = 1 + len(first.picture.further)
-    losses: dict[str, list[int]] = {}
-    reports: list[Report] = []
-    sizes: list[tuple[int, int]] = []
-
-    def whole(temporary: Path) -> None:
-        seconds = sum(report.seconds for report in reports)
-        means.ledger.whole(job, Made(origin_of(first), *sizes[0], seconds))(temporary)
-
+    document = _Document(job, first, upscalers, batch, means)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        write_pages(job.image_format, job.target, whole=whole) as write,
-        Behind(write, 1) as behind,
-    ):
-        pages = ahead(_pages(job.source, first, means.decoder), 1)
-        for number, page in enumerate(pages, start=1):
-            if isinstance(page, _Unread):
-                losses.setdefault(f"a smaller copy left out: {page.reason}", []).append(number)
-                continue
-            tile = partial(means.watcher.tile, job)
-            made = upscaled(job.source, page, upscalers, batch, tile)
-            metadata = batch.metadata.applied(page.metadata)
-            result = replace(
-                page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
-            )
-            for line in representable(result, job.image_format):
-                losses.setdefault(line, []).append(number)
-            behind.put(result)
-            reports.append(made.report)
-            sizes.append((result.width, result.height))
-            means.watcher.page(job, number, total)
-            del page, made, result  # before the next one is waited for
+    with write_pages(job.image_format, job.target, whole=document.whole) as write:
+
+        def store(number: int, computed: tuple[Picture, Report]) -> tuple[Picture, Report]:
+            write(computed[0])
+            return computed
+
+        pages = stream(range(document.pages), document.load, document.compute, store)
+        with closing(pages):
+            for page in pages:
+                document.ended(page)
     means.ledger.done(job)
-    lines = tuple(f"{line} ({_named(numbers, total)})" for line, numbers in losses.items())
-    return lines, add_reports(reports)
+    return document.losses(), add_reports(document.reports)
 
 
-def require_one_page(job: Job, further: Sequence[PictureInfo]) -> None:
-    """Check that nothing but smaller copies of the first page would be lost.
+class _Document:
+    """The pages of one file on their way; arguments as of `upscale_document`."""
 
-    Raises:
-        UnwritableImage: There are pages that a format of one page cannot hold.
-    """
-    pages = 1 + sum(not one.reduced for one in further)
-    if pages > 1:
-        raise UnwritableImage(
-            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one: "
-            "use --format tiff, or split it first"
+    def __init__(
+        self, job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, means: DocumentMeans
+    ) -> None:
+        self._job, self._first, self._means = job, first, means
+        self._upscalers, self._batch = upscalers, batch
+        self._sizes: list[tuple[int, int]] = []
+        self._losses: dict[str, list[int]] = {}
+        self.pages = 1 + len(first.picture.further)
+        self.reports: list[Report] = []
+
+    def load(self, number: int) -> Picture:
+        """Read a page."""
+        if not number:
+            return self._first.picture
+        source, first = self._job.source, self._first
+        read = self._means.decoder.read(source, number)
+        if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
+            raise UnreadableImage(f"{source}: changed while it was read; run the command again")
+        return read.picture
+
+    def compute(self, _: int, page: Picture) -> tuple[Picture, Report]:
+        """Upscale a page."""
+        job = self._job
+        tile = partial(self._means.watcher.tile, job)
+        made = upscaled(job.source, page, self._upscalers, self._batch, tile)
+        metadata = self._batch.metadata.applied(page.metadata)
+        return replace(
+            page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
+        ), made.report
+
+    def ended(self, page: Outcome[int, tuple[Picture, Report]]) -> None:
+        """Take note of a page that is written; raise what went wrong, if it matters."""
+        number = page.item + 1
+        if page.stored is None:
+            assert page.error is not None
+            reduced = page.item and self._first.picture.further[page.item - 1].reduced
+            if not (reduced and isinstance(page.error, UnreadableImage)):
+                raise page.error
+            self._losses[f"a smaller copy of a page left out: {page.error}"] = [number]
+        else:
+            picture, report = page.stored
+            self._sizes.append((picture.width, picture.height))
+            self.reports.append(report)
+            for line in representable(picture, picture.format):
+                self._losses.setdefault(line, []).append(number)
+        self._means.watcher.page(self._job, number, self.pages)
+
+    def whole(self, temporary: Path) -> None:
+        """Tell the journal, once all pages are on disk."""
+        seconds = sum(report.seconds for report in self.reports)
+        made = Made(origin_of(self._first), *self._sizes[0], seconds)
+        self._means.ledger.whole(self._job, made)(temporary)
+
+    def losses(self) -> tuple[str, ...]:
+        """What was lost, and of which pages."""
+        return tuple(
+            f"{line} ({_named(numbers, self.pages)})" for line, numbers in self._losses.items()
         )
 
 
@@ -109,31 +131,12 @@ def origin_of(read: Decoded) -> Identity:
     return Identity(read.size, read.mtime_ns, read.sha256)
 
 
-def _pages(source: Path, first: Decoded, decoder: Decoder) -> Iterator[Picture | _Unread]:
-    """Read one page after the other."""
-    yield first.picture
-    for number, info in enumerate(first.picture.further, start=1):
-        try:
-            read = decoder.read(source, number)
-        except InputError as error:
-            if not info.reduced:
-                raise
-            yield _Unread(str(error))
-            continue
-        if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
-            raise UnreadableImage(f"{source}: changed while it was read; run the command again")
-        if read.picture.width * read.picture.height > decoder.limits.megapixels * 1e6:
-            raise ImageTooLarge(f"{source}: page {number + 1} is beyond --max-megapixels")
-        yield read.picture
-
-
-def _named(pages: Iterable[int], total: int) -> str:
+def _named(numbers: Sequence[int], total: int) -> str:
     """Pages in words.
 
     >>> _named([1, 2, 3, 7], 9), _named([1, 2], 2), _named([4], 9)
     ('pages 1-3, 7', 'all pages', 'page 4')
     """
-    numbers = list(pages)
     if len(numbers) == total:
         return "all pages"
     runs: list[list[int]] = []

@@ -34,9 +34,7 @@ def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PictureInfo:
         return _inspected(path, stream, max_megapixels)[1]
 
 
-def read_picture(
-    path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0
-) -> Picture:
+def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0) -> Picture:
     """Decode a picture whole, upright, at its own depth.
 
     The format is that of the content, whatever the name says. 1-bit and low-depth pictures become

@@ -14,7 +14,6 @@ from srcli.media.exif import separated
 from srcli.media.ifd import (
     LONG,
     LONG8,
-    Directory,
     Field,
     Order,
     first_directory,
@@ -29,6 +28,7 @@ from srcli.media.tiff_encode import Strips, aligned, picture_fields, write_strip
 __all__ = ["TiffPages"]
 
 _CLASSIC_BYTES = 2**32 - 1
+_ORDER: Order = "<"  # Pillow reads no BigTIFF of the other
 _HEADER = 16  # bytes, of a BigTIFF; a classic one leaves half of them empty
 
 
@@ -57,7 +57,6 @@ class TiffPages:
 
     def __init__(self, stream: BufferedWriter) -> None:
         self._stream = stream
-        self._order: Order | None = None
         self._pages: list[_Page] = []
         stream.write(bytes(_HEADER))
 
@@ -66,41 +65,37 @@ class TiffPages:
         block = picture.metadata.exif
         stream = io.BytesIO(block or b"II*\0" + struct.pack("<IHI", 8, 0, 0))
         main = first_directory(stream, lenient=True)
-        if self._order is None:
-            self._order = main.order  # of maker notes, which follow it
-        order = self._order
         fields, parts = separated(stream, main)
         self._pages.append(
             _Page(
-                _turned(fields, main, order) | picture_fields(picture, order),
-                {tag: _turned(part, main, order) for tag, part in parts.items()},
-                write_strips(picture.pixels, self._stream, order),
+                _turned(fields, main.order) | picture_fields(picture, _ORDER),
+                {tag: _turned(part, main.order) for tag, part in parts.items()},
+                write_strips(picture.pixels, self._stream, _ORDER),
             )
         )
 
     def finish(self) -> None:
         """Write the directories, each of which points to the next, and the header."""
-        stream, order = self._stream, self._order or "<"
+        stream = self._stream
         big = stream.tell() + sum(page.room for page in self._pages) > _CLASSIC_BYTES
         kind, code = (LONG8, "Q") if big else (LONG, "I")
         pointer = 8 if big else 4  # where the offset of the next directory belongs
         for page in self._pages:
-            fields = {**page.fields, **page.strips.fields(kind, order)}
+            fields = {**page.fields, **page.strips.fields(kind, _ORDER)}
             for tag, part in page.parts.items():
                 at = aligned(stream, 8)
-                stream.write(pack_directory(part, order, at, big=big))
-                fields[tag] = pack_integers(kind, order, at)
+                stream.write(pack_directory(part, _ORDER, at, big=big))
+                fields[tag] = pack_integers(kind, _ORDER, at)
             at = aligned(stream, 8)
-            stream.write(pack_directory(fields, order, at, big=big))
+            stream.write(pack_directory(fields, _ORDER, at, big=big))
             end = stream.tell()
             stream.seek(pointer)
-            stream.write(struct.pack(order + code, at))
+            stream.write(struct.pack(_ORDER + code, at))
             stream.seek(end)
             pointer = at + pointer_at(len(fields), big=big)
         stream.seek(0)
-        stream.write(b"II" if order == "<" else b"MM")
-        stream.write(struct.pack(order + "HHH", 43, 8, 0) if big else struct.pack(order + "H", 42))
+        stream.write(b"II+\0\x08\0\0\0" if big else b"II*\0")
 
 
-def _turned(fields: Mapping[int, Field], main: Directory, order: Order) -> dict[int, Field]:
-    return {tag: in_order(field, main.order, order) for tag, field in fields.items()}
+def _turned(fields: Mapping[int, Field], order: Order) -> dict[int, Field]:
+    return {tag: in_order(field, order, _ORDER) for tag, field in fields.items()}

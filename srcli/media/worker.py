@@ -52,9 +52,7 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
             info = probe(path, max_megapixels=megapixels)
             head, parts = {"info": _rows(info, *info.further)}, ()
         else:
-            head, parts = _read(
-                path, megapixels, int(request["file_bytes"]), int(request["page"])
-            )
+            head, parts = _read(path, megapixels, int(request["file_bytes"]), int(request["page"]))
     except InputError as error:
         head = {"error": type(error).__name__, "message": str(error)}
     except OSError as error:
