@@ -171,7 +171,8 @@ def _jobs(
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and clips)"
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
+            "JPEG XL and clips)"
         )
     if frames is not None:
         return [frames_job(sources, frames)]

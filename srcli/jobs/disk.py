@@ -13,6 +13,7 @@ _BYTES_PER_SAMPLE = {
     "bmp": 1.0,
     "avif": 0.06,
     "heic": 0.06,
+    "jxl": 0.06,
 }
 
 

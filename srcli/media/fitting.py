@@ -31,7 +31,8 @@ class _Loss(Enum):
 def representable(picture: Picture, format: str) -> tuple[str, ...]:
     """What would be lost if the picture were written in a format, a line each; empty if nothing.
 
-    What was lost when it was read comes first. An alpha channel that is opaque everywhere is no loss, and neither is a missing field.
+    What was lost when it was read comes first. An alpha channel that is opaque everywhere is no
+    loss, and neither is a missing field.
     """
     metadata = picture.metadata
     sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}

@@ -7,13 +7,14 @@ from srcli.media.bmp import BMP
 from srcli.media.format import Format, FormatError
 from srcli.media.heic import HEIC
 from srcli.media.jpeg import JPEG
+from srcli.media.jxl import JXL
 from srcli.media.png import PNG
 from srcli.media.tiff import TIFF
 from srcli.media.webp import WEBP
 
 __all__ = ["FORMATS", "format_of_name", "holds_pages", "is_picture_name", "recognise", "suffix_of"]
 
-_ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC)
+_ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC, JXL)
 FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 
 

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tests.cli.test_batch_options import FAST, events, schema, srcli
 
 from srcli import Upscaler
+from srcli.cli.progress import QuietProgress
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
-from srcli.cli.progress import QuietProgress
 from srcli.jobs.documents import DocumentMeans, _named, upscale_document
-from srcli.jobs.plan import Job
 from srcli.jobs.ledger import Ledger, Made
+from srcli.jobs.plan import Job
 from srcli.jobs.serving import Batch, Upscalers
 from srcli.jobs.sizes import SizeWish
 from srcli.media import DecodeLimits, Decoder, MetadataPolicy
+from tests.cli.test_batch_options import FAST, events, schema, srcli
 
 
 def slope(height: int, width: int, dtype: type = np.uint8) -> np.ndarray:
