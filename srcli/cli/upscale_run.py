@@ -50,7 +50,7 @@ def run(
     planned = _jobs(selection, result, engine, wish, clip_options.frames_dir)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
-    clips = clips_of(moving, clip_options, wish, engine, overwrite=handling.overwrite)
+    clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
     started = time.monotonic()
     finished: list[Finished] = []
     interrupted = False

@@ -46,7 +46,7 @@ def upscale_clip(
     source = open_source(job.source, settings)
     info = _enlarged(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
-    copied = what_is_copied(source.beside, job.target)
+    copied = what_is_copied(source.beside, job.target, settings.policy)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     parts = Parts(
         job.target,
@@ -71,7 +71,7 @@ def upscale_clip(
     if not segments:
         parts.remove()
         raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-    join(segments, info, job.target, source.beside, settings.reading)
+    join(segments, info, job.target, source.beside, settings.reading, settings.policy)
     parts.remove()
     notes = (
         *source.frames.notes,

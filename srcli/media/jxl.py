@@ -2,7 +2,8 @@
 
 Two packages share the work. pylibjxl reads headers without the pixels, and writes profiles;
 pillow-jxl-plugin tells the profile of every file that is read, for most say it in JPEG XL's own
-words, and has 16 bits of gray; EXIF and XMP come from the former, which undoes Brotli. RGB is read with 8 bits, and all is written so.
+words, and has 16 bits of gray; EXIF and XMP come from the former, which undoes Brotli. RGB is read
+with 8 bits, and all is written so.
 """
 
 import io
@@ -15,7 +16,7 @@ import numpy as np
 
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.jpeg import JPEG
-from srcli.media.picture import Metadata, Picture, PictureInfo
+from srcli.media.picture import Metadata, Picture, PictureInfo, Pixels
 from srcli.media.upright import uprighted
 
 __all__ = ["JXL"]
@@ -68,8 +69,10 @@ def _decode(stream: Readable) -> Picture:
         raise FormatError("damaged or cut short; restore it from its source") from None
     if packed:
         return replace(JPEG.decode(io.BytesIO(data)), format="jxl")
-    samples = np.frombuffer(data, np.uint8 if info.bits == 8 else np.uint16)
-    pixels = samples.reshape(info.height, info.width, info.channels)
+    shape = info.height, info.width, info.channels
+    deep = info.bits == 16
+    flat = np.frombuffer(data, np.uint16) if deep else np.frombuffer(data, np.uint8)
+    pixels: Pixels = flat.reshape(shape)
     bits, left_out = header["bits_per_sample"], int(header["have_animation"])  # at least
     dropped = (f"{bits} bits read as 8",) if bits > info.bits else ()
     beside: dict[str, bytes] = {}

@@ -109,10 +109,10 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize(
     "packet",
     [
-        b'<rdf:Description drone-dji:GpsLatitude="52.5" drone-dji:RelativeAltitude=\'+3\' a:b="1"/>',
+        b'<rdf:D drone-dji:GpsLatitude="52.5" drone-dji:RelativeAltitude=\'+3\' a:b="1"/>',
         b'<x><ns1:GPSLongitude xml:lang="x">13</ns1:GPSLongitude><a:b>1</a:b></x>',
         b"<x><geo:lat>52</geo:lat><geo:long>13</geo:long><a:b>1</a:b></x>",
-        b'<x><e:LocationShown><rdf:Bag><rdf:li e:City="B"/></rdf:Bag></e:LocationShown><a:b>1</a:b></x>',
+        b'<x><e:LocationShown><r:Bag><r:li e:City="B"/></r:Bag></e:LocationShown><a:b>1</a:b></x>',
         b'<x photoshop:City="B" p:Country="D" Iptc4xmpCore:Location="M"><a:b>1</a:b></x>',
     ],
 )

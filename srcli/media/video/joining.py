@@ -16,6 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from srcli.errors import UnwritableVideo
 from srcli.media.atomic import atomic_file
+from srcli.media.policy import MetadataPolicy
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 from srcli.media.video.opening import opened, reason_of
@@ -36,13 +37,16 @@ __all__ = ["join", "what_is_copied"]
 _MOST_TICKS = 2**31 - 1  # a second of an MP4's clock
 
 
-def what_is_copied(source: Path | None, target: Path) -> Copied:
+def what_is_copied(
+    source: Path | None, target: Path, policy: MetadataPolicy | None = None
+) -> Copied:
     """Which of the source's other streams the result will hold, and which it cannot."""
     if source is None:
         return Copied((), ())
     with opened(source) as container:
         video = chosen_stream(source, container)
-        return choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        format = WRITABLE[target.suffix.lower()]
+        return choose_copied(container, video, format, target, policy or MetadataPolicy())
 
 
 def join(
@@ -51,6 +55,7 @@ def join(
     target: Path,
     source: Path | None,
     reading: Reading,
+    policy: MetadataPolicy | None = None,
 ) -> None:
     """Write the result under its name, all at once.
 
@@ -60,6 +65,7 @@ def join(
         target: Its name; the suffix says which container.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
+        policy: Which tags are kept; None for all.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.
@@ -70,8 +76,9 @@ def join(
             container = stack.enter_context(opened(source)) if source else None
             stream = stack.enter_context(atomic_file(target))
             options = _muxer_options(format, container, info)
+            rest = _Rest(source, container, target, reading, policy or MetadataPolicy())
             with av.open(stream, "w", format=format, container_options=options) as output:
-                _join_into(output, segments, info, _Rest(source, container, target, reading))
+                _join_into(output, segments, info, rest)
     except (FFmpegError, ValueError) as error:
         reason = reason_of(error)
         raise UnwritableVideo(
@@ -88,6 +95,7 @@ class _Rest:
     container: InputContainer | None
     target: Path
     reading: Reading
+    policy: MetadataPolicy
 
 
 def _join_into(
@@ -101,15 +109,17 @@ def _join_into(
             video = _add_video(output, template, info)
         else:
             chosen = chosen_stream(rest.source, rest.container)
-            tags = stream_tags(chosen)
-            copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
+            tags = stream_tags(chosen, rest.policy)
+            copied = choose_copied(
+                rest.container, chosen, output.format.name, rest.target, rest.policy
+            )
             for stream in rest.container.streams:  # in their order
                 if stream is chosen:
                     video = _add_video(output, template, info)
                     video.disposition = chosen.disposition
                 elif stream.index in copied.indices:
-                    copies[stream.index] = add_copied(output, stream)
-            output.metadata.update(container_tags(rest.container))
+                    copies[stream.index] = add_copied(output, stream, rest.policy)
+            output.metadata.update(container_tags(rest.container, rest.policy))
             copy_chapters(rest.container, output, shift, rest.reading.duration)
         assert video is not None
         video.metadata.update(tags)

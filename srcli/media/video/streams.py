@@ -10,6 +10,8 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
+from srcli.media.policy import MetadataPolicy
+
 __all__ = [
     "Copied",
     "add_copied",
@@ -37,7 +39,9 @@ class Copied:
     notes: tuple[str, ...]
 
 
-def choose_copied(container: InputContainer, video: Stream, format: str, target: Path) -> Copied:
+def choose_copied(
+    container: InputContainer, video: Stream, format: str, target: Path, policy: MetadataPolicy
+) -> Copied:
     """Try every stream but the upscaled one in a container of its own.
 
     Args:
@@ -45,6 +49,7 @@ def choose_copied(container: InputContainer, video: Stream, format: str, target:
         video: The stream that is upscaled.
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
+        policy: Cameras write where they are into data streams.
     """
     indices: list[int] = []
     notes: list[str] = []
@@ -52,7 +57,9 @@ def choose_copied(container: InputContainer, video: Stream, format: str, target:
     for stream in container.streams:
         if stream is video or (chapters and _is_chapter_track(stream)):
             continue
-        if _fits(stream, format):
+        if stream.type == "data" and not policy.keeps_places:
+            notes.append(f"{target}: {described(stream)} is left out, it may tell places")
+        elif _fits(stream, format):
             indices.append(stream.index)
             if stream.type == "video" and not stream.disposition & 0x400:
                 notes.append(f"{target}: {described(stream)} is a second video, copied as it is")
@@ -71,14 +78,16 @@ def described(stream: Stream) -> str:
     return f"{stream.type} stream {stream.index} ({name}{f', {language}' if language else ''})"
 
 
-def stream_tags(stream: Stream) -> dict[str, str]:
+def stream_tags(stream: Stream, policy: MetadataPolicy) -> dict[str, str]:
     """Its tags that are still true of the result."""
-    return {k: v for k, v in stream.metadata.items() if not k.startswith(_STALE)}
+    tags = {k: v for k, v in stream.metadata.items() if not k.startswith(_STALE)}
+    return policy.tags(tags)
 
 
-def container_tags(container: InputContainer) -> dict[str, str]:
+def container_tags(container: InputContainer, policy: MetadataPolicy) -> dict[str, str]:
     """The clip's tags, but for those that describe the file it was in."""
-    return {k: v for k, v in container.metadata.items() if k.lower() not in _CONTAINERS_OWN}
+    tags = {k: v for k, v in container.metadata.items() if k.lower() not in _CONTAINERS_OWN}
+    return policy.tags(tags)
 
 
 def copy_chapters(
@@ -106,10 +115,10 @@ def copy_chapters(
         output.set_chapters(kept)
 
 
-def add_copied(output: OutputContainer, stream: Stream) -> Stream:
+def add_copied(output: OutputContainer, stream: Stream, policy: MetadataPolicy) -> Stream:
     """A stream of the result that takes packets of `stream` as they are."""
     copied = output.add_stream_from_template(stream, opaque=True)
-    copied.metadata.update(stream_tags(stream))
+    copied.metadata.update(stream_tags(stream, policy))
     copied.disposition = stream.disposition
     if stream.time_base:
         copied.time_base = stream.time_base
@@ -124,7 +133,7 @@ def _is_chapter_track(stream: Stream) -> bool:
 def _fits(stream: Stream, format: str) -> bool:
     try:
         with av.open(io.BytesIO(), "w", format=format) as trial:
-            add_copied(trial, stream)
+            add_copied(trial, stream, MetadataPolicy())
             trial.start_encoding()
     except (FFmpegError, OSError, ValueError):
         return False
