@@ -8,6 +8,7 @@ from pathlib import Path
 
 from srcli.errors import InputError, UnwritableImage, UsageError
 from srcli.jobs.disk import estimated_bytes
+from srcli.jobs.identity import identity_of
 from srcli.jobs.plan import Job
 from srcli.jobs.sizes import SizeWish
 from srcli.media import Decoder, PictureInfo, holds_pages
@@ -78,11 +79,17 @@ def _foreseen(job: Job, info: PictureInfo, wish: SizeWish) -> Forecast:
             except InputError as error:
                 return Forecast(job, None, None, 0, str(error))
     sizes = [wish.size(page.width, page.height) for page in pages]
+    pixels = sum(page.width * page.height for page in pages)
+    file = identity_of(job.source)
     disk = sum(
-        estimated_bytes(job.image_format, *size, page)
+        estimated_bytes(
+            job.image_format,
+            *size,
+            page,
+            (file.size if file else 0) * page.width * page.height // pixels,
+        )
         for size, page in zip(sizes, pages, strict=True)
     )
-    pixels = sum(page.width * page.height for page in pages)
     return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
 
 

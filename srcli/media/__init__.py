@@ -1,6 +1,6 @@
 """Still pictures in and out, without losing anything that the format can hold."""
 
-from srcli.media.atomic import TEMPORARY_SUFFIX, atomic_file
+from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
 from srcli.media.fitting import representable
 from srcli.media.formats import format_of_name, holds_pages, is_picture_name, suffix_of
 from srcli.media.isolation import Decoded, Decoder

@@ -93,6 +93,7 @@ class PictureInfo:
         height: Upright height in pixels.
         channels: As the last axis of `Picture.pixels`.
         bits: 8 or 16 bits a sample.
+        lossless: As in `Picture`.
         reduced: The file calls it a smaller copy of another page.
         further: Of the first page: those that follow.
     """
@@ -102,6 +103,7 @@ class PictureInfo:
     height: int
     channels: int
     bits: int
+    lossless: bool = False
     reduced: bool = False
     further: tuple["PictureInfo", ...] = ()
 

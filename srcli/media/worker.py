@@ -108,7 +108,7 @@ def _read(
 
 def _rows(*pages: PictureInfo) -> list[tuple[object, ...]]:
     """What `PictureInfo` takes, page by page."""
-    return [(p.format, p.width, p.height, p.channels, p.bits, p.reduced) for p in pages]
+    return [(p.format, p.width, p.height, p.channels, p.bits, p.lossless, p.reduced) for p in pages]
 
 
 def _bytes_of(picture: Picture) -> memoryview:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from srcli.atomic import atomic_file
 from srcli.errors import UnwritableImage, UsageError
-from srcli.media.atomic import atomic_file
 from srcli.media.fitting import fitted
 from srcli.media.format import Format, FormatError
 from srcli.media.formats import FORMATS

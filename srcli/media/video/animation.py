@@ -13,8 +13,8 @@ import numpy as np
 from imageio.plugins.pillow import PillowPlugin
 from numpy.typing import NDArray
 
+from srcli.atomic import atomic_file
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.media.atomic import atomic_file
 from srcli.media.guard import DECODER_ERRORS, decoding
 from srcli.media.picture import Pixels
 from srcli.media.video.frames import ClipInfo, Frame

@@ -14,8 +14,8 @@ from av.error import FFmpegError
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
+from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
-from srcli.media.atomic import atomic_file
 from srcli.media.policy import MetadataPolicy
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
