@@ -11,15 +11,29 @@ from srcli.media import PictureInfo
 __all__ = ["estimated_bytes"]
 
 # Bytes a sample of 8 bits in photographs: as inputs (JPEG of quality 90), and as x4 results.
-_USUAL = {"png": 0.5, "tiff": 0.55, "jpeg": 0.11, "webp": 0.05, "avif": 0.06, "heic": 0.1}
-_USUAL |= {"jxl": 0.1}
-_RATES = {"png": 0.34, "tiff": 0.43, "jpeg": 0.085, "webp": 0.045, "avif": 0.06, "heic": 0.12}
-_RATES |= {"jxl": 0.12, "bmp": 1.0}
+_USUAL = {
+    "png": 0.5,
+    "tiff": 0.55,
+    "jpeg": 0.11,
+    "webp": 0.05,
+    "avif": 0.06,
+    "heic": 0.1,
+    "jxl": 0.1,
+}
+_RATES = {
+    "png": 0.34,
+    "tiff": 0.43,
+    "jpeg": 0.085,
+    "webp": 0.045,
+    "avif": 0.06,
+    "heic": 0.12,
+    "jxl": 0.12,
+}
 _LOSSLESS_WEBP = 0.35
 _UNPACKED = 0.95  # bytes a sample byte; from here on the input is not packed, and tells nothing
 _LOW_BYTE = 0.95  # of 16 bits the lower one is noise
 _NETWORK = 4.0  # the scale at which the rates are measured
-_LEAST, _MOST = 0.04, 2.0
+_LEAST, _MOST = 0.2, 2.0  # even a drawing has some ripples once it is enlarged
 
 
 def estimated_bytes(
