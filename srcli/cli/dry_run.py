@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from srcli.cli.events import emit
+from srcli.cli.printable import printable
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UnknownScale
 from srcli.jobs.outcome import Finished
@@ -57,9 +58,9 @@ def show_plan(
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
         size += f", {one.pages} pages" if one.pages > 1 else ""
         target = str(one.job.target) if one.size else one.reason
-        table.add_row(str(one.job.source), target, size, f"{one.disk / 1e6:.1f}")
+        table.add_row(printable(one.job.source), printable(target), size, f"{one.disk / 1e6:.1f}")
     for job in clips:
-        table.add_row(str(job.source), str(job.target), job.image_format, "")
+        table.add_row(printable(job.source), printable(job.target), job.image_format, "")
     console = Console()
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:

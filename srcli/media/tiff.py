@@ -23,6 +23,7 @@ __all__ = ["TIFF"]
 _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
+_BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 
 
 def _inspect(stream: Readable) -> PictureInfo:
@@ -74,6 +75,9 @@ def _decode(stream: Readable, page: int = 0) -> Picture:
 
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
+    stream.seek(0)
+    if stream.read(4) == _BIG_OTHER:
+        raise FormatError("a BigTIFF of 8 bits in this byte order is not read; save it as II")
     stream.seek(0)
     return TiffImagePlugin.TiffImageFile(stream)
 

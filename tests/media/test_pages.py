@@ -206,3 +206,9 @@ def test_nothing_stays_of_pages_that_were_not_all_written(tmp_path, noise):
     wide = Picture(np.zeros((1, 8, 1), np.uint8), "tiff")
     with pytest.raises(UnwritableImage), write_pages("tiff", tmp_path / "no" / "a.tif") as write:
         write(wide)
+
+
+def test_a_byte_order_that_pillow_does_not_know(tmp_path, noise):
+    tifffile.imwrite(tmp_path / "a.tif", noise(3), photometric="rgb", bigtiff=True, byteorder=">")
+    with pytest.raises(UnreadableImage, match="BigTIFF of 8 bits in this byte order"):
+        probe(tmp_path / "a.tif")

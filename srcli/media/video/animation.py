@@ -168,7 +168,9 @@ def write_animation(
         path: Final name.
     """
     made = io.BytesIO()
-    options: dict[str, Any] = {"duration": list(durations), "loop": loop}
+    # Of a single frame Pillow wants its duration, not a list of them.
+    duration = list(durations) if len(durations) > 1 else durations[0]
+    options: dict[str, Any] = {"duration": duration, "loop": loop}
     if path.suffix.lower() == ".webp":
         options["lossless"] = True
     iio.imwrite(made, np.stack(frames), extension=path.suffix.lower(), plugin="pillow", **options)
