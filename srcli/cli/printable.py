@@ -6,10 +6,10 @@ __all__ = ["printable"]
 
 
 def printable(text: str | Path) -> str:
-    """The text, with everything that is no character to be seen written as its code.
+    r"""The text, with everything that is no character to be seen written as its code.
 
-    >>> printable("a\\nb\\x1b[31m"), printable("Zo\u00eb \udcff")
-    ('a\\\\nb\\\\x1b[31m', 'Zo\u00eb \\\\udcff')
+    >>> print(printable("a\nb\x1b[31m"), printable("Zoë \udcff"))
+    a\nb\x1b[31m Zoë \udcff
     """
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text)
