@@ -69,7 +69,8 @@ def _losses(picture: Picture, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if picture.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not format.gray)):
+    stays_gray = format.gray and (picture.channels == 1 or format.gray_alpha)
+    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not stays_gray)):
         losses.append(_Loss.ICC)
     if metadata.exif and ("exif" not in format.keeps or len(metadata.exif) > format.max_block):
         losses.append(_Loss.EXIF)

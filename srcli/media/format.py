@@ -60,6 +60,7 @@ class Format:
         max_side: Greatest width or height in pixels.
         max_block: Greatest length of the EXIF and of the XMP in bytes.
         gray: Whether gray pictures stay gray; otherwise they are stored as RGB.
+        gray_alpha: Whether gray ones with alpha do.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
         keeps: The fields of `Metadata` it holds.
@@ -79,3 +80,4 @@ class Format:
     deep: bool
     keeps: frozenset[str]
     paged: Paged | None = None
+    gray_alpha: bool = True

@@ -89,17 +89,22 @@ def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
     pixels, metadata = picture.pixels, picture.metadata
     if picture.channels == _GRAY_ALPHA:
         pixels = np.ascontiguousarray(pixels[..., [0, 0, 0, 1]])
-    stream.write(
-        _library("pylibjxl").encode(
+    library = _library("pylibjxl")
+    try:
+        made = library.encode(
             pixels,
             effort=_EFFORT,
             distance=_distance(quality),
             lossless=quality == _LOSSLESS,
-            icc=metadata.icc if picture.channels != _GRAY_ALPHA else None,
+            icc=metadata.icc,
             exif=metadata.exif,
             xmp=metadata.xmp,
         )
-    )
+    except RuntimeError as error:
+        raise FormatError(
+            f"JPEG XL cannot hold it ({error}); its colour profile may be damaged: use --format png"
+        ) from error
+    stream.write(made)
 
 
 def _distance(quality: int) -> float:
@@ -125,6 +130,7 @@ JXL = Format(
     max_side=2**30 - 1,
     max_block=2**31 - 1,
     gray=True,
+    gray_alpha=False,
     alpha=True,
     deep=False,
     keeps=frozenset({"icc", "exif", "xmp"}),

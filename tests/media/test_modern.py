@@ -214,6 +214,20 @@ def test_colours_of_jpeg_xl_are_those_of_its_profile(
     assert np.abs(in_srgb(again.pixels, back.metadata.icc) - shown).mean() < 2
 
 
+def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
+    """A damaged one fails in one line; one of gray with alpha is dropped, and that is said."""
+    needs_jpeg_xl()
+    broken = ICC[:128] + bytes(len(ICC) - 128)
+    with pytest.raises(UnwritableImage, match="JPEG XL cannot hold it .*--format png"):
+        write_picture(Picture(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
+    assert list(tmp_path.iterdir()) == []
+    gray = ICC[:16] + b"GRAY" + ICC[20:]
+    picture = Picture(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
+    assert representable(picture, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
+    write_picture(picture, tmp_path / "a.jxl")
+    assert read_picture(tmp_path / "a.jxl").pixels.shape[2] == 4
+
+
 def needs_jpeg_xl() -> None:
     for package in ("pylibjxl", "pillow_jxl"):
         pytest.importorskip(package, reason="JPEG XL needs srcli[formats]")
