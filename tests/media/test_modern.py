@@ -218,7 +218,7 @@ def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
     """A damaged one fails in one line; one of gray with alpha is dropped, and that is said."""
     needs_jpeg_xl()
     broken = ICC[:128] + bytes(len(ICC) - 128)
-    with pytest.raises(UnwritableImage, match="JPEG XL cannot hold it .*--format png"):
+    with pytest.raises(UnwritableImage, match=r"JPEG XL cannot hold it .*--format png"):
         write_picture(Picture(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
     assert list(tmp_path.iterdir()) == []
     gray = ICC[:16] + b"GRAY" + ICC[20:]
