@@ -1,7 +1,7 @@
 """The clips of `srcli upscale`: which there are, and how they shall be done."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
@@ -10,6 +10,7 @@ from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.outcome import Finished, set_aside
 from srcli.jobs.plan import Job
 from srcli.jobs.sizes import SizeWish
+from srcli.media import MetadataPolicy
 from srcli.media.video import Reading, Wanted, check_wanted
 
 __all__ = ["Clips", "clips_of"]
@@ -31,7 +32,13 @@ class Clips:
 
 
 def clips_of(
-    jobs: Sequence[Job], options: ClipOptions, wish: SizeWish, engine: Engine, *, overwrite: bool
+    jobs: Sequence[Job],
+    options: ClipOptions,
+    wish: SizeWish,
+    engine: Engine,
+    policy: MetadataPolicy,
+    *,
+    overwrite: bool,
 ) -> Clips:
     """Settle what becomes of a run's clips.
 
@@ -51,7 +58,7 @@ def clips_of(
         "precision": engine.precision,
     }
     todo, skipped = set_aside(jobs, overwrite=overwrite)
-    return Clips(todo, skipped, _settings(options, key))
+    return Clips(todo, skipped, replace(_settings(options, key), policy=policy))
 
 
 def _settings(options: ClipOptions, key: Mapping[str, str]) -> ClipSettings:

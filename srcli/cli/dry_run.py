@@ -1,16 +1,21 @@
 """`srcli upscale --dry-run`: what would be done, and what it would take."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
 
 from srcli.cli.events import emit
+from srcli.cli.printable import printable
 from srcli.cli.upscale_options import Engine
+from srcli.errors import UnknownScale
 from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import Forecast, require_room
+from srcli.weights import best_scale
 
 __all__ = ["show_plan"]
 
@@ -31,8 +36,7 @@ def show_plan(
     The time is that of a small picture, computed now, times the pixels to do; clips are named,
     but not looked into.
     """
-    pixels = sum(one.info.width * one.info.height for one in forecasts if one.info and one.size)
-    seconds = pixels * _seconds_per_pixel(engine) if pixels else 0.0
+    seconds = _seconds(forecasts, engine)
     disk = sum(one.disk for one in forecasts)
     count = len(forecasts) + len(clips)
     if json:
@@ -52,10 +56,11 @@ def show_plan(
         table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
     for one in forecasts[:_SHOWN]:
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
+        size += f", {one.pages} pages" if one.pages > 1 else ""
         target = str(one.job.target) if one.size else one.reason
-        table.add_row(str(one.job.source), target, size, f"{one.disk / 1e6:.1f}")
+        table.add_row(printable(one.job.source), printable(target), size, f"{one.disk / 1e6:.1f}")
     for job in clips:
-        table.add_row(str(job.source), str(job.target), job.image_format, "")
+        table.add_row(printable(job.source), printable(job.target), job.image_format, "")
     console = Console()
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
@@ -77,17 +82,32 @@ def _fields(one: Forecast) -> dict[str, object]:
     }
     if one.size is None:
         return fields | {"reason": one.reason}
-    return fields | {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+    fields |= {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+    return fields | ({"pages": one.pages} if one.pages > 1 else {})
 
 
-def _seconds_per_pixel(engine: Engine) -> float:
+def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
+    """The time all will take, by the networks that will make them."""
+    pixels: Counter[int] = Counter()
+    for one in forecasts:
+        if one.info is None or one.size is None:
+            continue
+        old = one.info.width, one.info.height
+        needed = max(-(-after // before) for before, after in zip(old, one.size, strict=True))
+        if any(after > before for before, after in zip(old, one.size, strict=True)):
+            with suppress(UnknownScale):  # it will fail
+                pixels[best_scale(engine.model, max(needed, 2)).scale] += one.pixels
+    return sum(count * _seconds_per_pixel(engine, scale) for scale, count in pixels.items())
+
+
+def _seconds_per_pixel(engine: Engine, scale: int) -> float:
     """Time of the network per LR px, measured on a picture of noise, where little is halted."""
     import torch
 
     from srcli.inference.upscaler import Upscaler
 
     upscaler = Upscaler(
-        engine.model, 4, engine.device, engine.precision, effort=engine.asked_effort
+        engine.model, scale, engine.device, engine.precision, effort=engine.asked_effort
     )
     generator = torch.Generator().manual_seed(0)
     picture = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()

@@ -69,6 +69,11 @@ class EventProgress(BatchProgress):
         emit("tile", {"input": str(job.source), "done": done, "total": total})
         self._shown.tile(job, done, total)
 
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        emit("page", {"input": str(job.source), "done": done, "total": total})
+        self._shown.page(job, done, total)
+
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
         emit("frame", {"input": str(job.source), "done": done, "total": total})

@@ -8,10 +8,9 @@ import click
 import numpy as np
 
 from srcli.cli.progress import BatchProgress, progress_for
-from srcli.errors import SrcliError
 from srcli.inference.streaming import Outcome
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.outcome import Finished, State
+from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import Job
 from srcli.viz.choice import choose_layers
 from srcli.viz.figures import Figures, Yardstick
@@ -129,7 +128,7 @@ def _note(outcome: Outcome[MaskJob, Drawn], results: Results, progress: BatchPro
     """Keep how a job ended, and show it."""
     job, drawn = _as_job(outcome.item), outcome.stored
     if drawn is None:
-        end = Finished(job, State.FAILED, _reason(job, outcome.error))
+        end = Finished(job, State.FAILED, reason_of(job, outcome.error))
     else:
         end = Finished(job, State.DONE, report=drawn.report)
         results.figures.append((job.source, drawn.figures))
@@ -139,12 +138,3 @@ def _note(outcome: Outcome[MaskJob, Drawn], results: Results, progress: BatchPro
 
 def _as_job(job: MaskJob) -> Job:
     return Job(job.source, job.target, "png")
-
-
-def _reason(job: Job, error: Exception | None) -> str:
-    """One line that names the file, whatever the error."""
-    if isinstance(error, MemoryError):
-        return f"{job.source}: not enough memory; close other programs or explain it in parts"
-    if isinstance(error, SrcliError):
-        return str(error)
-    return f"{job.source}: {type(error).__name__}: {error}; please report this"

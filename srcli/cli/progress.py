@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
 )
 
 from srcli.cli.pace import Pace
+from srcli.cli.printable import printable
 from srcli.cli.summary import by_layer
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
@@ -49,6 +51,10 @@ class BatchProgress(ABC):
     @abstractmethod
     def tile(self, job: Job, done: int, total: int) -> None:
         """A tile of a picture is done."""
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """A page of a picture file with several is done."""
+        return
 
     @abstractmethod
     def frame(self, job: Job, done: int, total: int) -> None:
@@ -83,10 +89,14 @@ class PlainProgress(BatchProgress):
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
-        sys.stderr.write(f"srcli: {text}\n")
+        sys.stderr.write(f"srcli: {printable(text)}\n")
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """Nothing: a log wants one line for each file."""
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`."""
+        self.note(f"{job.source}: page {done} of {total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`: a line now and then, for clips take long."""
@@ -98,7 +108,8 @@ class PlainProgress(BatchProgress):
         self._ended += 1
         if end.report is not None:
             sys.stderr.write(
-                f"[{self._ended}/{self._files}] {end.job.source} -> {end.job.target}  "
+                f"[{self._ended}/{self._files}] {printable(end.job.source)} -> "
+                f"{printable(end.job.target)}  "
                 f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s"
                 f"{_live(end.report.live_windows)}\n"
             )
@@ -144,20 +155,25 @@ class BarProgress(BatchProgress):
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
         self._progress.console.print(
-            f"srcli: {text}", markup=False, highlight=False, soft_wrap=True
+            f"srcli: {printable(text)}", markup=False, highlight=False, soft_wrap=True
         )
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
         if job.source != self._current:
             self._current = job.source
-            self._progress.reset(self._one, total=total, description=job.source.name)
-        self._progress.update(self._one, completed=done, visible=total > 1)
+            self._progress.reset(self._one, total=total, description=_title(job))
+        self._progress.update(self._one, completed=done, total=total, visible=total > 1)
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchProgress`: the next page is what tiles are of from now on."""
+        after = min(done + 1, total)
+        self._progress.update(self._one, description=f"{_title(job)} {after}/{total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
         self._pace.due(job.source, done)
-        name = f"{job.source.name} ({self._pace.rate(done):.1f} fps)"
+        name = f"{_title(job)} ({self._pace.rate(done):.1f} fps)"
         if job.source != self._current:
             self._current = job.source
             self._progress.reset(self._one)
@@ -175,6 +191,11 @@ class BarProgress(BatchProgress):
         self._progress.advance(self._all)
         self._progress.update(self._one, visible=False, unit="tiles")
         self._tell_trouble(end)
+
+
+def _title(job: Job) -> str:
+    """A name beside a bar, where brackets would be taken for colours."""
+    return escape(printable(job.source.name))
 
 
 class QuietProgress(PlainProgress):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srcli.cli.printable import printable
 from srcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
 def _tell(one: "Inspected") -> None:
     """Say at once what is wrong: verifying takes long."""
     if one.condition.value in ("missing", "altered", "damaged"):
-        sys.stderr.write(f"srcli: {one.target}: {one.condition.value}, {one.reason}\n")
+        sys.stderr.write(f"srcli: {printable(one.target)}: {one.condition.value}, {one.reason}\n")
 
 
 def _print_json(found: Iterable["Inspected"], last: "RunRecord | None") -> None:
@@ -120,7 +121,7 @@ def _print_table(found: Sequence["Inspected"], last: "RunRecord | None") -> None
         table.add_row("made with", f"{last.model}, {last.resolved}, srcli {last.version}")
     troubles = [one for one in found if one.reason]
     for one in troubles[:_SHOWN]:
-        table.add_row(f"  {one.condition.value}", f"{one.target}: {one.reason}")
+        table.add_row(f"  {one.condition.value}", printable(f"{one.target}: {one.reason}"))
     if len(troubles) > _SHOWN:
         table.add_row("", f"and {len(troubles) - _SHOWN} more (--json lists all)")
     Console().print(table, markup=False, highlight=False)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.printable import printable
 from srcli.errors import ExitCode
-from srcli.inference.report import Report
+from srcli.inference.report import add_reports
 from srcli.jobs.outcome import Finished, State
 
 __all__ = ["by_layer", "exit_code", "print_summary"]
@@ -34,7 +35,7 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
         network = sum(r.seconds for r in reports)
         table.add_row("output", f"{megapixels:.1f} Mpx, {megapixels / seconds:.2f} Mpx/s")
         table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
-        live = _mean_by_layer(reports)
+        live = add_reports(reports).live_windows
         if live:
             computed = f"{sum(live) / len(live):.0%} of attention windows"
             table.add_row("computed", f"{computed} ({by_layer(live)} by layer)")
@@ -43,7 +44,7 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
             table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
     failures = [end for end in finished if end.state is State.FAILED]
     for end in failures[:_SHOWN_FAILURES]:
-        table.add_row("  failed", end.reason)
+        table.add_row("  failed", printable(end.reason))
     if len(failures) > _SHOWN_FAILURES:
         table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
     Console().print(table, markup=False, highlight=False)
@@ -52,18 +53,6 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
 def by_layer(shares: Sequence[float]) -> str:
     """Shares in [0, 1] as one short list: `100 83 68 %`."""
     return " ".join(f"{share * 100:.0f}" for share in shares) + " %"
-
-
-def _mean_by_layer(reports: Sequence[Report]) -> list[float]:
-    """The share of windows each layer computed, larger pictures counting for more."""
-    having = [report for report in reports if report.live_windows]
-    megapixels = sum(report.megapixels for report in having)
-    layers = zip(*(report.live_windows for report in having), strict=True)
-    weights = [report.megapixels / megapixels for report in having]
-    return [
-        sum(share * weight for share, weight in zip(layer, weights, strict=True))
-        for layer in layers
-    ]
 
 
 def exit_code(finished: Sequence[Finished], *, interrupted: bool) -> ExitCode:

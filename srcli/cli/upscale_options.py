@@ -28,6 +28,7 @@ FORMATS = {
     "tiff": "tiff",
     "avif": "avif",
     "heic": "heic",
+    "jxl": "jxl",
 }
 
 
@@ -136,7 +137,7 @@ result_options: Decorator = grouped(
         type=click.IntRange(1, 100),
         default=95,
         show_default=True,
-        help="Of JPEG and lossy WebP.",
+        help="Of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there, 100 is lossless).",
     ),
     click.option("--strip-metadata", is_flag=True, help="Keep only the colour profile."),
     click.option("--no-gps", is_flag=True, help="Leave out where pictures were taken."),

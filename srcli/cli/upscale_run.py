@@ -50,7 +50,7 @@ def run(
     planned = _jobs(selection, result, engine, wish, clip_options.frames_dir)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
-    clips = clips_of(moving, clip_options, wish, engine, overwrite=handling.overwrite)
+    clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
     started = time.monotonic()
     finished: list[Finished] = []
     interrupted = False
@@ -171,7 +171,8 @@ def _jobs(
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and clips)"
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
+            "JPEG XL and clips)"
         )
     if frames is not None:
         return [frames_job(sources, frames)]

@@ -13,12 +13,13 @@ from srcli.cli.patience import Patience, quicker_model
 from srcli.cli.progress import BatchProgress
 from srcli.cli.upscale_options import Engine, Result
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.batch import Batch, Upscalers, run_batch
+from srcli.jobs.batch import run_batch
 from srcli.jobs.clip_batch import run_clips
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.ledger import Ledger
 from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
+from srcli.jobs.serving import Batch, Upscalers
 from srcli.jobs.settings import Settings
 from srcli.jobs.sizes import SizeWish
 from srcli.media import Decoder, MetadataPolicy

@@ -1,8 +1,6 @@
 """Bringing a person's own file in: checked, renamed, written as safetensors, registered."""
 
 import hashlib
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
 from srcli.inference.recognise import Match, closest, recognise
 from srcli.models import model_names
@@ -148,18 +147,10 @@ def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Let `path` appear when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with atomic_file(path) as file:
+            file.write(content)
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be written: {error.strerror}; SRCLI_CACHE puts weights elsewhere"

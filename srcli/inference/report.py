@@ -37,8 +37,11 @@ class Report:
 def add_reports(reports: Sequence[Report]) -> Report:
     """What several pictures took together; larger ones count for more in the shares."""
     megapixels = sum(report.megapixels for report in reports)
-    layers = zip(*(report.live_windows for report in reports), strict=True)
-    weights = [report.megapixels / megapixels for report in reports]
+    told = [report for report in reports if report.live_windows]  # the others computed nothing
+    if len({len(report.live_windows) for report in told}) > 1:
+        told = []  # of different networks
+    layers = zip(*(report.live_windows for report in told), strict=True)
+    weights = [report.megapixels / sum(r.megapixels for r in told) for report in told]
     return Report(
         seconds=sum(report.seconds for report in reports),
         tiles=sum(report.tiles for report in reports),

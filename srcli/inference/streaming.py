@@ -1,7 +1,7 @@
 """Load, compute and store at the same time, with never more than a few pictures in memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +29,7 @@ def stream(
     load: Callable[[Item], Loaded],
     compute: Callable[[Item, Loaded], Computed],
     store: Callable[[Item, Computed], Stored],
-) -> Iterator[Outcome[Item, Stored]]:
+) -> Generator[Outcome[Item, Stored]]:
     """Run every item through three stages that overlap; one item's error ends that item alone.
 
     While one item is computed, in the caller's thread, the next is loaded and the one before is

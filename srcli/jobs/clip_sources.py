@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from srcli.errors import UnreadableVideo, UsageError
+from srcli.media import MetadataPolicy
 from srcli.media.video import (
     AnimationReader,
     ClipReader,
@@ -34,6 +35,7 @@ class ClipSettings:
         key: What else decides the result: model, effort, precision ...
         segment: Frames a segment.
         rate: Frames a second of numbered pictures, which do not say it themselves.
+        policy: Which tags are kept.
     """
 
     reading: Reading = field(default_factory=Reading)
@@ -41,6 +43,7 @@ class ClipSettings:
     key: Mapping[str, str] = field(default_factory=dict[str, str])
     segment: int = _SEGMENT
     rate: Fraction | None = None
+    policy: MetadataPolicy = field(default_factory=MetadataPolicy)
 
 
 @dataclass(frozen=True)

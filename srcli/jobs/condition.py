@@ -8,7 +8,7 @@ from pathlib import Path
 from srcli.errors import InputError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.journal import Entry
-from srcli.media import Decoder
+from srcli.media import Decoded, Decoder
 
 __all__ = ["Condition", "Inspected", "glance", "verify", "verify_unknown"]
 
@@ -75,7 +75,7 @@ def verify(folder: Path, entry: Entry, decoder: Decoder) -> Inspected:
     if identity_of(path) is None:
         return Inspected(entry.target, Condition.MISSING, "it is gone")
     try:
-        read = decoder.read(path)
+        read = _read_whole(path, decoder)
     except InputError as error:
         return Inspected(entry.target, Condition.DAMAGED, str(error))
     size = read.picture.width, read.picture.height
@@ -91,7 +91,15 @@ def verify_unknown(path: Path, folder: Path, decoder: Decoder) -> Inspected:
     """Decode one picture that no journal knows."""
     inside = path.relative_to(folder)
     try:
-        decoder.read(path)
+        _read_whole(path, decoder)
     except InputError as error:
         return Inspected(inside, Condition.DAMAGED, str(error))
     return Inspected(inside, Condition.UNKNOWN)
+
+
+def _read_whole(path: Path, decoder: Decoder) -> Decoded:
+    """Decode every page; return the first."""
+    first = decoder.read(path)
+    for page in range(1, 1 + len(first.picture.further)):
+        decoder.read(path, page)
+    return first

@@ -6,23 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import InputError, UsageError
+from srcli.errors import InputError, UnwritableImage, UsageError
+from srcli.jobs.disk import estimated_bytes
+from srcli.jobs.identity import identity_of
 from srcli.jobs.plan import Job
 from srcli.jobs.sizes import SizeWish
-from srcli.media import Decoder, PictureInfo
+from srcli.media import Decoder, PictureInfo, holds_pages
 
-__all__ = ["Forecast", "forecast", "require_room", "require_writable"]
+__all__ = ["Forecast", "forecast", "require_one_page", "require_room", "require_writable"]
 
-# Bytes per sample of a result, between smooth pictures and busy ones; see docs/batches.md.
-_BYTES_PER_SAMPLE = {
-    "png": 0.5,
-    "tiff": 0.5,
-    "jpeg": 0.12,
-    "webp": 0.06,
-    "bmp": 1.0,
-    "avif": 0.06,
-    "heic": 0.06,
-}
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
 
 
@@ -32,10 +24,12 @@ class Forecast:
 
     Args:
         job: The job.
-        info: The input's header; None if it cannot be read.
-        size: (width, height) of the result; None likewise.
+        info: The input's header; None if it cannot be done.
+        size: (width, height) of the result, or of its first page; None likewise.
         disk: Bytes that the result will take, estimated.
         reason: Why it will fail, if that can be seen already.
+        pages: How many it has.
+        pixels: Of the input, all pages together.
     """
 
     job: Job
@@ -43,6 +37,8 @@ class Forecast:
     size: tuple[int, int] | None
     disk: int
     reason: str = ""
+    pages: int = 1
+    pixels: int = 0
 
 
 def forecast(
@@ -68,10 +64,47 @@ def forecast(
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        size = wish.size(info.width, info.height)
-        samples = size[0] * size[1] * info.channels * info.bits // 8
-        found.append(Forecast(job, info, size, int(samples * _BYTES_PER_SAMPLE[job.image_format])))
+        found.append(_foreseen(job, info, wish))
     return found
+
+
+def _foreseen(job: Job, info: PictureInfo, wish: SizeWish) -> Forecast:
+    pages = (info,)
+    if info.further:
+        if holds_pages(job.image_format):
+            pages = (info, *info.further)
+        else:
+            try:
+                require_one_page(job, info.further)
+            except InputError as error:
+                return Forecast(job, None, None, 0, str(error))
+    sizes = [wish.size(page.width, page.height) for page in pages]
+    pixels = sum(page.width * page.height for page in pages)
+    file = identity_of(job.source)
+    disk = sum(
+        estimated_bytes(
+            job.image_format,
+            *size,
+            page,
+            (file.size if file else 0) * page.width * page.height // pixels,
+        )
+        for size, page in zip(sizes, pages, strict=True)
+    )
+    return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
+
+
+def require_one_page(job: Job, further: Sequence[PictureInfo]) -> None:
+    """Check that nothing but smaller copies of the first page would be lost.
+
+    Raises:
+        UnwritableImage: There are pages that a format of one page cannot hold.
+    """
+    pages = 1 + sum(not one.reduced for one in further)
+    if pages > 1:
+        raise UnwritableImage(
+            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one: "
+            "use --format tiff, or split it first"
+        )
 
 
 def require_writable(jobs: Sequence[Job]) -> None:

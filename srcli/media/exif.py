@@ -6,6 +6,7 @@ offset, so that maker notes, which point into the block in ways of their own, st
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 
 from srcli.media.format import FormatError, Readable
@@ -14,6 +15,7 @@ from srcli.media.ifd import (
     SHORT,
     Directory,
     Field,
+    Order,
     directory_at,
     first_directory,
     pack_directory,
@@ -23,10 +25,12 @@ from srcli.media.ifd import (
 from srcli.media.tiff_tags import Tag
 
 __all__ = [
+    "DESCRIBED",
     "adopted_fields",
     "exif_orientation",
     "extracted_exif",
     "resized_exif",
+    "separated",
     "uprighted_exif",
     "without_gps",
 ]
@@ -34,13 +38,19 @@ __all__ = [
 _INTEROPERABILITY = 40965
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _THUMBNAIL, _THUMBNAIL_LENGTH = 513, 514
+_IPTC = 33723
+_MAKER_NOTE = 37500
 
-# DocumentName, ImageDescription, Make, Model, PageName, Software, DateTime, Artist, HostComputer,
-# Rating, RatingPercent, Copyright, IPTC, the Windows XP texts, PrintIM: nothing about the pixels.
+# NewSubfileType, DocumentName, ImageDescription, Make, Model, PageName, PageNumber, Software,
+# DateTime, Artist, HostComputer, Rating, RatingPercent, Copyright, IPTC, the Windows XP texts,
+# PrintIM: nothing about the pixels.
 _DESCRIPTIVE = (
-    *(269, 270, 271, 272, 285, 305, 306, 315, 316),
+    *(254, 269, 270, 271, 272, 285, 297, 305, 306, 315, 316),
     *(18246, 18249, 33432, 33723, 40091, 40092, 40093, 40094, 40095, 50341),
 )
+DESCRIBED = frozenset((*_DESCRIPTIVE, Tag.EXIF, Tag.GPS))
+"""The tags of a TIFF file that `extracted_exif` takes over."""
+_HARMLESS = (Tag.ORIENTATION, Tag.X_RESOLUTION, Tag.Y_RESOLUTION, Tag.RESOLUTION_UNIT)
 
 
 def exif_orientation(block: bytes | None) -> int | None:
@@ -86,31 +96,23 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
 
 
 def without_gps(block: bytes) -> bytes | None:
-    """The block without its GPS directory, whose bytes are blanked; None if it is damaged."""
+    """A new block that says nothing of where the picture was taken; None if it is damaged.
+
+    The GPS directory goes, and so do what may hold places in ways of its own: maker notes, IPTC,
+    fields that are not known to be harmless, and bytes to which nothing points.
+    """
     stream = io.BytesIO(block)
     try:
         main = first_directory(stream, lenient=True)
     except FormatError:
         return None
-    pointer = main.fields.get(Tag.GPS)
-    if pointer is None:
-        return block
-    part = subdirectory(stream, main, Tag.GPS)
-    if part is None:
-        return None  # it may be anywhere in there
-    result = bytearray(block)
-    for field in part.fields.values():
-        if len(field.data) > 4:
-            (start,) = struct.unpack_from(main.order + "I", block, field.at + 8)
-            result[start : start + len(field.data)] = bytes(len(field.data))
-        result[field.at : field.at + 12] = bytes(12)
-    struct.pack_into(main.order + "H", result, main.integer(Tag.GPS, 0), 0)
-    end = main.following_at + 4
-    result[pointer.at : end] = result[pointer.at + 12 : end] + bytes(12)
-    (first,) = struct.unpack_from(main.order + "I", block, 4)
-    (count,) = struct.unpack_from(main.order + "H", block, first)
-    struct.pack_into(main.order + "H", result, first, count - 1)
-    return bytes(result)
+    fields, parts = separated(stream, main)
+    fields |= {tag: main.fields[tag] for tag in _HARMLESS if tag in main.fields}
+    fields.pop(_IPTC, None)
+    parts.pop(Tag.GPS, None)
+    if details := parts.get(Tag.EXIF):
+        parts[Tag.EXIF] = {tag: f for tag, f in details.items() if tag != _MAKER_NOTE}
+    return _packed(fields, parts, main.order)
 
 
 def adopted_fields(block: bytes) -> Directory:
@@ -128,20 +130,42 @@ def extracted_exif(stream: Readable, main: Directory) -> bytes | None:
     EXIF and GPS directories are copied field by field; a maker note that points outside itself
     loses those references, as it does whenever a TIFF is rewritten.
     """
-    fields = {tag: main.fields[tag] for tag in _DESCRIPTIVE if tag in main.fields}
+    fields, parts = separated(stream, main)
     if main.integer(Tag.ORIENTATION, 1) != 1:
         fields[Tag.ORIENTATION] = main.fields[Tag.ORIENTATION]
-    block = bytearray((b"II*\0" if main.order == "<" else b"MM\0*") + bytes(4))
+    return _packed(fields, parts, main.order)
+
+
+def separated(
+    stream: Readable, main: Directory
+) -> tuple[dict[int, Field], dict[int, Mapping[int, Field]]]:
+    """The descriptive fields of a file or block; and those of its directories EXIF and GPS."""
+    fields = {tag: main.fields[tag] for tag in _DESCRIPTIVE if tag in main.fields}
+    if not main.integer(Tag.NEW_SUBFILE_TYPE, 0):
+        fields.pop(Tag.NEW_SUBFILE_TYPE, None)  # 0 says nothing
+    parts: dict[int, Mapping[int, Field]] = {}
     for tag in (Tag.EXIF, Tag.GPS):
         part = subdirectory(stream, main, tag)
         if part is not None:
-            kept = {t: f for t, f in part.fields.items() if t != _INTEROPERABILITY and f.kind <= 12}
-            fields[tag] = pack_integers(LONG, main.order, len(block))
-            block += pack_directory(kept, main.order, len(block))
-    if not fields:
+            parts[tag] = {
+                t: f for t, f in part.fields.items() if t != _INTEROPERABILITY and f.kind <= 12
+            }
+    return fields, parts
+
+
+def _packed(
+    fields: Mapping[int, Field], parts: Mapping[int, Mapping[int, Field]], order: Order
+) -> bytes | None:
+    """A block of these fields and directories; None if there are none."""
+    block = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
+    pointers: dict[int, Field] = {}
+    for tag, part in parts.items():
+        pointers[tag] = pack_integers(LONG, order, len(block))
+        block += pack_directory(part, order, len(block))
+    if not fields and not parts:
         return None
-    struct.pack_into(main.order + "I", block, 4, len(block))
-    return bytes(block + pack_directory(fields, main.order, len(block)))
+    struct.pack_into(order + "I", block, 4, len(block))
+    return bytes(block + pack_directory({**fields, **pointers}, order, len(block)))
 
 
 def _set(block: bytearray, directory: Directory, tag: int, kind: int, value: int) -> None:

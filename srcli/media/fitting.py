@@ -31,13 +31,15 @@ class _Loss(Enum):
 def representable(picture: Picture, format: str) -> tuple[str, ...]:
     """What would be lost if the picture were written in a format, a line each; empty if nothing.
 
-    An alpha channel that is opaque everywhere is no loss, and neither is a missing field.
+    What was lost when it was read comes first. An alpha channel that is opaque everywhere is no
+    loss, and neither is a missing field.
     """
     metadata = picture.metadata
     sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}
     sizes["left_out"] = picture.left_out
     losses = _losses(picture, FORMATS[format])
-    return tuple(loss.value.format(format=format.upper(), **sizes) for loss in losses)
+    lines = (loss.value.format(format=format.upper(), **sizes) for loss in losses)
+    return (*picture.dropped, *lines)
 
 
 def fitted(picture: Picture, format: Format) -> Picture:
@@ -67,7 +69,8 @@ def _losses(picture: Picture, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if picture.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not format.gray)):
+    stays_gray = format.gray and (picture.channels == 1 or format.gray_alpha)
+    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not stays_gray)):
         losses.append(_Loss.ICC)
     if metadata.exif and ("exif" not in format.keeps or len(metadata.exif) > format.max_block):
         losses.append(_Loss.EXIF)

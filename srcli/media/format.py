@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader, BufferedWriter, BytesIO
+from typing import Protocol
 
 from srcli.media.picture import Picture, PictureInfo
 
-__all__ = ["Format", "FormatError", "Readable"]
+__all__ = ["Format", "FormatError", "PageWriter", "Paged", "Readable"]
 
 Readable = BufferedReader | BytesIO
 
@@ -17,6 +18,31 @@ class FormatError(Exception):
     It never leaves `srcli.media`: the reader makes it `UnreadableImage`, the writer
     `UnwritableImage`, each with the file's name before it.
     """
+
+
+class PageWriter(Protocol):
+    """Writes a file of several pages."""
+
+    def add(self, picture: Picture) -> None:
+        """Write the next page."""
+        ...
+
+    def finish(self) -> None:
+        """Write what belongs to all pages."""
+        ...
+
+
+@dataclass(frozen=True)
+class Paged:
+    """How a format holds several pictures, each whole and with metadata of its own.
+
+    Attributes:
+        decode: Decodes a page by its number from 0, as `Format.decode` does the first.
+        begin: Begins a file in an empty stream.
+    """
+
+    decode: Callable[[Readable, int], Picture]
+    begin: Callable[[BufferedWriter], PageWriter]
 
 
 @dataclass(frozen=True)
@@ -34,9 +60,11 @@ class Format:
         max_side: Greatest width or height in pixels.
         max_block: Greatest length of the EXIF and of the XMP in bytes.
         gray: Whether gray pictures stay gray; otherwise they are stored as RGB.
+        gray_alpha: Whether gray ones with alpha do.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
         keeps: The fields of `Metadata` it holds.
+        paged: How it holds several pages; None if it holds one. Then `inspect` tells of all.
     """
 
     name: str
@@ -51,3 +79,5 @@ class Format:
     alpha: bool
     deep: bool
     keeps: frozenset[str]
+    paged: Paged | None = None
+    gray_alpha: bool = True

@@ -7,13 +7,14 @@ from srcli.media.bmp import BMP
 from srcli.media.format import Format, FormatError
 from srcli.media.heic import HEIC
 from srcli.media.jpeg import JPEG
+from srcli.media.jxl import JXL
 from srcli.media.png import PNG
 from srcli.media.tiff import TIFF
 from srcli.media.webp import WEBP
 
-__all__ = ["FORMATS", "format_of_name", "is_picture_name", "recognise", "suffix_of"]
+__all__ = ["FORMATS", "format_of_name", "holds_pages", "is_picture_name", "recognise", "suffix_of"]
 
-_ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC)
+_ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC, JXL)
 FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 
 
@@ -25,6 +26,11 @@ def format_of_name(path: Path) -> str | None:
     """
     suffix = path.suffix.lower()
     return next((f.name for f in FORMATS.values() if suffix in f.suffixes), None)
+
+
+def holds_pages(format: str) -> bool:
+    """Whether a file of a format can hold several pictures, each with its own metadata."""
+    return FORMATS[format].paged is not None
 
 
 def is_picture_name(path: Path) -> bool:

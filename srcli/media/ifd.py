@@ -5,15 +5,18 @@ Data stay as raw bytes in the file's byte order, so that a field is copied witho
 
 import os
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from srcli.media.format import FormatError, Readable
 
 __all__ = [
     "BYTE",
     "LONG",
+    "LONG8",
     "MAGICS",
     "RATIONAL",
     "SHORT",
@@ -21,10 +24,14 @@ __all__ = [
     "Directory",
     "Field",
     "Order",
+    "directories",
     "directory_at",
     "first_directory",
+    "in_order",
     "pack_directory",
     "pack_integers",
+    "page_directory",
+    "pointer_at",
     "subdirectory",
 ]
 
@@ -32,7 +39,8 @@ Order = Literal["<", ">"]
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, then BigTIFF
 
-BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 3, 4, 5, 7, 16
+_MAX_PAGES = 10_000
 # Bytes of a value by type; the last three are BigTIFF's LONG8, SLONG8 and IFD8.
 _SIZES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), start=1)) | {16: 8, 17: 8, 18: 8}
 _INTEGERS = {BYTE: "B", SHORT: "H", LONG: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -101,6 +109,50 @@ def first_directory(stream: Readable, *, lenient: bool) -> Directory:
     Raises:
         FormatError: The header or the directory is damaged.
     """
+    order, big, offset = _header(stream)
+    return directory_at(stream, offset, order, big=big, lenient=lenient)
+
+
+def directories(stream: Readable) -> Generator[Directory]:
+    """The directories of a TIFF file, one a page.
+
+    Raises:
+        FormatError: One is damaged, they go round in a circle, or there are too many.
+    """
+    order, big, offset = _header(stream)
+    seen: set[int] = set()
+    while offset or not seen:
+        if offset in seen or len(seen) == _MAX_PAGES:
+            raise FormatError(
+                f"its page {len(seen) + 1} is its page at offset {offset} again"
+                if offset in seen
+                else f"it has more than {_MAX_PAGES} pages; split it"
+            )
+        seen.add(offset)
+        found = directory_at(stream, offset, order, big=big, lenient=False)
+        yield found
+        offset = found.following
+
+
+def page_directory(stream: Readable, page: int) -> Directory:
+    """The directory of a page by its number from 0; those before it are passed over unread.
+
+    Raises:
+        FormatError: There is none, or it is damaged.
+    """
+    order, big, offset = _header(stream)
+    counter, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
+    for number in range(page):
+        (total,) = _unpack(stream, offset, order + counter)
+        following_at = offset + struct.calcsize(order + counter) + total * entry
+        (offset,) = _unpack(stream, following_at, order + pointer)
+        if not offset:
+            raise FormatError(f"it has no page {page + 1}, only {number + 1}")
+    return directory_at(stream, offset, order, big=big, lenient=False)
+
+
+def _header(stream: Readable) -> tuple[Order, bool, int]:
+    """Byte order, whether it is a BigTIFF, and where the first directory is."""
     stream.seek(0)
     head = stream.read(16)
     if head[:4] not in MAGICS:
@@ -111,7 +163,7 @@ def first_directory(stream: Readable, *, lenient: bool) -> Directory:
         (offset,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
     except struct.error:
         raise FormatError("its TIFF header is cut short") from None
-    return directory_at(stream, offset, order, big=big, lenient=lenient)
+    return order, big, offset
 
 
 def directory_at(
@@ -169,21 +221,42 @@ def subdirectory(stream: Readable, parent: Directory, tag: int) -> Directory | N
 
 
 def pack_integers(kind: int, order: Order, *values: int) -> Field:
-    """A field of whole numbers of type BYTE, SHORT or LONG."""
+    """A field of whole numbers of type BYTE, SHORT, LONG or LONG8."""
     return Field(kind, struct.pack(f"{order}{len(values)}{_INTEGERS[kind]}", *values))
 
 
-def pack_directory(fields: Mapping[int, Field], order: Order, offset: int) -> bytes:
-    """A classic directory that will stand at an even offset, its data right after it."""
-    data_at = offset + 2 + 12 * len(fields) + 4
-    entries, data = struct.pack(order + "H", len(fields)), bytearray()
+def pack_directory(
+    fields: Mapping[int, Field], order: Order, offset: int, *, big: bool = False
+) -> bytes:
+    """A directory, classic or of a BigTIFF, that will stand at an even offset, its data after it.
+
+    No other follows it, so far: the offset of the next one, at `pointer_at`, is zero.
+    """
+    counter, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
+    room = struct.calcsize(order + pointer)
+    data_at = offset + pointer_at(len(fields), big=big) + room
+    entries, data = struct.pack(order + counter, len(fields)), bytearray()
     for tag, field in sorted(fields.items()):
-        inline = field.data.ljust(4, b"\0")
-        if len(field.data) > 4:
-            inline = struct.pack(order + "I", data_at + len(data))
+        inline = field.data.ljust(room, b"\0")
+        if len(field.data) > room:
+            inline = struct.pack(order + pointer, data_at + len(data))
             data += field.data + bytes(len(field.data) % 2)
-        entries += struct.pack(order + "HHI4s", tag, field.kind, field.count, inline)
-    return entries + bytes(4) + data
+        entries += struct.pack(order + entry, tag, field.kind, field.count, inline)
+    return entries + bytes(room) + data
+
+
+def pointer_at(fields: int, *, big: bool) -> int:
+    """How far into a directory of so many fields the offset of the next one stands."""
+    return 8 + 20 * fields if big else 2 + 12 * fields
+
+
+def in_order(field: Field, old: Order, new: Order) -> Field:
+    """A field of a file of one byte order for one of another."""
+    size = {5: 4, 10: 4}.get(field.kind, _SIZES[field.kind])  # fractions are two numbers
+    if old == new or size == 1:
+        return field
+    turned = np.frombuffer(field.data, f"u{size}").byteswap().tobytes()
+    return replace(field, data=turned)
 
 
 def _unpack(stream: Readable, offset: int, code: str) -> tuple[Any, ...]:

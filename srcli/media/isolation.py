@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Self, TypeVar
@@ -27,7 +27,7 @@ _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from srcli.media.worker import serve; serve()"
 )
 _STEP_SECONDS = 0.5
-_LONGEST_LINE = 1 << 16
+_LONGEST_LINE = 1 << 20  # of a file with thousands of pages
 _CHUNK_BYTES = 1 << 22
 _Head = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -44,7 +44,7 @@ class Decoded:
         picture: See `read_picture`.
         size: Bytes of the file.
         mtime_ns: Of the file.
-        sha256: Of the file, hexadecimal.
+        sha256: Of the file, hexadecimal; empty for a further page.
     """
 
     picture: Picture
@@ -87,15 +87,15 @@ class Decoder:
         if self._worker is not None:
             self._worker.kill()
 
-    def read(self, path: Path) -> Decoded:
-        """Decode a picture whole; see `read_picture`.
+    def read(self, path: Path, page: int = 0) -> Decoded:
+        """Decode a picture whole; see `read_picture`. Of further pages the file is not hashed.
 
         Raises:
             UnreadableImage: It cannot be decoded, or the decoder crashed or took too long.
             ImageTooLarge: It is beyond a limit.
         """
         with self._lock:
-            return self._ask(path, "read", self._decoded)
+            return self._ask(path, "read", self._decoded, page)
 
     def probe(self, path: Path) -> PictureInfo:
         """What the header says; see `probe`.
@@ -107,11 +107,14 @@ class Decoder:
         with self._lock:
             return self._ask(path, "probe", _info)
 
-    def _ask(self, path: Path, do: str, take: Callable[[_Head, IO[bytes]], Answer]) -> Answer:
+    def _ask(
+        self, path: Path, do: str, take: Callable[[_Head, IO[bytes]], Answer], page: int = 0
+    ) -> Answer:
         worker = self._ready()
         request = {
             "do": do,
             "path": os.fsencode(path).hex(),
+            "page": page,
             "megapixels": self.limits.megapixels,
             "file_bytes": self.limits.file_bytes,
             "memory": self.limits.memory,
@@ -186,7 +189,15 @@ class Decoder:
             xmp=blobs.get("xmp"),
             dpi=(dpi[0], dpi[1]) if dpi else None,
         )
-        picture = Picture(pixels, head["format"], metadata, head["lossless"], head["left_out"])
+        picture = Picture(
+            pixels,
+            head["format"],
+            metadata,
+            head["lossless"],
+            head["left_out"],
+            tuple(PictureInfo(*one) for one in head["further"]),
+            tuple(map(str, head["dropped"])),
+        )
         return Decoded(picture, head["size"], head["mtime_ns"], head["sha256"])
 
 
@@ -225,7 +236,8 @@ def _stop(worker: "subprocess.Popen[bytes]") -> None:
 
 
 def _info(head: _Head, _: IO[bytes]) -> PictureInfo:
-    return PictureInfo(**head["info"])
+    first, *further = (PictureInfo(*one) for one in head["info"])
+    return replace(first, further=tuple(further))
 
 
 def _fill(target: memoryview, stream: IO[bytes]) -> None:

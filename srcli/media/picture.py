@@ -39,7 +39,9 @@ class Picture:
             reading, the one it came in whatever its name says.
         metadata: What travels beside the pixels.
         lossless: A WebP whose pixels were stored exactly; it is then written so again.
-        left_out: Further pages or frames of the file, which are not read.
+        left_out: Further frames of the file, which are not read.
+        further: What the file's further pages are, where each can be read; of the first page.
+        dropped: What of the file was not read, a line each.
     """
 
     pixels: Pixels
@@ -47,6 +49,8 @@ class Picture:
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = False
     left_out: int = 0
+    further: tuple["PictureInfo", ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"
@@ -89,6 +93,9 @@ class PictureInfo:
         height: Upright height in pixels.
         channels: As the last axis of `Picture.pixels`.
         bits: 8 or 16 bits a sample.
+        lossless: As in `Picture`.
+        reduced: The file calls it a smaller copy of another page.
+        further: Of the first page: those that follow.
     """
 
     format: str
@@ -96,6 +103,9 @@ class PictureInfo:
     height: int
     channels: int
     bits: int
+    lossless: bool = False
+    reduced: bool = False
+    further: tuple["PictureInfo", ...] = ()
 
     @property
     def megapixels(self) -> float:

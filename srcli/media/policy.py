@@ -1,5 +1,7 @@
 """Which metadata go from input to output."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from srcli.media.exif import without_gps
@@ -7,6 +9,9 @@ from srcli.media.picture import Metadata
 from srcli.media.xmp import without_gps_xmp
 
 __all__ = ["MetadataPolicy"]
+
+_PLACE_KEY = re.compile("location|gps|geo|xyz|latitude|longitude|altitude|city|country", re.I)
+_ISO_6709 = re.compile(r"\s*[+-]\d{2,}(\.\d+)?[+-]\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,23 @@ class MetadataPolicy:
     def label(self) -> str:
         """For the journal."""
         return "stripped" if self.strip else "kept" if self.gps else "no-gps"
+
+    @property
+    def keeps_places(self) -> bool:
+        """Whether where something was taken may be told."""
+        return self.gps and not self.strip
+
+    def tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """What of a clip's tags, or of one of its streams, goes into its result."""
+        if self.strip:
+            return {key: value for key, value in tags.items() if key.lower() == "language"}
+        if self.gps:
+            return dict(tags)
+        return {
+            key: value
+            for key, value in tags.items()
+            if not _PLACE_KEY.search(key) and not _ISO_6709.match(value)
+        }
 
     def applied(self, metadata: Metadata) -> Metadata:
         """What of a picture's metadata goes into its result."""

@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from srcli.media.picture import Picture, PictureInfo
 __all__ = ["MAX_MEGAPIXELS", "probe", "read_picture"]
 
 MAX_MEGAPIXELS = 512.0
+_HEAD = 16  # bytes that tell the format
 
 
 def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PictureInfo:
@@ -32,31 +34,39 @@ def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> PictureInfo:
         return _inspected(path, stream, max_megapixels)[1]
 
 
-def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+def read_picture(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0) -> Picture:
     """Decode a picture whole, upright, at its own depth.
 
     The format is that of the content, whatever the name says. 1-bit and low-depth pictures become
-    8 bits, palettes RGB, key colours alpha; CMYK, YCCK, YCbCr and LAB become RGB. Of several pages
-    or frames the first is read. What the file says about its pixels is checked before they are
-    decoded, so that a hostile header costs nothing.
+    8 bits, palettes RGB, key colours alpha; CMYK, YCCK, YCbCr and LAB become RGB. What the file
+    says about its pixels is checked before they are decoded, so that a hostile header costs
+    nothing.
 
     Args:
         path: The file; a regular one, pipes and devices are refused.
         max_megapixels: Greatest size accepted, in millions of pixels.
+        page: Which of the pages, from 0; above 0 only after page 0 was read, whose `further` says
+            what there is.
 
     Raises:
         UnreadableImage: The file cannot be decoded whole, or is of a kind that is not read.
         ImageTooLarge: The header states more pixels than the limit, or memory does not suffice.
     """
-    with _opened(path) as stream:
-        format, _ = _inspected(path, stream, max_megapixels)
+    with _opened(path, page) as stream:
+        if page:
+            format = recognise(stream.read(_HEAD))
+            if format.paged is None:
+                raise FormatError(f"{format.name} has one page")
+            return format.paged.decode(stream, page)
+        format, info = _inspected(path, stream, max_megapixels)
         stream.seek(0)
-        return format.decode(stream)
+        return replace(format.decode(stream), further=info.further)
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[BufferedReader, None, None]:
+def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
     """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
+    named = f"{path}: page {page + 1}" if page else str(path)
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -65,32 +75,34 @@ def _opened(path: Path) -> Generator[BufferedReader, None, None]:
         with path.open("rb") as stream, decoding():
             yield stream
     except MemoryError:
-        raise ImageTooLarge(f"{path}: does not fit in memory; split or shrink it") from None
+        raise ImageTooLarge(f"{named}: does not fit in memory; split or shrink it") from None
     except OSError as error:
         reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
-        raise UnreadableImage(f"{path}: {reason}") from error
+        raise UnreadableImage(f"{named}: {reason}") from error
     except FormatError as error:
-        raise UnreadableImage(f"{path}: {error}") from error
+        raise UnreadableImage(f"{named}: {error}") from error
     except DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
-        raise UnreadableImage(f"{path}: damaged ({reason}); restore it from its source") from error
+        raise UnreadableImage(f"{named}: damaged ({reason}); restore it from its source") from error
 
 
 def _inspected(
     path: Path, stream: BufferedReader, max_megapixels: float
 ) -> tuple[Format, PictureInfo]:
-    head = stream.read(16)
+    head = stream.read(_HEAD)
     if not head:
         raise FormatError("empty (0 bytes); restore it from its source")
     format = recognise(head)
     stream.seek(0)
     info = format.inspect(stream)
-    size = f"{info.width}x{info.height}"
-    if info.width < 1 or info.height < 1:
-        raise FormatError(f"its size is {size}; restore it from its source")
-    if info.megapixels > max_megapixels:
-        raise ImageTooLarge(
-            f"{path}: {size} is {info.megapixels:.0f} megapixels, "
-            f"limit {max_megapixels:g}; raise the limit or shrink it"
-        )
+    for number, one in enumerate((info, *info.further)):
+        named = f"page {number + 1}: " if number else ""
+        size = f"{one.width}x{one.height}"
+        if one.width < 1 or one.height < 1:
+            raise FormatError(f"{named}its size is {size}; restore it from its source")
+        if one.megapixels > max_megapixels:
+            raise ImageTooLarge(
+                f"{path}: {named}{size} is {one.megapixels:.0f} megapixels, "
+                f"limit {max_megapixels:g}; raise the limit or shrink it"
+            )
     return format, info

@@ -1,16 +1,20 @@
-"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
+"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages."""
 
 import os
+from dataclasses import replace
 
 from PIL import TiffImagePlugin
 
-from srcli.media.colour import channels_of, left_out, pixels_of, to_rgb
+from srcli.media.colour import channels_of, pixels_of, to_rgb
 from srcli.media.exif import extracted_exif
-from srcli.media.format import Format, FormatError, Readable
-from srcli.media.ifd import MAGICS, Directory, first_directory
+from srcli.media.format import Format, FormatError, Paged, Readable
+from srcli.media.guard import DECODER_ERRORS
+from srcli.media.ifd import MAGICS, Directory, directories, page_directory
 from srcli.media.picture import Metadata, Picture, PictureInfo
 from srcli.media.tiff_deep import decode_deep, layout_of, segments_of
+from srcli.media.tiff_dropped import dropped_tags
 from srcli.media.tiff_encode import encode_tiff
+from srcli.media.tiff_pages import TiffPages
 from srcli.media.tiff_tags import Tag
 from srcli.media.upright import turn_of, uprighted
 
@@ -18,33 +22,70 @@ __all__ = ["TIFF"]
 
 _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
+_REDUCED = 2
+_BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 
 
 def _inspect(stream: Readable) -> PictureInfo:
-    main = first_directory(stream, lenient=False)
+    """What the pages are, the first one's with those that follow in it."""
+    pages: list[PictureInfo] = []
+    image: TiffImagePlugin.TiffImageFile | None = None
+    for number, main in enumerate(directories(stream)):
+        reduced = _is_reduced(main)
+        try:
+            if not _is_deep(main):
+                image = image or _opened(stream)
+                image.seek(number)
+            pages.append(_info(stream, main, image))
+        except (FormatError, *DECODER_ERRORS) as error:
+            if number == 0:
+                raise
+            if not reduced:
+                raise FormatError(f"page {number + 1}: {error}") from error
+            pages.append(replace(pages[0], width=1, height=1))  # it is left out in its turn
+            image = None
+        pages[-1] = replace(pages[-1], reduced=reduced)
+    return replace(pages[0], further=tuple(pages[1:]))
+
+
+def _info(
+    stream: Readable, main: Directory, image: TiffImagePlugin.TiffImageFile | None
+) -> PictureInfo:
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
     size = turn_of(_metadata(stream, main)).size(width, height)
     if _is_deep(main):
         return PictureInfo("tiff", *size, layout_of(main).channels, bits=16)
-    stream.seek(0)
-    return PictureInfo("tiff", *size, channels_of(TiffImagePlugin.TiffImageFile(stream)), bits=8)
+    assert image is not None
+    return PictureInfo("tiff", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the first page; extra channels that are not alpha are left out."""
-    main = first_directory(stream, lenient=False)
+def _decode(stream: Readable, page: int = 0) -> Picture:
+    """Decode one page; extra channels that are not alpha are left out."""
+    main = page_directory(stream, page)
     _require_all_data(stream, main)
-    metadata = _metadata(stream, main)
+    metadata, dropped = _metadata(stream, main), dropped_tags(main)
     if _is_deep(main):
         pixels = decode_deep(stream, layout_of(main))
-        more = 1 if main.following else 0  # at least
-        return uprighted(Picture(pixels, "tiff", metadata, left_out=more))
-    stream.seek(0)
-    image = TiffImagePlugin.TiffImageFile(stream)
-    more = left_out(image) if main.following else 0
+        return uprighted(Picture(pixels, "tiff", metadata, dropped=dropped))
+    image = _opened(stream)
+    image.seek(page)
     image.load()
     rgb, metadata = to_rgb(image, metadata)
-    return uprighted(Picture(pixels_of(rgb), "tiff", metadata, left_out=more), turned=True)
+    return uprighted(Picture(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True)
+
+
+def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
+    stream.seek(0)
+    if stream.read(4) == _BIG_OTHER:
+        raise FormatError("a BigTIFF of 8 bits in this byte order is not read; save it as II")
+    stream.seek(0)
+    return TiffImagePlugin.TiffImageFile(stream)
+
+
+def _is_reduced(main: Directory) -> bool:
+    """Whether the page says that it is a smaller copy of another."""
+    old_way = main.integer(Tag.SUBFILE_TYPE, 1)
+    return bool(main.integer(Tag.NEW_SUBFILE_TYPE, 0) & 1) or old_way == _REDUCED
 
 
 def _is_deep(main: Directory) -> bool:
@@ -102,4 +143,5 @@ TIFF = Format(
     alpha=True,
     deep=True,
     keeps=frozenset({"icc", "exif", "xmp", "dpi"}),
+    paged=Paged(decode=_decode, begin=TiffPages),
 )

@@ -6,6 +6,7 @@ maker notes.
 """
 
 import zlib
+from dataclasses import dataclass
 from fractions import Fraction
 from io import BufferedWriter
 
@@ -25,7 +26,7 @@ from srcli.media.ifd import (
 from srcli.media.picture import Metadata, Picture, Pixels
 from srcli.media.tiff_tags import Tag
 
-__all__ = ["encode_tiff"]
+__all__ = ["Strips", "aligned", "encode_tiff", "picture_fields", "write_strips"]
 
 _DEFLATE, _HORIZONTAL = 8, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
@@ -46,13 +47,37 @@ def encode_tiff(picture: Picture, stream: BufferedWriter, _quality: int) -> None
     adopted = adopted_fields(picture.metadata.exif) if picture.metadata.exif else None
     order: Order = adopted.order if adopted else "<"
     fields = dict(adopted.fields) if adopted else {}
-    fields |= _metadata_fields(picture.metadata, order)
-    fields |= _pixel_fields(picture.pixels, order)
-    fields |= _write_strips(picture.pixels, stream, order)
-    at = _aligned(stream)
+    fields |= picture_fields(picture, order)
+    strips = write_strips(picture.pixels, stream, order)
+    if stream.tell() > _MAX_BYTES:
+        raise FormatError("it exceeds 4 GiB, the limit of TIFF; use --format png")
+    fields |= strips.fields(LONG, order)
+    at = aligned(stream)
     stream.write(pack_directory(fields, order, at))
     stream.seek(4)
     stream.write(pack_integers(LONG, order, at).data)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Where the strips of a picture were written: rows a strip, offsets and lengths in bytes."""
+
+    rows: int
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def fields(self, kind: int, order: Order) -> dict[int, Field]:
+        """The fields that say so; offsets as LONG or LONG8."""
+        return {
+            Tag.STRIP_OFFSETS: pack_integers(kind, order, *self.offsets),
+            Tag.ROWS_PER_STRIP: pack_integers(LONG, order, self.rows),
+            Tag.STRIP_BYTE_COUNTS: pack_integers(LONG, order, *self.counts),
+        }
+
+
+def picture_fields(picture: Picture, order: Order) -> dict[int, Field]:
+    """The fields about a picture's pixels and metadata, but for EXIF and where its strips are."""
+    return _metadata_fields(picture.metadata, order) | _pixel_fields(picture.pixels, order)
 
 
 def _metadata_fields(metadata: Metadata, order: Order) -> dict[int, Field]:
@@ -85,29 +110,23 @@ def _pixel_fields(pixels: Pixels, order: Order) -> dict[int, Field]:
     return fields
 
 
-def _write_strips(pixels: Pixels, stream: BufferedWriter, order: Order) -> dict[int, Field]:
-    """Write the pixels and return the fields that say where they are."""
+def write_strips(pixels: Pixels, stream: BufferedWriter, order: Order) -> Strips:
+    """Write the pixels, and tell where they are."""
     rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
     offsets: list[int] = []
     counts: list[int] = []
     for top in range(0, len(pixels), rows):
         strip = pixels[top : top + rows].copy()  # (rows, w, c)
         strip[:, 1:] -= pixels[top : top + rows, :-1]
-        offsets.append(_aligned(stream))
+        offsets.append(aligned(stream))
         data = zlib.compress(strip.astype(order + strip.dtype.str[1:], copy=False).data, _LEVEL)
         counts.append(stream.write(data))
-        if stream.tell() > _MAX_BYTES:
-            raise FormatError("it exceeds 4 GiB, the limit of TIFF; use --format png")
-    return {
-        Tag.STRIP_OFFSETS: pack_integers(LONG, order, *offsets),
-        Tag.ROWS_PER_STRIP: pack_integers(LONG, order, rows),
-        Tag.STRIP_BYTE_COUNTS: pack_integers(LONG, order, *counts),
-    }
+    return Strips(rows, tuple(offsets), tuple(counts))
 
 
-def _aligned(stream: BufferedWriter) -> int:
-    """Where the next even offset is, after writing up to it."""
-    stream.write(bytes(stream.tell() % 2))
+def aligned(stream: BufferedWriter, to: int = 2) -> int:
+    """Where the next even offset is, or multiple of `to`, after writing up to it."""
+    stream.write(bytes(-stream.tell() % to))
     return stream.tell()
 
 

@@ -8,6 +8,8 @@ __all__ = ["Tag"]
 class Tag(IntEnum):
     """A field of a TIFF directory."""
 
+    NEW_SUBFILE_TYPE = 254
+    SUBFILE_TYPE = 255
     IMAGE_WIDTH = 256
     IMAGE_LENGTH = 257
     BITS_PER_SAMPLE = 258
@@ -28,6 +30,7 @@ class Tag(IntEnum):
     TILE_LENGTH = 323
     TILE_OFFSETS = 324
     TILE_BYTE_COUNTS = 325
+    SUB_IFDS = 330
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
     XMP = 700

@@ -30,7 +30,8 @@ class _Header:
 def _inspect(stream: Readable) -> PictureInfo:
     header = _read_header(stream)
     size = turn_of(header.metadata).size(header.width, header.height)
-    return PictureInfo("webp", *size, channels=4 if header.alpha else 3, bits=8)
+    channels = 4 if header.alpha else 3
+    return PictureInfo("webp", *size, channels, bits=8, lossless=header.lossless)
 
 
 def _decode(stream: Readable) -> Picture:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
-from srcli.media.picture import Picture
+from srcli.media.picture import Picture, PictureInfo
 from srcli.media.reading import probe, read_picture
 
 __all__ = ["serve"]
@@ -49,9 +49,10 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
     parts: Sequence[bytes | memoryview] = ()
     try:
         if request["do"] == "probe":
-            head, parts = {"info": vars(probe(path, max_megapixels=megapixels))}, ()
+            info = probe(path, max_megapixels=megapixels)
+            head, parts = {"info": _rows(info, *info.further)}, ()
         else:
-            head, parts = _read(path, megapixels, int(request["file_bytes"]))
+            head, parts = _read(path, megapixels, int(request["file_bytes"]), int(request["page"]))
     except InputError as error:
         head = {"error": type(error).__name__, "message": str(error)}
     except OSError as error:
@@ -68,16 +69,18 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
 
 
 def _read(
-    path: Path, megapixels: float, file_bytes: int
+    path: Path, megapixels: float, file_bytes: int, page: int
 ) -> tuple[dict[str, object], Sequence[bytes | memoryview]]:
     before = path.stat()
     if before.st_size > file_bytes:
         raise ImageTooLarge(
             f"{path}: {before.st_size} bytes, limit {file_bytes}; raise --max-file-size"
         )
-    picture = read_picture(path, max_megapixels=megapixels)
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    picture = read_picture(path, max_megapixels=megapixels, page=page)
+    sha256 = ""
+    if not page:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableImage(f"{path}: changed while it was read; run the command again")
@@ -92,6 +95,8 @@ def _read(
         "format": picture.format,
         "lossless": picture.lossless,
         "left_out": picture.left_out,
+        "further": _rows(*picture.further),
+        "dropped": picture.dropped,
         "dpi": picture.metadata.dpi,
         "blobs": {name: len(blob) for name, blob in blobs.items() if blob is not None},
         "size": before.st_size,
@@ -99,6 +104,11 @@ def _read(
         "sha256": sha256,
     }
     return head, (*(blob for blob in blobs.values() if blob is not None), _bytes_of(picture))
+
+
+def _rows(*pages: PictureInfo) -> list[tuple[object, ...]]:
+    """What `PictureInfo` takes, page by page."""
+    return [(p.format, p.width, p.height, p.channels, p.bits, p.lossless, p.reduced) for p in pages]
 
 
 def _bytes_of(picture: Picture) -> memoryview:

@@ -1,16 +1,19 @@
 """Write still pictures: a name in the folder is always a whole file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from srcli.atomic import atomic_file
 from srcli.errors import UnwritableImage, UsageError
-from srcli.media.atomic import atomic_file
 from srcli.media.fitting import fitted
-from srcli.media.format import FormatError
+from srcli.media.format import Format, FormatError
 from srcli.media.formats import FORMATS
 from srcli.media.picture import Picture
 
-__all__ = ["write_picture"]
+__all__ = ["write_pages", "write_picture"]
+
+_TROUBLE = (MemoryError, FormatError, OSError, ValueError)
 
 
 def write_picture(
@@ -38,16 +41,67 @@ def write_picture(
     if not 1 <= quality <= 100:
         raise UsageError(f"no quality {quality} (1 to 100)")
     format = FORMATS[picture.format]
+    _require_size(picture, format, path)
+    try:
+        with atomic_file(path, whole) as stream:
+            format.encode(fitted(picture, format), stream, quality)
+    except _TROUBLE as error:
+        raise _refusal(path, error) from error
+
+
+@contextmanager
+def write_pages(
+    format: str, path: Path, *, whole: Callable[[Path], None] | None = None
+) -> Generator[Callable[[Picture], None]]:
+    """Write a file of several pages, all at once or not at all; one page is in memory at a time.
+
+    Args:
+        format: One that holds pages, by name.
+        path: See `write_picture`.
+        whole: See `write_picture`.
+
+    Yields:
+        What writes the next page.
+
+    Raises:
+        UnwritableImage: See `write_picture`.
+    """
+    kind = FORMATS[format]
+    assert kind.paged is not None, f"{format} holds one page"
+    elsewhere: BaseException | None = None
+    try:
+        with atomic_file(path, whole) as stream:
+            writer = kind.paged.begin(stream)
+
+            def add(picture: Picture) -> None:
+                _require_size(picture, kind, path)
+                try:
+                    writer.add(fitted(picture, kind))
+                except _TROUBLE as error:
+                    raise _refusal(path, error) from error
+
+            try:
+                yield add
+            except BaseException as error:
+                elsewhere = error
+                raise
+            writer.finish()
+    except _TROUBLE as error:
+        if error is elsewhere:
+            raise
+        raise _refusal(path, error) from error
+
+
+def _require_size(picture: Picture, format: Format, path: Path) -> None:
     if max(picture.width, picture.height) > format.max_side:
         raise UnwritableImage(
             f"{path}: {picture.width}x{picture.height}, limit of {format.name} "
             f"{format.max_side} a side; use --format png or tiff"
         )
-    try:
-        with atomic_file(path, whole) as stream:
-            format.encode(fitted(picture, format), stream, quality)
-    except MemoryError:
-        raise UnwritableImage(f"{path}: does not fit in memory; write it smaller") from None
-    except (FormatError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UnwritableImage(f"{path}: {reason}") from error
+
+
+def _refusal(path: Path, error: Exception) -> UnwritableImage:
+    """What went wrong on the way to the disk, as one of our errors."""
+    if isinstance(error, MemoryError):
+        return UnwritableImage(f"{path}: does not fit in memory; write it smaller")
+    return UnwritableImage(f"{path}: {getattr(error, 'strerror', None) or error}")

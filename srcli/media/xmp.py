@@ -9,8 +9,16 @@ def _pattern(names: bytes) -> re.Pattern[bytes]:
     return re.compile(rb"(\b(?:" + names + rb")\s*(?:=\s*[\"']|>\s*))(\d+)")
 
 
-_GPS_ATTRIBUTE = re.compile(rb"exif:GPS\w+\s*=\s*(\"[^\"]*\"|'[^']*')")
-_GPS_ELEMENT = re.compile(rb"<(exif:GPS\w+)\b[^>]*?(/>|>.*?</\1\s*>)", re.DOTALL)
+# By name in whatever namespace: the prefixes are the writer's choice, and makers have their own.
+_PLACE = (
+    rb"[\w.-]+:(?:(?i:gps)\w*|\w*(?:Latitude|Longitude|Altitude|Geotag)\w*|lat|long|alt"
+    rb"|City|State|Country\w*|ProvinceState|Sublocation|WorldRegion|Location\w*)"
+)
+_PLACE_ATTRIBUTE = re.compile(rb"(?<=\s)" + _PLACE + rb"\s*=\s*(\"[^\"]*\"|'[^']*')")
+_PLACE_OPENING = re.compile(rb"<" + _PLACE)
+_MOST_PLACES = 1000
+_PLACE_ELEMENT = re.compile(rb"<(" + _PLACE + rb")(?=[\s/>])[^>]*?(/>|>.*?</\1\s*>)", re.DOTALL)
+_DOUBT = re.compile(rb"gps|latitude|longitude|\0", re.IGNORECASE)
 _ORIENTATION = _pattern(rb"tiff:Orientation")
 _WIDTH = _pattern(rb"tiff:ImageWidth|exif:PixelXDimension")
 _HEIGHT = _pattern(rb"tiff:ImageLength|exif:PixelYDimension")
@@ -46,10 +54,15 @@ def resized_xmp(packet: bytes, width: int, height: int) -> bytes:
     return _HEIGHT.sub(rb"\g<1>%d" % height, packet)
 
 
-def without_gps_xmp(packet: bytes) -> bytes:
-    """The packet without the places it states.
+def without_gps_xmp(packet: bytes) -> bytes | None:
+    """The packet without the places it states; None where some may be left, or not be seen.
 
-    >>> without_gps_xmp(b'<a exif:GPSLatitude="1,2N" b="c"><exif:GPSAltitude>3</exif:GPSAltitude>')
+    >>> without_gps_xmp(b'<a exif:GPSLatitude="1,2N" b="c"><dji:GpsAltitude>3</dji:GpsAltitude>')
     b'<a  b="c">'
+    >>> without_gps_xmp(b'<a keywords="latitude 52"/>') is None
+    True
     """
-    return _GPS_ELEMENT.sub(b"", _GPS_ATTRIBUTE.sub(b"", packet))
+    if len(_PLACE_OPENING.findall(packet)) > _MOST_PLACES:  # of elements never closed, that would
+        return None  # take for ever
+    left = _PLACE_ELEMENT.sub(b"", _PLACE_ATTRIBUTE.sub(b"", packet))
+    return None if _DOUBT.search(left) else left

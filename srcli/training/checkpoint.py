@@ -1,7 +1,6 @@
 """Checkpoints and exported weights: safetensors, written whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from srcli.atomic import atomic_file
 from srcli.errors import WeightsError
 
 __all__ = ["TensorFile", "read_tensors", "write_whole"]
@@ -40,16 +40,8 @@ def write_whole(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, o
     """
     flat = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
     content = save(flat, {key: json.dumps(value) for key, value in notes.items()})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def read_tensors(path: Path) -> TensorFile:

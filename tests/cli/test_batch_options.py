@@ -85,6 +85,7 @@ def test_events_keep_to_their_schema(tmp_path: Path) -> None:
     (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
     frames = [Image.new("RGB", (10, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "in" / "pages.tif", save_all=True, append_images=frames[1:])
     told = events(srcli("upscale", "in", "--json", *FAST, cwd=tmp_path).stdout)
     told += events(srcli("upscale", "in", "--json", *FAST, cwd=tmp_path).stdout)
     assert {str(e["event"]) for e in told} == set(schema())
@@ -235,3 +236,29 @@ def test_completion(tmp_path: Path, shell: str) -> None:
     program = shutil.which(shell)
     if program is not None:
         subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
+    """No name breaks a line of the log, colours it, or ends the run."""
+    good = save(tmp_path / "in" / "new\nline.png", 8, 6).read_bytes()
+    odd = [b"esc\x1b[31m.png", b"bad\xff.png", b"[red]x.png", b"-o.png", b"100%s {stem}.png"]
+    for name in odd:
+        (tmp_path / "in" / os.fsdecode(name)).write_bytes(good)
+    (tmp_path / "in" / "bad\r.png").write_bytes(b"no picture")
+    planned = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
+    ended = srcli("upscale", "in", *FAST, cwd=tmp_path)
+    assert (planned.returncode, ended.returncode) == (0, 1), ended.stderr
+    for text in (planned.stdout, ended.stdout, ended.stderr):
+        assert not set(text) & set("\x1b\r")
+    assert "in/new\\nline.png -> in_x4/new\\nline.png" in ended.stderr
+    assert "srcli: in/bad\\r.png: begins with" in ended.stderr
+    assert "[red]x.png" in planned.stdout
+    names = {os.fsencode(path.name) for path in (tmp_path / "in_x4").glob("*.png")}
+    assert names == {*odd, b"new\nline.png"}
+
+
+def test_a_gif_of_one_frame(tmp_path: Path) -> None:
+    Image.new("P", (9, 7), 3).save(tmp_path / "still.gif")
+    ended = srcli("upscale", "still.gif", *FAST, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert size(tmp_path / "still_x4.gif") == (36, 28)

@@ -1,18 +1,22 @@
-"""AVIF and HEIC there and back, on files that other programs wrote."""
+"""AVIF, HEIC and JPEG XL there and back, on files that other programs wrote."""
 
+import io
+import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from srcli.errors import UnreadableImage
+from srcli.errors import UnreadableImage, UnwritableImage
 from srcli.media import (
-    DecodeLimits,
-    Decoder,
     Metadata,
     Picture,
     heic,
+    jxl,
     probe,
     read_picture,
     representable,
@@ -22,28 +26,45 @@ from srcli.media import (
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-@pytest.fixture(params=["avif", "heic"])
+@pytest.fixture(params=["avif", "heic", "jxl"])
 def format(request: pytest.FixtureRequest) -> str:
     if request.param == "heic":
         pytest.importorskip("pillow_heif", reason="HEIC needs srcli[formats]")
+    elif request.param == "jxl":
+        needs_jpeg_xl()
     elif not features.check("avif"):
         pytest.skip("this Pillow has no AVIF")
     return request.param
 
 
 def foreign(path: Path, format: str, pixels: np.ndarray, orientation: int = 1) -> Path:
-    """A file as Pillow or libheif writes it, turned by its EXIF."""
+    """A file as Pillow, libheif or libjxl's own cjxl writes it, turned by its EXIF."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "Maker"
     image = Image.fromarray(pixels)
     if format == "avif":
         image.save(path, "AVIF", quality=95, exif=exif, icc_profile=ICC)
+    elif format == "jxl":
+        image.save(path.with_suffix(".jpg"), quality=98, exif=exif, icc_profile=ICC)
+        cjxl(path.with_suffix(".jpg"), path, "--lossless_jpeg=0", "-d", "0.2", "--container=1")
+        box = b"Exif" + bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0")  # cjxl 0.7 drops it
+        with path.open("ab") as stream:
+            stream.write((len(box) + 4).to_bytes(4, "big") + box)
     else:
         import pillow_heif
 
         pillow_heif.from_pillow(image).save(path, quality=95, exif=exif.tobytes(), icc_profile=ICC)
     return path
+
+
+def cjxl(source: Path, target: Path, *options: str) -> Path:
+    """What libjxl's own program makes of a file."""
+    program = shutil.which("cjxl")
+    if program is None:
+        pytest.skip("cjxl is not installed (apt-get install libjxl-tools)")
+    subprocess.run([program, source, target, *options], check=True, capture_output=True)
+    return target
 
 
 def smooth(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -62,7 +83,9 @@ def test_files_of_others(tmp_path: Path, format: str, orientation: int) -> None:
     assert picture.format == info.format == format
     assert (info.height, info.width) == picture.pixels.shape[:2] == upright.shape[:2]
     assert np.abs(picture.pixels.astype(int) - upright).mean() < 3
-    assert picture.metadata.icc == ICC
+    if format != "jxl":  # libjxl writes down what it means, and makes another of that
+        assert picture.metadata.icc == ICC
+    assert (picture.metadata.icc or b"")[16:20] == b"RGB "
     assert picture.metadata.exif is not None
     kept = Image.Exif()
     kept.load(b"Exif\0\0" + picture.metadata.exif)
@@ -83,7 +106,8 @@ def test_there_and_back(tmp_path: Path, format: str, channels: int) -> None:
     wide = np.repeat(pixels, 3, -1) if (channels, format) == (1, "avif") else pixels
     assert back.pixels.shape == wide.shape
     assert np.abs(back.pixels.astype(int) - wide).mean() < 3
-    assert back.metadata.icc == icc
+    if format != "jxl" or channels > 1:  # for gray, libjxl says which gray
+        assert back.metadata.icc == icc
     assert back.metadata.xmp == metadata.xmp
     assert b"Model" in (back.metadata.exif or b"")
 
@@ -97,26 +121,129 @@ def test_cut_short(tmp_path: Path, format: str, share: float) -> None:
         read_picture(path)
 
 
-def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "head"),
+    [
+        (heic, "HEIC", b"\0\0\0\x18ftypheic"),
+        (jxl, "JPEG XL", b"\0\0\0\x0cJXL \r\n\x87\n"),
+        (jxl, "JPEG XL", b"\xff\x0a"),
+    ],
+)
+def test_without_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, head: bytes
+) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(heic, "import_module", missing)
-    (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    with pytest.raises(UnreadableImage, match=r"pip install 'srcli\[formats\]'"):
-        read_picture(tmp_path / "x.heic")
+    monkeypatch.setattr(module, "import_module", missing)
+    (tmp_path / "x").write_bytes(head + bytes(100))
+    with pytest.raises(UnreadableImage, match=rf"{name} needs .* pip install 'srcli\[formats\]'"):
+        read_picture(tmp_path / "x")
+    with pytest.raises(UnwritableImage, match=rf"{name} needs "):
+        write_picture(Picture(smooth(4, 4), module.__name__.rpartition(".")[2]), tmp_path / "y")
 
 
-@pytest.mark.parametrize("suffix", ["tif", "webp", "png"])
-def test_further_frames_are_not_dropped_in_silence(tmp_path: Path, suffix: str) -> None:
-    first, second = (Image.fromarray(smooth(12, 16)).rotate(turn) for turn in (0, 180))
-    path = tmp_path / f"x.{suffix}"
-    first.save(path, save_all=True, append_images=[second])
-    with Decoder(DecodeLimits()) as decoder:
-        picture = decoder.read(path).picture
-    assert picture.left_out == 1
-    told = representable(picture, picture.format)
-    assert told == ("1 more pages or frames left out: only the first is read",)
-    plain = tmp_path / f"y.{suffix}"
-    first.save(plain)
-    assert representable(read_picture(plain), read_picture(plain).format) == ()
+def test_jpeg_xl_of_other_kinds(tmp_path: Path) -> None:
+    """Lossless JPEG, gray, alpha and animations, as libjxl's own program writes them."""
+    needs_jpeg_xl()
+    Image.fromarray(smooth(24, 32)).save(tmp_path / "a.jpg", quality=90)
+    with Image.open(tmp_path / "a.jpg") as image:
+        stored = np.asarray(image)
+    packed = read_picture(cjxl(tmp_path / "a.jpg", tmp_path / "a.jxl", "--lossless_jpeg=1"))
+    assert np.abs(packed.pixels.astype(int) - stored).max() <= 2  # another inverse transform
+    for channels in (1, 2, 4):
+        pixels = smooth(24, 32, channels)
+        flat = pixels[..., 0] if channels == 1 else pixels
+        Image.fromarray(flat).save(tmp_path / "a.png")
+        made = cjxl(tmp_path / "a.png", tmp_path / "b.jxl", "-d", "0")
+        assert probe(made).channels == channels
+        assert np.array_equal(read_picture(made).pixels, pixels)
+    frames = [Image.fromarray(smooth(12, 16)).rotate(turn) for turn in (0, 180)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    moving = read_picture(cjxl(tmp_path / "a.gif", tmp_path / "c.jxl", "-d", "0"))
+    assert moving.left_out == 1
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_lossless_jpeg_xl_is_what_djxl_reads(tmp_path: Path, channels: int) -> None:
+    needs_jpeg_xl()
+    program = shutil.which("djxl")
+    if program is None:
+        pytest.skip("djxl is not installed (apt-get install libjxl-tools)")
+    pixels = np.random.default_rng(channels).integers(0, 256, (30, 41, channels), np.uint8)
+    write_picture(Picture(pixels, "jxl"), tmp_path / "a.jxl", quality=100)
+    subprocess.run([program, tmp_path / "a.jxl", tmp_path / "a.png"], check=True)
+    with Image.open(tmp_path / "a.png") as image:
+        mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+        back = np.asarray(image.convert(mode)).reshape(pixels.shape)
+    assert np.array_equal(back, pixels)
+
+
+def test_deep_pictures_in_jpeg_xl(tmp_path: Path) -> None:
+    """Gray keeps its 16 bits when it is read; of colour, 8 remain, and that is said."""
+    needs_jpeg_xl()
+    gray = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16, 1) * 300
+    colour = np.repeat(gray, 3, 2)
+    for pixels, bits, told in ((gray, 16, ()), (colour, 8, ("16 bits read as 8",))):
+        write_picture(Picture(pixels, "png"), tmp_path / "a.png")
+        made = cjxl(tmp_path / "a.png", tmp_path / "a.jxl", "-d", "0")
+        picture = read_picture(made)
+        assert picture.bits == probe(made).bits == bits
+        factor = 1 if bits == 16 else 257
+        assert np.abs(picture.pixels * float(factor) - pixels).max() <= 257 * (bits == 8)
+        assert representable(picture, "png") == told
+    lost = representable(Picture(gray, "png"), "jxl")
+    assert lost == ("16 bits rounded to 8: JXL holds no more",)
+
+
+@pytest.mark.parametrize("options", [("-d", "0"), ("-d", "0.3")])
+def test_colours_of_jpeg_xl_are_those_of_its_profile(
+    tmp_path: Path, options: Sequence[str]
+) -> None:
+    """A profile whose red is green, stored as it is or in JPEG XL's own words."""
+    needs_jpeg_xl()
+    pixels = smooth(48, 64)
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=swapped_profile())
+    back = read_picture(cjxl(tmp_path / "a.png", tmp_path / "a.jxl", *options))
+    assert back.metadata.icc is not None
+    shown = in_srgb(back.pixels, back.metadata.icc)
+    assert np.abs(shown - in_srgb(pixels, swapped_profile())).mean() < 2
+    write_picture(back, tmp_path / "b.jxl", quality=98)
+    again = read_picture(tmp_path / "b.jxl")
+    assert again.metadata.icc == back.metadata.icc
+    assert np.abs(in_srgb(again.pixels, back.metadata.icc) - shown).mean() < 2
+
+
+def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
+    """A damaged one fails in one line; one of gray with alpha is dropped, and that is said."""
+    needs_jpeg_xl()
+    broken = ICC[:128] + bytes(len(ICC) - 128)
+    with pytest.raises(UnwritableImage, match=r"JPEG XL cannot hold it .*--format png"):
+        write_picture(Picture(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
+    assert list(tmp_path.iterdir()) == []
+    gray = ICC[:16] + b"GRAY" + ICC[20:]
+    picture = Picture(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
+    assert representable(picture, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
+    write_picture(picture, tmp_path / "a.jxl")
+    assert read_picture(tmp_path / "a.jxl").pixels.shape[2] == 4
+
+
+def needs_jpeg_xl() -> None:
+    for package in ("pylibjxl", "pillow_jxl"):
+        pytest.importorskip(package, reason="JPEG XL needs srcli[formats]")
+
+
+def swapped_profile() -> bytes:
+    """sRGB with red and green exchanged, by the table of its tags."""
+    icc = bytearray(ICC)
+    entries = range(132, 132 + 12 * int.from_bytes(icc[128:132], "big"), 12)
+    red, green = (next(e for e in entries if icc[e : e + 4] == tag) for tag in (b"rXYZ", b"gXYZ"))
+    places = bytes(icc[red + 4 : red + 12]), bytes(icc[green + 4 : green + 12])
+    icc[red + 4 : red + 12], icc[green + 4 : green + 12] = places[1], places[0]
+    return bytes(icc)
+
+
+def in_srgb(pixels: np.ndarray, icc: bytes) -> np.ndarray:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    target = ImageCms.createProfile("sRGB")
+    return np.asarray(ImageCms.profileToProfile(Image.fromarray(pixels), source, target), int)

@@ -64,7 +64,7 @@ def test_a_killed_process_leaves_no_final_name(tmp_path):
     code = """
         import sys, time
         from pathlib import Path
-        from srcli.media.atomic import atomic_file
+        from srcli.atomic import atomic_file
         with atomic_file(Path(sys.argv[1])) as stream:
             stream.write(bytes(1 << 20))
             stream.flush()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
+from srcli.media import MetadataPolicy
 from srcli.media.video import Wanted
 from tests.video.conftest import Recipe, make_clip, packets, upscaled, watch
 
@@ -145,3 +146,31 @@ def test_odd_sizes_get_the_line_that_chroma_needs(tmp_path: Path) -> None:
     assert watch(target).pictures[0].shape == (26, 34, 3)
     upscaled(source, tmp_path / "full.mkv", ClipSettings(wanted=Wanted("ffv1")), Same())
     assert watch(tmp_path / "full.mkv").pictures[0].shape == (25, 33, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_places_of_clips_are_left_out(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / f"in{suffix}"
+    with av.open(str(source), "w") as out:
+        out.metadata.update({"location": "+52.5200+013.4050/", "title": "kept"})
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    found: dict[str, dict[str, str]] = {}
+    for name, policy in (
+        ("kept", MetadataPolicy()),
+        ("placeless", MetadataPolicy(gps=False)),
+        ("stripped", MetadataPolicy(strip=True)),
+    ):
+        upscaled(source, tmp_path / f"{name}{suffix}", ClipSettings(policy=policy))
+        with av.open(str(tmp_path / f"{name}{suffix}")) as clip:
+            found[name] = {key.lower(): value for key, value in clip.metadata.items()}
+    assert found["kept"]["location"].startswith("+52.52")
+    assert found["placeless"]["title"] == "kept"
+    assert "title" not in found["stripped"]
+    for name in ("placeless", "stripped"):
+        assert not any("location" in key for key in found[name])
+        assert b"52.52" not in (tmp_path / f"{name}{suffix}").read_bytes()

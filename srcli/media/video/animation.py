@@ -13,8 +13,8 @@ import numpy as np
 from imageio.plugins.pillow import PillowPlugin
 from numpy.typing import NDArray
 
+from srcli.atomic import atomic_file
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.media.atomic import atomic_file
 from srcli.media.guard import DECODER_ERRORS, decoding
 from srcli.media.picture import Pixels
 from srcli.media.video.frames import ClipInfo, Frame
@@ -171,7 +171,9 @@ def write_animation(
         path: Final name.
     """
     made = io.BytesIO()
-    options: dict[str, Any] = {"duration": list(durations), "loop": loop}
+    # Of a single frame Pillow wants its duration, not a list of them.
+    duration = list(durations) if len(durations) > 1 else durations[0]
+    options: dict[str, Any] = {"duration": duration, "loop": loop}
     if path.suffix.lower() == ".webp":
         options["lossless"] = True
     if path.suffix.lower() == ".gif":

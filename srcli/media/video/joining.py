@@ -15,8 +15,9 @@ from av.error import FFmpegError, InvalidDataError
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
+from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
-from srcli.media.atomic import atomic_file
+from srcli.media.policy import MetadataPolicy
 from srcli.media.video.beside import Beside, Timed, other_packets
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
@@ -40,14 +41,18 @@ _MOST_TICKS = 2**31 - 1  # a second of an MP4's clock
 
 
 def what_is_copied(
-    source: Path | None, target: Path, info: ClipInfo, reading: Reading
+    source: Path | None,
+    target: Path,
+    info: ClipInfo,
+    reading: Reading,
+    policy: MetadataPolicy,
 ) -> tuple[str, ...]:
     """What of the source's other streams and tags the result cannot hold, one line each."""
     if source is None:
         return ()
     with opened(source) as container:
         video = chosen_stream(source, container)
-        copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target)
+        copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target, policy)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
         notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
         if "alpha_mode" in map(str.lower, video.metadata):
@@ -61,6 +66,7 @@ def join(
     target: Path,
     source: Path | None,
     reading: Reading,
+    policy: MetadataPolicy,
     most: int | None = None,
 ) -> tuple[str, ...]:
     """Write the result under its name, all at once.
@@ -71,6 +77,7 @@ def join(
         target: Its name; the suffix says which container.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
+        policy: Which tags are kept, and whether places are.
         most: Packets of the other streams to look at; None takes all.
 
     Returns:
@@ -89,7 +96,7 @@ def join(
             with av.open(sink, "w", format=format, container_options=options) as output:
                 rest = None
                 if source is not None and container is not None:
-                    rest = _Rest(source, container, target, reading, most)
+                    rest = _Rest(source, container, target, reading, policy, most)
                 damaged = _join_into(output, segments, info, rest)
             sink.check()
     except (FFmpegError, ValueError) as error:
@@ -110,6 +117,7 @@ class _Rest:
     container: InputContainer
     target: Path
     reading: Reading
+    policy: MetadataPolicy
     most: int | None
 
 
@@ -143,7 +151,7 @@ def _add_all(
 ) -> tuple[Stream, Iterator[Timed]]:
     """All streams, in the order of the source; the picture's, and the packets of the others."""
     chosen = chosen_stream(rest.source, rest.container)
-    copied = choose_copied(rest.container, chosen, output.format.name, rest.target)
+    copied = choose_copied(rest.container, chosen, output.format.name, rest.target, rest.policy)
     carried = {one.index: one for one in copied.streams}
     copies: dict[int, Stream] = {}
     video = None
@@ -152,15 +160,15 @@ def _add_all(
             video = _add_video(output, template, info)
             video.disposition = chosen.disposition
         elif stream.index in carried:
-            added = add_carried(output, stream, carried[stream.index], rest.source)
+            added = add_carried(output, stream, carried[stream.index], rest.source, rest.policy)
             if added is not None:
                 copies[stream.index] = added
     assert video is not None
-    tags = stream_tags(chosen)
+    tags = stream_tags(chosen, rest.policy)
     if timecode_note(chosen, info.rate, cut=bool(rest.reading.start)):
         tags = {key: value for key, value in tags.items() if key.lower() != "timecode"}
     video.metadata.update(tags)
-    output.metadata.update(container_tags(rest.container))
+    output.metadata.update(container_tags(rest.container, rest.policy))
     shift = info.shift * info.time_base
     copy_chapters(rest.container, output, shift, rest.reading.duration)
     texts = frozenset(one.index for one in copied.streams if one.how == "text")

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from srcli.errors import UnwritableVideo
+from srcli.media.policy import MetadataPolicy
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.joining import join
@@ -18,7 +19,12 @@ _PACKETS = 100  # of the other streams
 
 
 def rehearse(
-    encoding: Encoding, info: ClipInfo, target: Path, source: Path | None, reading: Reading
+    encoding: Encoding,
+    info: ClipInfo,
+    target: Path,
+    source: Path | None,
+    reading: Reading,
+    policy: MetadataPolicy,
 ) -> None:
     """Encode one black frame and join it with the beginning of everything else.
 
@@ -28,6 +34,7 @@ def rehearse(
         target: What will be made; this leaves nothing there.
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source will be taken.
+        policy: Which tags will be kept.
 
     Raises:
         UnwritableVideo: The encoder does not take such frames, or the container not what is to
@@ -44,6 +51,6 @@ def rehearse(
             raise
         trial = Path(folder, f"trial{target.suffix}")
         try:
-            join([segment], info, trial, source, reading, _PACKETS)
+            join([segment], info, trial, source, reading, policy, _PACKETS)
         except UnwritableVideo as error:
             raise UnwritableVideo(str(error).replace(str(trial), str(target))) from error

@@ -18,8 +18,8 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
+from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
-from srcli.media.atomic import atomic_file
 from srcli.media.picture import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour

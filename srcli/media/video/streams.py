@@ -12,6 +12,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
+from srcli.media.policy import MetadataPolicy
 from srcli.media.video.opening import opened
 from srcli.media.video.subtitles import add_converted, read_cues, text_encoder
 
@@ -68,7 +69,9 @@ class Copied:
     notes: tuple[str, ...]
 
 
-def choose_copied(container: InputContainer, video: Stream, format: str, target: Path) -> Copied:
+def choose_copied(
+    container: InputContainer, video: Stream, format: str, target: Path, policy: MetadataPolicy
+) -> Copied:
     """Try every stream but the upscaled one in a container of its own.
 
     Args:
@@ -76,6 +79,7 @@ def choose_copied(container: InputContainer, video: Stream, format: str, target:
         video: The stream that is upscaled.
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
+        policy: Cameras write where they are into data streams.
     """
     taken: list[Carried] = []
     notes: list[str] = []
@@ -86,6 +90,9 @@ def choose_copied(container: InputContainer, video: Stream, format: str, target:
         if _is_timecode(stream) and "timecode" in video.metadata:
             continue  # the tag goes along, and MP4 and QuickTime make a track of it again
         said = f"{target}: {described(stream)}"
+        if stream.type == "data" and not policy.keeps_places:
+            notes.append(f"{said} is left out, it may tell places")
+            continue
         carried = _way(stream, format)
         if carried is None:
             hint = "" if format == "matroska" else ": -o NAME.mkv can hold most"
@@ -122,9 +129,10 @@ def described(stream: Stream) -> str:
     return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
 
 
-def stream_tags(stream: Stream) -> dict[str, str]:
+def stream_tags(stream: Stream, policy: MetadataPolicy) -> dict[str, str]:
     """Its tags that are still true of the result."""
-    return {k: v for k, v in stream.metadata.items() if not k.upper().startswith(_STALE)}
+    tags = {k: v for k, v in stream.metadata.items() if not k.upper().startswith(_STALE)}
+    return policy.tags(tags)
 
 
 def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
@@ -148,9 +156,10 @@ def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
     return ""
 
 
-def container_tags(container: InputContainer) -> dict[str, str]:
+def container_tags(container: InputContainer, policy: MetadataPolicy) -> dict[str, str]:
     """The clip's tags, but for those that describe the file it was in."""
-    return {k: v for k, v in container.metadata.items() if k.lower() not in _CONTAINERS_OWN}
+    tags = {k: v for k, v in container.metadata.items() if k.lower() not in _CONTAINERS_OWN}
+    return policy.tags(tags)
 
 
 def copy_chapters(
@@ -179,7 +188,11 @@ def copy_chapters(
 
 
 def add_carried(
-    output: OutputContainer, stream: Stream, carried: Carried, source: Path
+    output: OutputContainer,
+    stream: Stream,
+    carried: Carried,
+    source: Path,
+    policy: MetadataPolicy,
 ) -> Stream | None:
     """A stream of the result for `stream`; None for an attachment, which has no packets."""
     if carried.how == "attach":
@@ -192,7 +205,7 @@ def add_carried(
         added = output.add_stream_from_template(stream, opaque=True)
         if stream.time_base:
             added.time_base = stream.time_base
-    added.metadata.update(stream_tags(stream))
+    added.metadata.update(stream_tags(stream, policy))
     added.disposition = stream.disposition
     return added
 
