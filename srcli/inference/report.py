@@ -41,7 +41,8 @@ def add_reports(reports: Sequence[Report]) -> Report:
     if len({len(report.live_windows) for report in told}) > 1:
         told = []  # of different networks
     layers = zip(*(report.live_windows for report in told), strict=True)
-    weights = [report.megapixels / sum(r.megapixels for r in told) for report in told]
+    whole = sum(report.megapixels for report in told)
+    weights = [report.megapixels / whole for report in told]
     return Report(
         seconds=sum(report.seconds for report in reports),
         tiles=sum(report.tiles for report in reports),

@@ -1,6 +1,8 @@
 """The segments of a clip that is being made: what a killed run leaves for the next one."""
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from srcli.media.video import Segment, find_segments
 __all__ = ["Parts"]
 
 _LOCK = "lock"
+_LONGEST = 40  # characters of a name, which may be four bytes each
 
 
 class Parts:
@@ -29,7 +32,7 @@ class Parts:
     """
 
     def __init__(self, target: Path, key: Mapping[str, str]) -> None:
-        self.folder = target.with_name(f".{target.name[:80]}.srcli-parts")
+        self.folder = target.with_name(f".{_short(target.name)}.srcli-parts")
         self._target = target
         self._key = json.dumps(dict(sorted(key.items())), indent=1)
 
@@ -39,15 +42,21 @@ class Parts:
         Raises:
             UnwritableVideo: Another run makes this clip.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock = FolderLock(self.folder / _LOCK, wait=False, on_wait=lambda holder: None)
-        except FolderBusy as error:
-            raise UnwritableVideo(
-                f"{self._target}: another run is making it: wait for that one, stop it, or name "
-                "another clip with -o"
-            ) from error
-        return self
+        path = self.folder / _LOCK
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock = FolderLock(path, wait=False, on_wait=lambda holder: None)
+            except FolderBusy as error:
+                raise UnwritableVideo(
+                    f"{self._target}: another run is making it: wait for that one, stop it, or "
+                    "name another clip with -o"
+                ) from error
+            except FileNotFoundError:  # another run has just ended, and cleans up
+                continue
+            if self._lock.is_at(path):
+                return self
+            self._lock.release()
 
     def __exit__(
         self,
@@ -55,8 +64,11 @@ class Parts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        done = error is None or isinstance(error, UnreadableVideo)
+        if done or not find_segments(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)  # while no one else may use it
         self._lock.release()
-        if error is None or isinstance(error, UnreadableVideo) or not find_segments(self.folder):
+        if done and os.name == "nt":  # where a file that is open cannot be removed
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def resume(self) -> list[Segment]:
@@ -69,7 +81,9 @@ class Parts:
         if same:
             return find_segments(self.folder)
         for path in self.folder.iterdir():
-            if path.name != _LOCK:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _LOCK:
                 path.unlink()
         with atomic_file(file) as stream:
             stream.write(self._key.encode())
@@ -78,3 +92,10 @@ class Parts:
     def next(self, number: int) -> Path:
         """The name of segment `number`."""
         return self.folder / f"{number:06}.mkv"
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for more, and is no other's."""
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

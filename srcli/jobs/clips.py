@@ -66,7 +66,15 @@ def upscale_clip(
     with _told_when_full(job.target), Parts(job.target, key) as parts:
         segments = parts.resume()
         if not segments:
-            rehearse(encoding, info, job.target, source.beside, settings.reading, settings.policy)
+            rehearse(
+                encoding,
+                info,
+                job.target,
+                source.beside,
+                settings.reading,
+                settings.policy,
+                parts.folder,
+            )
         cutter = _Cutter(parts, encoding, info, settings.segment, segments)
         work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
         try:

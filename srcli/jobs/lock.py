@@ -57,6 +57,13 @@ class FolderLock:
         os.lseek(self._descriptor, 1, os.SEEK_SET)
         return os.read(self._descriptor, _PID_BYTES).decode(errors="replace").strip()
 
+    def is_at(self, path: Path) -> bool:
+        """Whether what is held is still the file of that name; another run may have removed it."""
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Let others in."""
         with contextlib.suppress(OSError):
@@ -76,11 +83,18 @@ if sys.platform == "win32":
         return True
 
 else:
+    import errno
     import fcntl
+
+    # Some network file systems know no locks: better to work there without than not at all.
+    _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         return True

@@ -25,6 +25,7 @@ _STREAM, _CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _HEADER_BYTES = 1 << 16  # the size is somewhere in these, unless other boxes come first
 _LOSSLESS = 100
 _EFFORT = 5  # of 9: 7, the library's own choice, takes twice as long
+_MOST_BITS = 16  # above it, floats
 _GRAY_ALPHA = 2  # channels, which the library does not take
 
 
@@ -48,6 +49,11 @@ def _header(stream: Readable) -> dict[str, Any]:
 
 def _inspect(stream: Readable) -> PictureInfo:
     header = _header(stream)
+    if header["bits_per_sample"] > _MOST_BITS:
+        raise FormatError(
+            f"{header['bits_per_sample']} bits a channel, at most {_MOST_BITS} are read; "
+            "save it with 16"
+        )
     gray = header["color_channels"] == 1
     channels = (1 if gray else 3) + bool(header["has_alpha"])
     bits = 16 if gray and header["bits_per_sample"] > 8 else 8

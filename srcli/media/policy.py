@@ -10,7 +10,11 @@ from srcli.media.xmp import without_gps_xmp
 
 __all__ = ["MetadataPolicy"]
 
-_PLACE_KEY = re.compile("location|gps|geo|xyz|latitude|longitude|altitude|city|country", re.I)
+_PLACE_KEY = re.compile(
+    "location|gps|geo|xyz|latitude|longitude|altitude|city|country"
+    r"|\b(state|province|place|region|landmark|xmp)\b",
+    re.IGNORECASE,
+)
 _ISO_6709 = re.compile(r"\s*[+-]\d{2,}(\.\d+)?[+-]\d{3,}")
 
 

@@ -196,6 +196,15 @@ def test_deep_pictures_in_jpeg_xl(tmp_path: Path) -> None:
     assert lost == ("16 bits rounded to 8: JXL holds no more",)
 
 
+def test_floats_in_jpeg_xl_are_refused_by_name(tmp_path: Path) -> None:
+    needs_jpeg_xl()
+    header = b"PF\n8 8\n-1.0\n"
+    (tmp_path / "a.pfm").write_bytes(header + np.full((8, 8, 3), 0.5, "<f4").tobytes())
+    made = cjxl(tmp_path / "a.pfm", tmp_path / "a.jxl", "-d", "0")
+    with pytest.raises(UnreadableImage, match="32 bits a channel, at most 16 are read"):
+        read_picture(made)
+
+
 @pytest.mark.parametrize("options", [("-d", "0"), ("-d", "0.3")])
 def test_colours_of_jpeg_xl_are_those_of_its_profile(
     tmp_path: Path, options: Sequence[str]

@@ -138,3 +138,13 @@ def test_bytes_to_which_nothing_points_go_too(exif) -> None:
     assert b"52.52" not in left
     assert b"maker note" not in left
     assert b"Camera" in left
+
+
+def test_tags_of_clips_by_whole_words() -> None:
+    tags = {
+        "STATE": "Berlin",
+        "place": "x",
+        "xmp": "<x exif:GPSLatitude='1'/>",
+        "statement": "kept",
+    }
+    assert MetadataPolicy(gps=False).tags(tags) == {"statement": "kept"}

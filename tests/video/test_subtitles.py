@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import Reading
-from srcli.media.video.subtitles import Cue, one_after_the_other
+from srcli.media.video.packets import packets_of
+from srcli.media.video.subtitles import Cue, one_after_the_other, read_cues
 from tests.video.conftest import Recipe, make_clip, moving, upscaled, watch
 
 MS = Fraction(1, 1000)
@@ -173,3 +174,15 @@ def test_lines_one_after_the_other_show_what_all_of_them_show(spans: list[tuple[
         expected = {cue.text for cue in cues if cue.start <= moment < cue.end}
         assert len(shown) == bool(expected)
         assert {line for lines in shown for line in lines} == expected
+
+
+def test_a_rehearsal_reads_the_beginning_of_the_part(tmp_path: Path) -> None:
+    """However few lines there are: it stops at the first packet of any stream that is later."""
+    lines = [(0, 40, "first"), (200, 240, "second"), (440, 480, "third")]
+    source = spoken(tmp_path / "in.mkv", "subrip", lines)
+    part = (Fraction(0), Fraction(1, 10))
+    assert [cue.text for cue in read_cues(source, (1,), part)[1]] == ["first"]
+    with av.open(str(source)) as clip:
+        taken = list(packets_of(clip, (0,), part))
+    assert max(packet.pts * packet.time_base for packet in taken) <= Fraction(1, 10)
+    assert len(read_cues(source, (1,), None)[1]) == 3

@@ -1,10 +1,9 @@
 """The packets of all that is beside the picture, moved along with it."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,7 +12,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
-from srcli.media.video.packets import AnyPacket
+from srcli.media.video.packets import AnyPacket, Part, packets_of
 from srcli.media.video.probing import Reading
 from srcli.media.video.subtitles import Cue, converted_packets, read_cues
 
@@ -37,7 +36,7 @@ class Beside:
         texts: Those of them that are text to be put in other words.
         reading: Which part of the source is taken.
         shift: Added to all times, seconds.
-        most: Packets to look at; None takes all.
+        length: How much of that is wanted, seconds; None takes all.
     """
 
     source: Path
@@ -46,7 +45,7 @@ class Beside:
     texts: frozenset[int]
     reading: Reading
     shift: Fraction
-    most: int | None = None
+    length: Fraction | None = None
 
     @property
     def start(self) -> Fraction:
@@ -60,17 +59,23 @@ class Beside:
         length = self.reading.duration
         return None if length is None else self.start + length
 
+    @property
+    def part(self) -> Part | None:
+        """What to read of the file if not all of it is wanted."""
+        return None if self.length is None else (self.start, self.start + self.length)
+
 
 def other_packets(beside: Beside) -> Iterator[Timed]:
     """Packets of all other streams, each with its moment in seconds."""
-    moving = (_text_packets(beside, index) for index in sorted(beside.texts))
+    read = read_cues(beside.source, beside.texts, beside.part)
+    moving = (_text_packets(beside, index, read[index]) for index in sorted(read))
     return heapq.merge(_copied(beside), *moving, key=lambda timed: timed[0])
 
 
 def _copied(beside: Beside) -> Iterator[Timed]:
-    wanted = [beside.container.streams[i] for i in beside.copies if i not in beside.texts]
-    packets = islice(beside.container.demux(*wanted) if wanted else iter(()), beside.most)
-    tracks = {stream.index: _Track(stream, beside) for stream in wanted}
+    wanted = [index for index in beside.copies if index not in beside.texts]
+    packets = packets_of(beside.container, wanted, beside.part)
+    tracks = {index: _Track(beside.container.streams[index], beside) for index in wanted}
     while True:
         try:
             packet = next(packets, None)
@@ -153,12 +158,12 @@ def _from_nought(packet: AnyPacket) -> None:
         packet.dts = 0
 
 
-def _text_packets(beside: Beside, index: int) -> Iterator[Timed]:
+def _text_packets(beside: Beside, index: int, read: Sequence[Cue]) -> Iterator[Timed]:
     target = beside.copies[index]
     assert isinstance(target, SubtitleStream)
     stop = beside.stop
     cues: list[Cue] = []
-    for cue in read_cues(beside.source, index, beside.most).cues:
+    for cue in read:
         end = cue.end if stop is None else min(cue.end, stop)
         start, end = max(cue.start + beside.shift, Fraction(0)), end + beside.shift
         if end > start:

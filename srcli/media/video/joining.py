@@ -67,7 +67,7 @@ def join(
     source: Path | None,
     reading: Reading,
     policy: MetadataPolicy,
-    most: int | None = None,
+    length: Fraction | None = None,
 ) -> tuple[str, ...]:
     """Write the result under its name, all at once.
 
@@ -78,7 +78,7 @@ def join(
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source is taken.
         policy: Which tags are kept, and whether places are.
-        most: Packets of the other streams to look at; None takes all.
+        length: Seconds of the other streams to take; None takes all.
 
     Returns:
         What of the source was too damaged to be copied, one line.
@@ -96,7 +96,7 @@ def join(
             with av.open(sink, "w", format=format, container_options=options) as output:
                 rest = None
                 if source is not None and container is not None:
-                    rest = _Rest(source, container, target, reading, policy, most)
+                    rest = _Rest(source, container, target, reading, policy, length)
                 damaged = _join_into(output, segments, info, rest)
             sink.check()
     except (FFmpegError, ValueError) as error:
@@ -118,7 +118,7 @@ class _Rest:
     target: Path
     reading: Reading
     policy: MetadataPolicy
-    most: int | None
+    length: Fraction | None
 
 
 def _join_into(
@@ -138,6 +138,8 @@ def _join_into(
         try:
             output.mux_one(packet)
         except InvalidDataError:
+            if packet.stream is video:
+                raise
             refused += 1
     return refused
 
@@ -170,9 +172,9 @@ def _add_all(
     video.metadata.update(tags)
     output.metadata.update(container_tags(rest.container, rest.policy))
     shift = info.shift * info.time_base
-    copy_chapters(rest.container, output, shift, rest.reading.duration)
+    copy_chapters(rest.container, output, shift, rest.reading.duration, rest.policy)
     texts = frozenset(one.index for one in copied.streams if one.how == "text")
-    beside = Beside(rest.source, rest.container, copies, texts, rest.reading, shift, most=rest.most)
+    beside = Beside(rest.source, rest.container, copies, texts, rest.reading, shift, rest.length)
     return video, other_packets(beside)
 
 

@@ -23,7 +23,6 @@ __all__ = ["Reading", "chosen_stream", "inspect", "turn"]
 
 _MEGAPIXELS = 128  # a frame; 8K is 33
 _LOOKED_AT = 12  # frames; some streams mark the first field pair wrongly
-_TURN = {"0": 0, "90": 1, "180": 2, "270": 3}
 
 
 @dataclass(frozen=True)

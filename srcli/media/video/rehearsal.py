@@ -1,5 +1,6 @@
 """Make the shortest clip of a kind before the long one, so that what cannot be is said at once."""
 
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from srcli.media.video.segments import SegmentWriter
 
 __all__ = ["rehearse"]
 
-_PACKETS = 100  # of the other streams
+_LENGTH = Fraction(2)  # seconds of the other streams
 
 
 def rehearse(
@@ -25,6 +26,7 @@ def rehearse(
     source: Path | None,
     reading: Reading,
     policy: MetadataPolicy,
+    room: Path,
 ) -> None:
     """Encode one black frame and join it with the beginning of everything else.
 
@@ -35,12 +37,13 @@ def rehearse(
         source: Where everything else is; None if there is nothing else.
         reading: Which part of the source will be taken.
         policy: Which tags will be kept.
+        room: A folder on the target's disk to do it in.
 
     Raises:
         UnwritableVideo: The encoder does not take such frames, or the container not what is to
             go into it.
     """
-    with TemporaryDirectory(prefix=".srcli-trial", dir=target.parent) as folder:
+    with TemporaryDirectory(prefix="trial", dir=room) as folder:
         writer = SegmentWriter(Path(folder, "one.mkv"), encoding, info)
         try:
             black = np.zeros((info.height, info.width, 3), np.uint8)
@@ -51,6 +54,6 @@ def rehearse(
             raise
         trial = Path(folder, f"trial{target.suffix}")
         try:
-            join([segment], info, trial, source, reading, policy, _PACKETS)
+            join([segment], info, trial, source, reading, policy, _LENGTH)
         except UnwritableVideo as error:
             raise UnwritableVideo(str(error).replace(str(trial), str(target))) from error

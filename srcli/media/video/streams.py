@@ -14,7 +14,12 @@ from av.stream import Discard, Stream
 
 from srcli.media.policy import MetadataPolicy
 from srcli.media.video.opening import opened
-from srcli.media.video.subtitles import add_converted, read_cues, text_encoder
+from srcli.media.video.subtitles import (
+    add_converted,
+    tells_places,
+    text_encoder,
+    text_header,
+)
 
 __all__ = [
     "Carried",
@@ -79,7 +84,7 @@ def choose_copied(
         video: The stream that is upscaled.
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
-        policy: Cameras write where they are into data streams.
+        policy: Whether places may be told, which are in data, covers and subtitles, too.
     """
     taken: list[Carried] = []
     notes: list[str] = []
@@ -90,7 +95,7 @@ def choose_copied(
         if _is_timecode(stream) and "timecode" in video.metadata:
             continue  # the tag goes along, and MP4 and QuickTime make a track of it again
         said = f"{target}: {described(stream)}"
-        if stream.type == "data" and not policy.keeps_places:
+        if not policy.keeps_places and _may_tell_places(container, stream):
             notes.append(f"{said} is left out, it may tell places")
             continue
         carried = _way(stream, format)
@@ -163,7 +168,11 @@ def container_tags(container: InputContainer, policy: MetadataPolicy) -> dict[st
 
 
 def copy_chapters(
-    container: InputContainer, output: OutputContainer, shift: Fraction, length: Fraction | None
+    container: InputContainer,
+    output: OutputContainer,
+    shift: Fraction,
+    length: Fraction | None,
+    policy: MetadataPolicy,
 ) -> None:
     """Copy the chapters that overlap the part taken, moved along with it.
 
@@ -172,10 +181,12 @@ def copy_chapters(
         output: The result, before its header is written.
         shift: Seconds added to all times.
         length: Of the part, in seconds; None for all of it.
+        policy: Which of their tags, titles among them, are kept.
     """
     chapters = container.chapters()
     for chapter in chapters:
         base = chapter["time_base"] or Fraction(1, 1000)
+        chapter["metadata"] = policy.tags(chapter["metadata"])
         chapter["start"] = max(chapter["start"] + round(shift / base), 0)
         chapter["end"] += round(shift / base)
         if length is not None:
@@ -199,7 +210,7 @@ def add_carried(
         _attach_cover(output, stream, source)
         return None
     if carried.how == "text":
-        header = read_cues(source, stream.index, most=0).header
+        header = text_header(source, stream.index)
         added = add_converted(output, carried.encoder, header)
     else:
         added = output.add_stream_from_template(stream, opaque=True)
@@ -213,8 +224,19 @@ def add_carried(
 def _attach_cover(output: OutputContainer, stream: Stream, source: Path) -> None:
     mime, name = _COVER_KINDS[stream.codec_context.name]
     with opened(source) as again:
-        packet = next(p for p in again.demux(again.streams[stream.index]) if p.size)
-        output.add_attachment(name, mime, bytes(packet))
+        packets = again.demux(again.streams[stream.index])
+        packet = next((p for p in packets if p.size), None)
+        if packet is not None:
+            output.add_attachment(name, mime, bytes(packet))
+
+
+def _may_tell_places(container: InputContainer, stream: Stream) -> bool:
+    """Whether the stream is of a kind that has places in it, or of text that looks like it."""
+    if stream.type == "attachment":
+        return "font" not in stream.metadata.get("mimetype", "").lower()
+    if stream.type == "subtitle":
+        return tells_places(Path(container.name.removeprefix("file:")), stream.index)
+    return stream.type == "data" or _is_cover(stream)
 
 
 def _is_cover(stream: Stream) -> bool:

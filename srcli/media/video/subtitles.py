@@ -1,36 +1,38 @@
 """Text subtitles in the words of another container."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from srcli.media.video.opening import opened
-from srcli.media.video.packets import AnyPacket
+from srcli.media.video.packets import AnyPacket, Part, packets_of
 
 __all__ = [
     "Cue",
-    "Cues",
     "add_converted",
     "converted_packets",
     "one_after_the_other",
     "read_cues",
+    "tells_places",
     "text_encoder",
+    "text_header",
 ]
 
 _ENCODERS = {"mp4": "mov_text", "mov": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TICK = Fraction(1, 1000)
 _UNSAID = Fraction(5)  # seconds that the last cue is shown if the file does not say
 _FIELDS = 8  # before the text, in what FFmpeg's decoders give: number, layer, style ...
+_POSITION = re.compile(r"\b(gps|latitude|longitude)\b|\d\.\d{4,}\D+\d+\.\d{4}", re.IGNORECASE)
 _DRAWING = re.compile(r"\{[^}]*\\p[1-9][^}]*\}.*?(?:\{[^}]*\\p0[^}]*\}|$)", re.DOTALL)
 
 
@@ -51,19 +53,6 @@ class Cue:
     text: str
 
 
-@dataclass(frozen=True)
-class Cues:
-    """All of a stream.
-
-    Args:
-        header: ASS's: its styles.
-        cues: In the order of the file.
-    """
-
-    header: bytes
-    cues: tuple[Cue, ...]
-
-
 def text_encoder(stream: Stream, format: str) -> str:
     """FFmpeg's name of the encoder that puts a text subtitle into a container; empty if none."""
     if stream.type != "subtitle" or not stream.codec_context or not stream.codec_context.codec:
@@ -71,36 +60,62 @@ def text_encoder(stream: Stream, format: str) -> str:
     return _ENCODERS[format] if stream.codec_context.codec.text_sub else ""
 
 
-def read_cues(source: Path, index: int, most: int | None = None) -> Cues:
-    """Decode a text subtitle; what is damaged is left out.
+def text_header(source: Path, index: int) -> bytes:
+    """ASS's header of a text subtitle: its styles."""
+    with opened(source) as container:
+        return _decoder(container, index).codec_context.subtitle_header or b""
+
+
+def tells_places(source: Path, index: int) -> bool:
+    """Whether a subtitle is text in which positions are told, as drones write them."""
+    with opened(source) as container:
+        context = container.streams[index].codec_context
+        if not context or not context.codec or not context.codec.text_sub:
+            return False
+    cues = read_cues(source, (index,), None)[index]
+    return any(_POSITION.search(cue.text) for cue in cues)
+
+
+def read_cues(
+    source: Path, indices: Collection[int], part: Part | None
+) -> Mapping[int, Sequence[Cue]]:
+    """Decode text subtitles; what is damaged is left out.
 
     Args:
         source: The clip.
-        index: Of the stream.
-        most: Packets to look at; None takes all.
+        indices: Of the streams.
+        part: What to read; None for all.
+
+    Returns:
+        Their lines, in the order of the file.
     """
-    cues: list[Cue] = []
+    cues: dict[int, list[Cue]] = {index: [] for index in indices}
     with opened(source) as container:
-        stream = container.streams[index]
-        assert isinstance(stream, SubtitleStream)
-        stream.codec_context.open(strict=False)
-        header = stream.codec_context.subtitle_header or b""
-        for packet in islice(container.demux(stream), most):
+        streams = {index: _decoder(container, index) for index in indices}
+        for packet in packets_of(container, indices, part):
             if not packet.size or packet.pts is None:
                 continue
+            index = packet.stream.index
             try:
-                decoded = stream.codec_context.decode2(packet)
+                decoded = streams[index].codec_context.decode2(packet)
             except FFmpegError:
                 continue
             start = packet.pts * packet.time_base
             end = start + (packet.duration or 0) * packet.time_base
-            cues.extend(
+            cues[index].extend(
                 _cue(start, end, rectangle.ass.decode("utf-8", "replace"))
                 for rectangle in decoded or ()
                 if isinstance(rectangle, AssSubtitle)
             )
-    cues = [cue for cue in cues if cue.text.strip()]
-    return Cues(header, tuple(_ended(cues)))
+    shown = {index: [cue for cue in found if cue.text.strip()] for index, found in cues.items()}
+    return {index: tuple(_ended(found)) for index, found in shown.items()}
+
+
+def _decoder(container: InputContainer, index: int) -> SubtitleStream:
+    stream = container.streams[index]
+    assert isinstance(stream, SubtitleStream)
+    stream.codec_context.open(strict=False)
+    return stream
 
 
 def _cue(start: Fraction, end: Fraction, event: str) -> Cue:
