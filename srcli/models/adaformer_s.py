@@ -7,6 +7,7 @@ blocks instead of six; it halts in the same way. Not in the paper.
 from dataclasses import replace
 
 from srcli.models import adaformer
+from srcli.models.spec import EXACT, Halting
 
 __all__ = ["SPEC"]
 
@@ -26,5 +27,6 @@ SPEC = replace(
     bytes_per_tile_pixel=1200,
     bytes_per_held_pixel=480,
     bands_held=5,
+    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.5)},
     build=_build,
 )
