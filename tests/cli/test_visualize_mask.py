@@ -301,9 +301,15 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["-m", "dense"], "dense has no masks, it computes everything (masks: adaformer, bright)"),
+        (
+            ["-m", "dense"],
+            "dense has no masks, it computes everything (masks: adaformer, adaformer-s, bright)",
+        ),
         (["--what", "pure"], "adaformer has no pure pixels (have: bright)"),
-        (["-m", "bright", "--what", "depth"], "bright has no halting depth (have: adaformer)"),
+        (
+            ["-m", "bright", "--what", "depth"],
+            "bright has no halting depth (have: adaformer, adaformer-s)",
+        ),
         (
             ["-m", "bright", "--effort", "exact"],
             "bright leaves out nothing with effort exact (use balanced)",
