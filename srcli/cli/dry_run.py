@@ -15,6 +15,7 @@ from srcli.errors import UnknownScale
 from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import Forecast, require_room
+from srcli.jobs.sizes import scale_needed
 from srcli.weights import best_scale
 
 __all__ = ["show_plan"]
@@ -92,9 +93,8 @@ def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
     for one in forecasts:
         if one.info is None or one.size is None:
             continue
-        old = one.info.width, one.info.height
-        needed = max(-(-after // before) for before, after in zip(old, one.size, strict=True))
-        if any(after > before for before, after in zip(old, one.size, strict=True)):
+        needed = scale_needed((one.info.width, one.info.height), one.size)
+        if needed > 1:
             with suppress(UnknownScale):  # it will fail
                 pixels[best_scale(engine.model, max(needed, 2)).scale] += one.pixels
     return sum(count * _seconds_per_pixel(engine, scale) for scale, count in pixels.items())

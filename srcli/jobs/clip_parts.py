@@ -1,6 +1,5 @@
 """The segments of a clip that is being made: what a killed run leaves for the next one."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,13 +10,13 @@ from typing import Self
 
 from srcli.errors import FolderBusy, UnreadableVideo, UnwritableVideo
 from srcli.jobs.lock import FolderLock
+from srcli.jobs.naming import shortened
 from srcli.media import atomic_file
 from srcli.media.video import Segment, find_segments
 
 __all__ = ["Parts"]
 
 _LOCK = "lock"
-_LONGEST = 40  # characters of a name, which may be four bytes each
 
 
 class Parts:
@@ -32,7 +31,7 @@ class Parts:
     """
 
     def __init__(self, target: Path, key: Mapping[str, str]) -> None:
-        self.folder = target.with_name(f".{_short(target.name)}.srcli-parts")
+        self.folder = target.with_name(shortened(f".{target.name}.srcli-parts"))
         self._target = target
         self._key = json.dumps(dict(sorted(key.items())), indent=1)
 
@@ -92,10 +91,3 @@ class Parts:
     def next(self, number: int) -> Path:
         """The name of segment `number`."""
         return self.folder / f"{number:06}.mkv"
-
-
-def _short(name: str) -> str:
-    """A name that leaves room for more, and is no other's."""
-    if len(name) <= _LONGEST:
-        return name
-    return f"{name[:_LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

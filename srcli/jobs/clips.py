@@ -22,7 +22,7 @@ from srcli.media.video import (
     choose_encoding,
     join,
     rehearse,
-    what_is_copied,
+    rest_of,
 )
 
 __all__ = ["upscale_clip"]
@@ -53,7 +53,9 @@ def upscale_clip(
     source = open_source(job.source, settings)
     info = _enlarged(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
-    left_out = what_is_copied(source.beside, job.target, info, settings.reading, settings.policy)
+    rest = None
+    if source.beside is not None:
+        rest = rest_of(source.beside, job.target, info, settings.reading, settings.policy)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     key = {
         **settings.key,
@@ -66,15 +68,7 @@ def upscale_clip(
     with _told_when_full(job.target), Parts(job.target, key) as parts:
         segments = parts.resume()
         if not segments:
-            rehearse(
-                encoding,
-                info,
-                job.target,
-                source.beside,
-                settings.reading,
-                settings.policy,
-                parts.folder,
-            )
+            rehearse(encoding, info, job.target, rest, parts.folder)
         cutter = _Cutter(parts, encoding, info, settings.segment, segments)
         work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
         try:
@@ -85,11 +79,11 @@ def upscale_clip(
             cutter.discard()
         if not segments:
             raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-        damaged = join(segments, info, job.target, source.beside, settings.reading, settings.policy)
+        damaged = join(segments, info, job.target, rest)
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
-        *left_out,
+        *(rest.notes if rest else ()),
         *damaged,
     )
     return notes, report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from srcli.errors import ImageTooLarge, UnknownScale
 from srcli.inference.upscaler import Upscaled, Upscaler
-from srcli.jobs.sizes import SizeWish
+from srcli.jobs.sizes import SizeWish, scale_needed
 from srcli.media import MetadataPolicy, Picture, Pixels
 from srcli.weights import best_scale
 
@@ -77,9 +77,8 @@ def upscaled(
             f"{source}: its result, {new[0]}x{new[1]}, has {new[0] * new[1] / 1e6:.0f} "
             f"megapixels, limit {batch.max_output_megapixels:g}; raise --max-output-megapixels"
         )
-    needed = max(-(-after // before) for before, after in zip(old, new, strict=True))
     try:
-        upscaler = upscalers.serving(needed)
+        upscaler = upscalers.serving(scale_needed(old, new))
     except UnknownScale as error:
         raise ImageTooLarge(
             f"{source}: {old[0]}x{old[1]} to {new[0]}x{new[1]} is beyond what "

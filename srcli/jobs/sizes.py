@@ -7,7 +7,7 @@ from fractions import Fraction
 from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 
-__all__ = ["SizeWish"]
+__all__ = ["SizeWish", "scale_needed"]
 
 
 @dataclass(frozen=True)
@@ -94,3 +94,12 @@ def _of_area(width: int, height: int, pixels: int) -> tuple[int, int]:
     while (wide + 1) * _share(height, wide + 1, width) <= pixels:
         wide += 1
     return wide, _share(height, wide, width)
+
+
+def scale_needed(old: tuple[int, int], new: tuple[int, int]) -> int:
+    """The whole scale whose result need only be reduced; 1 if the picture does not grow.
+
+    >>> scale_needed((100, 50), (250, 125))
+    3
+    """
+    return max(-(-after // before) for before, after in zip(old, new, strict=True))

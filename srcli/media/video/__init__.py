@@ -4,7 +4,7 @@ from srcli.media.video.animation import AnimationReader, is_animation, write_ani
 from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding
 from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
-from srcli.media.video.joining import join, what_is_copied
+from srcli.media.video.joining import join, rest_of
 from srcli.media.video.probing import Reading
 from srcli.media.video.rehearsal import rehearse
 from srcli.media.video.segments import Segment, SegmentWriter, find_segments
@@ -28,6 +28,6 @@ __all__ = [
     "is_animation",
     "join",
     "rehearse",
-    "what_is_copied",
+    "rest_of",
     "write_animation",
 ]

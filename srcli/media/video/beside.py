@@ -14,11 +14,11 @@ from av.subtitles.stream import SubtitleStream
 
 from srcli.media.video.packets import AnyPacket, Part, packets_of
 from srcli.media.video.probing import Reading
+from srcli.media.video.streams import is_cover
 from srcli.media.video.subtitles import Cue, converted_packets, read_cues
 
 __all__ = ["Beside", "Timed", "other_packets"]
 
-_COVER = 0x400  # attached_pic
 _IN_TIME = ("audio", "video")  # what follows its own beat; the rest may be cut at any moment
 
 Timed = tuple[Fraction, AnyPacket]
@@ -100,7 +100,7 @@ class _Track:
         self._stop = beside.stop
         self._target = beside.copies[stream.index]
         self._shift = beside.shift
-        self._cover = bool(stream.disposition & _COVER)
+        self._cover = is_cover(stream)
         self._beats = stream.type in _IN_TIME
         self._before: AnyPacket | None = None
         self._last: int | None = None

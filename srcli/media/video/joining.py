@@ -27,6 +27,7 @@ from srcli.media.video.probing import Reading, chosen_stream
 from srcli.media.video.segments import Segment
 from srcli.media.video.sink import Sink
 from srcli.media.video.streams import (
+    Carried,
     add_carried,
     choose_copied,
     container_tags,
@@ -35,38 +36,50 @@ from srcli.media.video.streams import (
     timecode_note,
 )
 
-__all__ = ["join", "what_is_copied"]
+__all__ = ["Rest", "join", "rest_of"]
 
 _MOST_TICKS = 2**31 - 1  # a second of an MP4's clock
 
 
-def what_is_copied(
-    source: Path | None,
-    target: Path,
-    info: ClipInfo,
-    reading: Reading,
-    policy: MetadataPolicy,
-) -> tuple[str, ...]:
-    """What of the source's other streams and tags the result cannot hold, one line each."""
-    if source is None:
-        return ()
+@dataclass(frozen=True)
+class Rest:
+    """Everything of a source that is not the picture, and what of it goes along.
+
+    Args:
+        source: The clip.
+        reading: Which part of it is taken.
+        policy: Which tags are kept, and whether places are.
+        streams: Those that go along.
+        notes: What the result cannot hold, one line each.
+    """
+
+    source: Path
+    reading: Reading
+    policy: MetadataPolicy
+    streams: tuple[Carried, ...]
+    notes: tuple[str, ...]
+
+
+def rest_of(
+    source: Path, target: Path, info: ClipInfo, reading: Reading, policy: MetadataPolicy
+) -> Rest:
+    """Choose what of a clip's other streams and tags goes along into the result."""
     with opened(source) as container:
         video = chosen_stream(source, container)
-        copied = choose_copied(container, video, WRITABLE[target.suffix.lower()], target, policy)
+        format = WRITABLE[target.suffix.lower()]
+        copied = choose_copied(source, container, video, format, target, policy)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
         notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
         if "alpha_mode" in map(str.lower, video.metadata):
             notes.append(f"{source}: the alpha beside its video (VP8, VP9) is not read")
-        return tuple(notes)
+        return Rest(source, reading, policy, copied.streams, tuple(notes))
 
 
 def join(
     segments: Sequence[Segment],
     info: ClipInfo,
     target: Path,
-    source: Path | None,
-    reading: Reading,
-    policy: MetadataPolicy,
+    rest: Rest | None,
     length: Fraction | None = None,
 ) -> tuple[str, ...]:
     """Write the result under its name, all at once.
@@ -75,9 +88,7 @@ def join(
         segments: Its frames.
         info: Of the result.
         target: Its name; the suffix says which container.
-        source: Where everything else is; None if there is nothing else.
-        reading: Which part of the source is taken.
-        policy: Which tags are kept, and whether places are.
+        rest: Everything else; None if there is nothing else.
         length: Seconds of the other streams to take; None takes all.
 
     Returns:
@@ -90,14 +101,14 @@ def join(
     sink = None
     try:
         with ExitStack() as stack:
-            container = stack.enter_context(opened(source)) if source else None
+            container = stack.enter_context(opened(rest.source)) if rest else None
             sink = Sink(stack.enter_context(atomic_file(target)))
             options = _muxer_options(format, container, info)
             with av.open(sink, "w", format=format, container_options=options) as output:
-                rest = None
-                if source is not None and container is not None:
-                    rest = _Rest(source, container, target, reading, policy, length)
-                damaged = _join_into(output, segments, info, rest)
+                beside = None
+                if rest is not None and container is not None:
+                    beside = _Opened(rest, container, length)
+                damaged = _join_into(output, segments, info, beside)
             sink.check()
     except (FFmpegError, ValueError) as error:
         if sink is not None:
@@ -106,31 +117,30 @@ def join(
             f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
-    return (f"{source}: damaged packets of sound and such left out: {damaged}",) if damaged else ()
+    if rest is None or not damaged:
+        return ()
+    return (f"{rest.source}: damaged packets of sound and such left out: {damaged}",)
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """Everything of the source that is not the picture."""
+class _Opened:
+    """The rest, its clip opened, and how many seconds of it are wanted; None: all."""
 
-    source: Path
+    rest: Rest
     container: InputContainer
-    target: Path
-    reading: Reading
-    policy: MetadataPolicy
     length: Fraction | None
 
 
 def _join_into(
-    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, rest: _Rest | None
+    output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, source: _Opened | None
 ) -> int:
     """How many packets the container refused, as it does with damaged ones."""
     with opened(segments[0].path) as first:
         template = first.streams.video[0]
-        if rest is None:
+        if source is None:
             video, beside = _add_video(output, template, info), iter(())
         else:
-            video, beside = _add_all(output, template, info, rest)
+            video, beside = _add_all(output, template, info, source)
         output.start_encoding()
     pictures = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
     refused = 0
@@ -149,15 +159,15 @@ def _moment(packet: AnyPacket, info: ClipInfo) -> Fraction:
 
 
 def _add_all(
-    output: OutputContainer, template: Stream, info: ClipInfo, rest: _Rest
+    output: OutputContainer, template: Stream, info: ClipInfo, source: _Opened
 ) -> tuple[Stream, Iterator[Timed]]:
     """All streams, in the order of the source; the picture's, and the packets of the others."""
-    chosen = chosen_stream(rest.source, rest.container)
-    copied = choose_copied(rest.container, chosen, output.format.name, rest.target, rest.policy)
-    carried = {one.index: one for one in copied.streams}
+    rest, container = source.rest, source.container
+    chosen = chosen_stream(rest.source, container)
+    carried = {one.index: one for one in rest.streams}
     copies: dict[int, Stream] = {}
     video = None
-    for stream in rest.container.streams:
+    for stream in container.streams:
         if stream is chosen:
             video = _add_video(output, template, info)
             video.disposition = chosen.disposition
@@ -170,11 +180,11 @@ def _add_all(
     if timecode_note(chosen, info.rate, cut=bool(rest.reading.start)):
         tags = {key: value for key, value in tags.items() if key.lower() != "timecode"}
     video.metadata.update(tags)
-    output.metadata.update(container_tags(rest.container, rest.policy))
+    output.metadata.update(container_tags(container, rest.policy))
     shift = info.shift * info.time_base
-    copy_chapters(rest.container, output, shift, rest.reading.duration, rest.policy)
-    texts = frozenset(one.index for one in copied.streams if one.how == "text")
-    beside = Beside(rest.source, rest.container, copies, texts, rest.reading, shift, rest.length)
+    copy_chapters(container, output, shift, rest.reading.duration, rest.policy)
+    texts = frozenset(one.index for one in rest.streams if one.how == "text")
+    beside = Beside(rest.source, container, copies, texts, rest.reading, shift, source.length)
     return video, other_packets(beside)
 
 

@@ -7,11 +7,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from srcli.errors import UnwritableVideo
-from srcli.media.policy import MetadataPolicy
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.joining import join
-from srcli.media.video.probing import Reading
+from srcli.media.video.joining import Rest, join
 from srcli.media.video.segments import SegmentWriter
 
 __all__ = ["rehearse"]
@@ -20,13 +18,7 @@ _LENGTH = Fraction(2)  # seconds of the other streams
 
 
 def rehearse(
-    encoding: Encoding,
-    info: ClipInfo,
-    target: Path,
-    source: Path | None,
-    reading: Reading,
-    policy: MetadataPolicy,
-    room: Path,
+    encoding: Encoding, info: ClipInfo, target: Path, rest: Rest | None, room: Path
 ) -> None:
     """Encode one black frame and join it with the beginning of everything else.
 
@@ -34,9 +26,7 @@ def rehearse(
         encoding: How.
         info: Of the result.
         target: What will be made; this leaves nothing there.
-        source: Where everything else is; None if there is nothing else.
-        reading: Which part of the source will be taken.
-        policy: Which tags will be kept.
+        rest: Everything else; None if there is nothing else.
         room: A folder on the target's disk to do it in.
 
     Raises:
@@ -54,6 +44,6 @@ def rehearse(
             raise
         trial = Path(folder, f"trial{target.suffix}")
         try:
-            join([segment], info, trial, source, reading, policy, _LENGTH)
+            join([segment], info, trial, rest, _LENGTH)
         except UnwritableVideo as error:
             raise UnwritableVideo(str(error).replace(str(trial), str(target))) from error

@@ -29,6 +29,7 @@ __all__ = [
     "container_tags",
     "copy_chapters",
     "described",
+    "is_cover",
     "stream_tags",
     "timecode_note",
 ]
@@ -75,12 +76,18 @@ class Copied:
 
 
 def choose_copied(
-    container: InputContainer, video: Stream, format: str, target: Path, policy: MetadataPolicy
+    source: Path,
+    container: InputContainer,
+    video: Stream,
+    format: str,
+    target: Path,
+    policy: MetadataPolicy,
 ) -> Copied:
     """Try every stream but the upscaled one in a container of its own.
 
     Args:
-        container: The source.
+        source: The clip.
+        container: The same, opened.
         video: The stream that is upscaled.
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
@@ -95,7 +102,7 @@ def choose_copied(
         if _is_timecode(stream) and "timecode" in video.metadata:
             continue  # the tag goes along, and MP4 and QuickTime make a track of it again
         said = f"{target}: {described(stream)}"
-        if not policy.keeps_places and _may_tell_places(container, stream):
+        if not policy.keeps_places and _may_tell_places(source, stream):
             notes.append(f"{said} is left out, it may tell places")
             continue
         carried = _way(stream, format)
@@ -108,14 +115,14 @@ def choose_copied(
             styled = stream.codec_context.name in ("ssa", "ass")
             lost = ": places, effects and fonts are lost" if styled else ""
             notes.append(f"{said} becomes {carried.encoder}{lost}")
-        elif stream.type == "video" and not _is_cover(stream):
+        elif stream.type == "video" and not is_cover(stream):
             notes.append(f"{said} is a second video, copied as it is")
     return Copied(tuple(taken), tuple(notes))
 
 
 def _way(stream: Stream, format: str) -> Carried | None:
     """How a stream goes into a container; None if it cannot."""
-    if _is_cover(stream):
+    if is_cover(stream):
         if format == "matroska":  # which would make a second film of it
             known = stream.codec_context.name in _COVER_KINDS
             return Carried(stream.index, "attach") if known else None
@@ -130,7 +137,7 @@ def described(stream: Stream) -> str:
     """A stream in words: `subtitle stream 2 (subrip, deu)`."""
     name = stream.codec_context.name if stream.codec_context else stream.name or "unknown"
     language = stream.metadata.get("language")
-    kind = "cover picture" if _is_cover(stream) else f"{stream.type} stream"
+    kind = "cover picture" if is_cover(stream) else f"{stream.type} stream"
     return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
 
 
@@ -230,16 +237,17 @@ def _attach_cover(output: OutputContainer, stream: Stream, source: Path) -> None
             output.add_attachment(name, mime, bytes(packet))
 
 
-def _may_tell_places(container: InputContainer, stream: Stream) -> bool:
+def _may_tell_places(source: Path, stream: Stream) -> bool:
     """Whether the stream is of a kind that has places in it, or of text that looks like it."""
     if stream.type == "attachment":
         return "font" not in stream.metadata.get("mimetype", "").lower()
     if stream.type == "subtitle":
-        return tells_places(Path(container.name.removeprefix("file:")), stream.index)
-    return stream.type == "data" or _is_cover(stream)
+        return tells_places(source, stream.index)
+    return stream.type == "data" or is_cover(stream)
 
 
-def _is_cover(stream: Stream) -> bool:
+def is_cover(stream: Stream) -> bool:
+    """Whether it is a still picture that stands for the clip."""
     return stream.type == "video" and bool(stream.disposition & _COVER)
 
 
