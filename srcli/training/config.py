@@ -86,6 +86,8 @@ class ScheduleConfig:
         steps: Steps of the whole run; 0 leaves it to `minutes`.
         minutes: Minutes of the whole run, resumed parts added up; 0 leaves it to `steps`.
         lr: Backbone's learning rate, first phase.
+        muon_lr: The same for its weight matrices, which Muon then takes over from Adam, rising and
+            falling with `lr`; 0 leaves them to Adam.
         shape: How it falls in the first phase: cosine (to `halting_lr`) or halving.
         halvings: How often halving halves it.
         warmup: Share of the run over which it rises from 0.
@@ -97,6 +99,7 @@ class ScheduleConfig:
     steps: int = 0
     minutes: float = 0.0
     lr: float = 2e-4
+    muon_lr: float = 0.0
     shape: str = "cosine"
     halvings: int = 5
     warmup: float = 0.02
@@ -191,6 +194,8 @@ class TrainingConfig:
             ),
             f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
             "they must rise from 0 to 1": not 0 <= schedule.warmup < schedule.halting_from <= 1,
+            f"schedule.lr is {schedule.lr} and muon_lr {schedule.muon_lr}: lr must be above 0, "
+            "muon_lr 0 (not used) or above": schedule.lr <= 0 or schedule.muon_lr < 0,
             f"loss.eps is {self.loss.eps}: it must lie in 0..1": not 0 <= self.loss.eps <= 1,
             f"loss.ema is {self.loss.ema}: it must lie in 0..1": not 0 <= self.loss.ema < 1,
             f"loss.token_share is {self.loss.token_share}: it must lie in 0..1": (

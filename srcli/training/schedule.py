@@ -16,11 +16,13 @@ class Rates:
         backbone: Learning rate of everything but the estimator.
         estimator: Learning rate of the confidence estimator.
         halting: Whether tokens halt in this step.
+        matrices: Learning rate of the backbone's weight matrices by Muon.
     """
 
     backbone: float
     estimator: float
     halting: bool
+    matrices: float = 0.0
 
 
 def progress(schedule: ScheduleConfig, step: int, minutes: float) -> float:
@@ -40,15 +42,24 @@ def rates(schedule: ScheduleConfig, done: float) -> Rates:
     >>> [rates(ScheduleConfig(steps=1, lr=1e-3, warmup=0.1), d).backbone for d in (0.05, 1.0)]
     [0.0005, 0.0]
     """
+    backbone = _backbone(schedule, done)
+    return Rates(
+        backbone,
+        schedule.estimator_lr,
+        halting=done >= schedule.halting_from,
+        matrices=schedule.muon_lr * backbone / schedule.lr,
+    )
+
+
+def _backbone(schedule: ScheduleConfig, done: float) -> float:
+    """The backbone's learning rate: up, down, and in the last phase from `halting_lr` to 0."""
     if done >= schedule.halting_from:
         rest = (1.0 - done) / (1.0 - schedule.halting_from) if done < 1.0 else 0.0
-        return Rates(schedule.halting_lr * rest, schedule.estimator_lr, halting=True)
+        return schedule.halting_lr * rest
     if done < schedule.warmup:
-        return Rates(schedule.lr * done / schedule.warmup, schedule.estimator_lr, halting=False)
+        return schedule.lr * done / schedule.warmup
     way = (done - schedule.warmup) / (schedule.halting_from - schedule.warmup)
     if schedule.shape == "halving":
-        backbone = schedule.lr * 0.5 ** math.floor(way * (schedule.halvings + 1))
-    else:
-        fall = 0.5 * (1.0 + math.cos(math.pi * way))
-        backbone = schedule.halting_lr + (schedule.lr - schedule.halting_lr) * fall
-    return Rates(backbone, schedule.estimator_lr, halting=False)
+        return schedule.lr * 0.5 ** math.floor(way * (schedule.halvings + 1))
+    fall = 0.5 * (1.0 + math.cos(math.pi * way))
+    return schedule.halting_lr + (schedule.lr - schedule.halting_lr) * fall

@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_tensors, write_whole
-from srcli.training.config import TrainingConfig
+from srcli.training.config import ScheduleConfig, TrainingConfig
 from srcli.training.families import build
+from srcli.training.muon import Muon, hidden_matrices
+from srcli.training.schedule import Rates
 
 __all__ = ["TrainingState"]
 
 _ESTIMATOR = "confidence."
+_OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
 
 class TrainingState:
@@ -33,24 +36,20 @@ class TrainingState:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
         self.network = _channels_last(build(config.network).to(device))
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        named = dict(self.network.named_parameters())
-        backbone = [p for name, p in named.items() if not name.startswith(_ESTIMATOR)]
-        estimator = [p for name, p in named.items() if name.startswith(_ESTIMATOR)]
-        self.optimizer = torch.optim.Adam(
-            [{"params": backbone}, {"params": estimator}], foreach=True
-        )
+        self._adam, self._muon = _optimizers(self.network, config.schedule)
         self.step = 0
         self.minutes = 0.0
         self.origin = ""
         self._config = config
 
-    def update(self, backbone_lr: float, estimator_lr: float) -> None:
+    def update(self, rates: Rates) -> None:
         """Take one optimizer step with the gradients there are, and let the average follow."""
-        for group, rate in zip(
-            self.optimizer.param_groups, (backbone_lr, estimator_lr), strict=True
-        ):
-            group["lr"] = rate
-        self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+        backbone, estimator = self._adam.param_groups
+        backbone["lr"], estimator["lr"] = rates.backbone, rates.estimator
+        self._adam.step()  # pyright: ignore[reportUnknownMemberType]
+        if self._muon is not None:
+            self._muon.param_groups[0]["lr"] = rates.matrices
+            self._muon.step()
         self.step += 1
         decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
         mean, now = list(self.average.parameters()), list(self.network.parameters())
@@ -92,9 +91,10 @@ class TrainingState:
             OSError: It cannot be written; an earlier checkpoint at `path` stays.
         """
         tensors = _prefixed("network", self.network) | _prefixed("average", self.average)
-        for name, parameter in self.network.named_parameters():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"adam.{key}.{name}"] = value
+        for kind, optimizer in self._optimizers():
+            for name, parameter in self.network.named_parameters():
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    tensors[f"{kind}.{key}.{name}"] = value
         run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
         notes = _identity(self._config) | run
         write_whole(path, tensors, notes)
@@ -127,14 +127,36 @@ class TrainingState:
         for prefix, network in (("network", self.network), ("average", self.average)):
             own = {n: tensors[f"{prefix}.{n}"] for n in network.state_dict()}
             network.load_state_dict(own)
-        for name, parameter in self.network.named_parameters():
-            keys = ("step", "exp_avg", "exp_avg_sq")
-            if f"adam.step.{name}" in tensors:
-                held: dict[str, Any] = {}
-                for key in keys:
-                    value = tensors[f"adam.{key}.{name}"]
-                    held[key] = value if key == "step" else _laid_like(value, parameter)
-                self.optimizer.state[parameter] = held
+        for kind, optimizer in self._optimizers():
+            for name, parameter in self.network.named_parameters():
+                held: dict[str, Any] = {
+                    key: value if key == "step" else _laid_like(value, parameter)
+                    for key in _OPTIMIZER_STATE
+                    if (value := tensors.get(f"{kind}.{key}.{name}")) is not None
+                }
+                if held:
+                    optimizer.state[parameter] = held
+
+    def _optimizers(self) -> list[tuple[str, torch.optim.Optimizer]]:
+        """The optimizers there are, by the name that their state has in a checkpoint."""
+        muon = [] if self._muon is None else [("muon", self._muon)]
+        return [("adam", self._adam), *muon]
+
+
+def _optimizers(
+    network: SRNetwork, schedule: ScheduleConfig
+) -> tuple[torch.optim.Adam, Muon | None]:
+    """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks."""
+    named = dict(network.named_parameters())
+    estimator = [p for name, p in named.items() if name.startswith(_ESTIMATOR)]
+    backbone = {name: p for name, p in named.items() if not name.startswith(_ESTIMATOR)}
+    matrices = [p for name, p in hidden_matrices(network).items() if name in backbone]
+    if not schedule.muon_lr:
+        matrices = []
+    taken = {id(p) for p in matrices}
+    rest = [p for p in backbone.values() if id(p) not in taken]
+    adam = torch.optim.Adam([{"params": rest}, {"params": estimator}], foreach=True)
+    return adam, Muon(matrices) if matrices else None
 
 
 def _channels_last(network: SRNetwork) -> SRNetwork:

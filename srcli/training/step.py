@@ -89,12 +89,12 @@ class Stepper:
         error = error_map(output.image.float(), hr)
         confidence = output.confidence.float()
         restoration, uncertainty = restoration_loss(error), uncertainty_loss(confidence, error)
-        self._state.optimizer.zero_grad()
+        self._state.network.zero_grad()
         torch.autograd.backward(restoration + loss.uncertainty * uncertainty)
         gradient = nn.utils.clip_grad_norm_(self._parameters, loss.clip or math.inf)
         if not math.isfinite(gradient.item()):
             raise self._diverged(batch)
-        self._state.update(rates.backbone, rates.estimator)
+        self._state.update(rates)
         correlation = estimator_correlation(confidence, error)
         return Figures(restoration, uncertainty, gradient, correlation, output.live_windows)
 
