@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from srcli.errors import ExitCode
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -35,7 +37,9 @@ __all__ = ["train"]
     type=click.FloatRange(0, min_open=True),
     help="Likewise; with --steps, whichever ends first.",
 )
+@click.pass_context
 def train(
+    context: click.Context,
     config: Path,
     out: Path | None,
     init: Path | None,
@@ -50,18 +54,24 @@ def train(
     --resume goes on from it, with the same data in the same order.
     """
     from srcli.training.config_file import read_config
+    from srcli.training.folder import RunFolder
     from srcli.training.loop import RunOptions, train
     from srcli.training.watchers import JsonLog, Lines
 
     told = read_config(config)
-    folder = out or Path("training") / told.weights.name
-    options = RunOptions(folder, resume=resume, init=init, steps=steps, minutes=minutes)
-    log = JsonLog(folder / "log.jsonl")
-    if not sys.stderr.isatty():
-        path = train(told, options, [Lines(sys.stderr), log])
-    else:
-        with _progress() as progress:
-            path = train(told, options, [_Bar(progress), log])
+    folder = RunFolder(out or Path("training") / told.weights.name)
+    options = RunOptions(folder.path, resume=resume, init=init, steps=steps, minutes=minutes)
+    try:
+        if not sys.stderr.isatty():
+            lines = Lines(sys.stderr)
+            path = train(told, options, [lines, JsonLog(folder.log, lines.warn)])
+        else:
+            with _progress() as progress:
+                bar = _Bar(progress)
+                path = train(told, options, [bar, JsonLog(folder.log, bar.warn)])
+    except KeyboardInterrupt:
+        click.echo(f"srcli: {folder.how_to_go_on()}", err=True)
+        context.exit(ExitCode.INTERRUPTED)
     if path is not None:
         click.echo(path)
 

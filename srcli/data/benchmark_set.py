@@ -11,7 +11,15 @@ from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
 from srcli.errors import UsageError
 
-__all__ = ["BenchmarkSet", "Pair", "find_set", "pair_folders", "scales_there", "single_folder"]
+__all__ = [
+    "BenchmarkSet",
+    "Pair",
+    "find_set",
+    "pair_folders",
+    "pairs_in",
+    "scales_there",
+    "single_folder",
+]
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
@@ -90,7 +98,7 @@ def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]
     """
     for root in roots:
         for folder in _folders_named(root, one.name):
-            pairs = _in_layouts(folder, scale)
+            pairs = pairs_in(folder, scale)
             if pairs:
                 return pairs
     looked = ", ".join(str(root / one.name) for root in roots)
@@ -145,8 +153,12 @@ def single_folder(folder: Path, *, is_hr: bool) -> list[Pair]:
     return [Pair(p.stem, p if is_hr else None, None if is_hr else p) for p in found]
 
 
-def _in_layouts(folder: Path, scale: int) -> list[Pair]:
-    """The set in `folder`, in whichever layout; empty if it is in none."""
+def pairs_in(folder: Path, scale: int) -> list[Pair]:
+    """The set in `folder`, in whichever layout of `find_set`; empty if it is in none.
+
+    Raises:
+        UsageError: Its HR and LR do not belong together.
+    """
     layouts = (
         (folder / f"x{scale}" / "HR", folder / f"x{scale}" / "LR"),
         (folder / "GTmod12", folder / f"LRbicx{scale}"),

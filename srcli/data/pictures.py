@@ -117,16 +117,15 @@ class PictureStore:
     Args:
         sources: What to decode.
         scale: HR px per LR px.
-        budget: Bytes of HR pixels to keep; LR pictures, computed once, are always kept.
+        budget: Bytes of pixels to keep. LR pictures, which take longer to make than HR ones take
+            to decode, are forgotten last.
     """
 
     def __init__(self, sources: Sequence[Source], scale: int, budget: int) -> None:
         self.sources = tuple(sources)
         self._scale = scale
         self._budget = budget
-        self._held = 0
-        self._hr: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
-        self._lr: dict[int, NDArray[np.uint8]] = {}
+        self._hr, self._lr = _Held(), _Held()
         self._lock = threading.Lock()
 
     def get(self, number: int) -> Picture:
@@ -137,13 +136,15 @@ class PictureStore:
         """
         with self._lock:
             hr, lr = self._hr.get(number), self._lr.get(number)
-            if hr is not None:
-                self._hr.move_to_end(number)
         if hr is None:
             hr = self._decode(self.sources[number])
         if lr is None:
             lr = downscale(hr, self._scale)
-        self._keep(number, hr, lr)
+        with self._lock:
+            self._hr.keep(number, hr)
+            self._lr.keep(number, lr)
+            self._hr.shrink(self._budget - self._lr.size)
+            self._lr.shrink(self._budget - self._hr.size)
         return Picture(hr, lr)
 
     def _decode(self, source: Source) -> NDArray[np.uint8]:
@@ -152,13 +153,26 @@ class PictureStore:
             image = resize(image, *source.reduced_from)
         return np.ascontiguousarray(image[: source.height, : source.width])
 
-    def _keep(self, number: int, hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> None:
-        """Remember a picture and forget those used longest ago, down to the budget."""
-        with self._lock:
-            self._lr[number] = lr
-            if number not in self._hr:
-                self._hr[number] = hr
-                self._held += hr.nbytes
-            while self._held > self._budget and len(self._hr) > 1:
-                _, forgotten = self._hr.popitem(last=False)
-                self._held -= forgotten.nbytes
+
+class _Held:
+    """Arrays by number in the order of their use, and their bytes together."""
+
+    def __init__(self) -> None:
+        self._arrays: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self.size = 0
+
+    def get(self, number: int) -> NDArray[np.uint8] | None:
+        if number in self._arrays:
+            self._arrays.move_to_end(number)
+        return self._arrays.get(number)
+
+    def keep(self, number: int, array: NDArray[np.uint8]) -> None:
+        if number not in self._arrays:
+            self._arrays[number] = array
+            self.size += array.nbytes
+
+    def shrink(self, budget: int) -> None:
+        """Forget those used longest ago, all but the last, until they fit."""
+        while self.size > budget and len(self._arrays) > 1:
+            _, forgotten = self._arrays.popitem(last=False)
+            self.size -= forgotten.nbytes

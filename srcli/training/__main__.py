@@ -6,6 +6,7 @@ from pathlib import Path
 
 from srcli.errors import ExitCode, SrcliError
 from srcli.training.config_file import read_config
+from srcli.training.folder import RunFolder
 from srcli.training.loop import RunOptions, train
 from srcli.training.watchers import JsonLog, Lines
 
@@ -22,14 +23,14 @@ def _main() -> int:
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")
     given = parser.parse_args()
     options = RunOptions(given.out, given.resume, given.init, given.steps, given.minutes)
+    folder, lines = RunFolder(options.out), Lines(sys.stderr)
     try:
-        watchers = [Lines(sys.stderr), JsonLog(options.out / "log.jsonl")]
-        train(read_config(given.config), options, watchers)
+        train(read_config(given.config), options, [lines, JsonLog(folder.log, lines.warn)])
     except SrcliError as error:
         sys.stderr.write(f"srcli: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("srcli: interrupted; --resume goes on from here\n")
+        sys.stderr.write(f"srcli: {folder.how_to_go_on()}\n")
         return ExitCode.INTERRUPTED
     return ExitCode.ALL_DONE
 

@@ -4,15 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
 from srcli.atomic import atomic_file
 from srcli.errors import WeightsError
 
-__all__ = ["TensorFile", "read_tensors", "write_whole"]
+__all__ = ["TensorFile", "read_notes", "read_tensors", "write_whole"]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,20 @@ def read_tensors(path: Path) -> TensorFile:
         WeightsError: It is not there, or no safetensors file.
     """
     try:
-        content = path.read_bytes()
-        tensors = load(content)
+        tensors = load(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: {error}") from error
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return TensorFile(tensors, header.get("__metadata__", {}))
+    return TensorFile(tensors, read_notes(path))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Read what is noted in a safetensors file, JSON by name, without its tensors.
+
+    Raises:
+        WeightsError: It is not there, or no safetensors file.
+    """
+    try:
+        with cast("Any", safe_open(path, framework="pt")) as file:
+            return cast("dict[str, str] | None", file.metadata()) or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: {error}") from error

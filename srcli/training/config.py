@@ -1,9 +1,10 @@
 """What a training run is told."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from srcli.errors import UsageError
 from srcli.training.families import NetworkConfig
+from srcli.training.limits import faults
 
 __all__ = [
     "DataConfig",
@@ -175,37 +176,29 @@ class TrainingConfig:
         Raises:
             UsageError: One line on the first of them.
         """
+        for line in faults(self.weights.name, asdict(self)):
+            raise UsageError(line)
         window, schedule = self.network.window, self.schedule
-        faults = {
+        unfit = {
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
-                self.data.patch < 1 or self.data.patch % window != 0
+                self.data.patch % window != 0
             ),
-            f"data.batch is {self.data.batch}: it must be at least 1": self.data.batch < 1,
-            f"data.workers is {self.data.workers}: it must be at least 1": self.data.workers < 1,
             "data.folders is empty: name at least one folder of pictures": not self.data.folders,
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),
             "schedule has no end: set schedule.steps or schedule.minutes": (
-                schedule.steps <= 0 and schedule.minutes <= 0
+                schedule.steps == 0 and schedule.minutes == 0
             ),
             f"schedule.shape is {schedule.shape!r}: have {', '.join(_SCHEDULES)}": (
                 schedule.shape not in _SCHEDULES
             ),
             f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
-            "they must rise from 0 to 1": not 0 <= schedule.warmup < schedule.halting_from <= 1,
-            f"schedule.lr is {schedule.lr} and muon_lr {schedule.muon_lr}: lr must be above 0, "
-            "muon_lr 0 (not used) or above": schedule.lr <= 0 or schedule.muon_lr < 0,
-            f"loss.eps is {self.loss.eps}: it must lie in 0..1": not 0 <= self.loss.eps <= 1,
-            f"loss.ema is {self.loss.ema}: it must lie in 0..1": not 0 <= self.loss.ema < 1,
-            f"loss.token_share is {self.loss.token_share}: it must lie in 0..1": (
-                not 0 <= self.loss.token_share <= 1
-            ),
+            "they must rise from 0 to 1": schedule.warmup >= schedule.halting_from,
             f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
                 self.run.precision not in _PRECISIONS
             ),
-            f"run.log_every is {self.run.log_every}: it must be at least 1": self.run.log_every < 1,
         }
-        for line, wrong in faults.items():
+        for line, wrong in unfit.items():
             if wrong:
                 raise UsageError(line)

@@ -78,5 +78,6 @@ def _manifest_entry(
     }
     # A JSON string or integer is also a TOML one.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
-    figures = ", ".join(f"{name} = {value:.2f}" for name, value in psnr_y.items())
+    named = {json.dumps(name, ensure_ascii=False): value for name, value in psnr_y.items()}
+    figures = ", ".join(f"{name} = {value:.2f}" for name, value in named.items())
     return "\n".join(["[[weights]]", *lines, f"psnr_y = {{ {figures} }}", ""])

@@ -1,13 +1,17 @@
 """A training run from configuration to exported weights."""
 
+import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from srcli.errors import UsageError
-from srcli.training.config import TrainingConfig
+from srcli.training.checkpoint import read_notes
+from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.folder import RunFolder
 from srcli.training.processes import joined
 from srcli.training.reports import Watcher
 from srcli.training.run import Run
@@ -24,7 +28,8 @@ class RunOptions:
         resume: Go on from the checkpoint in `out`.
         init: Weights to start from.
         steps: Replaces the schedule's length, minutes included.
-        minutes: Replaces the schedule's length, steps included.
+        minutes: Replaces the schedule's length, steps included. Without either, a resumed run
+            keeps the length with which it was begun.
     """
 
     out: Path
@@ -51,21 +56,40 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
         UsageError: Folders, sets or settings are of no use, and no step has run; or the finished
             weights cannot be written.
         WeightsError: The checkpoint or the weights to start from do not fit; no step has run.
+        FolderBusy: Another run writes to the same folder.
         LossDiverged: The loss is no longer finite.
         KeyboardInterrupt: It was interrupted.
     """
-    if options.steps is not None or options.minutes is not None:
-        length = replace(config.schedule, steps=options.steps or 0, minutes=options.minutes or 0.0)
-        config = replace(config, schedule=length)
-    config.check()
+    folder = RunFolder(options.out)
     if options.resume and options.init is not None:
         raise UsageError("--resume goes on from a checkpoint, --init starts anew: give one of them")
+    config = replace(config, schedule=_schedule(config.schedule, options, folder))
+    config.check()
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
-    with joined(config.run.device) as processes:
-        run = Run(config, options.out, watchers if processes.leads else (), processes)
+    with (
+        joined(config.run.device) as processes,
+        folder.held() if processes.leads else nullcontext(),
+    ):
+        if not options.resume and processes.leads:
+            folder.refuse_earlier_run()
+        run = Run(config, folder, watchers if processes.leads else (), processes)
         if options.resume:
             run.resume()
         elif options.init is not None:
             run.start_from(options.init)
         return run.go()
+
+
+def _schedule(schedule: ScheduleConfig, options: RunOptions, folder: RunFolder) -> ScheduleConfig:
+    """The configuration's schedule with the length that this run has."""
+    if options.steps is not None or options.minutes is not None:
+        return replace(schedule, steps=options.steps or 0, minutes=options.minutes or 0.0)
+    if not options.resume:
+        return schedule
+    notes = read_notes(folder.checkpoint)
+    return replace(
+        schedule,
+        steps=json.loads(notes.get("schedule.steps", str(schedule.steps))),
+        minutes=json.loads(notes.get("schedule.minutes", str(schedule.minutes))),
+    )

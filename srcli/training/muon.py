@@ -10,7 +10,8 @@ in fp32 (see docs/training.md).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,12 +45,14 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     ahead = _matrices(self._ahead(parameter, parameter.grad))
                     alike[ahead.shape[1], ahead.shape[2]].append((parameter, ahead))
-            for (rows, columns), several in alike.items():
-                size = group["lr"] * _LIKE_ADAM * max(rows, columns) ** 0.5
+            for shape, several in alike.items():
+                size = group["lr"] * _LIKE_ADAM * max(shape) ** 0.5
                 turned = orthogonal(torch.cat([ahead for _, ahead in several]))
-                counts = [len(ahead) for _, ahead in several]
-                for (parameter, _), step in zip(several, turned.split(counts), strict=True):
+                at = 0
+                for parameter, ahead in several:
+                    step = turned[at : at + len(ahead)]
                     parameter.sub_(step.reshape(parameter.shape), alpha=size)
+                    at += len(ahead)
 
     def _ahead(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
         """Add a gradient to the average, and look one step ahead (Nesterov)."""
@@ -68,15 +71,13 @@ def hidden_matrices(network: nn.Module) -> dict[str, nn.Parameter]:
     ['1.weight', '2.weight']
     """
     found: dict[str, nn.Parameter] = {}
-    for name, module in network.named_modules():
-        ends = name.split(".")[-1] in ("head", "tail")
-        if isinstance(module, nn.Linear) or (
-            isinstance(module, nn.Conv2d)
-            and module.groups == 1
-            and module.in_channels > 3
-            and not ends
+    modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
+    for name, module in modules:
+        convolves = isinstance(module, nn.Conv2d) and module.groups == 1 and module.in_channels > 3
+        if name.split(".")[-1] not in ("head", "tail") and (
+            convolves or isinstance(module, nn.Linear)
         ):
-            found[f"{name}.weight"] = module.weight
+            found[f"{name}.weight"] = cast("nn.Parameter", module.weight)
     return found
 
 

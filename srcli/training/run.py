@@ -1,14 +1,16 @@
 """One process's part of a training run."""
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
-from srcli.data.pictures import PictureStore, find_sources
+from srcli.data.pictures import PictureStore, Source, find_sources
 from srcli.errors import UsageError
 from srcli.inference.device import pick_precision
 from srcli.models.adaformer import AdaFormer
@@ -16,6 +18,7 @@ from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
 from srcli.training.export import export_weights
 from srcli.training.families import adaptive, for_patches
+from srcli.training.folder import RunFolder
 from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
@@ -34,7 +37,7 @@ class Run:
 
     Args:
         config: The run, checked.
-        out: Folder for checkpoint, log and weights.
+        folder: For checkpoint and weights.
         watchers: Told of progress.
         processes: Who trains together.
 
@@ -43,16 +46,19 @@ class Run:
     """
 
     def __init__(
-        self, config: TrainingConfig, out: Path, watchers: Sequence[Watcher], processes: Processes
+        self,
+        config: TrainingConfig,
+        folder: RunFolder,
+        watchers: Sequence[Watcher],
+        processes: Processes,
     ) -> None:
-        self._config, self._out = config, out
+        self._config, self._folder = config, folder
         self._watchers, self._processes = watchers, processes
         scale = config.network.scale
-        _make_folder(out)
         self._sets = [find_validation_set(Path(s), scale) for s in config.validation.sets]
-        self._loader = self._open_data()
-        self._state = TrainingState(config, processes.device)
-        self._checkpoint = out / "checkpoint.safetensors"
+        sources = self._find_sources()
+        self._loader = self._open_data(sources)
+        self._state = _working_state(config, processes.device, _told(sources))
         self._began = time.monotonic()
 
     def start_from(self, weights: Path) -> None:
@@ -64,27 +70,27 @@ class Run:
             self._warn(f"{weights} has no upsampler of this scale: trained anew")
             return
         self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")
+        own = data.batch // self._processes.count  # each process fits; the leading one's counts
         with closing(self._loader.batches(0)) as batches:
-            fit_tail(state.network, batches, -(-data.fit // data.batch))
+            fit_tail(state.network, batches, -(-data.fit // own))
         state.average.load_state_dict(state.network.state_dict())
 
     def resume(self) -> None:
         """Go back to the last checkpoint in the run's folder."""
-        self._state.resume(self._checkpoint)
+        for line in self._state.resume(self._folder.checkpoint):
+            self._warn(line)
 
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
         self._began = time.monotonic() - 60 * self._state.minutes
         try:
             self._train()
-        except KeyboardInterrupt:
+        finally:  # whatever ends it: the weights are those after the last whole step
             self._save()
-            raise
-        self._save()
         psnr_y = self._validate(balanced=True)
         if not self._processes.leads:
             return None
-        path = self._out / f"{self._config.weights.name}.safetensors"
+        path = self._folder.weights(self._config.weights.name)
         try:
             export_weights(self._state, self._config, path, psnr_y)
         except OSError as error:
@@ -103,7 +109,9 @@ class Run:
         config, state = self._config, self._state
         dtype = pick_precision(config.run.precision, self._processes.device)
         network = self._patch_network()
-        stepper = Stepper(config, state, network, self._processes, dtype=dtype, folder=self._out)
+        stepper = Stepper(
+            config, state, network, self._processes, dtype=dtype, folder=self._folder.path
+        )
         meter = Meter(self._loader, config.data.batch)
         saved = validated = self._minutes
         with (
@@ -164,7 +172,7 @@ class Run:
         if not self._processes.leads:
             return
         try:
-            self._state.save(self._checkpoint)
+            self._state.save(self._folder.checkpoint)
         except OSError as error:
             self._warn(f"no checkpoint at step {self._state.step}, the last one stays: {error}")
 
@@ -180,7 +188,7 @@ class Run:
             shared.compile()  # pyright: ignore[reportUnknownMemberType]
         return shared
 
-    def _open_data(self) -> PatchLoader:
+    def _find_sources(self) -> list[Source]:
         """Find and check the training pictures."""
         data, scale = self._config.data, self._config.network.scale
         folders = [Path(f) for f in data.folders]
@@ -190,6 +198,11 @@ class Run:
         )
         for line in useless:
             self._warn(f"skipped {line}")
+        return sources
+
+    def _open_data(self, sources: Sequence[Source]) -> PatchLoader:
+        """What cuts this process's patches."""
+        data, scale = self._config.data, self._config.network.scale
         sampler = PatchSampler(
             PictureStore(sources, scale, data.memory_mb * 1_000_000),
             scale=scale,
@@ -202,11 +215,29 @@ class Run:
         return PatchLoader(sampler, workers=data.workers, ahead=2 * data.workers)
 
 
-def _make_folder(out: Path) -> None:
+def _told(sources: Sequence[Source]) -> str:
+    """The training pictures in few words: another for any other pictures or order."""
+    each = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
+    return f"{len(sources)}, sha256 {hashlib.sha256(repr(each).encode()).hexdigest()[:16]}"
+
+
+def _working_state(config: TrainingConfig, device: torch.device, pictures: str) -> TrainingState:
+    """Make the network and try it on an empty patch.
+
+    Raises:
+        UsageError: Its numbers do not go together.
+    """
+    patch = config.data.patch
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {out}: {error.strerror}") from error
+        state = TrainingState(config, device, pictures)
+        with torch.no_grad():
+            for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
+    except torch.OutOfMemoryError:
+        raise
+    except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"[network] cannot be built as it stands: {reason}") from error
+    return state
 
 
 def _keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:

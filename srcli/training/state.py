@@ -21,6 +21,7 @@ from srcli.training.schedule import Rates
 __all__ = ["TrainingState"]
 
 _ESTIMATOR = "confidence."
+_LENGTH = ("schedule.steps", "schedule.minutes")
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
 
@@ -30,9 +31,11 @@ class TrainingState:
     Args:
         config: The run.
         device: Where parameters lie.
+        pictures: What there is to train on, told so that it differs if anything does; empty if
+            nobody cares.
     """
 
-    def __init__(self, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(self, config: TrainingConfig, device: torch.device, pictures: str = "") -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
         self.network = _channels_last(build(config.network).to(device))
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
@@ -41,6 +44,7 @@ class TrainingState:
         self.minutes = 0.0
         self.origin = ""
         self._config = config
+        self._identity, self._pictures = _identity(config), pictures
 
     def update(self, rates: Rates) -> None:
         """Take one optimizer step with the gradients there are, and let the average follow."""
@@ -96,24 +100,32 @@ class TrainingState:
                 for key, value in optimizer.state.get(parameter, {}).items():
                     tensors[f"{kind}.{key}.{name}"] = value
         run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
-        notes = _identity(self._config) | run
+        notes = self._identity | {"pictures": self._pictures} | _settings(self._config) | run
         write_whole(path, tensors, notes)
 
-    def resume(self, path: Path) -> None:
+    def resume(self, path: Path) -> list[str]:
         """Go back to what `save` wrote.
+
+        Returns:
+            A line for each setting, the length aside, that is another now, and is used from here.
 
         Raises:
             WeightsError: It is no checkpoint, or of another architecture.
-            UsageError: It was made with other data settings, so that the order would differ.
+            UsageError: It was made with other data, so that the order would differ.
         """
         file = read_tensors(path)
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
-        for key, value in _identity(self._config).items():
+        for key, value in self._identity.items():
             before = file.note(key)
             if json.dumps(before) != json.dumps(value):
                 kind = WeightsError if key == "network" else UsageError
                 raise kind(f"{path} was made with {key} {before}, now it is {value}")
+        pictures = file.note("pictures")
+        if pictures and self._pictures and pictures != self._pictures:
+            raise UsageError(
+                f"{path} was made with other training pictures: {pictures}, now {self._pictures}"
+            )
         try:
             self._take(file.tensors)
         except (KeyError, RuntimeError) as error:
@@ -121,6 +133,11 @@ class TrainingState:
         self.step = int(str(file.note("step")))
         self.minutes = float(str(file.note("minutes")))
         self.origin = str(file.note("origin"))
+        return [
+            f"{key} was {before}, and is {now} from step {self.step} on"
+            for key, now in _settings(self._config).items()
+            if (before := file.note(key)) not in (None, now) and key not in _LENGTH
+        ]
 
     def _take(self, tensors: Mapping[str, Tensor]) -> None:
         """Set network, average and optimizer from a checkpoint's tensors."""
@@ -187,4 +204,14 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
         "batch": data.batch,
         "folders": list(data.folders),
         "reductions": [data.large, *data.reductions],
+    }
+
+
+def _settings(config: TrainingConfig) -> dict[str, object]:
+    """What may change between parts of one run, by its name in TOML; its length among them."""
+    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule)}
+    return {
+        f"{section}.{field}": value
+        for section, fields in sections.items()
+        for field, value in fields.items()
     }

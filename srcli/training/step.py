@@ -100,12 +100,16 @@ class Stepper:
 
     def _diverged(self, batch: PatchBatch) -> LossDiverged:
         """Save the batch and say where it is."""
-        name = f"diverged-step{batch.step}-rank{self._processes.rank}.safetensors"
+        path = self._folder / f"diverged-step{batch.step}-rank{self._processes.rank}.safetensors"
         notes = {"seed": self._config.run.seed, "step": batch.step}
-        write_whole(self._folder / name, {"lr": batch.lr, "hr": batch.hr}, notes)
+        try:
+            write_whole(path, {"lr": batch.lr, "hr": batch.hr}, notes)
+            saved = f"is in {path}"
+        except OSError as error:
+            saved = f"could not be saved ({error.strerror})"
         return LossDiverged(
             f"the loss is not finite at step {batch.step} (seed {self._config.run.seed}); its "
-            f"batch is in {self._folder / name}: lower schedule.lr and resume, or start anew"
+            f"batch {saved}: lower schedule.lr and resume, or start anew"
         )
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from srcli.data.pictures import read_rgb
-from srcli.errors import UsageError
+from srcli.data.benchmark_set import Pair, pairs_in
+from srcli.errors import UnreadableImage, UsageError
 from srcli.metrics.psnr import psnr_y
 from srcli.models.spec import Halting, SRNetwork
 
@@ -18,29 +18,38 @@ __all__ = ["ValidationSet", "find_validation_set", "measure"]
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Pairs of pictures: (hr, lr) files of the same name."""
+    """HR and LR pictures by name."""
 
     name: str
-    pairs: tuple[tuple[Path, Path], ...]
+    pairs: tuple[Pair, ...]
 
 
 def find_validation_set(folder: Path, scale: int) -> ValidationSet:
-    """Pair the files of folder/x{scale}/HR with those of folder/x{scale}/LR.
+    """The set in `folder`, in any of the layouts that `srcli bench` knows; every picture is read.
 
     Raises:
-        UsageError: A folder or an LR picture is missing, or there is none at all.
+        UsageError: There is none, a picture cannot be read, or is of no use: so that hours of
+            training do not end at it.
     """
-    hr, lr = folder / f"x{scale}" / "HR", folder / f"x{scale}" / "LR"
-    for needed in (hr, lr):
-        if not needed.is_dir():
-            raise UsageError(f"validation set {folder.name} has no folder {needed}")
-    files = sorted(p for p in hr.iterdir() if p.is_file() and not p.name.startswith("."))
-    for file in files:
-        if not (lr / file.name).is_file():
-            raise UsageError(f"validation set {folder.name} has no LR picture {lr / file.name}")
-    if not files:
-        raise UsageError(f"validation set {folder.name} has no pictures in {hr}")
-    return ValidationSet(folder.name, tuple((file, lr / file.name) for file in files))
+    where = f"validation set {folder}"
+    if not folder.is_dir():
+        raise UsageError(f"{where}: there is no such folder")
+    pairs = pairs_in(folder, scale)
+    if not pairs:
+        raise UsageError(
+            f"{where} has no pictures for x{scale}: wanted x{scale}/HR and x{scale}/LR, "
+            f"GTmod12 and LRbicx{scale}, HR and LR_bicubic/X{scale}, or HR alone"
+        )
+    for pair in pairs:
+        try:
+            hr, _ = pair.load(scale)
+        except UnreadableImage as error:
+            raise UsageError(f"{where}: {error}") from error
+        if hr is None or min(hr.shape[:2]) <= 2 * scale:
+            raise UsageError(
+                f"{where}: {pair.name} is too small, {scale} px of each side are not measured"
+            )
+    return ValidationSet(folder.name, tuple(pairs))
 
 
 @torch.inference_mode()
@@ -49,20 +58,15 @@ def measure(
 ) -> dict[str, float]:
     """Mean PSNR-Y in dB of each set, whole pictures, 8-bit output, `scale` px cropped."""
     return {
-        one.name: float(
-            np.mean(
-                [
-                    psnr_y(
-                        _upscale(network, read_rgb(lr), halting, device),
-                        read_rgb(hr),
-                        crop=network.scale,
-                    )
-                    for hr, lr in one.pairs
-                ]
-            )
-        )
+        one.name: float(np.mean([_psnr_y(network, pair, halting, device) for pair in one.pairs]))
         for one in sets
     }
+
+
+def _psnr_y(network: SRNetwork, pair: Pair, halting: Halting, device: torch.device) -> float:
+    hr, lr = pair.load(network.scale)
+    assert hr is not None, "a set is looked through when it is found"
+    return psnr_y(_upscale(network, lr, halting, device), hr, crop=network.scale)
 
 
 def _upscale(

@@ -1,9 +1,11 @@
 """Those who watch a run: a log for machines and lines for people."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from srcli.training.reports import StepReport, ValidationReport
 
@@ -11,14 +13,16 @@ __all__ = ["JsonLog", "Lines", "describe_figures", "describe_validation"]
 
 
 class JsonLog:
-    """Appends one JSON object a line to a file.
+    """Appends one JSON object a line to a file; where the disk refuses, the run goes on without.
 
     Args:
         path: The file; made if need be, its folder too, never emptied.
+        tell: Told once, in a line, that an entry could not be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        self._path, self._tell = path, tell
+        self._told = False
 
     def on_step(self, report: StepReport) -> None:
         """Log some steps."""
@@ -33,9 +37,26 @@ class JsonLog:
         self._append({"event": "warning", "line": line})
 
     def _append(self, entry: dict[str, object]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        line = json.dumps(_finite(entry), allow_nan=False) + "\n"
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                self._tell(f"{self._path} lacks entries from here: {error.strerror}")
+
+
+def _finite(value: object) -> object:
+    """`value` with null for numbers that JSON does not know."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in cast("dict[str, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in cast("list[object]", value)]
+    return value
 
 
 class Lines:

@@ -112,6 +112,16 @@ def test_store_forgets_what_exceeds_its_budget(folder: Path):
     assert again.lr is store.get(0).lr
 
 
+def test_store_counts_lr_pictures_too(folder: Path):
+    sources, _ = find_sources([folder], 2, 32, [], 1000)
+    store = PictureStore(sources, 2, budget=1)
+    first = store.get(0).lr
+    store.get(1)
+    again = store.get(0).lr
+    assert again is not first
+    np.testing.assert_array_equal(again, first)
+
+
 def test_skips_a_file_that_cannot_be_decoded(folder: Path):
     path = folder / "a.png"
     path.write_bytes(path.read_bytes()[:600])  # the header is whole, the pixels are not

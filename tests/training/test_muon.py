@@ -91,5 +91,5 @@ def test_a_run_with_muon_learns_and_resumes_bit_for_bit(longer: TrainingConfig, 
 
 def test_a_negative_rate_is_refused(config: TrainingConfig):
     wrong = replace(config, schedule=replace(config.schedule, muon_lr=-1.0))
-    with pytest.raises(UsageError, match=r"muon_lr -1\.0"):
+    with pytest.raises(UsageError, match=r"schedule.muon_lr is -1\.0"):
         wrong.check()

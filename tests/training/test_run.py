@@ -1,6 +1,7 @@
 """Whole runs of a tiny network."""
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_learns(longer: TrainingConfig, tmp_path: Path):
 
 def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path: Path):
     out, recorder = tmp_path / "run", Recorder()
-    path = train(config, RunOptions(out), [recorder, JsonLog(out / "log.jsonl")])
+    path = train(config, RunOptions(out), [recorder, JsonLog(out / "log.jsonl", print)])
     assert path == out / "tiny.safetensors"
     weights = load_file(path)
     assert {t.dtype for t in weights.values()} == {torch.float16}
@@ -57,7 +58,8 @@ def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path:
     assert [e["step"] for e in log if e["event"] == "steps"] == [1, 2, 3, 4, 5, 6]
     assert len(log[0]["correlation"]) == len(log[0]["live_windows"]) == 3
     entry = (out / "tiny.manifest.toml").read_text()
-    assert f"psnr_y = {{ Mini = {recorder.validations[-1].exact['Mini']:.2f} }}" in entry
+    psnr_y = round(recorder.validations[-1].exact["Mini"], 2)
+    assert tomllib.loads(entry)["weights"][0]["psnr_y"] == {"Mini": psnr_y}
     assert "6 steps of 4 patches of 16x16 LR px" in entry
 
 
@@ -198,9 +200,10 @@ def test_data_must_not_hold_the_validation_set(config: TrainingConfig, tmp_path:
 @pytest.mark.parametrize(
     ("missing", "line"),
     [
-        ("x2/LR/one.png", r"has no LR picture .*one\.png"),
-        ("x2/LR", "has no folder .*LR"),
-        ("x2/HR/one.png", "has no pictures"),
+        ("x2/LR/one.png", "no pictures in .*LR"),
+        ("x2/HR/one.png", "no pictures in .*HR"),
+        ("x2", "Mini has no pictures for x2: wanted x2/HR and x2/LR"),
+        ("", "Mini: there is no such folder"),
     ],
 )
 def test_incomplete_validation_sets(
@@ -212,9 +215,16 @@ def test_incomplete_validation_sets(
         train(config, RunOptions(tmp_path / "run"), [])
 
 
+def test_a_network_that_cannot_be_gets_one_line(config: TrainingConfig, tmp_path: Path):
+    odd = replace(config, network=replace(config.network, heads=3))  # of 8 channels
+    with pytest.raises(UsageError, match=r"\[network\] cannot be built as it stands: ") as caught:
+        train(odd, RunOptions(tmp_path / "run"), [])
+    assert "\n" not in str(caught.value)
+
+
 def test_warns_of_pictures_it_cannot_use(config: TrainingConfig, pictures: Path, tmp_path: Path):
     Image.new("RGB", (20, 90)).save(pictures / "narrow.png")
-    recorder, log = Recorder(), JsonLog(tmp_path / "run" / "log.jsonl")
+    recorder, log = Recorder(), JsonLog(tmp_path / "run" / "log.jsonl", print)
     train(config, RunOptions(tmp_path / "run", steps=1), [recorder, log])
     assert len(recorder.warnings) == 1
     assert "narrow.png: 20x90 px, a patch takes 32" in recorder.warnings[0]

@@ -1,0 +1,71 @@
+"""A run's folder: where its checkpoint, log and weights lie, and that one run at a time has it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from srcli.errors import FolderBusy, UsageError
+from srcli.training.checkpoint import read_notes
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: Made when the run takes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoint.safetensors"
+        self.log = path / "log.jsonl"
+
+    def weights(self, name: str) -> Path:
+        """Where the finished weights go."""
+        return self.path / f"{name}.safetensors"
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Make the folder and keep other runs out of it.
+
+        Raises:
+            UsageError: It cannot be made or written to.
+            FolderBusy: Another run has it.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise FolderBusy(
+                f"{self.path} is in use by another run: wait for that one, or use another --out"
+            ) from None
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def refuse_earlier_run(self) -> None:
+        """Refuse to begin anew where a checkpoint would be lost.
+
+        Raises:
+            UsageError: There is one.
+        """
+        if self.checkpoint.exists():
+            step = read_notes(self.checkpoint).get("step", "?")
+            raise UsageError(
+                f"{self.path} holds a run at step {step}: --resume goes on with it, another --out "
+                f"leaves it alone; to start anew there, remove {self.checkpoint.name} first"
+            )
+
+    def how_to_go_on(self) -> str:
+        """What to tell someone who has interrupted the run."""
+        if self.checkpoint.exists():
+            return "interrupted; --resume goes on from here"
+        return "interrupted before the first step; nothing is lost"

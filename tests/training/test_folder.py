@@ -1,0 +1,116 @@
+"""What a run's folder keeps: earlier runs, other runs, and how a run goes on."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from srcli.errors import FolderBusy, UsageError
+from srcli.training.config import TrainingConfig
+from srcli.training.folder import RunFolder
+from srcli.training.loop import RunOptions, train
+from srcli.training.watchers import JsonLog
+from tests.training.conftest import Recorder
+
+
+def interrupted(config: TrainingConfig, options: RunOptions, at: int = 2) -> Recorder:
+    recorder = Recorder(interrupt_at=at)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, options, [recorder])
+    return recorder
+
+
+def test_an_earlier_run_is_not_begun_anew(config: TrainingConfig, tmp_path: Path):
+    out = tmp_path / "run"
+    interrupted(config, RunOptions(out))
+    before = (out / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(UsageError, match=r"run holds a run at step 2: --resume goes on"):
+        train(config, RunOptions(out), [])
+    assert (out / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_one_run_at_a_time(config: TrainingConfig, tmp_path: Path):
+    out = tmp_path / "run"
+    with RunFolder(out).held(), pytest.raises(FolderBusy, match="in use by another run"):
+        train(config, RunOptions(out), [])
+    assert train(config, RunOptions(out, steps=1), []) is not None
+
+
+def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    words = [sys.executable, "-m", "srcli", "train", str(config_toml), "--out", str(out)]
+    endless = [*words, "--steps", "100000"]
+    with subprocess.Popen(endless, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if " step 3 " in line:
+                running.send_signal(signal.SIGINT)
+                break
+        rest = running.stderr.read()
+    assert running.returncode == 130
+    assert rest.splitlines()[-1] == "srcli: interrupted; --resume goes on from here"
+    steps = int(json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"])
+    ended = subprocess.run(
+        [*words, "--resume", "--steps", str(steps + 2)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert f"step {steps + 1} " in ended.stderr
+    assert " step 1 " not in ended.stderr
+
+
+def test_interrupted_before_the_first_step(tmp_path: Path):
+    assert "nothing is lost" in RunFolder(tmp_path).how_to_go_on()
+
+
+def test_resume_keeps_the_length_with_which_the_run_began(config: TrainingConfig, tmp_path: Path):
+    interrupted(config, RunOptions(tmp_path, steps=4))  # the configuration says 6
+    recorder = Recorder()
+    train(config, RunOptions(tmp_path, resume=True), [recorder])
+    assert [r.step for r in recorder.steps] == [3, 4]
+    assert not recorder.warnings
+    longer = Recorder()
+    train(config, RunOptions(tmp_path, resume=True, steps=5), [longer])
+    assert [r.step for r in longer.steps] == [5]
+
+
+def test_resume_tells_which_settings_are_others(config: TrainingConfig, tmp_path: Path):
+    interrupted(config, RunOptions(tmp_path))
+    slower = replace(config, schedule=replace(config.schedule, lr=1e-3))
+    recorder = Recorder()
+    train(slower, RunOptions(tmp_path, resume=True), [recorder])
+    assert recorder.warnings == ["schedule.lr was 0.002, and is 0.001 from step 2 on"]
+
+
+def test_resume_refuses_other_pictures(config: TrainingConfig, pictures: Path, tmp_path: Path):
+    interrupted(config, RunOptions(tmp_path / "run"))
+    shutil.copy(pictures / "0.png", pictures / "00.png")
+    with pytest.raises(UsageError, match=r"other training pictures: 3, sha256 \w+, now 4, sha256"):
+        train(config, RunOptions(tmp_path / "run", resume=True), [])
+
+
+def test_a_run_that_breaks_keeps_its_steps(config: TrainingConfig, tmp_path: Path):
+    class Breaks(Recorder):
+        def on_validation(self, report: object) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        train(config, RunOptions(tmp_path), [Breaks()])
+    recorder = Recorder()
+    train(config, RunOptions(tmp_path, resume=True), [recorder])
+    assert [r.step for r in recorder.steps] == [4, 5, 6]
+
+
+def test_a_log_on_a_full_disk_is_told_once_and_the_run_goes_on(
+    config: TrainingConfig, tmp_path: Path
+):
+    (tmp_path / "run").mkdir()
+    log, told = tmp_path / "run" / "log.jsonl", list[str]()
+    log.symlink_to("/dev/full")
+    path = train(config, RunOptions(tmp_path / "run"), [JsonLog(log, told.append)])
+    assert path is not None
+    assert told == [f"{log} lacks entries from here: No space left on device"]
