@@ -178,8 +178,11 @@ class TrainingConfig:
         """
         for line in faults(self.weights.name, asdict(self)):
             raise UsageError(line)
-        window, schedule = self.network.window, self.schedule
+        window, schedule, network = self.network.window, self.schedule, self.network
         unfit = {
+            f"network.dim is {network.dim}: it must be a multiple of heads, {network.heads}": (
+                network.dim % network.heads != 0
+            ),
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
                 self.data.patch % window != 0
             ),

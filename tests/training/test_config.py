@@ -58,6 +58,7 @@ def test_shipped_configurations_read(path: Path):
         ("schedule =", "run = {threads = -1}\nschedule =", "run.threads is -1"),
         ("schedule =", "loss = {clip = -1.0}\nschedule =", "loss.clip is -1.0"),
         ("scale = 4", "scale = 4, heads = 0", "network.heads is 0: it must be at least 1"),
+        ("scale = 4", "scale = 4, heads = 3", "network.dim is 64: it must be a multiple of heads"),
         ("scale = 4", "scale = 4, window = 0", "network.window is 0"),
         ("scale = 4", "scale = 4, region = -1", "network.region is -1: it must be at least 0"),
         ('name = "w"', 'name = "a/b"', "weights.name is 'a/b': it must be up to 60 letters"),

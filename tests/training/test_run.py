@@ -216,7 +216,8 @@ def test_incomplete_validation_sets(
 
 
 def test_a_network_that_cannot_be_gets_one_line(config: TrainingConfig, tmp_path: Path):
-    odd = replace(config, network=replace(config.network, heads=3))  # of 8 channels
+    even = ATDConfig(scale=2, dim=12, groups=1, layers=2, heads=2, window=8, kernel=2)
+    odd = replace(config, network=even)
     with pytest.raises(UsageError, match=r"\[network\] cannot be built as it stands: ") as caught:
         train(odd, RunOptions(tmp_path / "run"), [])
     assert "\n" not in str(caught.value)
