@@ -1,11 +1,9 @@
 """A batch left alone: killed, out of disk, among hostile files, in company, interrupted."""
 
-import hashlib
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,65 +15,17 @@ import psutil
 import pytest
 from PIL import Image
 
-COMMAND = (sys.executable, "-m", "srcli")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-FAST = ("--effort", "fast", "--precision", "fp32", "--no-disk-check")
-
-
-def srcli(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        check=False,
-        timeout=600,
-        **more,  # type: ignore[call-overload]
-    )
-
-
-def start(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-
-
-def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
-    root.mkdir()
-    for number in range(count):
-        pixels = rng.integers(0, 256, (*size, 3), np.uint8)
-        Image.fromarray(pixels).save(root / f"{number:02}.png")
-    return root
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("[!.]*")}
-
-
-def require_whole(path: Path) -> None:
-    with Image.open(path) as picture:
-        picture.load()
-
-
-def instants(folder: Path) -> dict[str, tuple[int, int]]:
-    """What tells one making of a file from another."""
-    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("[!.]*")}
-
-
-def counts(stdout: str) -> list[int]:
-    return [int(stdout.split()[i]) for i in (1, 3, 5)]
-
-
-def wait_until(done: "object", process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not done():  # type: ignore[operator]
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+from tests.cli.processes import (
+    FAST,
+    counts,
+    folder_of,
+    hashes,
+    instants,
+    require_whole,
+    srcli,
+    start,
+    wait_until,
+)
 
 
 def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images: int) -> None:
@@ -175,102 +125,6 @@ def test_too_little_disk_is_refused_first(
     assert ended.returncode == 2
     assert "MB are free" in ended.stderr
     assert not (small_disk / "out").exists()
-
-
-def mutate(folder: Path, good: list[bytes], count: int, rng: np.random.Generator) -> None:
-    """Fill a folder with files as no camera makes them."""
-    endings = ("png", "jpg", "webp", "tif", "bmp")
-    for number in range(count):
-        content = bytearray(good[rng.integers(len(good))])
-        path = folder / f"bad{number:03}.{endings[rng.integers(len(endings))]}"
-        match number % 10:
-            case 0:
-                content = content[: rng.integers(len(content))]
-            case 1 | 2 | 3:
-                for _ in range(rng.integers(1, 20)):
-                    content[rng.integers(len(content))] ^= 1 << rng.integers(8)
-            case 4:
-                other = good[rng.integers(len(good))]
-                content[:32] = other[:32]
-            case 5:
-                at = content.find(b"IHDR")
-                start = at + 4 if at > 0 else int(rng.integers(len(content) - 8))
-                content[start : start + 8] = (60000).to_bytes(4, "big") * 2
-            case 6:
-                content = bytearray(rng.integers(0, 256, 500, np.uint8).tobytes())
-            case 7:
-                content = bytearray()
-            case 8:
-                start = rng.integers(len(content) - 40)
-                content[start : start + 40] = rng.integers(0, 256, 40, np.uint8).tobytes()
-            case _:
-                special(path, number)
-                continue
-        path.write_bytes(content)
-
-
-def special(path: Path, number: int) -> None:
-    """What is no regular file, or may not be read."""
-    match number // 10 % 5:
-        case 0:
-            path.mkdir()
-        case 1:
-            os.mkfifo(path)
-        case 2:
-            with socket.socket(socket.AF_UNIX) as one:
-                here = Path.cwd()
-                os.chdir(path.parent)  # a socket's path must be short
-                one.bind(path.name)
-                os.chdir(here)
-        case 3:
-            path.write_bytes(b"secret")
-            path.chmod(0)
-        case _:
-            path.symlink_to(path.name)
-
-
-def hostile_run(tmp_path: Path, samples: list[Path], rng: np.random.Generator, count: int) -> None:
-    source = folder_of(tmp_path / "in", rng, 10, (12, 16))
-    pixels = rng.integers(0, 256, (12, 16, 3), np.uint8)
-    good: list[bytes] = []
-    for ending in ("png", "jpg", "webp", "tif", "bmp"):
-        Image.fromarray(pixels).save(tmp_path / f"x.{ending}")
-        good.append((tmp_path / f"x.{ending}").read_bytes())
-    mutate(source, good, count, rng)
-    listed = [p for p in source.iterdir() if not p.is_dir()]
-    process = start("upscale", source, "--json", "--max-seconds", "20", "--max-memory", "1G", *FAST)
-    stdout, stderr = process.communicate(timeout=600)
-    assert process.returncode == 1, stderr
-    assert "Traceback" not in stderr
-    events = [json.loads(line) for line in stdout.splitlines()]
-    ends = [e for e in events if e["event"] in ("done", "failed", "skipped")]
-    assert {Path(e["input"]).name for e in ends} == {p.name for p in listed}
-    assert len(ends) == len(listed)
-    state = {Path(e["input"]).name: e for e in ends}
-    for number in range(10):
-        assert state[f"{number:02}.png"]["event"] == "done"
-    out = tmp_path / "in_x4"
-    for end in ends:
-        if end["event"] == "failed":
-            assert Path(end["input"]).name in end["reason"]
-            assert "please report" not in end["reason"]
-        else:
-            require_whole(Path(end["output"]))
-    assert len(list(out.glob("[!.]*"))) == sum(e["event"] == "done" for e in ends)
-    import resource
-
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20  # KB
-
-
-def test_hostile_files(tmp_path: Path, samples: list[Path], rng: np.random.Generator) -> None:
-    hostile_run(tmp_path, samples, rng, 60)
-
-
-@pytest.mark.slow
-def test_five_hundred_hostile_files(
-    tmp_path: Path, samples: list[Path], rng: np.random.Generator
-) -> None:
-    hostile_run(tmp_path, samples, rng, 500)
 
 
 @pytest.fixture

@@ -1,73 +1,22 @@
 """`srcli visualize-mask` as a process of its own; and inside ours, with networks made for it."""
 
-import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from srcli import Upscaler, models
-from srcli.cli import main as entry
+from srcli import Upscaler
 from srcli.cli.visualize_mask import WHAT
-from srcli.inference.report import Report
-from srcli.jobs import outcome
-from srcli.models.spec import EXACT, Halting, ModelSpec, PureTrace, SRNetwork, SROutput
 from srcli.viz.colours import HALTED, LIVE
 from srcli.viz.kinds import KINDS
-from srcli.weights import WeightsEntry
+from tests.cli.visualizing import files, run_here, visualize
 
-MANIFEST = import_module("srcli.weights.manifest")
-COMMAND = (sys.executable, "-m", "srcli", "visualize-mask")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 ROOT = Path(__file__).parents[2]
-
-
-def visualize(
-    *arguments: object, cwd: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**ENVIRONMENT, **environment},
-        check=False,
-        timeout=240,
-    )
-
-
-def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """The command in this process: its exit code, stdout and stderr."""
-    with pytest.MonkeyPatch.context() as patch:
-        # Types are checked here, and this one is imported only for type checkers.
-        patch.setattr(outcome, "Report", Report, raising=False)
-        patch.setattr(sys, "argv", ["srcli", "visualize-mask", *map(str, arguments)])
-        code = int(entry._exit_code())
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
-@pytest.fixture
-def folder(tmp_path: Path, photo: np.ndarray) -> Path:
-    (tmp_path / "in" / "sub").mkdir(parents=True)
-    Image.fromarray(photo).save(tmp_path / "in" / "a.png")
-    Image.fromarray(photo[:24, :30]).save(tmp_path / "in" / "sub" / "b.jpg")
-    return tmp_path / "in"
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_folder(folder: Path, photo: np.ndarray) -> None:
@@ -227,97 +176,3 @@ def wait_for(path: Path) -> None:
 
 def test_names_are_those_of_the_kinds() -> None:
     assert set(WHAT) - {"all"} == set(KINDS) - {"classes"}
-
-
-class Bright(SRNetwork):
-    """Repeats pixels; bright ones are pure, their class is the largest channel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = 2
-        self.gain = nn.Parameter(torch.ones(1))
-
-    def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
-        pure = None
-        if halting.skip_pure:
-            pure = PureTrace(lr.amax(1, keepdim=True) > 0.5, lr.argmax(1, keepdim=True))
-        return SROutput(F.interpolate(lr * self.gain, scale_factor=2), pure=pure)
-
-    def lower_precision(self, dtype: torch.dtype) -> None:
-        self.to(dtype)
-
-
-def register(patch: pytest.MonkeyPatch, box: Path, name: str, efforts: dict[str, Halting]) -> None:
-    """Make `Bright` a network of srcli's, with a weights file."""
-    spec = ModelSpec(name, "none", (2,), 16, 16, 100, efforts, lambda _: Bright())
-    registry = dict(models._registry())
-    registry[name] = spec
-    patch.setattr(models, "_registry", lambda: registry)
-    save_file(Bright().state_dict(), box / f"{name}.safetensors")
-    content = (box / f"{name}.safetensors").read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    about = ("none", "none", "none", "none")
-    entry = WeightsEntry(name, name, 2, f"{name}.safetensors", len(content), sha256, *about)
-    entries = (*MANIFEST.manifest(), entry)
-    patch.setattr(MANIFEST, "manifest", lambda: entries)
-    patch.setattr("srcli.weights.places.box", lambda: box)
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pure = {"exact": EXACT, "balanced": Halting(eps=None, skip_pure=True)}
-    register(monkeypatch, tmp_path, "bright", pure)
-    register(monkeypatch, tmp_path, "dense", {"exact": EXACT})
-
-
-@pytest.mark.usefixtures("networks")
-def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> None:
-    """Masks and classes come through tiles, pictures, report and arrays as the network told."""
-    picture = folder / "a.png"
-    code, out, error = run_here(
-        capsys, picture, "-m", "bright", "-s", 2, "--npz", "--html", "--tile", 16
-    )
-    assert code == 0, error
-    made = folder / "a_masks"
-    assert files(made) == sorted(
-        ["pure.png", "classes.png", "contact-sheet.png", "maps.npz", "report.html", "summary.json"]
-    )
-    expected = photo.max(-1) > 127
-    with np.load(made / "maps.npz") as maps:
-        assert np.array_equal(maps["pure_mask"], expected)
-        assert np.array_equal(maps["pure_classes"], photo.argmax(-1))
-    shown = np.asarray(Image.open(made / "pure.png").convert("RGB"))[:80, :112]
-    bright = shown.astype(int).sum(-1) > 300
-    assert np.array_equal(bright, expected.repeat(2, 0).repeat(2, 1))
-    flat = photo[2, 2]  # all of one colour: its class is drawn about so
-    assert np.asarray(Image.open(made / "classes.png").convert("RGB")).shape[0] > 80
-    assert flat.argmax() == 0
-    share = json.loads((made / "summary.json").read_text("utf-8"))["pure_pixels"]
-    assert share == pytest.approx(expected.mean())
-    assert "of pixels pure" in out
-
-
-@pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (
-            ["-m", "dense"],
-            "dense has no masks, it computes everything (masks: adaformer, adaformer-s, bright)",
-        ),
-        (["--what", "pure"], "adaformer has no pure pixels (have: bright)"),
-        (
-            ["-m", "bright", "--what", "depth"],
-            "bright has no halting depth (have: adaformer, adaformer-s)",
-        ),
-        (
-            ["-m", "bright", "--effort", "exact"],
-            "bright leaves out nothing with effort exact (use balanced)",
-        ),
-        (["-m", "bright", "--layers", "2"], "the network has no layers to choose from"),
-    ],
-)
-def test_who_has_which_masks(folder: Path, capsys, arguments: list[str], line: str) -> None:
-    code, _, error = run_here(capsys, folder, "-s", 2, *arguments)
-    assert code == 2
-    assert line in error

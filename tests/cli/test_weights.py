@@ -4,11 +4,7 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import termios
-import time
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,57 +14,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from srcli.cli.weights import weights
-from srcli.inference.report import Report
 from srcli.models import model_spec
-from srcli.weights import box
+from tests.cli.weights_world import COMMAND, SHIPPED, World, wait_until
 from tests.conftest import ROOT
-from tests.weights.conftest import Server, serving
-
-entry = import_module("srcli.cli.main")
-COMMAND = (sys.executable, "-m", "srcli")
-SHIPPED = box() / "adaformer_x4.safetensors"
-CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST")
-
-
-class World:
-    """A machine with an empty cache, a server, and a manifest that names what it serves."""
-
-    def __init__(self, folder: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self.server, self.capsys = folder, server, capsys
-        self.cache = folder / "cache"
-        self.manifest = server.manifest(folder / "team.toml", "ok")
-        clean = {name: value for name, value in os.environ.items() if name not in CLEARED}
-        self.environment = {
-            **clean, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "SRCLI_CACHE": str(self.cache),
-            "SRCLI_WEIGHTS_MANIFEST": str(self.manifest),
-        }  # fmt: skip
-
-    def start(self, said: Path, *arguments: object) -> subprocess.Popen[bytes]:
-        """The command as a process of its own, that writes to a file."""
-        with said.open("wb") as file:
-            return subprocess.Popen(
-                [*COMMAND, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=file, stderr=file, env=self.environment,
-            )  # fmt: skip
-
-    def run(self, *arguments: object, **more: str) -> tuple[int, str, str]:
-        """The command in this process: its exit code, stdout and stderr."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name in CLEARED:
-                patch.delenv(name, raising=False)
-            for name, value in {**self.environment, **more}.items():
-                patch.setenv(name, value)
-            # Types are checked here, and this one is imported only for type checkers.
-            patch.setattr("srcli.jobs.outcome.Report", Report, raising=False)
-            patch.setattr(sys, "argv", ["srcli", *map(str, arguments)])
-            patch.chdir(self.folder)
-            code = int(entry._exit_code())
-        said = self.capsys.readouterr()
-        return code, said.out, said.err
-
-    @property
-    def file(self) -> Path:
-        return self.cache / "weights" / "far.safetensors"
+from tests.weights.conftest import serving
 
 
 @pytest.fixture
@@ -180,13 +129,6 @@ def test_a_terminal_is_asked(world: World, picture: Path, answer: str, code: int
     assert b"Download far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1?" in shown
     assert world.file.exists() == (answer == "y")
     assert (b"B/s]" in shown) == (answer == "y")  # the bar
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_three_at_once_download_once(world: World) -> None:

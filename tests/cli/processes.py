@@ -1,0 +1,75 @@
+"""`srcli` in processes of its own, and what it leaves behind."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COMMAND = (sys.executable, "-m", "srcli")
+
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+FAST = ("--effort", "fast", "--precision", "fp32", "--no-disk-check")
+
+
+def srcli(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+        timeout=600,
+        **more,  # type: ignore[call-overload]
+    )
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
+    root.mkdir()
+    for number in range(count):
+        pixels = rng.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(root / f"{number:02}.png")
+    return root
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("[!.]*")}
+
+
+def require_whole(path: Path) -> None:
+    with Image.open(path) as picture:
+        picture.load()
+
+
+def instants(folder: Path) -> dict[str, tuple[int, int]]:
+    """What tells one making of a file from another."""
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("[!.]*")}
+
+
+def counts(stdout: str) -> list[int]:
+    return [int(stdout.split()[i]) for i in (1, 3, 5)]
+
+
+def wait_until(done: "object", process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not done():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

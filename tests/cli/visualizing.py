@@ -1,0 +1,46 @@
+"""`srcli visualize-mask`, in this process or another."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from srcli.cli import main as entry
+from srcli.inference.report import Report
+from srcli.jobs import outcome
+
+COMMAND = (sys.executable, "-m", "srcli", "visualize-mask")
+
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def visualize(
+    *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**ENVIRONMENT, **environment},
+        check=False,
+        timeout=240,
+    )
+
+
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The command in this process: its exit code, stdout and stderr."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Types are checked here, and this one is imported only for type checkers.
+        patch.setattr(outcome, "Report", Report, raising=False)
+        patch.setattr(sys, "argv", ["srcli", "visualize-mask", *map(str, arguments)])
+        code = int(entry._exit_code())
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
