@@ -18,6 +18,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
         ├── UnwritableImage
         ├── UnreadableVideo
         ├── UnwritableVideo
+        ├── OutOfMemory
         └── NonFiniteOutput
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "LossDiverged",
     "NonFiniteOutput",
     "NothingToDo",
+    "OutOfMemory",
     "SrcliError",
     "UnavailableDevice",
     "UnknownModel",
@@ -121,6 +123,10 @@ class UnreadableVideo(InputError):
 
 class UnwritableVideo(InputError):
     """The result cannot be encoded, or not into that file."""
+
+
+class OutOfMemory(InputError):
+    """There is not enough memory for this picture, however it is cut."""
 
 
 class NonFiniteOutput(InputError):

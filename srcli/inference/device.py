@@ -1,21 +1,35 @@
 """Where and in which precision a network runs, and how much memory it may take."""
 
 import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import psutil
 import torch
 
-from srcli.errors import UnavailableDevice, UsageError
+from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
+from srcli.inference.planes import Pixels
 
 __all__ = [
     "available_ram",
     "free_memory",
+    "one_memory_error",
     "pick_device",
     "pick_precision",
     "release_cached_memory",
+    "within_memory",
 ]
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+# Only CUDA has a class for it; what else runs out says so in a plain RuntimeError.
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",  # Windows
+    "MPS backend out of memory",
+    "could not create a primitive",  # oneDNN, where there is no room for the code it makes
+    "std::bad_alloc",
+)
 
 
 def pick_device(name: str) -> torch.device:
@@ -64,6 +78,36 @@ def free_memory(device: torch.device) -> int:
 def available_ram() -> int:
     """Bytes of RAM the system could give without swapping."""
     return psutil.virtual_memory().available
+
+
+@contextmanager
+def one_memory_error() -> Generator[None]:
+    """Whatever runs out of memory inside, on any device, raises `torch.OutOfMemoryError`."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except MemoryError as error:
+        raise torch.OutOfMemoryError(str(error)) from error
+    except RuntimeError as error:
+        if any(text in str(error) for text in _OUT_OF_MEMORY):
+            raise torch.OutOfMemoryError(str(error)) from error
+        raise
+
+
+@contextmanager
+def within_memory(pixels: Pixels, device: torch.device) -> Generator[None]:
+    """What is done inside with (h, w, c) raises `OutOfMemory` if there is not enough for it."""
+    try:
+        with one_memory_error():
+            yield
+    except torch.OutOfMemoryError as error:
+        height, width = pixels.shape[:2]
+        other = "" if device.type == "cpu" else ", use --device cpu"
+        raise OutOfMemory(
+            f"{width}x{height} takes more memory than is free on {device}, even in the smallest "
+            f"tiles: close other programs{other} or upscale it in parts"
+        ) from error
 
 
 def release_cached_memory(device: torch.device) -> None:

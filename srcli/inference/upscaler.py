@@ -23,9 +23,11 @@ from srcli.geometry import scaled_size
 from srcli.inference.alpha import settle_alpha
 from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import (
+    one_memory_error,
     pick_device,
     pick_precision,
     release_cached_memory,
+    within_memory,
 )
 from srcli.inference.effort import halting_of
 from srcli.inference.engine import enlarge
@@ -122,7 +124,8 @@ class Upscaler:
             The same kind of picture.
 
         Raises:
-            InputError: It is no picture, or the network's result is not finite.
+            InputError: It is no picture, memory does not even do for the smallest tiles, or the
+                network's result is not finite.
         """
         return self.upscale(image).image
 
@@ -156,7 +159,8 @@ class Upscaler:
             The results in the same order, and what it took.
         """
         if len(frames) > 1 and frames[0].shape[2] == 3:
-            with suppress(torch.OutOfMemoryError):  # then one by one, in tiles if need be
+            # Where memory runs out: one by one, in tiles if need be.
+            with suppress(torch.OutOfMemoryError), one_memory_error():
                 return upscale_batch(self.network, frames, self.scale, self._halting)
             release_cached_memory(self.device)
         upscaled = [self.upscale(frame) for frame in frames]
@@ -202,22 +206,23 @@ class Upscaler:
     ) -> Upscaled[Picture]:
         """See `upscale`; `maps` is told what happened to the colour."""
         pixels = as_pixels(image)
-        planes = split_planes(pixels)
-        height, width, channels = pixels.shape
-        size = scaled_size(height, self.scale), scaled_size(width, self.scale)
-        if wanted is not None:
-            size = wanted[1], wanted[0]
-        resizing = Resizing(height, width, size, self.network.scale)
-        resizing.refuse_beyond_network()
-        resizing.refuse_beyond_memory(channels * pixels.itemsize)
-        result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
-        if alpha is not None and alpha.min() == alpha.max():
-            result[..., -1] = pixels[0, 0, -1]
-            alpha = None
-        work = [_Task(planes.color, result[..., : len(planes.color)], maps)]
-        if alpha is not None:
-            work.append(_Task(alpha, result[..., -1:], is_alpha=True))
-        report = self._compute(work, halting, on_tile)
+        with within_memory(pixels, self.device):
+            planes = split_planes(pixels)
+            height, width, channels = pixels.shape
+            size = scaled_size(height, self.scale), scaled_size(width, self.scale)
+            if wanted is not None:
+                size = wanted[1], wanted[0]
+            resizing = Resizing(height, width, size, self.network.scale)
+            resizing.refuse_beyond_network()
+            resizing.refuse_beyond_memory(channels * pixels.itemsize)
+            result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
+            if alpha is not None and alpha.min() == alpha.max():
+                result[..., -1] = pixels[0, 0, -1]
+                alpha = None
+            work = [_Task(planes.color, result[..., : len(planes.color)], maps)]
+            if alpha is not None:
+                work.append(_Task(alpha, result[..., -1:], is_alpha=True))
+            report = self._compute(work, halting, on_tile)
         return Upscaled(_same_kind(result, image), report)
 
     def _compute(
@@ -232,8 +237,9 @@ class Upscaler:
             plan = self._planner.plan(*work[0].plane.shape[1:])
             tally = Tally(len(plan.grid) * len(work), on_tile)
             try:
-                for task in work:
-                    self._enlarge(task, plan, halting, tally)
+                with one_memory_error():
+                    for task in work:
+                        self._enlarge(task, plan, halting, tally)
             except torch.OutOfMemoryError:
                 if not self._planner.shrink(plan):
                     raise

@@ -197,9 +197,11 @@ class AdaFormer(BandedNetwork):
         regions = grid.regions(self.config.region, tokens.device)
         score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
         traces: list[LayerTrace] = []
-        for block in self._tsabs():
-            local_halted = score.mean(1) >= halting.threshold  # Eq. 19
-            global_halted = score >= halting.threshold  # Eq. 22
+        for number, block in enumerate(self._tsabs(), start=1):
+            # Nothing halts before there is a confidence, not even where ε_h = 1 asks for none.
+            threshold = float("inf") if number == 1 else halting.threshold
+            local_halted = score.mean(1) >= threshold  # Eq. 19
+            global_halted = score >= threshold  # Eq. 22
             tokens = block.reference(
                 tokens, local_halted, global_halted, regions.of_window, regions.count
             )

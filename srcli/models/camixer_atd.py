@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from srcli.errors import UsageError
 from srcli.models import atd
 from srcli.models.atd import ATDConfig, ATDLayer, ATDLight, as_map, as_tokens
 from srcli.models.layers.category import values_of
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import EXACT, ModelSpec
 
-__all__ = ["SPEC", "CAMixerConfig", "CAMixerLayer"]
+__all__ = ["SPEC", "CAMixerATDConfig", "CAMixerATDLight", "CAMixerConfig", "CAMixerLayer"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,23 @@ class CAMixerConfig:
     ratio: float = 0.5
     hidden: int = 12
     kernel: int = 3
+
+
+@dataclass(frozen=True)
+class CAMixerATDConfig(ATDConfig):
+    """ATD-light's, and the share of the windows that takes the category attention, in (0, 1].
+
+    Raises:
+        UsageError: The share is another.
+    """
+
+    ratio: float = CAMixerConfig.ratio
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise UsageError(
+                f"network.ratio is {self.ratio}: it must be above 0, and 1 at the most"
+            )
 
 
 class CAMixerLayer(ATDLayer):
@@ -88,13 +106,20 @@ class CAMixerLayer(ATDLayer):
         return chosen[:, 0], grid.merge(mean.reshape(-1, 1, 1).expand(spread))[:, 0]
 
 
-def _build(scale: int) -> ATDLight:
-    mixer = CAMixerConfig()
+class CAMixerATDLight(ATDLight):
+    """ATD-light of such layers."""
 
-    def layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
-        return CAMixerLayer(config, mixer, shift=shift, refines=refines)
+    def __init__(self, config: CAMixerATDConfig) -> None:
+        mixer = CAMixerConfig(ratio=config.ratio)
 
-    return ATDLight(ATDConfig(scale=scale), layer)
+        def layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
+            return CAMixerLayer(config, mixer, shift=shift, refines=refines)
+
+        super().__init__(config, layer)
+
+
+def _build(scale: int) -> CAMixerATDLight:
+    return CAMixerATDLight(CAMixerATDConfig(scale=scale))
 
 
 SPEC = ModelSpec(

@@ -154,7 +154,7 @@ class TrainingConfig:
     Args:
         weights: What is made.
         network: The network to train, its scale among the rest; in TOML, `family` says of which
-            kind it is: "adaformer" (if nothing is said) or "atd-light".
+            kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
         loss: What is minimised.
         schedule: How long, and how fast.

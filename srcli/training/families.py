@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.atd import ATDConfig, ATDLight
+from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import EXACT, Halting, SRNetwork
 from srcli.training.network import PatchNetwork, PatchOutput
@@ -26,6 +27,7 @@ NetworkConfig = AdaFormerConfig | ATDConfig
 FAMILIES: Mapping[str, type[NetworkConfig]] = {
     "adaformer": AdaFormerConfig,
     "atd-light": ATDConfig,
+    "camixer-atd-light": CAMixerATDConfig,
 }
 
 
@@ -33,6 +35,8 @@ def build(config: NetworkConfig) -> SRNetwork:
     """Make the network with untrained parameters."""
     if isinstance(config, AdaFormerConfig):
         return AdaFormer(config)
+    if isinstance(config, CAMixerATDConfig):
+        return CAMixerATDLight(config)
     return PPATDLight(config, PureConfig())
 
 
@@ -42,7 +46,10 @@ def config_of(network: SRNetwork) -> NetworkConfig | None:
 
 
 def adaptive(config: NetworkConfig, eps: float) -> Halting:
-    """What the last phase of a run computes: tokens halt, or pure pixels are exempt."""
+    """What the last phase of a run computes: tokens halt, or pure pixels are exempt.
+
+    CAMixer's windows are chosen from the first step on: there is nothing more to it.
+    """
     if isinstance(config, AdaFormerConfig):
         return Halting(eps)
     return Halting(eps=None, skip_pure=True)

@@ -60,8 +60,9 @@ class PatchNetwork(nn.Module):
         live: list[Tensor] = []
         for block in net.blocks:
             assert isinstance(block, TSAB)
-            local_halted = score.mean(1) >= threshold  # Eq. 19
-            tokens = _block(block, tokens, local_halted, score >= threshold, grid)
+            halts = threshold if maps else float("inf")  # nothing before there is a confidence
+            local_halted = score.mean(1) >= halts  # Eq. 19
+            tokens = _block(block, tokens, local_halted, score >= halts, grid)
             steady = tokens.detach()
             seen = steady + self.token_share * (tokens - steady)
             maps.append(net.confidence(grid.merge(seen)))

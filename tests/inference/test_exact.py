@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srcli import Upscaler
+from srcli.errors import OutOfMemory
 from srcli.geometry import TileGrid
 from srcli.inference import exact, planning
 from srcli.inference.exact import exact_parts
@@ -212,7 +213,7 @@ def test_out_of_memory_with_the_smallest_tiles_fails(
 
     monkeypatch.setattr(upscaler.network.module, "encode", never)
     monkeypatch.setattr(upscaler.network.module, "forward", never)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(OutOfMemory, match="168x120 takes more memory than is free on cpu, even"):
         upscaler.upscale(large)
 
 

@@ -76,6 +76,13 @@ def test_sparse_equals_masked(generator: torch.Generator, masks: str, region: in
         assert all(s[1:] == [float(masks == "empty")] * 3 for s in shares)
 
 
+def test_with_eps_one_all_halts_once_there_is_a_confidence(generator: torch.Generator) -> None:
+    network = small(generator, region=2)
+    set_confidence(network, "random")
+    lr = torch.rand(1, 3, 21, 35, generator=generator)
+    assert assert_same(network, lr, Halting(eps=1.0)) == [1.0, 0.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_every_scale_and_a_batch(generator: torch.Generator, scale: int) -> None:
     network = small(generator, scale=scale, region=2)

@@ -11,6 +11,7 @@ from srcli.models.atd import ATDConfig, ATDLight, from_authors
 from srcli.models.camixer_atd import CAMixerConfig, CAMixerLayer
 from srcli.models.layers import category as category_module
 from srcli.models.layers.category import CategoryAttention, values_of
+from srcli.models.layers.pure_pixels import colour_centres
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import Halting
@@ -115,11 +116,43 @@ def test_gradients_reach_every_parameter_with_the_mask_on():
     assert without == []
 
 
-def test_camixer_spares_its_share_and_learns_which():
+def camixer(ratio: float) -> ATDLight:
     def layer(config: ATDConfig, *, shift: int, refines: bool) -> CAMixerLayer:
-        return CAMixerLayer(config, CAMixerConfig(ratio=0.5), shift=shift, refines=refines)
+        return CAMixerLayer(config, CAMixerConfig(ratio=ratio), shift=shift, refines=refines)
 
-    network = ATDLight(TINY, layer)
+    return ATDLight(TINY, layer)
+
+
+@pytest.mark.parametrize("network", [PPATDLight(TINY, PureConfig()), camixer(1.0)])
+def test_parameters_that_a_batch_does_not_need_get_a_gradient_of_zero(network: ATDLight):
+    """Without one, processes that share gradients wait for each other in vain."""
+    halting = SKIP if isinstance(network, PPATDLight) else Halting(eps=None)
+    torch.autograd.backward(network(torch.full((2, 3, 8, 8), 0.3), halting).image.square().mean())
+    gradients = {name: p.grad for name, p in network.named_parameters()}
+    assert [name for name, gradient in gradients.items() if gradient is None] == []
+    unused = "logit_scale" if isinstance(network, PPATDLight) else "simple"
+    zero = [g for name, g in gradients.items() if unused in name and g is not None]
+    assert len(zero) >= 6
+    assert all(not g.any() for g in zero)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_trains_after_it_has_inferred_at_the_same_size(skip: bool):
+    """What is kept of a size must not be of inference alone, as validation would leave it."""
+    torch.manual_seed(3)
+    network = PPATDLight(TINY, PureConfig(window=2, shifts=((0, 0),)))
+    lr = torch.rand(1, 3, 12, 28)  # no other test has this size
+    colour_centres.cache_clear()
+    with torch.inference_mode():
+        inferred = network(lr, Halting(eps=None, skip_pure=skip)).image
+    trained = network(lr, Halting(eps=None, skip_pure=skip)).image
+    torch.autograd.backward(trained.square().mean())
+    assert (trained.detach() - inferred).abs().max() < 1e-5
+    assert not colour_centres(16).is_inference()
+
+
+def test_camixer_spares_its_share_and_learns_which():
+    network = camixer(0.5)
     lr = torch.rand(2, 3, 8, 16)
     trained = network(lr).image
     torch.autograd.backward(trained.square().mean())

@@ -30,7 +30,7 @@ def lr(generator: torch.Generator) -> Tensor:
     return torch.rand(2, 3, 24, 32, generator=generator)
 
 
-@pytest.mark.parametrize("eps", [None, 0.05])
+@pytest.mark.parametrize("eps", [None, 0.05, 1.0])
 def test_computes_what_inference_computes(network: AdaFormer, lr: Tensor, eps: float | None):
     with torch.no_grad():
         trained = PatchNetwork(network, token_share=0.1)(lr, threshold(eps))
@@ -38,10 +38,11 @@ def test_computes_what_inference_computes(network: AdaFormer, lr: Tensor, eps: f
     torch.testing.assert_close(trained.image, inferred.image, atol=1e-4, rtol=1e-5)
     live = [layer.live_windows for layer in inferred.layers]
     assert trained.live_windows.tolist() == pytest.approx(live)
-    assert eps is None or any(0 < share < 1 for share in live), "the masks must matter"
+    assert eps != 0.05 or any(0 < share < 1 for share in live), "the masks must matter"
+    assert eps != 1.0 or live == [1.0, 0.0, 0.0], "all halts, but not before a confidence"
 
 
-@pytest.mark.parametrize("eps", [None, 0.05])
+@pytest.mark.parametrize("eps", [None, 0.05, 1.0])
 def test_has_the_gradients_of_the_reference(network: AdaFormer, lr: Tensor, eps: float | None):
     trained = PatchNetwork(network, token_share=0.1)(lr, threshold(eps))
     inferred = network.reference(lr, Halting(eps, observe=True))

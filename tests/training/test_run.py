@@ -16,6 +16,7 @@ from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.atd import ATDConfig
+from srcli.models.camixer_atd import CAMixerATDConfig
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig, ValidationConfig
 from srcli.training.export import model_of
@@ -72,13 +73,16 @@ def test_export_names_the_network_it_fits():
     assert model_of(AdaFormerConfig(scale=5)) == "custom"
     assert model_of(ATDConfig(scale=4)) == "pp-atd-light"
     assert model_of(ATDConfig(scale=4, heads=2)) == "custom"
+    assert model_of(CAMixerATDConfig(scale=4)) == "camixer-atd-light"
+    assert model_of(CAMixerATDConfig(scale=4, ratio=0.25)) == "custom"
 
 
-def test_atd_trains_resumes_and_exempts_pure_pixels_at_the_end(
-    config: TrainingConfig, tmp_path: Path
+@pytest.mark.parametrize("family", [ATDConfig, CAMixerATDConfig])
+def test_atd_trains_resumes_and_is_adaptive_at_the_end(
+    config: TrainingConfig, tmp_path: Path, family: type[ATDConfig]
 ):
-    small = ATDConfig(scale=2, dim=12, groups=1, layers=2, heads=2, window=8, entries=4, reduced=2,
-                      category_group=16, kernel=3)  # fmt: skip
+    small = family(scale=2, dim=12, groups=1, layers=2, heads=2, window=8, entries=4, reduced=2,
+                   category_group=16, kernel=3)  # fmt: skip
     config = replace(config, network=small)
     whole, parts = Recorder(), [Recorder(interrupt_at=4), Recorder()]
     path = train(config, RunOptions(tmp_path / "whole"), [whole])
@@ -91,6 +95,11 @@ def test_atd_trains_resumes_and_exempts_pure_pixels_at_the_end(
     assert [r.halting for r in whole.steps] == [False] * 3 + [True] * 3
     assert path is not None
     build(small).load_state_dict(load_file(path))
+    before = TrainingState(config, torch.device("cpu")).network.state_dict()
+    predictors = [name for name in before if name.endswith(".score.0.weight")]
+    assert len(predictors) == (2 if family is CAMixerATDConfig else 0)
+    end = checkpoint(tmp_path / "whole")
+    assert not any(torch.equal(end[f"network.{name}"], before[name]) for name in predictors)
     assert whole.validations[-1].balanced.keys() == {"Mini"}
     assert "correlation" not in describe_figures(whole.steps[0])
 

@@ -54,12 +54,14 @@ class CategoryAttention(nn.Module):
 
     def _picture(self, qkv: Tensor, order: Tensor, instead: Tensor) -> Tensor:
         """Attend among the tokens that `order` (k,) names, of one picture's (n, 3·c)."""
+        learns = torch.is_grad_enabled()  # then nothing is left without a gradient, be it zero
         if not len(order):
-            return instead
+            return instead + 0 * self.logit_scale.to(instead.dtype) if learns else instead
         grouped = self._grouped(order)
         gathered = qkv.index_select(0, grouped.flatten())
         mixed = self._attend(gathered.view(*grouped.shape, -1))
-        result = torch.empty_like(instead) if len(order) == len(qkv) else instead.clone()
+        kept = learns or len(order) < len(qkv)
+        result = instead.clone() if kept else torch.empty_like(instead)
         return result.index_copy_(0, order, mixed.flatten(0, 1)[: len(order)])
 
     def _grouped(self, order: Tensor) -> Tensor:

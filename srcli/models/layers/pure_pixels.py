@@ -17,6 +17,7 @@ __all__ = ["colour_centres", "nearest_centre", "pure_pixels", "pure_windows"]
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # it is kept, and autograd may want it later
 def colour_centres(count: int) -> Tensor:
     """The K colour centres, (K, 3) RGB in [0, 1]: hue k/K, saturation and value 0.9."""
     return torch.tensor([colorsys.hsv_to_rgb(k / count, 0.9, 0.9) for k in range(count)])

@@ -120,7 +120,10 @@ class ShiftedWindowAttention(nn.Module):
         return self.proj(result.roll((shift, shift), (1, 2)).flatten(1, 2))
 
 
-@lru_cache(maxsize=32)
+# Two shifts of one size, and of the next one: 16 bytes a token each, where the network takes
+# thousands. Made outside of inference mode, because autograd may want it later.
+@lru_cache(maxsize=4)
+@torch.inference_mode(mode=False)
 def _order(height: int, width: int, window: int, shift: int, device: torch.device) -> _Order:
     """Window order, windows without a seam first."""
     rows, columns = height // window, width // window
