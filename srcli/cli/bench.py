@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from srcli.errors import UsageError
+from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
 
@@ -85,7 +85,7 @@ def bench(
     plain: bool,
     end_to_end: bool,
     pictures: bool,
-) -> None:
+) -> ExitCode:
     """Measure networks on a benchmark set, a folder, or sizes alone.
 
     Models take turns on every picture, so that a machine that slows down slows them all.
@@ -101,7 +101,7 @@ def bench(
 
     if compare is not None:
         print_tables([compared(*compare)])
-        return
+        return ExitCode.ALL_DONE
     words = None if sizes is None else _listed(sizes)
     name, pairs = Material(dataset, hr, lr, words, data_root, limit).find(scale)
     where = pick_device(device)
@@ -114,7 +114,10 @@ def bench(
             end_to_end=Path(folder) if end_to_end else None,
         )  # fmt: skip
         contenders = contenders_named(_listed(models), setup)
-        rows = measure(contenders, loaded(pairs, scale, failed, _leave_out), settings, advance)
+        compares = any(one.has_quality for one in contenders)
+        smallest = settings.protocol.smallest(scale) if compares else 0
+        exercises = loaded(pairs, scale, smallest, failed, _leave_out)
+        rows = measure(contenders, exercises, settings, advance)
     if not rows:
         raise UsageError(
             f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
@@ -132,6 +135,7 @@ def bench(
         failed=failed,
     )  # fmt: skip
     deliver(run, Files(json_file, csv_file, markdown_file, plot), pictures=pictures)
+    return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
 
 
 def _leave_out(reason: str) -> None:

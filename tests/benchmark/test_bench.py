@@ -20,6 +20,7 @@ from srcli.benchmark.tables import compare_table
 from srcli.data.resize import downscale, resize
 from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
+from srcli.metrics.protocols import PROTOCOLS
 from srcli.models import model_spec
 from srcli.weights import best_scale
 
@@ -102,7 +103,7 @@ def test_a_bad_picture_is_left_out_and_said(tiny: Path):
     lr = tiny / "B100" / "x4" / "LR" / "1.png"
     lr.write_bytes(lr.read_bytes()[:100])
     ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
-    assert ended.returncode == 0
+    assert ended.returncode == 1
     assert ended.stderr.startswith(f"left out: {lr}")
     assert "2 of 3 pictures" in ended.stdout
     for number in (0, 2):
@@ -110,6 +111,49 @@ def test_a_bad_picture_is_left_out_and_said(tiny: Path):
     ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
     assert ended.returncode == 2
     assert "none of 3 pictures could be measured" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("scale", "side", "reason"),
+    [
+        (2, 15, "14x14 px (whole LR px) is too small to compare at x2; both sides must have 16 px"),
+        (4, 3, "3x3 px is less than one LR px at x4; both sides must have 4 px"),
+    ],
+)
+def test_a_picture_too_small_is_left_out_and_said(
+    scale: int, side: int, reason: str, tmp_path: Path, rng: np.random.Generator
+):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name, size in (("good", 40), ("small", side)):
+        pixels = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    file = tmp_path / "mixed.json"
+    ended = bench("--hr", folder, "-s", str(scale), "-m", "bicubic", "--json", file)
+    assert ended.returncode == 1
+    assert ended.stderr == f"left out: {folder / 'small.png'}: {reason}" + (
+        " (time alone: --lr)\n" if scale == 2 else "\n"
+    )
+    assert "1 of 2 pictures" in ended.stdout
+    run = json.loads(file.read_text())
+    assert [row["picture"] for row in run["rows"]] == ["good"]
+    assert list(run["failed"]) == ["small"]
+
+
+def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator):
+    (tmp_path / "hr").mkdir()
+    pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "hr" / "a.png")
+    ended = bench("--hr", tmp_path / "hr", "-s", "2", "-m", "bicubic", "--json", "-")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["rows"][0]["ssim"] is not None
+    smallest = {one.name: one.smallest(2) for one in PROTOCOLS.values()}
+    assert smallest == {"basicsr-y": 15, "rgb": 15, "camixer-rgb": 11, "adaformer-y": 11}
+    for one in PROTOCOLS.values():
+        enough = np.zeros((one.smallest(2), 30, 3), np.uint8)
+        one.compare(enough, enough, 2)
+        with pytest.raises(ValueError, match="smaller than SSIM's window"):
+            one.compare(enough[1:], enough[1:], 2)
 
 
 @pytest.mark.parametrize(
