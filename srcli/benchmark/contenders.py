@@ -30,10 +30,17 @@ Image8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result: SR (s·h, s·w, 3) uint8, and what halted on the way."""
+    """A result, and what was spared on the way.
+
+    Args:
+        image: SR (s·h, s·w, 3) uint8.
+        layers: What halted before each layer.
+        pure: (h, w) bool, True = pure, of the LR picture extended to whole windows.
+    """
 
     image: Image8
     layers: tuple[LayerTrace, ...] = ()
+    pure: NDArray[np.bool_] | None = None
 
 
 class Contender(ABC):
@@ -131,7 +138,8 @@ class Network(Contender):
     def finish(self, raw: SROutput) -> Outcome:
         """Clamp, round, bring to the CPU."""
         image = (raw.image[0].float().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-        return Outcome(image.permute(1, 2, 0).cpu().numpy(), raw.layers)
+        pure = None if raw.pure is None else raw.pure.mask[0, 0].cpu().numpy()
+        return Outcome(image.permute(1, 2, 0).cpu().numpy(), raw.layers, pure)
 
 
 class EndToEnd(Contender):

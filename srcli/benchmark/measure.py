@@ -63,6 +63,7 @@ class Row:
         peak_bytes: Peak memory of a run; of the whole process on a CPU.
         halted_windows: By layer, the share of windows that the local branch left out.
         halted_tokens: By layer, the share of tokens that the global branch left out.
+        pure: The share of px exempt from category attention; None where none can be.
     """
 
     contender: str
@@ -77,6 +78,7 @@ class Row:
     peak_bytes: int | None
     halted_windows: tuple[float, ...] = ()
     halted_tokens: tuple[float, ...] = ()
+    pure: float | None = None
 
 
 @dataclass
@@ -153,4 +155,13 @@ def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
         peak_bytes=turn.peak,
         halted_windows=tuple(1.0 - layer.live_windows for layer in layers),
         halted_tokens=tuple(1.0 - layer.live_tokens for layer in layers),
+        pure=_pure_share(turn.outcome, exercise),
     )
+
+
+def _pure_share(outcome: Outcome, exercise: Exercise) -> float | None:
+    """The share of pure px of the picture itself, without what it was extended by."""
+    if outcome.pure is None:
+        return None
+    height, width = exercise.lr.shape[:2]
+    return float(outcome.pure[:height, :width].mean())

@@ -56,6 +56,7 @@ class Summary:
         peak_bytes: Greatest.
         halted_windows: By layer, mean share.
         halted_tokens: By layer, mean share.
+        pure: Mean share of px exempt from category attention; None where none can be.
     """
 
     contender: str
@@ -73,6 +74,7 @@ class Summary:
     peak_bytes: int | None
     halted_windows: tuple[float, ...]
     halted_tokens: tuple[float, ...]
+    pure: float | None
 
 
 def summaries(run: Run) -> list[Summary]:
@@ -109,6 +111,7 @@ def _summary(name: str, rows: Sequence[Row], base: float, scale: int) -> Summary
         peak_bytes=max(peaks) if peaks else None,
         halted_windows=_by_layer([row.halted_windows for row in rows]),
         halted_tokens=_by_layer([row.halted_tokens for row in rows]),
+        pure=_mean([row.pure for row in rows]),
     )
 
 

@@ -95,25 +95,34 @@ def _table(title: str, columns: Sequence[_Column], found: Sequence[Summary]) -> 
 
 
 def sparsity_table(run: Run) -> Table | None:
-    """The share halted by layer, windows / tokens; None where nothing halts."""
-    found = [one for one in summaries(run) if one.halted_windows]
+    """The share halted by layer, windows / tokens, and of pure pixels; None without either."""
+    found = [one for one in summaries(run) if one.halted_windows or one.pure is not None]
     if not found:
         return None
-    layers = max(len(one.halted_windows) for one in found)
-    return Table(
-        title="halted before each layer: windows (local) / tokens (global)",
-        headers=("model", *(f"layer {n}" for n in range(1, layers + 1))),
-        cells=tuple(
-            (
-                one.contender,
-                *(
-                    f"{windows:.0%} / {tokens:.0%}"
-                    for windows, tokens in zip(one.halted_windows, one.halted_tokens, strict=True)
-                ),
-            )
-            for one in found
-        ),
-    )
+    layers = [_Column(f"layer {n + 1}", _halted(n)) for n in range(_most_layers(found))]
+    halting = ["halted before each layer: windows (local) / tokens (global)"] if layers else []
+    pure = ["pure pixels: exempt from category attention"] if _any_pure(found) else []
+    columns = [*layers, _Column("pure pixels", lambda one: _figure(one.pure, ".1%"))]
+    return _table("; ".join([*halting, *pure]), columns, found)
+
+
+def _most_layers(found: Sequence[Summary]) -> int:
+    return max(len(one.halted_windows) for one in found)
+
+
+def _any_pure(found: Sequence[Summary]) -> bool:
+    return any(one.pure is not None for one in found)
+
+
+def _halted(layer: int) -> Callable[[Summary], str]:
+    """The cell of a layer, counted from 0; empty for a network of fewer layers."""
+
+    def cell(one: Summary) -> str:
+        if layer >= len(one.halted_windows):
+            return ""
+        return f"{one.halted_windows[layer]:.0%} / {one.halted_tokens[layer]:.0%}"
+
+    return cell
 
 
 def picture_table(run: Run) -> Table:
@@ -157,6 +166,7 @@ def compare_table(before: Run, after: Run) -> Table:
             ("PSNR dB", was.psnr, new.psnr, ".3f"),
             ("SSIM", was.ssim, new.ssim, ".4f"),
             ("GFLOPs", was.gflops, new.gflops, ".4g"),
+            ("pure pixels", was.pure, new.pure, ".1%"),
         ):
             if a is not None and b is not None and f"{a:{form}}" != f"{b:{form}}":
                 cells.append(

@@ -22,6 +22,7 @@ from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
 from srcli.metrics.protocols import PROTOCOLS
 from srcli.models import model_spec
+from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
 
 CPU = torch.device("cpu")
@@ -97,6 +98,36 @@ def test_json_to_stdout_is_json_alone(tmp_path: Path):
     assert {row["psnr"] for row in run["rows"]} == {None}
     assert set(run["weights"].values()) == {"random"}
     assert [row["width"] for row in run["rows"]] == [24] * 3 + [16] * 3
+
+
+def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
+    """The share is that of a scan of the picture itself, in every output."""
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md")}
+    ended = bench(
+        *("--latency", tmp_path / "photo.png", "-m", "pp-atd-light,adaformer-s"),
+        *("--random-weights", "--repeats", "1", "--json", files["json"], "--csv", files["csv"]),
+        *("--markdown", files["md"]),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    lr = torch.as_tensor(photo).permute(2, 0, 1)[None].float() / 255
+    wide = torch.nn.functional.pad(lr, (0, 8, 0, 8))  # 56x40 to whole windows of 16 px
+    wide[..., 40:, :56], wide[..., 56:] = lr[..., 32:, :].flip(-2), wide[..., 48:56].flip(-1)
+    classes = nearest_centre(wide, colour_centres(16))
+    share = pure_pixels(classes, 4, [(0, 0), (2, 2)])[..., :40, :56].float().mean().item()
+    assert 0.2 < share < 0.9
+    run = json.loads(files["json"].read_text())
+    found = {one["contender"]: one for one in run["summaries"]}
+    assert found["pp-atd-light balanced"]["pure"] == pytest.approx(share)
+    assert found["pp-atd-light exact"]["pure"] is found["adaformer-s balanced"]["pure"] is None
+    rows = {row["contender"]: row for row in csv.DictReader(files["csv"].read_text().splitlines())}
+    assert float(rows["pp-atd-light balanced"]["pure"]) == pytest.approx(share)
+    assert rows["pp-atd-light exact"]["pure"] == ""
+    lines = files["md"].read_text().splitlines()
+    (table,) = [n for n, line in enumerate(lines) if "; pure pixels: exempt" in line]
+    assert {line.count("|") for line in lines[table + 2 : table + 7]} == {6}
+    assert f" {share:.1%}" in lines[table + 4]
+    assert "pure pixels" in ended.stdout
 
 
 def test_a_bad_picture_is_left_out_and_said(tiny: Path):
