@@ -46,8 +46,9 @@ def summary_tables(run: Run) -> list[Table]:
         return one.gflops * one.per_second / run.machine.peak_gflops
 
     quality = (
-        _Column("PSNR dB", lambda one: _figure(one.psnr, ".3f")),
+        _Column("PSNR dB", lambda one: _decibels(one.psnr, one.identical)),
         _Column("SSIM", lambda one: _figure(one.ssim, ".4f")),
+        _Column("identical, not in mean PSNR", lambda one: str(one.identical or "")),
         _Column("published, not measured here", beside),
     )
     time = (
@@ -135,7 +136,7 @@ def picture_table(run: Run) -> Table:
                 row.picture,
                 row.contender,
                 f"{row.width}x{row.height}",
-                _figure(row.psnr, ".3f"),
+                _decibels(row.psnr, row.identical),
                 _figure(row.ssim, ".4f"),
                 _figure(sorted(row.seconds)[len(row.seconds) // 2], ".4g"),
                 _figure(row.gflops, ".4g"),
@@ -167,6 +168,7 @@ def compare_table(before: Run, after: Run) -> Table:
             ("SSIM", was.ssim, new.ssim, ".4f"),
             ("GFLOPs", was.gflops, new.gflops, ".4g"),
             ("pure pixels", was.pure, new.pure, ".1%"),
+            ("identical pictures", was.identical, new.identical, "d"),
         ):
             if a is not None and b is not None and f"{a:{form}}" != f"{b:{form}}":
                 cells.append(
@@ -194,6 +196,11 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def _figure(value: float | None, form: str) -> str:
     return "" if value is None else f"{value:{form}}"
+
+
+def _decibels(psnr: float | None, identical: int) -> str:
+    """PSNR; infinite where nothing but identical pictures was compared."""
+    return "∞" if psnr is None and identical else _figure(psnr, ".3f")
 
 
 def _ssim(value: float | None) -> str:

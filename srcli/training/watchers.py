@@ -33,9 +33,10 @@ class JsonLog:
         self._append({"event": "warning", "line": line})
 
     def _append(self, entry: dict[str, object]) -> None:
+        finite = json.loads(json.dumps(entry), parse_constant=lambda _: None)  # JSON has no NaN
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(finite, allow_nan=False) + "\n")
 
 
 class Lines:

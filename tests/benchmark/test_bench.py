@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,6 +170,47 @@ def test_a_picture_too_small_is_left_out_and_said(
     run = json.loads(file.read_text())
     assert [row["picture"] for row in run["rows"]] == ["good"]
     assert list(run["failed"]) == ["small"]
+
+
+def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.random.Generator):
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    Image.new("RGB", (40, 40), (120, 60, 30)).save(folder / "flat.png")
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md", "png")}
+    words = (
+        *("--hr", folder, "-m", "bicubic", "--repeats", "1", "--pictures"),
+        *("--json", files["json"], "--csv", files["csv"], "--markdown", files["md"]),
+        *("--plot", files["png"]),
+    )
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    def measured() -> dict[str, Any]:
+        ended = bench(*words)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(files["json"].read_text(), parse_constant=refuse)
+
+    run = measured()
+    assert (run["rows"][0]["psnr"], run["rows"][0]["identical"]) == (None, True)
+    assert "| bicubic | ∞ | 1.0000 | 1 |" in files["md"].read_text()
+    assert "| flat | bicubic | 10x10 | ∞ | 1.0000 |" in files["md"].read_text()
+    (row,) = csv.DictReader(files["csv"].read_text().splitlines())
+    assert (row["psnr"], row["identical"]) == ("inf", "True")
+    with Image.open(files["png"]) as plot:
+        plot.verify()
+    old = files["json"].rename(tmp_path / "old.json")
+    busy = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(busy).save(folder / "busy.png")
+    run = measured()
+    (one,) = run["summaries"]
+    assert (one["psnr"], one["identical"]) == (run["rows"][0]["psnr"], 1)
+    assert 5 < one["psnr"] < 20
+    (folder / "flat.png").unlink()
+    measured()
+    again = bench("--compare", old, files["json"])
+    assert again.returncode == 0, again.stderr
+    assert "identical pictures" in again.stdout
 
 
 def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator):
