@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +10,24 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli.benchmark.contenders import Setup, contenders_named
+from srcli.benchmark.lineup import Setup, contenders_named
 from srcli.benchmark.machine import PeakMemory, describe_machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
-from srcli.data.resize import downscale, resize
 from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
-from srcli.metrics.protocols import PROTOCOLS
 from srcli.models import model_spec
 from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
+from tests.benchmark.conftest import bench
 
 CPU = torch.device("cpu")
 MACHINE = describe_machine(CPU, torch.float32)
 
 
-def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
-        "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
-    }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "srcli", "bench", *map(str, words)],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """A set named B100 of three pictures."""
-    root = tmp_path / "data"
-    for number in range(3):
-        hr = resize(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), 64, 80)
-        for part, picture in (("HR", hr), ("LR", downscale(hr, 4))):
-            folder = root / "B100" / "x4" / part
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(folder / f"{number}.png")
-    return root
+def quiet(line: str) -> None:
+    raise AssertionError(line)
 
 
 def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
@@ -131,47 +107,6 @@ def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
     assert "pure pixels" in ended.stdout
 
 
-def test_a_bad_picture_is_left_out_and_said(tiny: Path):
-    lr = tiny / "B100" / "x4" / "LR" / "1.png"
-    lr.write_bytes(lr.read_bytes()[:100])
-    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"left out: {lr}")
-    assert "2 of 3 pictures" in ended.stdout
-    for number in (0, 2):
-        (tiny / "B100" / "x4" / "LR" / f"{number}.png").write_bytes(b"")
-    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
-    assert ended.returncode == 2
-    assert "none of 3 pictures could be measured" in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("scale", "side", "reason"),
-    [
-        (2, 15, "14x14 px (whole LR px) is too small to compare at x2; both sides must have 16 px"),
-        (4, 3, "3x3 px is less than one LR px at x4; both sides must have 4 px"),
-    ],
-)
-def test_a_picture_too_small_is_left_out_and_said(
-    scale: int, side: int, reason: str, tmp_path: Path, rng: np.random.Generator
-):
-    folder = tmp_path / "mixed"
-    folder.mkdir()
-    for name, size in (("good", 40), ("small", side)):
-        pixels = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{name}.png")
-    file = tmp_path / "mixed.json"
-    ended = bench("--hr", folder, "-s", str(scale), "-m", "bicubic", "--json", file)
-    assert ended.returncode == 1
-    assert ended.stderr == f"left out: {folder / 'small.png'}: {reason}" + (
-        " (time alone: --lr)\n" if scale == 2 else "\n"
-    )
-    assert "1 of 2 pictures" in ended.stdout
-    run = json.loads(file.read_text())
-    assert [row["picture"] for row in run["rows"]] == ["good"]
-    assert list(run["failed"]) == ["small"]
-
-
 def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.random.Generator):
     folder = tmp_path / "hr"
     folder.mkdir()
@@ -213,44 +148,19 @@ def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.
     assert "identical pictures" in again.stdout
 
 
-def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator):
-    (tmp_path / "hr").mkdir()
-    pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "hr" / "a.png")
-    ended = bench("--hr", tmp_path / "hr", "-s", "2", "-m", "bicubic", "--json", "-")
-    assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["rows"][0]["ssim"] is not None
-    smallest = {one.name: one.smallest(2) for one in PROTOCOLS.values()}
-    assert smallest == {"basicsr-y": 15, "rgb": 15, "camixer-rgb": 11, "adaformer-y": 11}
-    for one in PROTOCOLS.values():
-        enough = np.zeros((one.smallest(2), 30, 3), np.uint8)
-        one.compare(enough, enough, 2)
-        with pytest.raises(ValueError, match="smaller than SSIM's window"):
-            one.compare(enough[1:], enough[1:], 2)
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ((), "say what to measure on"),
-        (("-d", "Set5", "--latency", "8x8"), "say what to measure on"),
-        (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
-        (("-d", "Set5"), "Set5 x4 is not on this machine"),
-        (("--hr", "absent"), "there is no folder absent"),
-        (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
-        (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
-        (("--latency", "8x8", "-m", "atd-light"), "no weights for"),
-        (("--latency", "8x8", "-s", "7", "--random-weights"), "adaformer has no scale 7 (have 2"),
-        (("--latency", "8x8", "--protocol", "y"), "no protocol named 'y'"),
-        (("--latency", "8x8", "-m", "bicubic", "--json", "/none/x.json"), "cannot write /none/x"),
-        (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
-    ],
-)
-def test_wrong_requests_get_one_line(words: tuple[str, ...], line: str, tmp_path: Path):
-    ended = bench(*words, data=tmp_path)
-    assert ended.returncode == 2
-    assert line in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_plain_ways_that_are_not_there_are_told():
+    told: list[str] = []
+    x2 = Setup(2, CPU, torch.float32, None, plain=True)
+    names = [one.name for one in contenders_named(["adaformer"], x2, told.append)]
+    assert names == ["adaformer x4 reduced exact", "adaformer x4 reduced balanced"]
+    x4 = Setup(4, CPU, torch.float32, None, random=True, plain=True)
+    names = [one.name for one in contenders_named(["atd-light", "adaformer"], x4, told.append)]
+    assert names[0] == "atd-light"
+    assert names[-1] == "adaformer convolutions"
+    assert told == [
+        "--plain adds nothing for adaformer, which has no weights for x2 (-s 4 has)",
+        "--plain adds nothing for atd-light, which has no plain ways",
+    ]
 
 
 def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
@@ -266,16 +176,18 @@ def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
 
 def test_contenders_see_each_effort_once():
     setup = Setup(4, CPU, torch.float32, ["exact", "balanced"], random=True)
-    names = [one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup)]
+    names = [
+        one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup, quiet)
+    ]
     assert names == ["bicubic", "atd-light", "pp-atd-light exact", "pp-atd-light balanced"]
     with pytest.raises(UsageError, match="atd-light has no effort fast"):
-        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True))
+        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True), quiet)
 
 
 def test_random_weights_are_the_same_every_time():
     setup = Setup(2, CPU, torch.float32, ["exact"], random=True)
     lr = np.full((8, 8, 3), 90, np.uint8)
-    made = [contenders_named(["adaformer-s"], setup)[0] for _ in range(2)]
+    made = [contenders_named(["adaformer-s"], setup, quiet)[0] for _ in range(2)]
     images = [one.finish(one.forward(one.prepare(lr))).image for one in made]
     assert np.array_equal(*images)
 
@@ -333,10 +245,10 @@ def test_the_floor_is_the_convolutions_alone():
 def test_a_scale_without_weights_is_reduced_as_upscale_does(monkeypatch: pytest.MonkeyPatch):
     """The contender's picture is the upscaler's, by the same detour."""
     larger = best_scale("adaformer", 4)
-    for user in ("srcli.benchmark.contenders", "srcli.inference.upscaler"):
+    for user in ("srcli.benchmark.lineup", "srcli.inference.upscaler"):
         monkeypatch.setattr(f"{user}.best_scale", lambda *_: larger)
     lr = np.random.default_rng(3).integers(0, 256, (20, 28, 3), dtype=np.uint8)
-    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]))
+    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]), quiet)
     assert one.name == "adaformer x4 reduced exact"
     made = one.finish(one.forward(one.prepare(lr))).image
     assert made.shape == (60, 84, 3)
