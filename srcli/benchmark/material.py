@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from srcli.benchmark.measure import Exercise
 from srcli.data.benchmark_set import Pair, find_set, pair_folders, single_folder
 from srcli.data.roots import data_roots
@@ -61,14 +64,37 @@ class Material:
 
 
 def loaded(
-    pairs: Sequence[Pair], scale: int, failed: dict[str, str], leave_out: Callable[[str], None]
+    pairs: Sequence[Pair],
+    scale: int,
+    smallest: int,
+    failed: dict[str, str],
+    leave_out: Callable[[str], None],
 ) -> Iterator[Exercise]:
-    """Read pictures one after the other; one that cannot be measured is noted and left out."""
+    """Read pictures one after the other; one that cannot be measured is noted and left out.
+
+    Args:
+        pairs: Where they are.
+        scale: HR px per LR px.
+        smallest: HR px that each side of an original needs to be compared; 0: none is compared.
+        failed: Takes the reason by the name of each picture that is left out.
+        leave_out: Told the reason.
+    """
     for pair in pairs:
         try:
             hr, lr = pair.load(scale)
+            _check_size(pair, hr, scale, smallest)
         except (InputError, UsageError) as error:
             failed[pair.name] = str(error)
             leave_out(str(error))
             continue
         yield Exercise(pair.name, lr, hr)
+
+
+def _check_size(pair: Pair, hr: NDArray[np.uint8] | None, scale: int, smallest: int) -> None:
+    """Refuse an original, cropped to whole LR px, that is too small to be compared."""
+    if hr is not None and min(hr.shape[:2]) < smallest:
+        needed = -(-smallest // scale) * scale
+        raise UsageError(
+            f"{pair.hr}: {hr.shape[1]}x{hr.shape[0]} px (whole LR px) is too small to compare at "
+            f"x{scale}; both sides must have {needed} px (time alone: --lr)"
+        )

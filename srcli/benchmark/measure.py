@@ -4,6 +4,7 @@ Contenders take turns on each picture, run after run, so that a machine that slo
 them all.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Row:
         picture: Its name.
         width: LR px.
         height: LR px.
-        psnr: dB, None without an original or without trained weights.
+        psnr: dB, None without an original or without trained weights, or where it is infinite.
         ssim: Likewise.
         seconds: Of every timed run, forward only.
         gflops: Executed, a multiply-add counting twice; None if nothing was counted.
@@ -63,6 +64,8 @@ class Row:
         peak_bytes: Peak memory of a run; of the whole process on a CPU.
         halted_windows: By layer, the share of windows that the local branch left out.
         halted_tokens: By layer, the share of tokens that the global branch left out.
+        pure: The share of px exempt from category attention; None where none can be.
+        identical: What is compared equals the original, so that PSNR is infinite.
     """
 
     contender: str
@@ -77,6 +80,8 @@ class Row:
     peak_bytes: int | None
     halted_windows: tuple[float, ...] = ()
     halted_tokens: tuple[float, ...] = ()
+    pure: float | None = None
+    identical: bool = False
 
 
 @dataclass
@@ -139,13 +144,14 @@ def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
     quality: Quality | None = None
     if exercise.hr is not None and turn.contender.has_quality:
         quality = settings.protocol.compare(turn.outcome.image, exercise.hr, settings.scale)
+    identical = quality is not None and math.isinf(quality.psnr)
     layers = turn.outcome.layers
     return Row(
         contender=turn.contender.name,
         picture=exercise.name,
         width=exercise.lr.shape[1],
         height=exercise.lr.shape[0],
-        psnr=None if quality is None else quality.psnr,
+        psnr=None if quality is None or identical else quality.psnr,
         ssim=None if quality is None else quality.ssim,
         seconds=tuple(turn.seconds),
         gflops=turn.gflops or None,
@@ -153,4 +159,14 @@ def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
         peak_bytes=turn.peak,
         halted_windows=tuple(1.0 - layer.live_windows for layer in layers),
         halted_tokens=tuple(1.0 - layer.live_tokens for layer in layers),
+        pure=_pure_share(turn.outcome, exercise),
+        identical=identical,
     )
+
+
+def _pure_share(outcome: Outcome, exercise: Exercise) -> float | None:
+    """The share of pure px of the picture itself, without what it was extended by."""
+    if outcome.pure is None:
+        return None
+    height, width = exercise.lr.shape[:2]
+    return float(outcome.pure[:height, :width].mean())

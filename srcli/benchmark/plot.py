@@ -19,7 +19,8 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#
 def draw_run(run: Run, path: Path) -> None:
     """Write a PNG: PSNR against latency, bubbles as large as GFLOPs; below, halted shares.
 
-    Without quality the first panel shows latency alone; without halting there is no second.
+    Without quality the first panel shows latency alone; without halting there is no second. What
+    equals the original has no place on the axis: identical pictures are not in the mean.
     """
     found = summaries(run)
     colours = {one.contender: _COLOURS[n % len(_COLOURS)] for n, one in enumerate(found)}
@@ -95,7 +96,8 @@ def _quality_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str
         panel.draw.ellipse(box, outline=colours[one.contender], width=4)
     words = {_described(one): colours[one.contender] for one in found}
     panel.legend(words, _WIDTH - _MARGIN - 400, _HEIGHT - _MARGIN - 22 * len(words))
-    panel.text((_WIDTH - _MARGIN, 60), "bubble: GFLOPs executed", 13, "rm")
+    without = ", PSNR without identical pictures" if any(one.identical for one in found) else ""
+    panel.text((_WIDTH - _MARGIN, 60), f"bubble: GFLOPs executed{without}", 13, "rm")
     return panel
 
 

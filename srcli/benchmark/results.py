@@ -3,9 +3,10 @@
 import csv
 import io
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, cast
 
 from srcli.benchmark.machine import Machine
@@ -43,7 +44,7 @@ class Summary:
     Args:
         contender: Its name.
         pictures: How many the means are over.
-        psnr: Mean, dB; None without originals or trained weights.
+        psnr: Mean, dB, without identical pictures; None without originals or trained weights.
         ssim: Mean.
         median: Seconds; the median over pictures of each picture's median run.
         p95: Seconds; the 95th percentile over pictures of their medians.
@@ -56,6 +57,8 @@ class Summary:
         peak_bytes: Greatest.
         halted_windows: By layer, mean share.
         halted_tokens: By layer, mean share.
+        pure: Mean share of px exempt from category attention; None where none can be.
+        identical: Pictures equal to the original: of infinite PSNR, and not in its mean.
     """
 
     contender: str
@@ -73,6 +76,8 @@ class Summary:
     peak_bytes: int | None
     halted_windows: tuple[float, ...]
     halted_tokens: tuple[float, ...]
+    pure: float | None
+    identical: int
 
 
 def summaries(run: Run) -> list[Summary]:
@@ -109,6 +114,8 @@ def _summary(name: str, rows: Sequence[Row], base: float, scale: int) -> Summary
         peak_bytes=max(peaks) if peaks else None,
         halted_windows=_by_layer([row.halted_windows for row in rows]),
         halted_tokens=_by_layer([row.halted_tokens for row in rows]),
+        pure=_mean([row.pure for row in rows]),
+        identical=sum(row.identical for row in rows),
     )
 
 
@@ -131,19 +138,20 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def to_json(run: Run) -> str:
-    """The run with its summaries, for machines and for `--compare`."""
+    """The run with its summaries, for machines and for `--compare`; no infinity is in it."""
     whole = asdict(run) | {"summaries": [asdict(one) for one in summaries(run)]}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(run: Run) -> str:
-    """One line for each picture and contender; lists are separated by blanks."""
+    """One line for each picture and contender; lists are separated by blanks, PSNR may be inf."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(Row)]
     writer.writerow(names)
     for row in run.rows:
-        writer.writerow([_cell(getattr(row, name)) for name in names])
+        cells = asdict(replace(row, psnr=math.inf) if row.identical else row)
+        writer.writerow([_cell(cells[name]) for name in names])
     return text.getvalue()
 
 

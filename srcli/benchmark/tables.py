@@ -46,8 +46,9 @@ def summary_tables(run: Run) -> list[Table]:
         return one.gflops * one.per_second / run.machine.peak_gflops
 
     quality = (
-        _Column("PSNR dB", lambda one: _figure(one.psnr, ".3f")),
+        _Column("PSNR dB", lambda one: _decibels(one.psnr, one.identical)),
         _Column("SSIM", lambda one: _figure(one.ssim, ".4f")),
+        _Column("identical, not in mean PSNR", lambda one: str(one.identical or "")),
         _Column("published, not measured here", beside),
     )
     time = (
@@ -95,25 +96,34 @@ def _table(title: str, columns: Sequence[_Column], found: Sequence[Summary]) -> 
 
 
 def sparsity_table(run: Run) -> Table | None:
-    """The share halted by layer, windows / tokens; None where nothing halts."""
-    found = [one for one in summaries(run) if one.halted_windows]
+    """The share halted by layer, windows / tokens, and of pure pixels; None without either."""
+    found = [one for one in summaries(run) if one.halted_windows or one.pure is not None]
     if not found:
         return None
-    layers = max(len(one.halted_windows) for one in found)
-    return Table(
-        title="halted before each layer: windows (local) / tokens (global)",
-        headers=("model", *(f"layer {n}" for n in range(1, layers + 1))),
-        cells=tuple(
-            (
-                one.contender,
-                *(
-                    f"{windows:.0%} / {tokens:.0%}"
-                    for windows, tokens in zip(one.halted_windows, one.halted_tokens, strict=True)
-                ),
-            )
-            for one in found
-        ),
-    )
+    layers = [_Column(f"layer {n + 1}", _halted(n)) for n in range(_most_layers(found))]
+    halting = ["halted before each layer: windows (local) / tokens (global)"] if layers else []
+    pure = ["pure pixels: exempt from category attention"] if _any_pure(found) else []
+    columns = [*layers, _Column("pure pixels", lambda one: _figure(one.pure, ".1%"))]
+    return _table("; ".join([*halting, *pure]), columns, found)
+
+
+def _most_layers(found: Sequence[Summary]) -> int:
+    return max(len(one.halted_windows) for one in found)
+
+
+def _any_pure(found: Sequence[Summary]) -> bool:
+    return any(one.pure is not None for one in found)
+
+
+def _halted(layer: int) -> Callable[[Summary], str]:
+    """The cell of a layer, counted from 0; empty for a network of fewer layers."""
+
+    def cell(one: Summary) -> str:
+        if layer >= len(one.halted_windows):
+            return ""
+        return f"{one.halted_windows[layer]:.0%} / {one.halted_tokens[layer]:.0%}"
+
+    return cell
 
 
 def picture_table(run: Run) -> Table:
@@ -126,7 +136,7 @@ def picture_table(run: Run) -> Table:
                 row.picture,
                 row.contender,
                 f"{row.width}x{row.height}",
-                _figure(row.psnr, ".3f"),
+                _decibels(row.psnr, row.identical),
                 _figure(row.ssim, ".4f"),
                 _figure(sorted(row.seconds)[len(row.seconds) // 2], ".4g"),
                 _figure(row.gflops, ".4g"),
@@ -157,6 +167,8 @@ def compare_table(before: Run, after: Run) -> Table:
             ("PSNR dB", was.psnr, new.psnr, ".3f"),
             ("SSIM", was.ssim, new.ssim, ".4f"),
             ("GFLOPs", was.gflops, new.gflops, ".4g"),
+            ("pure pixels", was.pure, new.pure, ".1%"),
+            ("identical pictures", was.identical, new.identical, "d"),
         ):
             if a is not None and b is not None and f"{a:{form}}" != f"{b:{form}}":
                 cells.append(
@@ -184,6 +196,11 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def _figure(value: float | None, form: str) -> str:
     return "" if value is None else f"{value:{form}}"
+
+
+def _decibels(psnr: float | None, identical: int) -> str:
+    """PSNR; infinite where nothing but identical pictures was compared."""
+    return "∞" if psnr is None and identical else _figure(psnr, ".3f")
 
 
 def _ssim(value: float | None) -> str:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from srcli.errors import UsageError
+from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
 
@@ -85,12 +86,12 @@ def bench(
     plain: bool,
     end_to_end: bool,
     pictures: bool,
-) -> None:
+) -> ExitCode:
     """Measure networks on a benchmark set, a folder, or sizes alone.
 
     Models take turns on every picture, so that a machine that slows down slows them all.
     """
-    from srcli.benchmark.contenders import Setup, contenders_named
+    from srcli.benchmark.lineup import Setup, contenders_named
     from srcli.benchmark.machine import describe_machine
     from srcli.benchmark.material import Material, loaded
     from srcli.benchmark.measure import Settings, measure
@@ -101,7 +102,9 @@ def bench(
 
     if compare is not None:
         print_tables([compared(*compare)])
-        return
+        return ExitCode.ALL_DONE
+    files = Files(json_file, csv_file, markdown_file, plot)
+    files.check()
     words = None if sizes is None else _listed(sizes)
     name, pairs = Material(dataset, hr, lr, words, data_root, limit).find(scale)
     where = pick_device(device)
@@ -110,11 +113,15 @@ def bench(
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
         setup = Setup(
-            scale, where, dtype, _listed(efforts), random=random_weights, plain=plain,
+            scale, where, dtype, None if _is_default("efforts") else _listed(efforts),
+            random=random_weights, plain=plain,
             end_to_end=Path(folder) if end_to_end else None,
         )  # fmt: skip
-        contenders = contenders_named(_listed(models), setup)
-        rows = measure(contenders, loaded(pairs, scale, failed, _leave_out), settings, advance)
+        contenders = contenders_named(_listed(models), setup, _warn)
+        compares = any(one.has_quality for one in contenders)
+        smallest = settings.protocol.smallest(scale) if compares else 0
+        exercises = loaded(pairs, scale, smallest, failed, _leave_out)
+        rows = measure(contenders, exercises, settings, advance)
     if not rows:
         raise UsageError(
             f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
@@ -131,7 +138,18 @@ def bench(
         rows=tuple(rows),
         failed=failed,
     )  # fmt: skip
-    deliver(run, Files(json_file, csv_file, markdown_file, plot), pictures=pictures)
+    deliver(run, files, pictures=pictures)
+    return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
+
+
+def _is_default(name: str) -> bool:
+    """Whether no one has said anything about an option."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+def _warn(line: str) -> None:
+    """Say what is not done as asked."""
+    click.echo(f"srcli: {line}", err=True)
 
 
 def _leave_out(reason: str) -> None:

@@ -1,5 +1,6 @@
 """Where the results of `srcli bench` go."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,28 @@ class Files:
     csv: Path | None
     markdown: Path | None
     plot: Path | None
+
+    def check(self) -> None:
+        """Make sure, before anything is measured, that they can be written.
+
+        Raises:
+            UsageError: One cannot, as far as can be seen without writing it.
+        """
+        to_stdout = self.json == Path("-")
+        for path in (None if to_stdout else self.json, self.csv, self.markdown, self.plot):
+            if path is not None and (reason := _unwritable(path)):
+                raise UsageError(f"cannot write {path}: {reason}")
+
+
+def _unwritable(path: Path) -> str:
+    """Why a file cannot be written; "" if nothing is known against it."""
+    folder = path.parent
+    if path.is_dir():
+        return "it is a folder; name a file in it"
+    if not folder.is_dir():
+        return f"there is no folder {folder}; make it first"
+    needed = (path, os.W_OK) if path.exists() else (folder, os.W_OK | os.X_OK)
+    return "" if os.access(*needed) else f"you may not write {needed[0]}; name another place"
 
 
 def deliver(run: Run, files: Files, *, pictures: bool) -> None:

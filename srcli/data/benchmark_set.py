@@ -60,13 +60,18 @@ class Pair:
 
         Raises:
             UnreadableImage: A file cannot be decoded.
-            UsageError: Their sizes do not belong together.
+            UsageError: Their sizes do not belong together, or HR is too small to be reduced.
         """
         hr = None if self.hr is None else read_rgb(self.hr)
         if self.lr is not None:
             lr = read_rgb(self.lr)
         else:
             assert hr is not None, "a pair has a picture"
+            if min(hr.shape[:2]) < scale:
+                raise UsageError(
+                    f"{self.hr}: {hr.shape[1]}x{hr.shape[0]} px is less than one LR px at "
+                    f"x{scale}; both sides must have {scale} px"
+                )
             hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
             lr = downscale(hr, scale)
         return self._cropped(hr, lr, scale), lr

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from srcli.errors import UsageError
 from srcli.metrics.psnr import luma, psnr
-from srcli.metrics.ssim import ssim
+from srcli.metrics.ssim import WINDOW, ssim
 
 __all__ = ["PROTOCOLS", "Protocol", "Quality", "protocol_named"]
 
@@ -41,6 +41,10 @@ class Protocol:
     on_luma: bool
     crops: bool
 
+    def smallest(self, scale: int) -> int:
+        """The shorter side, HR px, that a picture needs to be compared."""
+        return WINDOW + 2 * self._border(scale)
+
     def compare(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8], scale: int) -> Quality:
         """Compare (h, w, 3) uint8 with (h, w, 3) uint8.
 
@@ -52,11 +56,15 @@ class Protocol:
                 f"SR is {sr.shape[1]}x{sr.shape[0]} px and HR {hr.shape[1]}x{hr.shape[0]}: "
                 "only equal sizes can be compared"
             )
-        border = scale if self.crops else 0
+        border = self._border(scale)
         inner = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border))
         a, b = self._planes(sr[inner]), self._planes(hr[inner])
         similar = [ssim(a[..., c], b[..., c]) for c in range(a.shape[2])]
         return Quality(psnr(a, b), float(np.mean(similar)))
+
+    def _border(self, scale: int) -> int:
+        """HR px left out on each side."""
+        return scale if self.crops else 0
 
     def _planes(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
         """What is compared, (h, w, 1 or 3) in 0..255."""

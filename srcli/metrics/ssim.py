@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ssim"]
+__all__ = ["WINDOW", "ssim"]
 
-_TAPS = 11
+WINDOW = 11  # px; the shorter side must have as many
 _SIGMA = 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -22,8 +22,8 @@ def ssim(sr: NDArray[np.float64], hr: NDArray[np.float64]) -> float:
     """
     if sr.shape != hr.shape:
         raise ValueError(f"SR is {sr.shape} and HR {hr.shape}: SSIM compares equal sizes")
-    if min(sr.shape) < _TAPS:
-        raise ValueError(f"{sr.shape[1]}x{sr.shape[0]} px is smaller than SSIM's window, {_TAPS}")
+    if min(sr.shape) < WINDOW:
+        raise ValueError(f"{sr.shape[1]}x{sr.shape[0]} px is smaller than SSIM's window, {WINDOW}")
     mean_a, mean_b = _blur(sr), _blur(hr)
     var_a = _blur(sr * sr) - mean_a**2
     var_b = _blur(hr * hr) - mean_b**2
@@ -35,10 +35,10 @@ def ssim(sr: NDArray[np.float64], hr: NDArray[np.float64]) -> float:
 
 def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted means under the Gaussian, where all of the window lies inside."""
-    offset = np.arange(_TAPS) - _TAPS // 2
+    offset = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(offset**2) / (2 * _SIGMA**2))
     weights /= weights.sum()
-    height, width = plane.shape[0] - _TAPS + 1, plane.shape[1] - _TAPS + 1
+    height, width = plane.shape[0] - WINDOW + 1, plane.shape[1] - WINDOW + 1
     down = np.zeros((height, plane.shape[1]))
     for tap, weight in enumerate(weights):
         down += weight * plane[tap : tap + height]

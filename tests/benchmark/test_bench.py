@@ -2,53 +2,32 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from srcli.benchmark.contenders import Setup, contenders_named
+from srcli.benchmark.lineup import Setup, contenders_named
 from srcli.benchmark.machine import PeakMemory, describe_machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
-from srcli.data.resize import downscale, resize
 from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_spec
+from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
+from tests.benchmark.conftest import bench
 
 CPU = torch.device("cpu")
 MACHINE = describe_machine(CPU, torch.float32)
 
 
-def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
-        "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
-    }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "srcli", "bench", *map(str, words)],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """A set named B100 of three pictures."""
-    root = tmp_path / "data"
-    for number in range(3):
-        hr = resize(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), 64, 80)
-        for part, picture in (("HR", hr), ("LR", downscale(hr, 4))):
-            folder = root / "B100" / "x4" / part
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(folder / f"{number}.png")
-    return root
+def quiet(line: str) -> None:
+    raise AssertionError(line)
 
 
 def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
@@ -98,42 +77,90 @@ def test_json_to_stdout_is_json_alone(tmp_path: Path):
     assert [row["width"] for row in run["rows"]] == [24] * 3 + [16] * 3
 
 
-def test_a_bad_picture_is_left_out_and_said(tiny: Path):
-    lr = tiny / "B100" / "x4" / "LR" / "1.png"
-    lr.write_bytes(lr.read_bytes()[:100])
-    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
-    assert ended.returncode == 0
-    assert ended.stderr.startswith(f"left out: {lr}")
-    assert "2 of 3 pictures" in ended.stdout
-    for number in (0, 2):
-        (tiny / "B100" / "x4" / "LR" / f"{number}.png").write_bytes(b"")
-    ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
-    assert ended.returncode == 2
-    assert "none of 3 pictures could be measured" in ended.stderr
+def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
+    """The share is that of a scan of the picture itself, in every output."""
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md")}
+    ended = bench(
+        *("--latency", tmp_path / "photo.png", "-m", "pp-atd-light,adaformer-s"),
+        *("--random-weights", "--repeats", "1", "--json", files["json"], "--csv", files["csv"]),
+        *("--markdown", files["md"]),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    lr = torch.as_tensor(photo).permute(2, 0, 1)[None].float() / 255
+    wide = torch.nn.functional.pad(lr, (0, 8, 0, 8))  # 56x40 to whole windows of 16 px
+    wide[..., 40:, :56], wide[..., 56:] = lr[..., 32:, :].flip(-2), wide[..., 48:56].flip(-1)
+    classes = nearest_centre(wide, colour_centres(16))
+    share = pure_pixels(classes, 4, [(0, 0), (2, 2)])[..., :40, :56].float().mean().item()
+    assert 0.2 < share < 0.9
+    run = json.loads(files["json"].read_text())
+    found = {one["contender"]: one for one in run["summaries"]}
+    assert found["pp-atd-light balanced"]["pure"] == pytest.approx(share)
+    assert found["pp-atd-light exact"]["pure"] is found["adaformer-s balanced"]["pure"] is None
+    rows = {row["contender"]: row for row in csv.DictReader(files["csv"].read_text().splitlines())}
+    assert float(rows["pp-atd-light balanced"]["pure"]) == pytest.approx(share)
+    assert rows["pp-atd-light exact"]["pure"] == ""
+    lines = files["md"].read_text().splitlines()
+    (table,) = [n for n, line in enumerate(lines) if "; pure pixels: exempt" in line]
+    assert {line.count("|") for line in lines[table + 2 : table + 7]} == {6}
+    assert f" {share:.1%}" in lines[table + 4]
+    assert "pure pixels" in ended.stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ((), "say what to measure on"),
-        (("-d", "Set5", "--latency", "8x8"), "say what to measure on"),
-        (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
-        (("-d", "Set5"), "Set5 x4 is not on this machine"),
-        (("--hr", "absent"), "there is no folder absent"),
-        (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
-        (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
-        (("--latency", "8x8", "-m", "atd-light"), "no weights for"),
-        (("--latency", "8x8", "-s", "7", "--random-weights"), "adaformer has no scale 7 (have 2"),
-        (("--latency", "8x8", "--protocol", "y"), "no protocol named 'y'"),
-        (("--latency", "8x8", "-m", "bicubic", "--json", "/none/x.json"), "cannot write /none/x"),
-        (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
-    ],
-)
-def test_wrong_requests_get_one_line(words: tuple[str, ...], line: str, tmp_path: Path):
-    ended = bench(*words, data=tmp_path)
-    assert ended.returncode == 2
-    assert line in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.random.Generator):
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    Image.new("RGB", (40, 40), (120, 60, 30)).save(folder / "flat.png")
+    files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md", "png")}
+    words = (
+        *("--hr", folder, "-m", "bicubic", "--repeats", "1", "--pictures"),
+        *("--json", files["json"], "--csv", files["csv"], "--markdown", files["md"]),
+        *("--plot", files["png"]),
+    )
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    def measured() -> dict[str, Any]:
+        ended = bench(*words)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(files["json"].read_text(), parse_constant=refuse)
+
+    run = measured()
+    assert (run["rows"][0]["psnr"], run["rows"][0]["identical"]) == (None, True)
+    assert "| bicubic | ∞ | 1.0000 | 1 |" in files["md"].read_text()
+    assert "| flat | bicubic | 10x10 | ∞ | 1.0000 |" in files["md"].read_text()
+    (row,) = csv.DictReader(files["csv"].read_text().splitlines())
+    assert (row["psnr"], row["identical"]) == ("inf", "True")
+    with Image.open(files["png"]) as plot:
+        plot.verify()
+    old = files["json"].rename(tmp_path / "old.json")
+    busy = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(busy).save(folder / "busy.png")
+    run = measured()
+    (one,) = run["summaries"]
+    assert (one["psnr"], one["identical"]) == (run["rows"][0]["psnr"], 1)
+    assert 5 < one["psnr"] < 20
+    (folder / "flat.png").unlink()
+    measured()
+    again = bench("--compare", old, files["json"])
+    assert again.returncode == 0, again.stderr
+    assert "identical pictures" in again.stdout
+
+
+def test_plain_ways_that_are_not_there_are_told():
+    told: list[str] = []
+    x2 = Setup(2, CPU, torch.float32, None, plain=True)
+    names = [one.name for one in contenders_named(["adaformer"], x2, told.append)]
+    assert names == ["adaformer x4 reduced exact", "adaformer x4 reduced balanced"]
+    x4 = Setup(4, CPU, torch.float32, None, random=True, plain=True)
+    names = [one.name for one in contenders_named(["atd-light", "adaformer"], x4, told.append)]
+    assert names[0] == "atd-light"
+    assert names[-1] == "adaformer convolutions"
+    assert told == [
+        "--plain adds nothing for adaformer, which has no weights for x2 (-s 4 has)",
+        "--plain adds nothing for atd-light, which has no plain ways",
+    ]
 
 
 def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
@@ -149,16 +176,18 @@ def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
 
 def test_contenders_see_each_effort_once():
     setup = Setup(4, CPU, torch.float32, ["exact", "balanced"], random=True)
-    names = [one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup)]
+    names = [
+        one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup, quiet)
+    ]
     assert names == ["bicubic", "atd-light", "pp-atd-light exact", "pp-atd-light balanced"]
     with pytest.raises(UsageError, match="atd-light has no effort fast"):
-        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True))
+        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True), quiet)
 
 
 def test_random_weights_are_the_same_every_time():
     setup = Setup(2, CPU, torch.float32, ["exact"], random=True)
     lr = np.full((8, 8, 3), 90, np.uint8)
-    made = [contenders_named(["adaformer-s"], setup)[0] for _ in range(2)]
+    made = [contenders_named(["adaformer-s"], setup, quiet)[0] for _ in range(2)]
     images = [one.finish(one.forward(one.prepare(lr))).image for one in made]
     assert np.array_equal(*images)
 
@@ -216,10 +245,10 @@ def test_the_floor_is_the_convolutions_alone():
 def test_a_scale_without_weights_is_reduced_as_upscale_does(monkeypatch: pytest.MonkeyPatch):
     """The contender's picture is the upscaler's, by the same detour."""
     larger = best_scale("adaformer", 4)
-    for user in ("srcli.benchmark.contenders", "srcli.inference.upscaler"):
+    for user in ("srcli.benchmark.lineup", "srcli.inference.upscaler"):
         monkeypatch.setattr(f"{user}.best_scale", lambda *_: larger)
     lr = np.random.default_rng(3).integers(0, 256, (20, 28, 3), dtype=np.uint8)
-    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]))
+    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]), quiet)
     assert one.name == "adaformer x4 reduced exact"
     made = one.finish(one.forward(one.prepare(lr))).image
     assert made.shape == (60, 84, 3)

@@ -1,7 +1,10 @@
 """The documentation tells the truth, as far as a program can know it."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,19 @@ def test_python_about_masks_runs() -> None:
     exec(program, names)
     assert names["explained"].image.shape == (128, 192, 3)
     assert names["explained"].depth.shape == (4, 6)
+
+
+def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
+    lr = shared / "data" / "benchmark" / "B100" / "x4" / "LR"
+    told = subprocess.run(
+        [sys.executable, ROOT / "docs" / "pure_shares.py", lr],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    said, _, table = told.partition("\n\n")
+    assert said == "100 pictures; one windowing / two"
+    assert table.count("\n") == 5
+    assert table in TEXTS["models.md"]
 
 
 def test_nothing_needs_the_shared_folder() -> None:

@@ -1,0 +1,36 @@
+"""`srcli bench` in a process of its own, and a tiny set."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli.data.resize import downscale, resize
+
+
+def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "srcli", "bench", *map(str, words)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A set named B100 of three pictures."""
+    root = tmp_path / "data"
+    for number in range(3):
+        hr = resize(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), 64, 80)
+        for part, picture in (("HR", hr), ("LR", downscale(hr, 4))):
+            folder = root / "B100" / "x4" / part
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / f"{number}.png")
+    return root
