@@ -64,6 +64,8 @@ def contenders_named(
     Raises:
         UsageError: A name or effort does not exist, or not for that scale.
     """
+    if not names:
+        raise UsageError("no model to measure: name some with -m, a comma between them")
     if setup.efforts is not None:
         _check_efforts([name for name in names if network_of(name) in model_names()], setup.efforts)
     if setup.random and setup.end_to_end is not None:

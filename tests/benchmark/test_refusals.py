@@ -77,6 +77,7 @@ def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator
         (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
         (("-d", "Set5"), "Set5 x4 is not on this machine"),
         (("--hr", "absent"), "there is no folder absent"),
+        (("--latency", "8x8", "-m", ","), "no model to measure: name some with -m"),
         (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
         (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
         (("--latency", "8x8", "-m", "atd-light"), "no weights for"),

@@ -10,6 +10,7 @@ from srcli.training.watchers import JsonLog
 
 def test_the_log_is_json_whatever_was_measured(tmp_path: Path):
     path = tmp_path / "run" / "log.jsonl"
-    JsonLog(path).on_validation(ValidationReport(3, 1.5, {"Flat": math.inf, "Set5": 30.1}, {}))
+    report = ValidationReport(3, 1.5, {"Flat": math.inf, "Set5": 30.1}, {})
+    JsonLog(path, print).on_validation(report)
     assert "Infinity" not in path.read_text()
     assert json.loads(path.read_text())["exact"] == {"Flat": None, "Set5": 30.1}
