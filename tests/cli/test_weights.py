@@ -51,7 +51,16 @@ def test_from_the_list_to_the_bin(world: World) -> None:
     code, out, _ = world.run("weights", "verify")
     assert (code, out.split()) == (
         0,
-        ["adaformer_x4:", "whole", "adaformer-s_x2:", "whole", "far_x4:", "whole"],
+        [
+            "adaformer_x4:",
+            "whole",
+            "adaformer-s_x2:",
+            "whole",
+            "adaformer-s_x4:",
+            "whole",
+            "far_x4:",
+            "whole",
+        ],
     )
     code, _, error = world.run("weights", "remove", "far")
     assert (code, world.file.exists()) == (0, False)
