@@ -165,14 +165,11 @@ def _optimizers(
 ) -> tuple[torch.optim.Adam, Muon | None]:
     """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks."""
     named = dict(network.named_parameters())
-    estimator = [p for name, p in named.items() if name.startswith(_ESTIMATOR)]
-    backbone = {name: p for name, p in named.items() if not name.startswith(_ESTIMATOR)}
-    matrices = [p for name, p in hidden_matrices(network).items() if name in backbone]
-    if not schedule.muon_lr:
-        matrices = []
-    taken = {id(p) for p in matrices}
-    rest = [p for p in backbone.values() if id(p) not in taken]
-    adam = torch.optim.Adam([{"params": rest}, {"params": estimator}], foreach=True)
+    estimator = {name: p for name, p in named.items() if name.startswith(_ESTIMATOR)}
+    hidden = hidden_matrices(network) if schedule.muon_lr else {}
+    matrices = [p for name, p in hidden.items() if name not in estimator]
+    rest = [p for name, p in named.items() if name not in hidden and name not in estimator]
+    adam = torch.optim.Adam([{"params": rest}, {"params": list(estimator.values())}], foreach=True)
     return adam, Muon(matrices) if matrices else None
 
 

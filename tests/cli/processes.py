@@ -11,23 +11,27 @@ import numpy as np
 from PIL import Image
 
 COMMAND = (sys.executable, "-m", "srcli")
-
-
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-
-
 FAST = ("--effort", "fast", "--precision", "fp32", "--no-disk-check")
 
 
-def srcli(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+def srcli(
+    *arguments: object,
+    cwd: Path | None = None,
+    text: str | None = None,
+    timeout: float = 600,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """The command, ended; `text` is its stdin."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        env=ENVIRONMENT,
+        input=text,
+        cwd=cwd,
+        env={**ENVIRONMENT, **environment},
         check=False,
-        timeout=600,
-        **more,  # type: ignore[call-overload]
+        timeout=timeout,
     )
 
 

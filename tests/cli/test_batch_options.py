@@ -5,37 +5,23 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests.cli import processes
+
 ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "srcli")
 FAST = ("--effort", "fast", "--precision", "fp32")
 
 
 def srcli(
     *arguments: object, cwd: Path, text: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=text,
-        cwd=cwd,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "200",
-            "XDG_CONFIG_HOME": str(cwd / "user"),
-            **environment,
-        },
-        check=False,
-        timeout=240,
-    )
+    settings = {"XDG_CONFIG_HOME": str(cwd / "user"), **environment}
+    return processes.srcli(*arguments, cwd=cwd, text=text, timeout=240, **settings)
 
 
 def save(path: Path, width: int, height: int, **more: object) -> Path:

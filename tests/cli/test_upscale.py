@@ -4,28 +4,18 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-COMMAND = (sys.executable, "-m", "srcli")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+from tests.cli import processes
+from tests.cli.processes import COMMAND, ENVIRONMENT
 
-
-def srcli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=ENVIRONMENT,
-        check=False,
-        timeout=240,
-    )
+srcli = partial(processes.srcli, timeout=240)
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from srcli.cli.weights import weights
 from srcli.models import model_spec
-from tests.cli.weights_world import COMMAND, SHIPPED, World, wait_until
+from tests.cli.processes import COMMAND
+from tests.cli.weights_world import SHIPPED, World, wait_until
 from tests.conftest import ROOT
 from tests.weights.conftest import serving
 

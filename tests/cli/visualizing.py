@@ -1,6 +1,5 @@
 """`srcli visualize-mask`, in this process or another."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,25 +9,13 @@ import pytest
 from srcli.cli import main as entry
 from srcli.inference.report import Report
 from srcli.jobs import outcome
-
-COMMAND = (sys.executable, "-m", "srcli", "visualize-mask")
-
-
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+from tests.cli.processes import srcli
 
 
 def visualize(
     *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**ENVIRONMENT, **environment},
-        check=False,
-        timeout=240,
-    )
+    return srcli("visualize-mask", *arguments, cwd=cwd, timeout=240, **environment)
 
 
 def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

@@ -12,17 +12,11 @@ import pytest
 
 from srcli.inference.report import Report
 from srcli.weights import box
+from tests.cli.processes import COMMAND
 from tests.weights.conftest import Server
 
 entry = import_module("srcli.cli.main")
-
-
-COMMAND = (sys.executable, "-m", "srcli")
-
-
 SHIPPED = box() / "adaformer_x4.safetensors"
-
-
 CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST")
 
 
