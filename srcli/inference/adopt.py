@@ -1,6 +1,7 @@
 """Bringing a person's own file in: checked, renamed, written as safetensors, registered."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from srcli.weights.places import imports
 
 __all__ = ["adopt", "convert", "identify"]
 
-_NAME = "letters, digits, '-', '_' and '.'"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tuple[Match, ...]:
@@ -110,9 +111,11 @@ def adopt(
 def _check_name(name: str | None) -> None:
     if name is None:
         return
-    plain = name.replace("-", "").replace("_", "").replace(".", "")
-    if not (plain.isascii() and plain.isalnum()) or name.startswith((".", "-")) or len(name) > 60:
-        raise UsageError(f"name {name!r}: use up to 60 of {_NAME}, a letter or digit first")
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"name {name!r}: use up to 60 letters, digits, '-', '_' and '.', "
+            "a letter or digit first"
+        )
     if name in model_names():
         raise UsageError(f"{name} is a network's own name: leave --name away, or use another")
 
