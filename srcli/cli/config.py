@@ -4,7 +4,7 @@ import json
 
 import click
 
-from srcli.cli.settings_file import read_settings
+from srcli.cli.settings_file import default_of, read_settings
 
 __all__ = ["config"]
 
@@ -32,12 +32,6 @@ def show(command: str) -> None:
             continue
         name = max(parameter.opts, key=len).removeprefix("--")
         setting = settings.get(parameter.name)
-        value = setting.value if setting else _default(parameter)
+        value = setting.value if setting else default_of(parameter)
         origin = str(setting.file) if setting else "default"
         click.echo(f"{name} = {json.dumps(value)}  # {origin}")
-
-
-def _default(option: click.Option) -> object:
-    value = option.default
-    plain = (str, int, float, bool)
-    return value if isinstance(value, plain) else None

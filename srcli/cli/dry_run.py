@@ -10,7 +10,7 @@ from rich.table import Table
 
 from srcli.cli.events import emit
 from srcli.cli.printable import printable
-from srcli.cli.upscale_options import Engine
+from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
 from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
@@ -29,29 +29,22 @@ def show_plan(
     skipped: Sequence[Finished],
     forecasts: Sequence[Forecast],
     engine: Engine,
-    *,
-    json: bool,
+    handling: Handling,
 ) -> None:
     """Print every job with the size of its result, and the time and disk that all will take.
 
     The time is that of a small picture, computed now, times the pixels to do; clips are named,
     but not looked into.
+
+    Raises:
+        UsageError: The results will hardly fit on the disk, and that is to be checked.
     """
     seconds = _seconds(forecasts, engine)
+    if handling.json:
+        _emit(clips, skipped, forecasts, seconds, handling)
+        return
     disk = sum(one.disk for one in forecasts)
     count = len(forecasts) + len(clips)
-    if json:
-        for one in forecasts:
-            emit("planned", _fields(one))
-        for job in clips:
-            names = {"input": str(job.source), "output": str(job.target)}
-            emit("planned", names | {"format": job.image_format})
-        for end in skipped:
-            names = {"input": str(end.job.source), "output": str(end.job.target)}
-            emit("skipped", names | {"reason": end.reason})
-        totals = {"planned": count, "skipped": len(skipped)}
-        emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
-        return
     table = Table(box=None, pad_edge=False)
     for heading in ("input", "output", "px", "MB"):
         table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
@@ -71,8 +64,31 @@ def show_plan(
         f"{disk / 1e6:.0f} MB",
         highlight=False,
     )
-    for line in require_room(forecasts):
+    for line in require_room(forecasts) if handling.disk_check else ():
         console.print(line, highlight=False)
+
+
+def _emit(
+    clips: Sequence[Job],
+    skipped: Sequence[Finished],
+    forecasts: Sequence[Forecast],
+    seconds: float,
+    handling: Handling,
+) -> None:
+    """The same as events."""
+    for one in forecasts:
+        emit("planned", _fields(one))
+    for job in clips:
+        names = {"input": str(job.source), "output": str(job.target)}
+        emit("planned", names | {"format": job.image_format})
+    for end in skipped:
+        names = {"input": str(end.job.source), "output": str(end.job.target)}
+        emit("skipped", names | {"reason": end.reason})
+    if handling.disk_check:
+        require_room(forecasts)
+    totals = {"planned": len(forecasts) + len(clips), "skipped": len(skipped)}
+    disk = sum(one.disk for one in forecasts)
+    emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
 
 
 def _fields(one: Forecast) -> dict[str, object]:

@@ -15,22 +15,22 @@ from srcli.weights.policy import Policy, is_switched_on
 __all__ = ["fetch_all", "fetch_before_use"]
 
 
-def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> bool:
+def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
     """Download what is not here; a failure is told and does not stop the others.
 
     Returns:
-        Whether all are here now.
+        How many are not here now.
     """
-    failed = False
+    failed = 0
     for entry in entries:
         try:
             _fetch(entry, policy)
         except WeightsError as error:
             click.echo(f"srcli: {error}", err=True)
-            failed = True
+            failed += 1
         else:
             click.echo(file_of(entry))
-    return not failed
+    return failed
 
 
 def fetch_before_use(model: str, scale: float, *, yes: bool, offline: bool) -> None:
@@ -84,6 +84,14 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
 
 
 def _what(entry: WeightsEntry, policy: Policy) -> str:
-    hosts = [urlsplit(address).hostname or address for address in policy.addresses(entry)]
+    hosts = [_host(address) for address in policy.addresses(entry)]
     where = " or ".join(dict.fromkeys(hosts))
     return f"{entry.name}, {entry.size / 1e6:.1f} MB, licence {entry.licence}, from {where}"
+
+
+def _host(address: str) -> str:
+    """Its host; where it is no address, what there is."""
+    try:
+        return urlsplit(address).hostname or address
+    except ValueError:
+        return address

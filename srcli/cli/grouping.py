@@ -5,6 +5,10 @@ from dataclasses import fields
 from functools import wraps
 from typing import Any
 
+import click
+
+from srcli.cli.settings_file import outdone
+
 __all__ = ["Decorator", "grouped"]
 
 Command = Callable[..., Any]
@@ -24,7 +28,8 @@ def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorat
     def decorate(command: Command) -> Command:
         @wraps(command)
         def call(**given: object) -> object:
-            group = kind(**{field: given.pop(field) for field in names})
+            instead = outdone(click.get_current_context())
+            group = kind(**{field: instead.get(field, given.pop(field)) for field in names})
             return command(**given, **{name: group})
 
         decorated: Command = call

@@ -8,6 +8,7 @@ from srcli.cli.bench import bench
 from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.datasets import datasets
+from srcli.cli.printable import printable
 from srcli.cli.settings_file import default_map, read_settings
 from srcli.cli.status import status, verify
 from srcli.cli.train import train
@@ -57,7 +58,7 @@ def _exit_code() -> ExitCode | int:
     try:
         return main.main(prog_name="srcli", standalone_mode=False) or ExitCode.ALL_DONE
     except SrcliError as error:
-        click.echo(f"srcli: {error}", err=True)
+        click.echo(f"srcli: {printable(str(error))}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -7,19 +7,28 @@ Each command has a table of its options, with `_` or `-` in their names:
     effort = "exact"
 """
 
+import datetime
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from srcli.errors import UsageError
 
-__all__ = ["FILE_NAME", "Setting", "default_map", "read_settings"]
+__all__ = ["FILE_NAME", "Setting", "default_map", "default_of", "outdone", "read_settings"]
 
 FILE_NAME = "srcli.toml"
+
+# Options of which the nearer one puts the others of its set out of force.
+_INSTEAD = (
+    frozenset({"scale", "width", "height", "fit", "megapixels"}),
+    frozenset({"effort", "halt_eps"}),
+    frozenset({"tonemap", "force_sdr"}),
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
 
     Raises:
         UsageError: A file is no TOML, or names a command, an option or a kind of value that there
-            is not.
+            is not. Whether the value itself will do is click's to say.
     """
     import platformdirs
 
@@ -52,16 +61,52 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
                 have = ", ".join(f"[{name}]" for name in sorted(group.commands))
                 raise UsageError(f"{path}: no table [{command}] is known (have {have})")
             options = _options(path, group, command, cast("dict[str, Any]", table))
-            found.setdefault(command, {}).update(options)
+            further = found.get(command, {})
+            rivals = _rivals(options)
+            kept = {name: one for name, one in further.items() if name not in rivals}
+            found[command] = kept | options
     return found
 
 
 def default_map(settings: Mapping[str, Mapping[str, Setting]]) -> dict[str, dict[str, object]]:
-    """The settings as click takes them."""
+    """The settings as click takes them: as if they had been typed, switches apart."""
     return {
-        command: {name: setting.value for name, setting in options.items()}
+        command: {name: _as_typed(setting.value) for name, setting in options.items()}
         for command, options in settings.items()
     }
+
+
+def default_of(option: click.Parameter) -> object:
+    """What an option is where nobody says anything; None if nothing."""
+    plain = (str, int, float, bool)
+    return option.default if isinstance(option.default, plain) else None
+
+
+def outdone(context: click.Context) -> dict[str, object]:
+    """Options set by a file in whose place another was typed (`--width` for `scale`).
+
+    Returns:
+        By name, the value without the file.
+    """
+    options = {parameter.name: parameter for parameter in context.command.params}
+    sources = {name: context.get_parameter_source(name) for name in options}
+    typed = {name for name, source in sources.items() if source is ParameterSource.COMMANDLINE}
+    return {
+        name: default_of(options[name])
+        for name in _rivals(typed) - typed
+        if sources.get(name) is ParameterSource.DEFAULT_MAP
+    }
+
+
+def _rivals(names: Collection[str]) -> set[str]:
+    """The options that any of these puts out of force; itself too."""
+    return {rival for instead in _INSTEAD if not instead.isdisjoint(names) for rival in instead}
+
+
+def _as_typed(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_typed(one) for one in cast("list[object]", value)]
+    return value if isinstance(value, bool) else str(value)
 
 
 def _options(
@@ -79,5 +124,22 @@ def _options(
         parameter = known.get(key.replace("-", "_"))
         if parameter is None:
             raise UsageError(f"{path}: [{command}] has no option {key!r}; see {command} --help")
+        if isinstance(value, datetime.time):  # 00:01:30 without quotes
+            value = value.isoformat()
+        if parameter.multiple and not isinstance(value, list):
+            value = [value]
+        each = cast("list[object]", value) if parameter.multiple else [value]
+        fits = _is_switch if parameter.is_flag else _is_typed
+        if not all(map(fits, each)):
+            kind = "true or false" if parameter.is_flag else "a text or a number"
+            raise UsageError(f"{path}: [{command}] {key} is {value}: it must be {kind}")
         options[parameter.name] = Setting(value, path)
     return options
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_typed(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -56,7 +56,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
     Pictures that the journal does not know are decoded too. Ends with 0 if every one is sound,
     with 1 otherwise.
     """
-    from srcli.jobs.condition import Condition, verify, verify_unknown
+    from srcli.jobs.condition import Condition, verify, verify_unknown, was_made
     from srcli.jobs.discover import discover
     from srcli.jobs.journal import Journal, journal_path
     from srcli.media import DecodeLimits, Decoder
@@ -69,13 +69,14 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
         known = journal.entries()
         journal.close()
     found: list[Inspected] = []
-    with Decoder(DecodeLimits(megapixels=8192, memory=64 << 30, seconds=600)) as decoder:
-        made = [entry for entry in known.values() if entry.state in ("done", "writing")]
-        for entry in made:
+    limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
+    with Decoder(limits) as decoder:
+        made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
+        for entry in made.values():
             found.append(verify(folder, entry, decoder))
             _tell(found[-1])
         for source in discover((folder,)):
-            if source.path.relative_to(folder) not in known:
+            if source.path.relative_to(folder) not in made:
                 found.append(verify_unknown(source.path, folder, decoder))
                 _tell(found[-1])
     if as_json:

@@ -64,9 +64,7 @@ def run(
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(
-                clips.todo, skipped, forecast(todo, wish, decoder), engine, json=handling.json
-            )
+            show_plan(clips.todo, skipped, forecast(todo, wish, decoder), engine, handling)
             return ExitCode.ALL_DONE
         finished.extend(skipped)
         require_writable(everything)

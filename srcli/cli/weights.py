@@ -61,7 +61,8 @@ def download(
 ) -> ExitCode:
     """Download weights, and check them.
 
-    Those that are here and whole are not downloaded again; what was cut off goes on.
+    Those that are here and whole are not downloaded again; what was cut off goes on. Ends with 1
+    if some fail, with 3 if all do.
     """
     from srcli.cli.fetching import fetch_all
     from srcli.weights import Source, known, weights_named
@@ -73,7 +74,10 @@ def download(
     if everything:
         entries = [entry for entry in known() if entry.source is Source.DOWNLOAD]
     policy = Policy.of_environment(offline=offline, insecure=insecure)
-    return ExitCode.ALL_DONE if fetch_all(entries, policy) else ExitCode.NOTHING_DONE
+    failed = fetch_all(entries, policy)
+    if not failed:
+        return ExitCode.ALL_DONE
+    return ExitCode.SOME_FAILED if failed < len(entries) else ExitCode.NOTHING_DONE
 
 
 @weights.command()

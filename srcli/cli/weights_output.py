@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.printable import printable
 from srcli.weights import Source, WeightsEntry, how_to_get
 from srcli.weights.places import file_of, is_here
 
@@ -60,14 +61,14 @@ def print_entries(entries: Sequence[WeightsEntry], *, as_json: bool) -> None:
 
 def print_json(entries: Sequence[WeightsEntry]) -> None:
     """A list of all entries, with state and path."""
-    click.echo(json.dumps([_fields(entry) for entry in entries], indent=2, ensure_ascii=False))
+    click.echo(json.dumps([_fields(entry) for entry in entries], indent=2))
 
 
 def print_lines(lines: Mapping[str, str]) -> None:
     """Names and what they mean, aligned; what is empty is left out."""
     for name, value in lines.items():
         if value:
-            click.echo(f"{name:<15} {value}")
+            click.echo(f"{name:<15} {printable(value)}")
 
 
 def _fields(entry: WeightsEntry) -> dict[str, object]:

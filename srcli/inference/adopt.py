@@ -20,6 +20,7 @@ from srcli.weights.places import imports
 
 __all__ = ["adopt", "convert", "identify"]
 
+_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
@@ -85,7 +86,7 @@ def adopt(
     checkpoint = open_checkpoint(source)
     match = identify(checkpoint, model, scale)[0]
     entry_name = f"{name or match.model}_x{match.scale}"
-    _refuse_taken(entry_name, name)
+    _refuse_taken(entry_name, name, match.model)
     content = _content(checkpoint, match)
     folder = imports().absolute()
     entry = WeightsEntry(
@@ -120,14 +121,29 @@ def _check_name(name: str | None) -> None:
         raise UsageError(f"{name} is a network's own name: leave --name away, or use another")
 
 
-def _refuse_taken(entry_name: str, name: str | None) -> None:
-    """An import never takes the place of weights that work."""
+def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
+    """An import never takes the place of weights that work, nor a name that means others.
+
+    Names that differ in case alone are one: so they are to file systems.
+    """
     for entry in known():
-        if entry.name == entry_name and entry.source is not Source.BY_HAND:
+        if name is not None and _means_others(name, entry, model):
+            raise UsageError(f"{name} is the name of {entry.name} already: use another --name")
+        if _alike(entry.name, entry_name) and entry.source is not Source.BY_HAND:
             remedy = f"srcli weights remove {entry_name} first, or use another --name"
             if entry.source is not Source.FOLDER:
                 remedy = "give yours a --name" if name is None else "use another --name"
             raise UsageError(f"{entry_name} is there already: {remedy}")
+
+
+def _means_others(name: str, entry: WeightsEntry, model: str) -> bool:
+    """Whether `-m name` would be these weights too, though they are another network's."""
+    others = entry.model != model or entry.variant != name
+    return _alike(name, entry.name) or (others and _alike(name, entry.variant))
+
+
+def _alike(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
 def _content(checkpoint: Checkpoint, match: Match) -> bytes:
@@ -144,7 +160,10 @@ def _content(checkpoint: Checkpoint, match: Match) -> bytes:
 
 def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+        if tensor.dtype not in _TYPES:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise WeightsError(f"{path}: {name} is {kind}: only 16 to 64 bit floats can be used")
+        if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{path}: {name} holds values that are not finite real numbers")
 
 

@@ -84,10 +84,12 @@ def _compare(
     renaming: Renaming | None,
 ) -> Match:
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for theirs in shapes:
         ours = theirs if renaming is None else renaming(theirs)
         if ours is not None:
-            names[theirs] = theirs if ours in names.values() else ours
+            names[theirs] = theirs if ours in taken else ours
+            taken.add(names[theirs])
     given = {ours: shapes[theirs] for theirs, ours in names.items()}
     return Match(model, scale, renaming is not None, names, fit_of(given, expected))
 

@@ -10,7 +10,7 @@ from srcli.jobs.identity import identity_of
 from srcli.jobs.journal import Entry
 from srcli.media import Decoded, Decoder
 
-__all__ = ["Condition", "Inspected", "glance", "verify", "verify_unknown"]
+__all__ = ["Condition", "Inspected", "glance", "verify", "verify_unknown", "was_made"]
 
 
 class Condition(StrEnum):
@@ -63,12 +63,19 @@ def glance(folder: Path, entries: Iterable[Entry]) -> Iterator[Inspected]:
             yield Inspected(entry.target, Condition.SOUND)
 
 
+def was_made(folder: Path, entry: Entry) -> bool:
+    """Whether there is, or should be, an output; a run begun since may not have come to it yet."""
+    if entry.output is None:
+        return False
+    return entry.state == "done" or identity_of(folder / entry.target) is not None
+
+
 def verify(folder: Path, entry: Entry, decoder: Decoder) -> Inspected:
     """Decode one output that was made, and compare it with what the journal says.
 
     Args:
         folder: The output folder.
-        entry: Of an output in state "done" or "writing".
+        entry: Of an output that was made.
         decoder: Reads it in its own process.
     """
     path = folder / entry.target

@@ -5,6 +5,7 @@ while a run writes it. Before a finished file gets its name, the journal says wh
 have (state `writing`); so after a crash at any instant it can be told what was finished.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -114,7 +115,8 @@ class Journal:
 
     Args:
         folder: The output folder.
-        create: Make it if it is missing.
+        create: Make it if it is missing; otherwise it is only read, also where nothing can be
+            written.
 
     Raises:
         JournalError: It is missing, damaged, or of a later srcli.
@@ -128,10 +130,16 @@ class Journal:
         if not create and not path.exists():
             raise JournalError(f"{folder} has no journal: srcli has made no batch there")
         with self._readable():
-            self._db = sqlite3.connect(path, timeout=10, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
-            self._db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?{_access(path, create=create)}",
+                uri=True,
+                timeout=10,
+                check_same_thread=False,
+            )
+            if create:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
+                self._db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0 and create:
                 self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; END;")
@@ -249,6 +257,10 @@ class Journal:
     def _readable(self) -> Generator[None, None, None]:
         try:
             yield
+        except sqlite3.OperationalError as error:
+            raise JournalError(
+                f"{journal_path(self.folder)}: cannot be opened ({error})"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
@@ -257,6 +269,15 @@ class Journal:
         return JournalError(
             f"{path}: {error}; move it away to go on without it (outputs that exist are kept)"
         )
+
+
+def _access(path: Path, *, create: bool) -> str:
+    """How SQLite shall open the file: reading, too, needs room beside it for a shared index."""
+    if create:
+        return "mode=rwc"
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
 
 
 def _cell(path: Path) -> str | bytes:

@@ -28,7 +28,7 @@ class FolderLock:
     """
 
     def __init__(self, path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._acquire(path, on_wait if wait else None)
             os.ftruncate(self._descriptor, 1)

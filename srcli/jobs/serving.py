@@ -9,6 +9,7 @@ from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.sizes import SizeWish, scale_needed
 from srcli.media import MetadataPolicy, Picture, Pixels
 from srcli.weights import best_scale
+from srcli.weights.places import is_here
 
 __all__ = ["Batch", "Upscalers", "upscaled"]
 
@@ -30,12 +31,13 @@ class Upscalers:
         self.first = first
 
     def serving(self, needed: int) -> Upscaler:
-        """The smallest network whose result need only be reduced.
+        """The smallest network here whose result need only be reduced.
 
         Raises:
             UnknownScale: There is none.
         """
-        scale = best_scale(self.model, max(needed, 2)).scale
+        best = best_scale(self.model, max(needed, 2))
+        scale = best.scale if is_here(best) else self.first.network.scale
         if scale not in self._loaded:
             self._loaded[scale] = self._make(scale)
         return self._loaded[scale]

@@ -71,6 +71,10 @@ def _from_anywhere(entry: WeightsEntry, path: Path, policy: Policy, on_bytes: On
         for address in policy.addresses(entry):
             try:
                 _from_address(client, address, entry, path, partial, policy, on_bytes)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:  # a full disk is not to stay full
+                    partial.unlink(missing_ok=True)
+                raise
             except WeightsError as trouble:
                 troubles.append(str(trouble).replace(address, without_password(address)))
             except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:  # no address at all
@@ -144,7 +148,6 @@ def _refuse_without_room(partial: Path, entry: WeightsEntry) -> None:
 
 def _disk_trouble(path: Path, entry: WeightsEntry, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        path.with_name(f".{path.name}.part").unlink(missing_ok=True)
         return (
             f"{entry.name} does not fit on the disk of {path.parent}: {error.strerror}; make room, "
             "or set SRCLI_CACHE to a folder elsewhere"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -70,12 +71,15 @@ def _entry(table: object, folder: Path | None) -> WeightsEntry:
         if name not in _KINDS:
             raise ValueError(f"unknown key {name!r}")
         checked[name] = _KINDS[name](name, value)
+    checked["sha256"] = checked["sha256"].lower()
     entry = WeightsEntry(**checked)
     for name in (entry.file, entry.name):
         if not name or name.startswith(".") or any(one in name for one in "/\\:"):
             raise ValueError(f"{name!r} is not a plain file name")
     if not (entry.page or (entry.size and entry.sha256)):
         raise ValueError(f"{entry.name} needs its size and sha256")
+    if entry.sha256 and not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+        raise ValueError(f"sha256 = {entry.sha256!r} is not 64 hexadecimal digits")
     return entry if entry.urls or entry.page else dataclasses.replace(entry, folder=folder)
 
 

@@ -98,7 +98,7 @@ def _bounded(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Refuse what is no plain array, or claims more elements than it stores."""
     total = 0
     for name, one in tensors.items():
-        if one.layout != torch.strided or one.is_quantized or one.device.type != "cpu":
+        if one.is_nested or one.layout != torch.strided or one.is_quantized or not one.is_cpu:
             raise WeightsError(f"{path}: {name[:80]} is no plain array")
         total += one.numel() * one.element_size()
     if total > _LARGEST:

@@ -13,14 +13,20 @@ __all__ = ["remove_weights"]
 def remove_weights(entries: Sequence[WeightsEntry]) -> list[Path]:
     """Delete the files of downloaded and imported weights, and what is left of downloads.
 
+    Args:
+        entries: Of which some may be away, as a network's name means all its scales.
+
     Returns:
         The files that are gone.
 
     Raises:
-        UsageError: One of them is not srcli's to delete, or not here; nothing is deleted then.
+        UsageError: One of them is not srcli's to delete, or none is here; nothing is deleted then.
         WeightsError: A file cannot be deleted.
     """
     doomed = [path for entry in entries for path in _files(entry)]
+    if not doomed:
+        are = "are" if len(entries) > 1 else "is"
+        raise UsageError(f"{', '.join(entry.name for entry in entries)} {are} not here")
     try:
         for path in doomed:
             path.unlink(missing_ok=True)
@@ -37,7 +43,4 @@ def _files(entry: WeightsEntry) -> list[Path]:
         raise UsageError(f"{entry.name} is not srcli's to delete: it is at {path}")
     beside = [path.with_suffix(".toml")] if entry.folder is not None else []
     beside += path.parent.glob(f".{path.name}.part")
-    there = [one for one in (*beside, path) if one.exists()]
-    if not there:
-        raise UsageError(f"{entry.name} is not here")
-    return there
+    return [one for one in (*beside, path) if one.exists()]

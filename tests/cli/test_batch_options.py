@@ -181,37 +181,6 @@ def test_metadata_are_stripped(tmp_path: Path) -> None:
         assert picture.info.get("dpi") != (240, 240)
 
 
-def test_settings_from_files(tmp_path: Path) -> None:
-    save(tmp_path / "in" / "a.png", 8, 6)
-    (tmp_path / "user" / "srcli").mkdir(parents=True)
-    (tmp_path / "user" / "srcli" / "srcli.toml").write_text("[upscale]\nscale = 3\nquality = 80\n")
-    plan = ("upscale", "in", "--dry-run", "--json")
-    (tmp_path / "srcli.toml").write_text('[upscale]\nscale = 2\neffort = "fast"\n')
-    assert events(srcli(*plan, cwd=tmp_path).stdout)[0]["width"] == 16
-    assert events(srcli(*plan, "-s", "1.5", cwd=tmp_path).stdout)[0]["width"] == 12
-    shown = srcli("config", "show", cwd=tmp_path).stdout.splitlines()
-    assert f"scale = 2  # {tmp_path / 'srcli.toml'}" in shown
-    assert f"quality = 80  # {tmp_path / 'user' / 'srcli' / 'srcli.toml'}" in shown
-    assert 'device = "auto"  # default' in shown
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("[upscale]\nscal = 2\n", "has no option 'scal'"),
-        ("[upscaler]\n", "no table [upscaler]"),
-        ("scale =", "Invalid value"),
-        ("[upscale]\nscale = 'big'\n", "'big' is not a valid float"),
-    ],
-)
-def test_wrong_settings_files(tmp_path: Path, text: str, line: str) -> None:
-    (tmp_path / "srcli.toml").write_text(text)
-    ended = srcli("upscale", "in", cwd=tmp_path)
-    assert ended.returncode == 2
-    assert line in ended.stderr
-    assert "Traceback" not in ended.stderr
-
-
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(tmp_path: Path, shell: str) -> None:
     script = srcli("completion", shell, cwd=tmp_path).stdout

@@ -12,15 +12,11 @@ import pytest
 from srcli.errors import FolderBusy, JournalError
 from srcli.jobs.condition import Condition, glance
 from srcli.jobs.identity import Identity, digest, identity_of
-from srcli.jobs.journal import Journal, RunRecord, journal_path
-from srcli.jobs.ledger import Ledger, Made
+from srcli.jobs.journal import Journal, journal_path
 from srcli.jobs.plan import Job
 from srcli.jobs.resume import Standing, sweep
 from srcli.jobs.settings import Settings
-from srcli.media import atomic_file
-
-SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
-RUN = RunRecord(os.getpid(), "0", "adaformer", "0" * 64, "{}", "cpu, float32")
+from tests.jobs.journalling import RUN, SETTINGS, ledger, make
 
 
 @pytest.fixture
@@ -33,28 +29,6 @@ def jobs(tmp_path: Path) -> list[Job]:
         source.write_bytes(name.encode())
         made.append(Job(source, out / name, "png", out))
     return made
-
-
-def ledger(jobs: list[Job], settings: Settings = SETTINGS) -> Ledger:
-    return Ledger(jobs, settings, wait=False, tell=print)
-
-
-def make(led: Ledger, job: Job, *, named: bool = True, marked: bool = True) -> None:
-    """Do a job as far as it comes: whole on disk; named; marked as done."""
-    now = identity_of(job.source)
-    assert now is not None
-    made = Made(replace(now, sha256=digest(job.source)), 4, 3, 0.5)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    whole = led.whole(job, made)
-    if not named:
-        stray = job.target.with_name("stray")
-        stray.write_bytes(b"larger " + job.source.read_bytes())
-        whole(stray)
-        return
-    with atomic_file(job.target, whole) as stream:
-        stream.write(b"larger " + job.source.read_bytes())
-    if marked:
-        led.done(job)
 
 
 def standings(jobs: list[Job], settings: Settings = SETTINGS) -> list[Standing]:
@@ -281,6 +255,25 @@ def test_it_is_in_wal_mode(made: list[Job]) -> None:
     database = sqlite3.connect(journal_path(made[0].folder))
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     database.close()
+
+
+def test_it_is_read_where_nothing_can_be_written(
+    made: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk mounted read-only: SQLite may not even put its index beside it."""
+    there = journal_path(made[0].folder).parent
+    before = sorted(there.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    there.chmod(0o555)
+    try:
+        journal = Journal(made[0].folder, create=False)
+        assert len(journal.entries()) == 3
+        assert sorted(there.iterdir()) == before
+        with pytest.raises(OSError, match="cannot be written"):
+            journal.end("finished")
+        journal.close()
+    finally:
+        there.chmod(0o755)
 
 
 def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:

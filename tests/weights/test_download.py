@@ -185,6 +185,15 @@ def test_more_than_the_disk_has_is_not_begun(server: Server, cache: Path) -> Non
     assert not server.requests
 
 
+def test_a_part_is_kept_for_want_of_room(server: Server, cache: Path) -> None:
+    partial = cache / "weights" / ".far.safetensors.part"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(b"half of it")
+    with pytest.raises(WeightsError, match="bytes needed"):
+        download(replace(server.entry("ok"), size=1 << 60), QUICK)
+    assert partial.read_bytes() == b"half of it"
+
+
 def test_a_cache_that_cannot_be_written(
     server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

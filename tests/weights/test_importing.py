@@ -14,9 +14,10 @@ from srcli.inference.adopt import adopt, convert
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.recognise import closest, recognise
 from srcli.models import model_names, model_spec
-from srcli.weights import best_scale, known, network_of
+from srcli.weights import best_scale, known, network_of, weights_named
 from srcli.weights.fit import fit_of
 from srcli.weights.load import read_weights
+from srcli.weights.remove import remove_weights
 from tests.weights.states import CPU, state, theirs
 
 
@@ -123,6 +124,48 @@ def test_names_that_cannot_be(tmp_path: Path, cache: Path, name: str) -> None:
     with pytest.raises(UsageError, match="letters, digits"):
         adopt(tmp_path / "mine.safetensors", name=name)
     assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "line"),
+    [
+        ("adaformer_x4", "adaformer-s", "adaformer_x4 is the name of adaformer_x4 already"),
+        ("AdaFormer-S_x2", "adaformer-s", "is the name of adaformer-s_x2 already"),
+        ("my", "adaformer", "my is the name of my_x2 already"),
+        ("MY", "adaformer-s", "MY is the name of my_x2 already"),
+    ],
+)
+def test_names_that_mean_other_weights(
+    tmp_path: Path, cache: Path, name: str, model: str, line: str
+) -> None:
+    save_file(state("adaformer-s", 2), tmp_path / "small.safetensors")
+    adopt(tmp_path / "small.safetensors", name="my")
+    save_file(state(model, 4), tmp_path / "mine.safetensors")
+    with pytest.raises(UsageError, match=line):
+        adopt(tmp_path / "mine.safetensors", name=name)
+    save_file(state("adaformer-s", 4), tmp_path / "further.safetensors")
+    assert adopt(tmp_path / "further.safetensors", name="my").name == "my_x4"
+
+
+def test_types_that_cannot_be_computed_with(tmp_path: Path, cache: Path) -> None:
+    tensors = state("adaformer-s", 4)
+    name = next(iter(tensors))
+    save_file(tensors | {name: tensors[name].to(torch.float8_e4m3fn)}, tmp_path / "f8.safetensors")
+    with pytest.raises(WeightsError, match=f"{name} is float8_e4m3fn: only 16 to 64 bit floats"):
+        adopt(tmp_path / "f8.safetensors")
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    torch.save({"a": nested}, tmp_path / "nested.pth")
+    with pytest.raises(WeightsError, match="a is no plain array"):
+        adopt(tmp_path / "nested.pth")
+
+
+def test_a_network_is_removed_with_the_scales_that_are_here(tmp_path: Path, cache: Path) -> None:
+    save_file(state("atd-light", 4), tmp_path / "mine.safetensors")
+    adopt(tmp_path / "mine.safetensors")
+    gone = remove_weights(weights_named("atd-light"))
+    assert sorted(path.name for path in gone) == ["atd-light_x4.safetensors", "atd-light_x4.toml"]
+    with pytest.raises(UsageError, match=r"atd-light_x2, .*, atd-light_x4 are not here"):
+        remove_weights(weights_named("atd-light"))
 
 
 def test_what_cannot_be_imported(tmp_path: Path, cache: Path) -> None:

@@ -41,6 +41,7 @@ def test_any_text_comes_through_a_manifest(
         ("@file = '..'", "is not a plain file name"),
         ("@name = ''", "is not a plain file name"),
         ("@size = 0", "needs its size and sha256"),
+        ("@sha256 = 'abc'", "is not 64 hexadecimal digits"),
         ("@size = 'large'", "is not a whole number"),
         ("@urls = 'https://a'", "is not a list"),
         ("@price = 3", "unknown key 'price'"),
@@ -60,3 +61,10 @@ def test_a_manifest_that_is_none(
     monkeypatch.setenv("SRCLI_WEIGHTS_MANIFEST", str(path))
     with pytest.raises(WeightsError, match=message):
         known()
+
+
+def test_a_hash_in_capitals_is_the_same(tmp_path: Path) -> None:
+    entry = manifest()[0]
+    path = tmp_path / "capitals.toml"
+    path.write_text(as_toml(replace(entry, sha256=entry.sha256.upper())), "utf-8")
+    assert read_manifest(path) == (entry,)
