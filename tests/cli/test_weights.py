@@ -7,31 +7,12 @@ import subprocess
 import termios
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
-from safetensors.torch import save_file
 
 from srcli.cli.weights import weights
-from srcli.models import model_spec
 from tests.cli.processes import COMMAND
 from tests.cli.weights_world import SHIPPED, World, wait_until
 from tests.conftest import ROOT
-from tests.weights.conftest import serving
-
-
-@pytest.fixture
-def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    with serving() as server:
-        server.content = SHIPPED.read_bytes()
-        yield World(tmp_path, server, capsys)
-
-
-@pytest.fixture
-def picture(tmp_path: Path, photo: np.ndarray) -> Path:
-    Image.fromarray(photo[:16, :24]).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
 
 
 def test_from_the_list_to_the_bin(world: World) -> None:
@@ -187,63 +168,6 @@ def test_the_mirror_of_the_environment(world: World) -> None:
     assert len(world.server.requests) == 1
 
 
-def test_your_own_checkpoint(world: World, picture: Path) -> None:
-    torch.manual_seed(0)
-    torch.save({"params": model_spec("atd-light").build(2).state_dict()}, world.folder / "me.pth")
-    code, out, _ = world.run("weights", "show", "me.pth")
-    assert code == 0
-    assert "atd-light or pp-atd-light" in out
-    for fact in ("x2", "753,204", "F32", "PyTorch checkpoint"):
-        assert fact in out
-    facts = json.loads(world.run("weights", "show", "me.pth", "--json")[1])
-    assert (facts["networks"], facts["scale"]) == (["atd-light", "pp-atd-light"], 2)
-    code, out, error = world.run(
-        "weights", "import", "me.pth", "--model", "atd-light", "--scale", 2, "--name", "my-atd"
-    )
-    assert (code, out) == (0, "my-atd_x2\n")
-    assert "srcli upscale -m my-atd -s 2" in error
-    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2)
-    assert code == 0, error
-    with Image.open(world.folder / "a_x2.png") as made:
-        assert made.size == (48, 32)
-    assert "yours" in world.run("weights", "list")[1]
-    assert world.run("weights", "convert", "me.pth", "me.safetensors")[0] == 0
-    code, out, _ = world.run("weights", "show", "me.safetensors")
-    assert "of srcli" in out
-    assert world.run("weights", "remove", "my-atd")[0] == 0
-    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2, "--overwrite")
-    assert code == 2
-    assert "no weights for a model named 'my-atd' (have adaformer" in error
-    assert not list((world.cache / "imported").iterdir())
-
-
-def test_a_teams_own_manifest(world: World, picture: Path) -> None:
-    """As `srcli train` leaves it: weights, and beside them a manifest without an address."""
-    text = world.server.manifest(world.manifest).read_text("utf-8")
-    (world.folder / "far.safetensors").write_bytes(SHIPPED.read_bytes())
-    world.manifest.write_text(text.replace('variant = "far"\n', ""), "utf-8")
-    assert world.run("upscale", picture, "-m", "far_x4", "--offline")[0] == 0
-    assert "yours" in world.run("weights", "show", "far_x4")[1]
-    code, _, error = world.run("weights", "remove", "far_x4")
-    assert code == 2
-    assert "far_x4 is not srcli's to delete" in error
-    world.manifest.write_text("weights = 3", "utf-8")
-    code, _, error = world.run("upscale", picture, "--overwrite")
-    assert code == 3
-    assert "team.toml: not a manifest of weights" in error
-
-
-def test_bench_takes_weights_by_name(world: World) -> None:
-    torch.manual_seed(0)
-    save_file(model_spec("adaformer-s").build(2).state_dict(), world.folder / "me.safetensors")
-    assert world.run("weights", "import", "me.safetensors", "--name", "me")[0] == 0
-    code, out, error = world.run(
-        "bench", "--latency", "16x16", "-m", "me", "-s", 2, "--effort", "exact", "--repeats", 1
-    )
-    assert code == 0, error
-    assert "me exact" in out
-
-
 @pytest.mark.parametrize("command", sorted(weights.commands))
 def test_every_command_is_documented_and_every_option_has_help(command: str) -> None:
     page = (ROOT / "docs" / "weights.md").read_text("utf-8")
@@ -252,12 +176,13 @@ def test_every_command_is_documented_and_every_option_has_help(command: str) -> 
         assert parameter.param_type_name == "argument" or parameter.help  # type: ignore[attr-defined]
 
 
-def test_a_stranger_is_described(world: World) -> None:
-    save_file({"body.0.weight": torch.zeros(3, 3)}, world.folder / "odd.safetensors")
-    code, out, _ = world.run("weights", "show", "odd.safetensors")
-    assert code == 0
-    assert "not recognised" in out
-    assert "missing " in out
+def test_some_of_several_downloads(world: World) -> None:
+    """A mirror that is no address is told, and the file's own address serves."""
+    mirror = {"SRCLI_WEIGHTS_MIRROR": "https://[mirror/x"}
+    code, out, error = world.run("weights", "download", "atd-light_x4", "far", **mirror)
+    assert code == 1
+    assert "103_ATD_light_SRx4_finetune.pth" in error
+    assert out.strip() == str(world.file)
 
 
 @pytest.mark.parametrize(
