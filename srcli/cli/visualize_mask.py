@@ -133,7 +133,10 @@ def visualize_mask(
     jobs = plan_folders([(source.path, source.root) for source in found], output)
     if not jobs:
         where = ", ".join(map(str, inputs))
-        raise NothingToDo(f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF and BMP)")
+        raise NothingToDo(
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and "
+            "JPEG XL, and passes over folders of masks)"
+        )
     kinds = choose_kinds(model, effort, what)
     todo, skipped = set_aside(jobs, overwrite=overwrite)
     started = time.monotonic()
