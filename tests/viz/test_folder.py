@@ -1,7 +1,6 @@
 """Folders of masks: whole or absent, told from anyone's, and no pictures to work on."""
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -28,9 +27,10 @@ def fill(target: Path, word: str, *, overwrite: bool = False) -> None:
 
 
 def holds(target: Path, word: str) -> bool:
-    """Whether a folder is whole, and nothing else lies beside it."""
+    """Whether a folder is whole, and nothing lies beside it."""
     made = sorted(path.name for path in target.iterdir())
-    return made == sorted([SHEET, SUMMARY, f"{word}.png"]) and os.listdir(target.parent) == ["m"]
+    beside = [path.name for path in target.parent.iterdir()]
+    return made == sorted([SHEET, SUMMARY, f"{word}.png"]) and beside == ["m"]
 
 
 def test_what_marks_a_folder_is_what_is_written(tmp_path: Path) -> None:
@@ -43,6 +43,7 @@ def test_files_are_synced_as_windows_demands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows syncs only what is open for writing."""
+    fcntl = pytest.importorskip("fcntl", reason="on Windows the system itself demands it")
     synced: list[int] = []
 
     def sync(descriptor: int) -> None:
@@ -75,7 +76,7 @@ def test_what_is_replaced_is_never_lost(
         return rename(self, to)
 
     def removed(path: Path, ignore_errors: bool = False) -> None:
-        if SHEET in os.listdir(path):  # a whole one: begins with its first file, then is stopped
+        if (path / SHEET).exists():  # a whole one: begins with its first file, then is stopped
             try:
                 step("remove")
             except PermissionError:
