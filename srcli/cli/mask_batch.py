@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import numpy as np
 
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.inference.streaming import Outcome
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import Job
+from srcli.jobs.preflight import require_writable
+from srcli.masks import SHEET, is_mask_folder
 from srcli.viz.choice import choose_layers
 from srcli.viz.figures import Figures, Yardstick
-from srcli.viz.files import REPORT, SHEET, Wanted
-from srcli.viz.folder import is_ours
+from srcli.viz.files import REPORT, Wanted
 from srcli.viz.kinds import Kind
 from srcli.viz.run import Drawn, MaskJob, explain_pictures
 
@@ -71,7 +71,7 @@ def set_aside(jobs: Sequence[MaskJob], *, overwrite: bool) -> tuple[list[MaskJob
     """Part the jobs into those to run and those skipped because their folder is there."""
     if overwrite:
         return list(jobs), []
-    there = [job for job in jobs if is_ours(job.target)]
+    there = [job for job in jobs if is_mask_folder(job.target)]
     reason = "its masks exist; --overwrite replaces them"
     return (
         [job for job in jobs if job not in there],
@@ -82,15 +82,19 @@ def set_aside(jobs: Sequence[MaskJob], *, overwrite: bool) -> tuple[list[MaskJob
 def explain_all(
     todo: Sequence[MaskJob], settings: Settings, drawing: Drawing, *, overwrite: bool
 ) -> Results:
-    """Explain pictures, showing progress."""
+    """Explain pictures, showing progress.
+
+    Raises:
+        UsageError: What is asked for cannot be, or an output folder cannot be written.
+    """
     results = Results()
     if not todo:
         return results
-    upscaler = settings.upscaler()
-    layers = len(upscaler.explain(np.zeros((8, 8, 3), np.uint8)).layers)
+    require_writable([_as_job(job) for job in todo])
+    upscaler, yardstick = settings.upscaler(), settings.yardstick()
     wanted = Wanted(
         drawing.kinds,
-        choose_layers(drawing.layers, layers),
+        choose_layers(drawing.layers, yardstick.layers),
         drawing.image_format,
         npz=drawing.npz,
         html=drawing.html,
@@ -99,7 +103,7 @@ def explain_all(
         ends = explain_pictures(
             todo,
             upscaler,
-            settings.yardstick(),
+            yardstick,
             wanted,
             effort=settings.effort,
             overwrite=overwrite,
@@ -130,10 +134,17 @@ def _note(outcome: Outcome[MaskJob, Drawn], results: Results, progress: BatchPro
     if drawn is None:
         end = Finished(job, State.FAILED, reason_of(job, outcome.error))
     else:
-        end = Finished(job, State.DONE, report=drawn.report)
+        end = Finished(job, State.DONE, losses=_left_out(drawn, job), report=drawn.report)
         results.figures.append((job.source, drawn.figures))
     results.finished.append(end)
     progress.finished(end)
+
+
+def _left_out(drawn: Drawn, job: Job) -> tuple[str, ...]:
+    if not drawn.left_out:
+        return ()
+    what = f"{drawn.left_out} more pages or frames left out: only the first is explained"
+    return (f"{job.source}: {what}",)
 
 
 def _as_job(job: MaskJob) -> Job:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.printable import printable
 from srcli.viz.figures import Figures
 from srcli.viz.kinds import percent
 from srcli.viz.sheet import headline
@@ -17,7 +18,7 @@ def print_figures(explained: Sequence[tuple[Path, Figures]]) -> None:
     """Print for each picture what halted in which layer, and what that saved."""
     console = Console()
     for path, figures in explained:
-        line = f"{path.name}:  {headline(figures)}"
+        line = f"{printable(path.name)}:  {headline(figures)}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
         if not figures.halted_windows:
             continue

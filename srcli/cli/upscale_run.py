@@ -170,7 +170,7 @@ def _jobs(
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
             f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
-            "JPEG XL and clips)"
+            "JPEG XL and clips, and passes over folders of masks)"
         )
     if frames is not None:
         return [frames_job(sources, frames)]

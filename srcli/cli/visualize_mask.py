@@ -134,8 +134,8 @@ def visualize_mask(
     if not jobs:
         where = ", ".join(map(str, inputs))
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC "
-            "and JPEG XL)"
+            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and "
+            "JPEG XL, and passes over folders of masks)"
         )
     kinds = choose_kinds(model, effort, what)
     todo, skipped = set_aside(jobs, overwrite=overwrite)

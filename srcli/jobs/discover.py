@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from srcli.errors import UsageError
+from srcli.masks import is_mask_folder
 from srcli.media import is_picture_name
 from srcli.media.video.names import is_clip_name, is_sequence
 
@@ -61,8 +62,9 @@ def discover(
     """List the pictures among files and folders, each once, in the order of the command line.
 
     Folders are searched recursively in sorted order; hidden files and folders, files whose names
-    are no picture's, and links to folders are passed over. A file named on the command line is
-    taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a pattern.
+    are no picture's, links to folders, and folders that `visualize-mask` filled are passed over. A
+    file named on the command line is taken whatever it is called. What does not exist but holds
+    `*`, `?` or `[` is a pattern.
 
     Args:
         inputs: Files, folders and patterns.
@@ -128,6 +130,9 @@ def _search(root: Path, exclude: Path | None, only: Filter | None) -> Iterator[S
         avoid = None
     for folder, folders, files in os.walk(root):
         here = Path(folder)
+        if is_mask_folder(here):
+            folders.clear()
+            continue
         folders[:] = sorted(
             f for f in folders if not f.startswith(".") and os.path.realpath(here / f) != avoid
         )

@@ -3,16 +3,19 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 
 from srcli.inference.maps import Explanation
 from srcli.inference.planes import Pixels
 from srcli.inference.upscaler import Upscaler
 from srcli.metrics.flops import count_flops
+from srcli.models.spec import Halting
 
 __all__ = ["Dense", "Figures", "Yardstick", "figures_of"]
 
 _LARGEST = 512  # px to a side of the part that is computed densely, for comparison
 _WARM_UP = 32
+_WATCHED = Halting(eps=None, observe=True, skip_pure=True)
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,27 @@ class Yardstick:
     def __init__(self, exact: Upscaler) -> None:
         self._exact = exact
         self._exact(np.zeros((_WARM_UP, _WARM_UP, 3), np.uint8))
+        one = exact.network(torch.zeros(1, 3, 1, 1), _WATCHED)
+        self.layers = len(one.layers)
+        """Adaptive layers of the network, whatever the scale; some pictures are not enlarged."""
+        maps = [layer.global_mask for layer in one.layers]
+        maps += [] if one.pure is None else [one.pure.mask]
+        self._unit = max((map.shape[-1] for map in maps), default=1)  # what 1 x 1 px become
 
-    def measure(self, pixels: Pixels, window: int) -> Dense:
+    def measure(self, pixels: Pixels) -> Dense:
         """What a picture like this takes for each LR px, from the middle of it.
 
         Args:
             pixels: (h, w, c).
-            window: LR px; pictures are extended to multiples of this, 0 if they are not.
         """
         height, width = (min(side, _LARGEST) for side in pixels.shape[:2])
         top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
         part = pixels[top : top + height, left : left + width]
         part = part[..., : 1 if pixels.shape[2] < 3 else 3]
-        flops, upscaled = count_flops(lambda: self._exact.upscale(part))
-        unit = window or 1
-        area = -(-height // unit) * -(-width // unit) * unit**2
+        native = self._exact.network.scale  # at a scale near 1 a part may not grow at all
+        size = width * native, height * native
+        flops, upscaled = count_flops(lambda: self._exact.upscale(part, size=size))
+        area = -(-height // self._unit) * -(-width // self._unit) * self._unit**2
         return Dense(flops=flops / area, seconds=upscaled.report.seconds / area)
 
 

@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from srcli.errors import UnwritableImage
 from srcli.inference.planes import Pixels
+from srcli.masks import SHEET
 from srcli.viz.arrays import save_arrays
 from srcli.viz.chart import draw_chart
+from srcli.viz.colours import LIVE, SEQUENCE
 from srcli.viz.figures import Figures
 from srcli.viz.html import build_report
-from srcli.viz.kinds import Explained, Kind
+from srcli.viz.kinds import Explained, Kind, Painted, Swatch
+from srcli.viz.legend import NARROWEST, draw_legend
 from srcli.viz.paint import draw_map, over_picture, with_legend
 from srcli.viz.sheet import draw_sheet
 
-__all__ = ["ARRAYS", "REPORT", "SHEET", "Wanted", "write_files"]
+__all__ = ["ARRAYS", "REPORT", "Wanted", "refuse_too_large", "write_files"]
 
-SHEET = "contact-sheet.png"
 REPORT = "report.html"
 ARRAYS = "maps.npz"
 _CHART = 800, 500, 24  # width, height, letters; px
@@ -42,6 +45,24 @@ class Wanted:
     image_format: str
     npz: bool
     html: bool
+
+
+def refuse_too_large(height: int, width: int, wanted: Wanted) -> None:
+    """Fail, before anything is computed, for maps that their format cannot hold.
+
+    Args:
+        height: Of the result, px. Below it a map has a legend, of one line at least.
+        width: Likewise.
+        wanted: What to draw.
+
+    Raises:
+        UnwritableImage: They cannot be written.
+    """
+    if wanted.image_format != "webp":
+        return
+    least = Painted(np.zeros((1, 1), np.uint8), SEQUENCE, 1, "-", (Swatch(LIVE, ""),))
+    legend = draw_legend(least, max(min(width, _WEBP_SIDE), NARROWEST))
+    _refuse_beyond_webp("maps", width, height + legend.height)
 
 
 def write_files(
@@ -92,12 +113,15 @@ def _save(image: Image.Image, path: Path) -> None:
     if path.suffix == ".png":
         image.save(path, "PNG", compress_level=3)
         return
-    if max(image.size) > _WEBP_SIDE:
-        raise UnwritableImage(
-            f"{path.name}: {image.width}x{image.height}, limit of WebP {_WEBP_SIDE} a side; "
-            "use --format png"
-        )
+    _refuse_beyond_webp(path.name, *image.size)
     if image.mode == "P":  # flat colours: small and exact
         image.convert("RGB").save(path, "WEBP", lossless=True, method=1)
     else:
         image.save(path, "WEBP", quality=90, method=3)
+
+
+def _refuse_beyond_webp(what: str, width: int, height: int) -> None:
+    if max(width, height) > _WEBP_SIDE:
+        raise UnwritableImage(
+            f"{what}: {width}x{height}, limit of WebP {_WEBP_SIDE} a side; use --format png"
+        )

@@ -7,24 +7,20 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from srcli.atomic import TEMPORARY_SUFFIX
 from srcli.errors import UnwritableImage
-from srcli.media import TEMPORARY_SUFFIX
+from srcli.masks import SUMMARY, files_of_masks
 
-__all__ = ["SUMMARY", "is_ours", "refuse_foreign", "write_folder"]
-
-SUMMARY = "summary.json"
-"""What marks a folder as ours; it lists every file that we wrote into it."""
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether a folder was written by `write_folder`."""
-    return (folder / SUMMARY).is_file()
+__all__ = ["refuse_foreign", "write_folder"]
 
 
 def write_folder(
     target: Path, write: Callable[[Path], None], summary: dict[str, object], *, overwrite: bool
 ) -> None:
     """Fill a folder under a temporary name; it takes its own once it is whole.
+
+    One that it replaces is set aside under a temporary name too, and deleted last: whatever goes
+    wrong, the old folder or the new one has the name, or in a killed process the hidden ones stay.
 
     Args:
         target: Final name.
@@ -37,6 +33,7 @@ def write_folder(
     """
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
     temporary = target.with_name(f".{target.name[:40]}.{unique}{TEMPORARY_SUFFIX}")
+    aside = target.with_name(f".{target.name[:40]}.old.{unique}{TEMPORARY_SUFFIX}")
     try:
         temporary.mkdir(parents=True)
         write(temporary)
@@ -47,42 +44,50 @@ def write_folder(
             _settle(file)
         if target.exists():
             refuse_foreign(target, overwrite=overwrite)
-            shutil.rmtree(target)
-        temporary.rename(target)
+            _replace(target, temporary, aside)
+        else:
+            temporary.rename(target)
     except OSError as error:
         raise UnwritableImage(f"{target}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _replace(target: Path, by: Path, aside: Path) -> None:
+    """Give a folder's name to another one, and delete it; or leave it as it was."""
+    target.rename(aside)
+    try:
+        by.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)  # what the system holds on to does no harm hidden
+
+
 def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
     """Fail unless an existing folder may be replaced.
 
     Raises:
-        UnwritableImage: It is not one of ours, holds anything else, or may not be overwritten.
+        UnwritableImage: It is not one of ours, holds anything else, is a link, or may not be
+            overwritten.
     """
-    if not is_ours(folder):
+    ours = files_of_masks(folder)
+    if not ours:
         raise UnwritableImage(
             f"{folder}: was not made by srcli visualize-mask; move it, or choose -o"
         )
     if not overwrite:
         raise UnwritableImage(f"{folder}: exists; --overwrite replaces it")
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _listed(folder))
+    if folder.is_symlink():
+        raise UnwritableImage(f"{folder}: is a link; remove it, or choose -o")
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:
         raise UnwritableImage(
             f"{folder}: holds {foreign[0]}, which srcli did not make; move it, or choose -o"
         )
 
 
-def _listed(folder: Path) -> set[str]:
-    """The files that we wrote into a folder; none if its summary is not ours after all."""
-    try:
-        return set(json.loads((folder / SUMMARY).read_text("utf-8"))["files"])
-    except (ValueError, KeyError, TypeError):
-        return set()
-
-
 def _settle(file: Path) -> None:
     """Make a file's content survive a power cut."""
-    with file.open("rb") as stream:
+    with file.open("r+b") as stream:  # Windows syncs only what is open for writing
         os.fsync(stream.fileno())

@@ -61,7 +61,8 @@ def build_report(
         "depth": _packed(explained.depth) if layers else "",
     }
     page = Template(files("srcli.viz").joinpath("report.html").read_text("utf-8"))
-    title = f"{name}: {figures.model} x{figures.scale:g}, {figures.effort}"
+    text = name.encode("utf-8", "backslashreplace").decode()  # names need not be text
+    title = f"{text}: {figures.model} x{figures.scale:g}, {figures.effort}"
     return page.substitute(
         title=html.escape(title),
         headline=html.escape(headline(figures)),

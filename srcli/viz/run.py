@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import UsageError
-from srcli.inference.planes import Pixels
+from srcli.errors import InputError, UsageError
+from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.inference.streaming import Outcome, stream
 from srcli.inference.upscaler import Upscaler
-from srcli.media import read_picture
+from srcli.media import Picture, read_picture
 from srcli.viz.figures import Figures, Yardstick, figures_of
-from srcli.viz.files import Wanted, write_files
-from srcli.viz.folder import is_ours, refuse_foreign, write_folder
+from srcli.viz.files import Wanted, refuse_too_large, write_files
+from srcli.viz.folder import refuse_foreign, write_folder
+from srcli.viz.kinds import Explained
 
 __all__ = ["Drawn", "MaskJob", "explain_pictures", "plan_folders"]
 
@@ -27,17 +28,23 @@ class MaskJob:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a picture took, and its numbers."""
+    """What a picture took, and its numbers.
+
+    Args:
+        report: What it took.
+        figures: Its numbers.
+        left_out: Further pages or frames of its file, which were not looked at.
+    """
 
     report: Report
     figures: Figures
+    left_out: int
 
 
 def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | None) -> list[MaskJob]:
     """Name the folder of every picture: `STEM_masks/`.
 
-    Pictures found in such a folder are passed over. It lies beside the picture; or in `output`,
-    where pictures found in a folder keep its tree.
+    It lies beside the picture; or in `output`, where pictures found in a folder keep its tree.
 
     Args:
         sources: Pictures, and the folder on the command line that each was found in.
@@ -48,7 +55,6 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
     """
     if output is not None and output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder for the results")
-    sources = [(path, root) for path, root in sources if not _drawn(path, root)]
     jobs: list[MaskJob] = []
     taken: dict[str, Path] = {}
     several = len({root for _, root in sources}) > 1
@@ -71,13 +77,6 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
         taken[key] = path
         jobs.append(MaskJob(path, target))
     return jobs
-
-
-def _drawn(path: Path, root: Path | None) -> bool:
-    """Whether a picture was found in a folder that we filled."""
-    if root is None:
-        return False
-    return any(is_ours(folder) for folder in path.parents if folder.is_relative_to(root))
 
 
 def explain_pictures(
@@ -105,14 +104,19 @@ def explain_pictures(
         How each job ended, as it comes.
     """
 
-    def load(job: MaskJob) -> Pixels:
+    def load(job: MaskJob) -> Picture:
         if job.target.exists():
             refuse_foreign(job.target, overwrite=overwrite)
-        return read_picture(job.source).pixels
+        picture = read_picture(job.source)
+        height, width = (scaled_size(n, upscaler.scale) for n in (picture.height, picture.width))
+        refuse_too_large(height, width, wanted)
+        return picture
 
-    def compute(job: MaskJob, pixels: Pixels) -> Drawn:
+    def compute(job: MaskJob, picture: Picture) -> Drawn:
+        pixels = picture.pixels
         explained = upscaler.explain(pixels, lambda done, total: on_tile(job, done, total))
-        dense = yardstick.measure(pixels, explained.window)
+        _refuse_empty(explained)
+        dense = yardstick.measure(pixels)
         model = upscaler.network.spec.name
         figures = figures_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
@@ -122,6 +126,17 @@ def explain_pictures(
 
         # Not while the next picture is computed: its time would be no measure.
         write_folder(job.target, write, figures.as_dict(), overwrite=overwrite)
-        return Drawn(explained.report, figures)
+        pages = sum(not page.reduced for page in picture.further)
+        return Drawn(explained.report, figures, picture.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)
+
+
+def _refuse_empty(explained: Explained) -> None:
+    """Fail for a picture so small, at a scale so near 1, that there was nothing to compute."""
+    if not explained.layers and explained.pure is None:
+        height, width = explained.image.shape[:2]
+        raise InputError(
+            f"{width}x{height} px are no more at x{explained.scale:g}, so no network ran and there "
+            "are no masks: use a larger -s"
+        )

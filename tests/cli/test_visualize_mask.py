@@ -98,12 +98,28 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     assert code == 3
     assert "holds mine.txt, which srcli did not make" in error
     assert (made / "local-1.png").exists()
-    (made / "summary.json").write_text("[1]")
+    (made / "summary.json").write_text("{}")
     (made / "mine.txt").unlink()
-    code, _, error = run_here(capsys, *quick, "--overwrite")
-    assert code == 3
-    assert "holds contact-sheet.png, which srcli did not make" in error
+    for options in ((), ("--overwrite",)):
+        code, _, error = run_here(capsys, *quick, *options)
+        assert code == 3
+        assert "was not made by srcli visualize-mask; move it" in error
     assert not [path for path in made.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_scales_near_one(folder: Path, capsys) -> None:
+    """Layers are known where a small picture is not enlarged; one that is not says so."""
+    picture, tiny = folder / "sub" / "b.jpg", folder / "tiny.png"
+    near = ("-s", 1.05, "--what", "local", "--layers", "2,6")
+    code, _, error = run_here(capsys, picture, *near)
+    assert code == 0, error
+    made = ["contact-sheet.png", "local-2.png", "local-6.png", "sparsity.png", "summary.json"]
+    assert files(folder / "sub" / "b_masks") == made
+    Image.new("RGB", (8, 6)).save(tiny)
+    code, _, error = run_here(capsys, tiny, *near)
+    assert code == 3
+    assert f"{tiny}: 8x6 px are no more at x1.05, so no network ran" in error
+    assert not (folder / "tiny_masks").exists()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +137,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
         (["in", "--effort", "most"], 2, "'most' is not one of"),
         (["in", "twin/a.png", "-o", "out"], 2, "would both become"),
         (["in", "-o", "in/a.png"], 2, "in/a.png is a file: name a folder"),
+        (["in", "-o", "in/a.png/sub"], 2, "in/a.png is no folder: name another output folder"),
         (["empty"], 3, "no pictures in empty"),
         (["rotten"], 3, "rotten/x.png"),
     ],

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli import models
+from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, PureTrace, SRNetwork, SROutput
 from srcli.weights import WeightsEntry
 from tests.cli.visualizing import files, run_here
@@ -39,13 +42,32 @@ class Bright(SRNetwork):
         self.to(dtype)
 
 
-def register(patch: pytest.MonkeyPatch, box: Path, name: str, efforts: dict[str, Halting]) -> None:
-    """Make `Bright` a network of srcli's, with a weights file."""
-    spec = ModelSpec(name, "none", (2,), 16, 16, 100, efforts, lambda _: Bright())
+class Extending(Bright):
+    """The same on the picture extended to whole windows of 16 px, with work that counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
+        output = super().forward(self.conv(extend_by_mirroring(lr, 16)), halting)
+        image = output.image[..., : 2 * lr.shape[2], : 2 * lr.shape[3]]
+        return SROutput(image, pure=output.pure)
+
+
+def register(
+    patch: pytest.MonkeyPatch,
+    box: Path,
+    name: str,
+    efforts: dict[str, Halting],
+    kind: type[Bright] = Bright,
+) -> None:
+    """Make a network one of srcli's, with a weights file."""
+    spec = ModelSpec(name, "none", (2,), 16, 16, 100, efforts, lambda _: kind())
     registry = dict(models._registry())
     registry[name] = spec
     patch.setattr(models, "_registry", lambda: registry)
-    save_file(Bright().state_dict(), box / f"{name}.safetensors")
+    save_file(kind().state_dict(), box / f"{name}.safetensors")
     content = (box / f"{name}.safetensors").read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     about = ("none", "none", "none", "none")
@@ -60,6 +82,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pure = {"exact": EXACT, "balanced": Halting(eps=None, skip_pure=True)}
     register(monkeypatch, tmp_path, "bright", pure)
     register(monkeypatch, tmp_path, "dense", {"exact": EXACT})
+    register(monkeypatch, tmp_path, "extending", pure, Extending)
 
 
 @pytest.mark.usefixtures("networks")
@@ -95,9 +118,10 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
     [
         (
             ["-m", "dense"],
-            "dense has no masks, it computes everything (masks: adaformer, adaformer-s, bright)",
+            "dense has no masks, it computes everything (masks: adaformer, adaformer-s, bright, "
+            "extending)",
         ),
-        (["--what", "pure"], "adaformer has no pure pixels (have: bright)"),
+        (["--what", "pure"], "adaformer has no pure pixels (have: bright, extending)"),
         (
             ["-m", "bright", "--what", "depth"],
             "bright has no halting depth (have: adaformer, adaformer-s)",
@@ -113,3 +137,60 @@ def test_who_has_which_masks(folder: Path, capsys, arguments: list[str], line: s
     code, _, error = run_here(capsys, folder, "-s", 2, *arguments)
     assert code == 2
     assert line in error
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize("tile", [0, 16])
+def test_dense_figures_of_a_network_that_extends_pictures(folder: Path, capsys, tile: int) -> None:
+    """It leaves out nothing that is counted, so that what was executed is the dense work."""
+    arguments = ("-m", "extending", "-s", 2, "--tile", tile)
+    assert run_here(capsys, folder / "a.png", *arguments)[0] == 0
+    summary = json.loads((folder / "a_masks" / "summary.json").read_text("utf-8"))
+    assert summary["gflops"] > 0
+    assert summary["dense_gflops"] == pytest.approx(summary["gflops"], rel=1e-9)
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names of any bytes")
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"caf\xe9.png", r"caf\udce9.png"), (b"a\x1b[2J\n.png", r"a\x1b[2J\n.png")]
+)
+def test_names_that_are_no_text(folder: Path, capsys, name: bytes, shown: str) -> None:
+    picture = folder / os.fsdecode(name)
+    (folder / "a.png").rename(picture)
+    code, out, error = run_here(capsys, picture, "-m", "bright", "-s", 2, "--html")
+    assert code == 0, error
+    assert f"{shown}:  " in out
+    assert "\x1b" not in out + error
+    title = shown if b"\xe9" in name else picture.name
+    assert f"<title>{title}" in (
+        picture.with_name(f"{picture.stem}_masks") / "report.html"
+    ).read_text("utf-8")
+
+
+@pytest.mark.usefixtures("networks")
+def test_further_pages_are_told_of(folder: Path, photo: np.ndarray, capsys) -> None:
+    first, *more = (Image.fromarray(photo[n:]) for n in (0, 8, 16))
+    first.save(folder / "scan.tif", save_all=True, append_images=more)
+    code, _, error = run_here(capsys, folder / "scan.tif", "-m", "bright", "-s", 2)
+    assert code == 0, error
+    line = f"{folder / 'scan.tif'}: 2 more pages or frames left out: only the first is explained"
+    assert error.count(line) == 1
+    run_here(capsys, folder / "a.png", "-m", "bright", "-s", 2)
+    assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("networks")
+def test_what_webp_cannot_hold_is_known_before_the_work(
+    folder: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16,384 px across are too many; 16,380 px down are, with the legend below."""
+    monkeypatch.setattr("srcli.inference.upscaler.Upscaler.explain", None)
+    for width, height in ((8192, 1), (1, 8190)):
+        Image.new("RGB", (width, height)).save(folder / "long.png")
+        code, _, error = run_here(
+            capsys, folder / "long.png", "-m", "bright", "-s", 2, "--format", "webp"
+        )
+        assert code == 3
+        assert f"maps: {2 * width}x" in error
+        assert "limit of WebP 16383 a side; use --format png" in error

@@ -18,7 +18,7 @@ def exact() -> Upscaler:
 def test_a_part_tells_for_the_whole(exact: Upscaler, case, monkeypatch, largest: int) -> None:
     monkeypatch.setattr(figures, "_LARGEST", largest)
     whole, _ = count_flops(lambda: exact.upscale(case.pixels))
-    dense = Yardstick(exact).measure(case.pixels, case.explained.window)
+    dense = Yardstick(exact).measure(case.pixels)
     told = figures_of(
         case.explained, case.pixels, model="adaformer", effort="balanced", dense=dense
     )
@@ -28,7 +28,7 @@ def test_a_part_tells_for_the_whole(exact: Upscaler, case, monkeypatch, largest:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 70, 2), (70, 5, 4)])
 def test_any_picture(exact: Upscaler, shape: tuple[int, int, int]) -> None:
-    dense = Yardstick(exact).measure(np.zeros(shape, np.uint16), 8)
+    dense = Yardstick(exact).measure(np.zeros(shape, np.uint16))
     assert 2e6 < dense.flops < 5e6
 
 

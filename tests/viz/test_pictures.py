@@ -6,9 +6,10 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from srcli import Upscaler
+from srcli.masks import SHEET
 from srcli.viz.colours import HALTED, LIVE, PARTLY, SEQUENCE, viridis
 from srcli.viz.figures import Dense, figures_of
-from srcli.viz.files import SHEET, Wanted, write_files
+from srcli.viz.files import Wanted, write_files
 from srcli.viz.kinds import KINDS, percent
 from srcli.viz.legend import printable
 from srcli.viz.paint import draw_map, enlarge, over_picture

@@ -1,0 +1,40 @@
+"""How a folder that `visualize-mask` filled is told from anyone's: by a summary that is ours."""
+
+import json
+from pathlib import Path
+from typing import cast
+
+__all__ = ["SHEET", "SUMMARY", "files_of_masks", "is_mask_folder"]
+
+SUMMARY = "summary.json"
+"""Lists every file that we wrote into its folder."""
+
+SHEET = "contact-sheet.png"
+"""What every such folder holds."""
+
+_KEYS = frozenset({"model", "effort", "scale", "window", "halted_windows", "dense_gflops"})
+_LARGEST = 1 << 20  # bytes; ours has a few thousand
+
+
+def is_mask_folder(folder: Path) -> bool:
+    """Whether `visualize-mask` filled a folder: its summary has our keys and lists the sheet."""
+    return bool(files_of_masks(folder))
+
+
+def files_of_masks(folder: Path) -> frozenset[str]:
+    """The files that `visualize-mask` wrote into a folder; none if the folder is not ours."""
+    try:
+        path = folder / SUMMARY
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return frozenset()
+        summary: object = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    if not isinstance(summary, dict):
+        return frozenset()
+    content = cast("dict[str, object]", summary)
+    listed = content.get("files")
+    if not content.keys() >= _KEYS or not isinstance(listed, list):
+        return frozenset()
+    files = frozenset(name for name in cast("list[object]", listed) if isinstance(name, str))
+    return files if {SHEET, SUMMARY} <= files else frozenset()
