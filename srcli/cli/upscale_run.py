@@ -47,7 +47,7 @@ def run(
     weights = _weights(engine.model, wish)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
     settings = _settings(result, engine, wish, weights, policy)
-    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir)
+    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir, handling)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
     clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
@@ -149,7 +149,12 @@ def _settings(
 
 
 def _jobs(
-    selection: Selection, result: Result, engine: Engine, wish: SizeWish, frames: Path | None
+    selection: Selection,
+    result: Result,
+    engine: Engine,
+    wish: SizeWish,
+    frames: Path | None,
+    handling: Handling,
 ) -> list[Job]:
     """What is meant and what it becomes.
 
@@ -185,6 +190,8 @@ def _jobs(
         label=wish.label,
         image_format=result.format,
         pattern=pattern or None,
+        overwrite=handling.overwrite,
+        tell=(lambda line: None) if handling.quiet else _tell,
     )
 
 

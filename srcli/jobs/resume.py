@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from srcli.jobs.identity import Identity, identity_of, unchanged
+from srcli.jobs.identity import Identity, identity_of, is_there, unchanged
 from srcli.jobs.journal import Entry
 from srcli.jobs.plan import Job
 from srcli.jobs.settings import Settings, difference
@@ -48,9 +48,11 @@ class Verdict:
 
 def judge(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
     """Compare a job with what is known and what is there; files are read only if times differ."""
+    if job.guarded:
+        return Verdict(job, Standing.FOREIGN, f"{job.target} is an input too, and is kept")
     there = identity_of(job.target)
     if there is None:
-        if job.target.exists():
+        if is_there(job.target):
             return Verdict(job, Standing.FOREIGN, f"{job.target} is no file")
         was_made = entry is not None and entry.state == "done"
         return Verdict(job, Standing.MISSING, "was deleted since" if was_made else "")
