@@ -16,6 +16,7 @@ from srcli.cli.fetching import fetch_before_use
 from srcli.cli.interrupts import stopping_politely
 from srcli.cli.limit_options import Limits
 from srcli.cli.mismatch import choose
+from srcli.cli.printable import printable
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
@@ -223,4 +224,4 @@ def _progress(files: int, handling: Handling) -> BatchProgress:
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"srcli: {text}\n")
+    sys.stderr.write(f"srcli: {printable(text)}\n")
