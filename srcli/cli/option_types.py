@@ -17,7 +17,7 @@ class Number(click.FloatRange):
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Turn what was typed into a number."""
-        number = float(super().convert(value, param, ctx))
+        number = float(super().convert(value, param, ctx))  # pyright: ignore[reportArgumentType]
         if math.isnan(number):
             self.fail(f"{value} is no number", param, ctx)
         return number

@@ -170,7 +170,8 @@ def _metadata_of(said: Mapping[str, Any]) -> Metadata:
     blobs = (said.get("icc_profile"), said.get("exif"), said.get("xmp"))
     icc, exif, xmp = (blob if isinstance(blob, bytes) else None for blob in blobs)
     dpi = said.get("dpi")
-    return Metadata(icc or None, exif or None, xmp or None, dpi=dpi and tuple(map(float, dpi)))
+    resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
+    return Metadata(icc or None, exif or None, xmp or None, resolution)
 
 
 def _webp_durations(path: Path) -> list[int]:

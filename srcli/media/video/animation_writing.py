@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import imageio.v3 as iio
 import numpy as np
@@ -80,7 +80,7 @@ class AnimationWriter:
             alpha = pixels[..., 3]
             self._cut = self._cut or bool(((alpha > 0) & (alpha < _OPAQUE[3])).any())
             pixels = _cut_out(pixels)
-        self._frames.append(np.ascontiguousarray(pixels))
+        self._frames.append(cast("Pixels", np.ascontiguousarray(pixels)))
 
     def finish(self, durations: Sequence[int]) -> list[str]:
         """Write the file.
@@ -94,7 +94,7 @@ class AnimationWriter:
         beside, losses = self._beside()
         # Of a single frame Pillow wants its duration, not a list of them.
         duration = list(durations) if len(durations) > 1 else durations[0]
-        options = {**self._options, **beside, "duration": duration}
+        options: dict[str, Any] = {**self._options, **beside, "duration": duration}
         if self._suffix == ".webp":
             options["lossless"] = True
         if self._suffix == ".gif":
