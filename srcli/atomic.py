@@ -1,14 +1,18 @@
 """Write a file so that its name never stands for half of it."""
 
 import contextlib
+import hashlib
 import os
+import platform
 import secrets
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from io import BufferedWriter
 from pathlib import Path
 
-__all__ = ["TEMPORARY_SUFFIX", "atomic_file"]
+__all__ = ["TEMPORARY_SUFFIX", "atomic_file", "process_place"]
 
 TEMPORARY_SUFFIX = ".srcli-tmp"
 _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays under 255 bytes
@@ -21,7 +25,8 @@ def atomic_file(
     """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
 
     Whatever ends the block early, an interrupt too, removes the temporary file and leaves `path`
-    as it was. Only a killed process leaves one behind, recognisable by `TEMPORARY_SUFFIX`.
+    as it was. Only a killed process leaves one behind, recognisable by `TEMPORARY_SUFFIX`, before
+    which its number and `process_place` stand.
 
     Args:
         path: Final name; an existing file is replaced.
@@ -31,7 +36,7 @@ def atomic_file(
     Yields:
         The stream to write and to seek in.
     """
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    unique = f"{os.getpid()}-{process_place()}-{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{unique}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("xb") as stream:
@@ -45,6 +50,17 @@ def atomic_file(
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@cache
+def process_place() -> str:
+    """Eight digits for where process numbers are unique: this boot and container, or machine."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        place = f"{boot} {Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        place = f"{platform.node()} {uuid.getnode()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import click
 
 from srcli.cli.grouping import Decorator, grouped
-from srcli.cli.option_types import ByteCount
+from srcli.cli.option_types import ByteCount, Number
 
 __all__ = ["Limits", "limit_options"]
 
@@ -21,7 +21,7 @@ class Limits:
     max_seconds: float
 
 
-_ABOVE_ZERO = click.FloatRange(0, min_open=True)
+_ABOVE_ZERO = Number(0, min_open=True)
 
 limit_options: Decorator = grouped(
     "limits",

@@ -1,12 +1,26 @@
 """What can be typed for an option, beyond what click knows."""
 
+import math
 import re
 
 import click
 
-__all__ = ["BoxSize", "ByteCount", "TileSize"]
+__all__ = ["BoxSize", "ByteCount", "Number", "TileSize"]
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan is in none."""
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Turn what was typed into a number."""
+        number = float(super().convert(value, param, ctx))  # pyright: ignore[reportArgumentType]
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
 
 
 class TileSize(click.ParamType[int | None]):

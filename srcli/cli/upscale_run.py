@@ -16,6 +16,7 @@ from srcli.cli.fetching import fetch_before_use
 from srcli.cli.interrupts import stopping_politely
 from srcli.cli.limit_options import Limits
 from srcli.cli.mismatch import choose
+from srcli.cli.printable import printable
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
@@ -47,7 +48,7 @@ def run(
     weights = _weights(engine.model, wish)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
     settings = _settings(result, engine, wish, weights, policy)
-    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir)
+    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir, handling)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
     clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
@@ -147,7 +148,12 @@ def _settings(
 
 
 def _jobs(
-    selection: Selection, result: Result, engine: Engine, wish: SizeWish, frames: Path | None
+    selection: Selection,
+    result: Result,
+    engine: Engine,
+    wish: SizeWish,
+    frames: Path | None,
+    handling: Handling,
 ) -> list[Job]:
     """What is meant and what it becomes.
 
@@ -183,6 +189,8 @@ def _jobs(
         label=wish.label,
         image_format=result.format,
         pattern=pattern or None,
+        overwrite=handling.overwrite,
+        tell=(lambda line: None) if handling.quiet else _tell,
     )
 
 
@@ -214,4 +222,4 @@ def _progress(files: int, handling: Handling) -> BatchProgress:
 
 
 def _tell(text: str) -> None:
-    sys.stderr.write(f"srcli: {text}\n")
+    sys.stderr.write(f"srcli: {printable(text)}\n")

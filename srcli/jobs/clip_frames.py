@@ -6,12 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import UsageError
+from srcli.geometry import scaled_size
+from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.jobs.clip_sources import ClipSettings, open_source
 from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
 from srcli.jobs.plan import Job
-from srcli.media import Picture, Pixels, atomic_file, write_picture
-from srcli.media.video import AnimationReader, ClipInfo, Frame, FrameSource, write_animation
+from srcli.media import Picture, atomic_file, write_picture
+from srcli.media.video import (
+    AnimationReader,
+    AnimationWriter,
+    ClipInfo,
+    Frame,
+    FrameSource,
+    require_memory,
+)
 
 __all__ = ["upscale_animation", "upscale_to_frames"]
 
@@ -58,28 +67,30 @@ def upscale_to_frames(
 def upscale_animation(
     job: Job, upscaler: FrameUpscaler, settings: ClipSettings, on_frame: Progress
 ) -> tuple[tuple[str, ...], Report]:
-    """Upscale an animated GIF, WebP or PNG into one, with its timing.
+    """Upscale an animated GIF, WebP or PNG into one, with its timing and its metadata.
 
     Returns:
         What was lost, one line each, and what it took.
 
     Raises:
-        InputError: It cannot be read or written.
+        InputError: It cannot be read or written, or its frames do not fit in memory.
     """
     source = open_source(job.source, settings)
     reader = source.frames
     assert isinstance(reader, AnimationReader)
-    made: list[Pixels] = []
+    policy = settings.policy
+    _require_memory(job, reader.info, upscaler.scale)
+    writer = AnimationWriter(job.target, reader.loop, policy.applied(reader.metadata))
     work = FrameWork(upscaler, reader, has_alpha=True, on_frame=on_frame, segment=settings.segment)
-    report = work.run(0, None, lambda frame: made.append(frame.pixels))
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_animation(made, reader.durations, reader.loop, job.target)
-    notes: list[str] = []
-    if job.target.suffix.lower() == ".gif":
-        partly = any(bool(((p[..., 3] > 0) & (p[..., 3] < 255)).any()) for p in made)
-        if partly:
-            notes.append(f"{job.target}: GIF has no half transparency; edges are cut")
-    return tuple(notes), report
+    report = work.run(0, None, lambda frame: writer.add(frame.pixels))
+    unread = [name for name in reader.unread if name != "XMP" or not policy.strip]
+    notes = [f"{job.source}: its {name} is not kept" for name in unread]
+    return (*notes, *writer.finish(reader.durations)), report
+
+
+def _require_memory(job: Job, info: ClipInfo, scale: float) -> None:
+    larger = scaled_size(info.width, scale), scaled_size(info.height, scale)
+    require_memory(job.target, info.frames, larger, available_ram())
 
 
 class _Missing:

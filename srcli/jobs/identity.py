@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Identity", "digest", "identity_of", "unchanged"]
+__all__ = ["Identity", "digest", "identity_of", "is_there", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,14 @@ def identity_of(path: Path) -> Identity | None:
     except OSError:
         return None
     return Identity(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name; nothing where the system takes no such name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def digest(path: Path) -> str:

@@ -1,13 +1,15 @@
 """How outputs are called: a pattern, and names that file systems can take."""
 
 import hashlib
+import os
 import string
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import UsageError
 
-__all__ = ["NamePattern", "shortened"]
+__all__ = ["NamePattern", "folded", "shortened"]
 
 _FIELDS = ("stem", "ext", "scale", "size", "model", "effort")
 _MOST_BYTES = 255  # of a name, on nearly all file systems
@@ -87,6 +89,14 @@ def shortened(name: str) -> str:
     while len(_encoded(stem)) > room:
         stem = stem[: -max(1, (len(_encoded(stem)) - room) // 4)]
     return stem + tag + path.suffix
+
+
+def folded(path: Path) -> str:
+    """One text for all spellings of a path that some file system takes for one file.
+
+    Some see no difference of case, others none of composition; links are followed.
+    """
+    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
 
 
 def _encoded(name: str) -> bytes:

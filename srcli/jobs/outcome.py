@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from srcli.errors import SrcliError
+from srcli.jobs.identity import is_there
 from srcli.jobs.plan import FRAMES, Job
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[
     """Part clips into those to run and those skipped because their output exists."""
     if overwrite:
         return list(jobs), []
-    todo = [job for job in jobs if job.image_format == FRAMES or not job.target.exists()]
+    todo = [job for job in jobs if job.image_format == FRAMES or not is_there(job.target)]
     skipped = [
         Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
         for job in jobs

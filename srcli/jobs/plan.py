@@ -1,13 +1,12 @@
 """Which file each input becomes, settled before any work."""
 
-import os
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srcli.errors import UsageError
+from srcli.jobs.collisions import settled
 from srcli.jobs.discover import Source
+from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
 from srcli.media.video.animation import is_animation
@@ -24,39 +23,8 @@ __all__ = [
     "plan_jobs",
 ]
 
-CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
-"""In place of a picture's format: the job is no picture; a clip's suffix says which container, and
-of frames the target is their folder."""
-
 _ANIMATED = (".gif", ".webp", ".png")
 _FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input and the file it becomes.
-
-    Args:
-        source: The input.
-        target: The file it becomes.
-        image_format: The format of that file, by which its suffix goes; or `CLIP` and the like.
-        base: The output folder that it belongs to, with its tree; None: the one it lies in.
-    """
-
-    source: Path
-    target: Path
-    image_format: str
-    base: Path | None = field(default=None, compare=False)
-
-    @property
-    def folder(self) -> Path:
-        """The output folder that keeps the journal."""
-        return self.base or self.target.parent
-
-    @property
-    def inside(self) -> Path:
-        """Where the output is in that folder."""
-        return self.target.relative_to(self.folder)
 
 
 def plan_jobs(
@@ -66,8 +34,10 @@ def plan_jobs(
     label: str,
     image_format: str | None,
     pattern: NamePattern | None = None,
+    overwrite: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[Job]:
-    """Name the output of every input.
+    """Name the output of every input; inputs that are results of others are left out.
 
     Without `output`, a folder `NAME` becomes `NAME_x4/` beside it, with the same tree inside, and
     a file `STEM.EXT` becomes `STEM_x4.EXT` beside it. With `output`, everything goes into that
@@ -79,6 +49,8 @@ def plan_jobs(
         label: The size in names: "x4".
         image_format: The format of all results; None goes by each name's suffix.
         pattern: Names of the results; None for the default.
+        overwrite: Existing outputs shall be replaced.
+        tell: Told what is left out.
 
     Raises:
         UsageError: Two inputs would become one file, a result would replace an input, or one
@@ -95,8 +67,7 @@ def plan_jobs(
             _job(source, *_place(source, output, label, several=several), image_format, pattern)
             for source in sources
         ]
-    _refuse_collisions(jobs)
-    return jobs
+    return settled(jobs, overwrite=overwrite, tell=tell)
 
 
 def default_folder(folder: Path, label: str) -> Path:
@@ -104,8 +75,13 @@ def default_folder(folder: Path, label: str) -> Path:
 
     >>> default_folder(Path("holiday/photos"), "x4").as_posix()
     'holiday/photos_x4'
+
+    Raises:
+        UsageError: There is nothing beside it.
     """
     named = folder.resolve() if folder.name in ("", "..") else folder
+    if not named.name:
+        raise UsageError(f"{folder} has no folder beside it: name an output folder with -o")
     return named.with_name(f"{named.name}_{label}")
 
 
@@ -157,13 +133,13 @@ def _moving_job(
 
 
 def _renamed(source: Source, target: Path, pattern: NamePattern | None) -> Path:
-    """The target under the name that a pattern makes, which must keep its suffix."""
+    """The target under the name that a pattern makes, which must keep its suffix; it fits."""
     if pattern is None:
-        return target
+        return target.with_name(shortened(target.name))
     renamed = target.with_name(pattern.name(source.path, target.suffix[1:]))
     if renamed.suffix.lower() != target.suffix.lower():
         raise UsageError(f"--name makes {renamed.name}, which is no clip: end it in .{{ext}}")
-    return renamed
+    return renamed.with_name(shortened(renamed.name))
 
 
 def frames_job(sources: Sequence[Source], folder: Path) -> Job:
@@ -201,19 +177,3 @@ def _place(
         return base / path.relative_to(source.root), base
     inner = output / source.root.resolve().name if several else output
     return inner / path.relative_to(source.root), output
-
-
-def _refuse_collisions(jobs: list[Job]) -> None:
-    inputs = {os.path.realpath(job.source) for job in jobs}
-    taken: dict[str, Path] = {}
-    for job in jobs:
-        there = os.path.realpath(job.target)
-        target = unicodedata.normalize("NFC", there).casefold()  # some file systems see no
-        if there in inputs:  # difference of case, others none of composition
-            raise UsageError(f"{job.target} is an input: name another output folder with -o")
-        if target in taken:
-            raise UsageError(
-                f"{taken[target]} and {job.source} would both become {job.target}: "
-                "upscale them into different folders"
-            )
-        taken[target] = job.source

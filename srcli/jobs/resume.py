@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import psutil
 
-from srcli.jobs.identity import Identity, identity_of, unchanged
+from srcli.atomic import TEMPORARY_SUFFIX, process_place
+from srcli.jobs.identity import Identity, identity_of, is_there, unchanged
 from srcli.jobs.journal import Entry
 from srcli.jobs.plan import Job
 from srcli.jobs.settings import Settings, difference
-from srcli.media import TEMPORARY_SUFFIX
 
 __all__ = ["Standing", "Verdict", "absolute", "judge", "sweep"]
+
+_SILENCE_SECONDS = 24 * 3600  # between two pages of a TIFF the network may take hours
 
 
 class Standing(StrEnum):
@@ -48,9 +51,11 @@ class Verdict:
 
 def judge(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
     """Compare a job with what is known and what is there; files are read only if times differ."""
+    if job.guarded:
+        return Verdict(job, Standing.FOREIGN, f"{job.target} is an input too, and is kept")
     there = identity_of(job.target)
     if there is None:
-        if job.target.exists():
+        if is_there(job.target):
             return Verdict(job, Standing.FOREIGN, f"{job.target} is no file")
         was_made = entry is not None and entry.state == "done"
         return Verdict(job, Standing.MISSING, "was deleted since" if was_made else "")
@@ -97,19 +102,28 @@ def absolute(path: Path) -> Path:
 
 
 def sweep(folders: Iterable[Path]) -> int:
-    """Remove the temporary files that dead runs left in folders; tell how many there were.
-
-    Called before the first file of this process is written, so that one with our own number was
-    left by an earlier process of that number, as happens in containers.
-    """
+    """Remove the temporary files that dead runs left in folders; tell how many there were."""
     removed = 0
     for folder in folders:
         for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-            owner = path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2].partition("-")[0]
-            if not owner.isdecimal():
-                continue
-            if int(owner) == os.getpid() or not psutil.pid_exists(int(owner)):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                if _is_abandoned(path):
                     path.unlink()
                     removed += 1
     return removed
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody writes a temporary file any more.
+
+    The number in its name tells, if it was given on this boot, in this container: one that does
+    not run, or our own, for this is asked before this process writes anything. Of processes
+    elsewhere we know nothing but when they wrote last.
+    """
+    owner = path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+    number, _, rest = owner.partition("-")
+    if not number.isdecimal():
+        return False
+    if rest.partition("-")[0] == process_place():
+        return int(number) == os.getpid() or not psutil.pid_exists(int(number))
+    return time.time() - path.lstat().st_mtime > _SILENCE_SECONDS

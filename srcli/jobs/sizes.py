@@ -42,8 +42,12 @@ class SizeWish:
                 "--megapixels (--fit WxH for a box)"
             )
         sides = (self.width, self.height, *(self.fit or ()))
-        if any(side is not None and side < 1 for side in sides) or (self.megapixels or 1) <= 0:
+        if any(side is not None and side < 1 for side in sides):
             raise UsageError("a size is out of range: use 1 px and up")
+        if self.megapixels is not None and not 0 < self.megapixels < math.inf:
+            raise UsageError(
+                f"no {self.megapixels:g} megapixels: use a number above 0, such as --megapixels 24"
+            )
 
     @property
     def label(self) -> str:

@@ -23,6 +23,7 @@ from srcli.media.reading import probe, read_picture
 __all__ = ["serve"]
 
 _GRACE_SECONDS = 30  # after our parent should have stopped us: it is dead
+_LONGEST_SECONDS = 1e9  # that an alarm takes everywhere
 
 
 def serve() -> None:
@@ -35,7 +36,7 @@ def serve() -> None:
         path = Path(os.fsdecode(bytes.fromhex(str(request["path"]))))
         _limit_memory(int(request["memory"]))
         if hasattr(signal, "alarm"):
-            signal.alarm(int(request["seconds"]) + _GRACE_SECONDS)
+            signal.alarm(int(min(float(request["seconds"]), _LONGEST_SECONDS)) + _GRACE_SECONDS)
         try:
             _answer(path, request, answers)
         except BrokenPipeError:

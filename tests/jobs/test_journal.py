@@ -14,7 +14,7 @@ from srcli.jobs.condition import Condition, glance
 from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.journal import Journal, journal_path
 from srcli.jobs.plan import Job
-from srcli.jobs.resume import Standing, sweep
+from srcli.jobs.resume import Standing
 from srcli.jobs.settings import Settings
 from tests.jobs.journalling import RUN, SETTINGS, ledger, make
 
@@ -274,18 +274,6 @@ def test_it_is_read_where_nothing_can_be_written(
         journal.close()
     finally:
         there.chmod(0o755)
-
-
-def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:
-    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                             capture_output=True, text=True, check=True)  # fmt: skip
-    dead = tmp_path / f".x.png.{process.stdout.strip()}-0abc.srcli-tmp"
-    living = tmp_path / f".x.png.{os.getppid()}-0abc.srcli-tmp"
-    other = tmp_path / ".x.png.srcli-tmp"
-    for path in (dead, living, other):
-        path.write_bytes(b"half")
-    assert sweep([tmp_path]) == 1
-    assert sorted(tmp_path.iterdir()) == sorted([living, other])
 
 
 def test_identity_of_what_is_no_file(tmp_path: Path) -> None:

@@ -60,6 +60,12 @@ def test_one_size_at_a_time() -> None:
             SizeWish(**two)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("megapixels", [float("inf"), float("nan"), 0.0, -1.0])
+def test_megapixels_are_a_number(megapixels: float) -> None:
+    with pytest.raises(UsageError, match="use a number above 0"):
+        SizeWish(megapixels=megapixels)
+
+
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
 @example("ü" * 300 + ".jpeg")
 @example("\N{MATHEMATICAL SCRIPT CAPITAL X}" * 70 + ".png")

@@ -75,6 +75,12 @@ def test_a_bad_end_is_one_files_alone(picture: Path, name: str, line: str) -> No
         assert np.array_equal(decoder.read(picture).picture.pixels, read_picture(picture).pixels)
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), 1e10])
+def test_time_without_end(picture: Path, seconds: float) -> None:
+    with Decoder(DecodeLimits(seconds=seconds)) as decoder:
+        assert np.array_equal(decoder.read(picture).picture.pixels, read_picture(picture).pixels)
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
 @pytest.mark.usefixtures("faulty")
 def test_an_allocation_bomb(picture: Path) -> None:

@@ -14,13 +14,13 @@ from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.discover import discover
 from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job, plan_jobs
-from srcli.media import read_picture
+from srcli.media import Metadata, read_picture
 from srcli.media.video import (
     AnimationReader,
+    AnimationWriter,
     Reading,
     SequenceReader,
     Wanted,
-    write_animation,
 )
 from srcli.media.video.sequence import as_rgb
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
@@ -131,7 +131,10 @@ def test_half_transparent_edges_are_cut_in_the_middle(tmp_path: Path) -> None:
     slope = np.zeros((4, 256, 4), np.uint8)
     slope[..., :3] = (200, 30, 90)
     slope[..., 3] = np.arange(256)
-    write_animation([slope, slope[:, ::-1]], [50, 50], 0, tmp_path / "out.gif")
+    writer = AnimationWriter(tmp_path / "out.gif", 0, Metadata())
+    writer.add(slope)
+    writer.add(slope[:, ::-1])
+    assert ["edges are cut" in line for line in writer.finish([50, 50])] == [True]
     with Image.open(tmp_path / "out.gif") as made:
         pixels = np.asarray(made.convert("RGBA"))
     assert np.array_equal(pixels[0, :, 3] > 0, np.arange(256) >= 128)

@@ -1,6 +1,7 @@
 """Clips in and out: frames with their times, and everything else beside them."""
 
-from srcli.media.video.animation import AnimationReader, is_animation, write_animation
+from srcli.media.video.animation import AnimationReader, is_animation
+from srcli.media.video.animation_writing import AnimationWriter, require_memory
 from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding
 from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
@@ -12,6 +13,7 @@ from srcli.media.video.sequence import SequenceReader
 
 __all__ = [
     "AnimationReader",
+    "AnimationWriter",
     "ClipInfo",
     "ClipReader",
     "Encoding",
@@ -28,6 +30,6 @@ __all__ = [
     "is_animation",
     "join",
     "rehearse",
+    "require_memory",
     "rest_of",
-    "write_animation",
 ]

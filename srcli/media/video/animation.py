@@ -1,7 +1,6 @@
-"""Animated GIF, WebP and PNG, through imageio, with the time of each frame."""
+"""Read animated GIF, WebP and PNG, through imageio, with the time of each frame."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,20 +12,18 @@ import numpy as np
 from imageio.plugins.pillow import PillowPlugin
 from numpy.typing import NDArray
 
-from srcli.atomic import atomic_file
 from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.media.guard import DECODER_ERRORS, decoding
-from srcli.media.picture import Pixels
+from srcli.media.picture import Metadata, Picture
+from srcli.media.upright import turn_of, uprighted
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.sequence import picture_info
 
-__all__ = ["AnimationReader", "is_animation", "write_animation"]
+__all__ = ["AnimationReader", "is_animation"]
 
-_MEGAPIXELS = 512  # of all frames together: an animation is written from memory
+_MEGAPIXELS = 512  # of a frame
 _MILLISECOND = Fraction(1, 1000)
-_TO_BACKGROUND = 2  # a disposal of GIF
-_HALF = 128
-_OPAQUE = np.array([0, 0, 0, 255], np.uint8)
+_UNREAD = {"XMP": b"\x21\xff\x0bXMP DataXMP", "ICC profile": b"\x21\xff\x0bICCRGBG1012"}  # of GIF
 _UNSAID = 100  # ms that a frame is shown whose file says 0, as browsers do
 
 
@@ -62,14 +59,18 @@ class AnimationReader:
 
     Raises:
         UnreadableVideo: It cannot be decoded.
-        ImageTooLarge: All frames together are beyond the limit.
+        ImageTooLarge: Its frames are beyond the limit.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.loop = 0
+        self.loop: int | None = None
+        """How often it is played, as its format counts; 0 forever, None (not said) once."""
+        self._stored = Metadata()
         self._timings: list[_Timing] = []
-        width, height = self._inspect()
+        stored_size = self._inspect()
+        self._turn = turn_of(self._stored)
+        width, height = self._turn.size(*stored_size)
         total = max(sum(timing.duration for timing in self._timings), 1)
         self._info = picture_info(
             width,
@@ -88,8 +89,26 @@ class AnimationReader:
 
     @property
     def notes(self) -> list[str]:
-        """See `FrameSource`: nothing is lost on the way in."""
-        return []
+        """See `FrameSource`: a frame by itself has nothing beside it."""
+        known = self.metadata
+        held = (("ICC profile", known.icc), ("EXIF", known.exif), ("XMP", known.xmp))
+        names = dict.fromkeys([*(name for name, blob in held if blob), *self.unread])
+        return [f"{self.path}: {', '.join(names)} left out"] if names else []
+
+    @property
+    def metadata(self) -> Metadata:
+        """What goes beside the frames, true of them upright."""
+        frame = Picture(np.zeros((1, 1, 4), np.uint8), "png", self._stored)
+        return uprighted(frame).metadata
+
+    @property
+    def unread(self) -> list[str]:
+        """What the file holds that is not in `metadata`, by name."""
+        if self._stored.icc and not self.metadata.icc:
+            return ["ICC profile"]  # of gray, and the frames are RGB
+        content = self.path.read_bytes()
+        gif = content.startswith(b"GIF")
+        return [name for name, mark in _UNREAD.items() if gif and mark in content]
 
     @property
     def durations(self) -> list[int]:
@@ -105,7 +124,7 @@ class AnimationReader:
                     with decoding():
                         pixels: NDArray[Any] = file.read(index=number, mode="RGBA")
                     timing = self._timings[number]
-                    yield Frame(timing.start, timing.duration, np.ascontiguousarray(pixels))
+                    yield Frame(timing.start, timing.duration, self._turn.apply(pixels))
         except (*DECODER_ERRORS, OSError) as error:
             raise UnreadableVideo(f"{self.path}: damaged ({error}); restore it") from error
 
@@ -120,15 +139,17 @@ class AnimationReader:
                 # The shape is (frames, h, w, c) for all, without decoding them.
                 count = file.properties(index=...).n_images or 1  # pyright: ignore[reportArgumentType]
                 height, width = file.properties(index=0).shape[:2]
-                self._refuse_beyond_memory(count, width, height)
+                self._refuse_giants(width, height)
                 start = 0
                 stated = _webp_durations(self.path)
                 for number in range(count):
                     said = file.metadata(index=number, exclude_applied=False)
+                    if number == 0:
+                        self._stored = _metadata_of(said)
+                        self.loop = said.get("loop")
                     known = stated[number] if stated else float(said.get("duration") or 0)
                     duration = round(known) or _UNSAID
                     self._timings.append(_Timing(start, duration))
-                    self.loop = int(said.get("loop", self.loop))
                     start += duration
         except (*DECODER_ERRORS, OSError) as error:
             raise UnreadableVideo(
@@ -136,12 +157,21 @@ class AnimationReader:
             ) from error
         return width, height
 
-    def _refuse_beyond_memory(self, count: int, width: int, height: int) -> None:
-        if count * width * height > _MEGAPIXELS * 1e6:
+    def _refuse_giants(self, width: int, height: int) -> None:
+        if width * height > _MEGAPIXELS * 1e6:
             raise ImageTooLarge(
-                f"{self.path}: {count} frames of {width}x{height}, limit {_MEGAPIXELS} "
-                "megapixels in all; make a clip of it first"
+                f"{self.path}: frames of {width}x{height}, limit {_MEGAPIXELS} megapixels; "
+                "shrink it first"
             )
+
+
+def _metadata_of(said: Mapping[str, Any]) -> Metadata:
+    """What Pillow found beside the pixels, as it was stored."""
+    blobs = (said.get("icc_profile"), said.get("exif"), said.get("xmp"))
+    icc, exif, xmp = (blob if isinstance(blob, bytes) else None for blob in blobs)
+    dpi = said.get("dpi")
+    resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
+    return Metadata(icc or None, exif or None, xmp or None, resolution)
 
 
 def _webp_durations(path: Path) -> list[int]:
@@ -157,34 +187,3 @@ def _webp_durations(path: Path) -> list[int]:
                 durations.append(int.from_bytes(stream.read(16)[12:15], "little"))
             stream.seek(begin + length + length % 2)
     return durations
-
-
-def write_animation(
-    frames: Sequence[Pixels], durations: Sequence[int], loop: int, path: Path
-) -> None:
-    """Write an animation in the format of its suffix, all at once.
-
-    Args:
-        frames: (h, w, 4) uint8 each.
-        durations: For how long each is shown, ms.
-        loop: How often to play it; 0 forever.
-        path: Final name.
-    """
-    made = io.BytesIO()
-    # Of a single frame Pillow wants its duration, not a list of them.
-    duration = list(durations) if len(durations) > 1 else durations[0]
-    options: dict[str, Any] = {"duration": duration, "loop": loop}
-    if path.suffix.lower() == ".webp":
-        options["lossless"] = True
-    if path.suffix.lower() == ".gif":
-        options["disposal"] = _TO_BACKGROUND  # or the frames before would shine through
-        frames = [_cut_out(pixels) for pixels in frames]
-    iio.imwrite(made, np.stack(frames), extension=path.suffix.lower(), plugin="pillow", **options)
-    with atomic_file(path) as stream:
-        stream.write(made.getbuffer())
-
-
-def _cut_out(pixels: Pixels) -> Pixels:
-    """A frame (h, w, 4) whose pixels are all there or not at all, as GIF needs them."""
-    there = pixels[..., 3:] >= _HALF
-    return np.where(there, pixels | _OPAQUE, 0).astype(np.uint8)
