@@ -9,13 +9,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from srcli.errors import JournalError
-from srcli.jobs.identity import Identity
+from srcli.jobs.records import COLUMNS, Entry, RunRecord, cell_of, entry_of
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
@@ -41,68 +40,6 @@ CREATE TABLE files (
     width INTEGER, height INTEGER, seconds REAL, ended REAL
 );
 """
-_COLUMNS = (
-    "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
-    "size, mtime_ns, sha256, width, height, seconds, ended"
-)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the journal knows of one output.
-
-    Args:
-        target: The output, relative to the folder.
-        source: The input.
-        state: "pending", "writing", "done" or "failed": how far the last attempt came.
-        reason: Why it failed.
-        settings: What the output that exists was made with; None if none was made.
-        origin: What the input was when that output was made.
-        output: What that output was when it was made.
-        width: Of the output, px.
-        height: Of the output, px.
-        seconds: Time in the network.
-        ended: When, in seconds since 1970.
-    """
-
-    target: Path
-    source: Path
-    state: str
-    reason: str = ""
-    settings: str | None = None
-    origin: Identity | None = None
-    output: Identity | None = None
-    width: int | None = None
-    height: int | None = None
-    seconds: float | None = None
-    ended: float | None = None
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run.
-
-    Args:
-        pid: Its process.
-        version: Of srcli.
-        model: The network.
-        weights_sha256: Of its weights.
-        settings: Every setting that changes pixels, as `Settings.text`.
-        resolved: What the automatic ones came to: device and precision.
-        started: In seconds since 1970.
-        ended: Likewise; None if it has not, or was killed.
-        outcome: "finished", "stopped" or an error's line.
-    """
-
-    pid: int
-    version: str
-    model: str
-    weights_sha256: str
-    settings: str
-    resolved: str
-    started: float = 0.0
-    ended: float | None = None
-    outcome: str | None = None
 
 
 def journal_path(folder: Path) -> Path:
@@ -155,8 +92,8 @@ class Journal:
     def entries(self) -> dict[Path, Entry]:
         """Everything known, by the output relative to the folder, in the order it was planned."""
         with self._readable(), self._lock:
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM files ORDER BY rowid").fetchall()
-        return {entry.target: entry for entry in map(_entry, rows)}
+            rows = self._db.execute(f"SELECT {COLUMNS} FROM files ORDER BY rowid").fetchall()
+        return {entry.target: entry for entry in map(entry_of, rows)}
 
     def last_run(self) -> RunRecord | None:
         """The latest run; None if there was none."""
@@ -182,7 +119,7 @@ class Journal:
                 "INSERT INTO files (target, source, state, run) VALUES (?, ?, 'pending', ?) "
                 "ON CONFLICT (target) DO UPDATE SET source = excluded.source, run = excluded.run, "
                 "reason = '', state = iif(state = 'writing', 'writing', 'pending')",
-                [(_cell(target), _cell(source), self._run) for target, source in planned],
+                [(cell_of(target), cell_of(source), self._run) for target, source in planned],
             )
 
     def end(self, outcome: str) -> None:
@@ -207,7 +144,7 @@ class Journal:
                     *(made.origin.size, made.origin.mtime_ns, made.origin.sha256),
                     *(made.output.size, made.output.mtime_ns, made.output.sha256),
                     *(made.width, made.height, made.seconds, time.time(), self._run),
-                    _cell(made.target),
+                    cell_of(made.target),
                 ),
             )
 
@@ -226,10 +163,10 @@ class Journal:
                 "UPDATE files SET state = 'done', reason = '', source = ?, source_mtime_ns = ?, "
                 "mtime_ns = ? WHERE target = ?",
                 (
-                    _cell(entry.source),
+                    cell_of(entry.source),
                     entry.origin and entry.origin.mtime_ns,
                     entry.output and entry.output.mtime_ns,
-                    _cell(entry.target),
+                    cell_of(entry.target),
                 ),
             )
 
@@ -237,7 +174,7 @@ class Journal:
         with self._changing() as db:
             db.execute(
                 "UPDATE files SET state = ?, reason = ?, ended = ? WHERE target = ?",
-                (state, reason, time.time(), _cell(target)),
+                (state, reason, time.time(), cell_of(target)),
             )
 
     @contextmanager
@@ -278,39 +215,3 @@ def _access(path: Path, *, create: bool) -> str:
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return "mode=rw"
     return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-
-
-def _cell(path: Path) -> str | bytes:
-    """A path as SQLite takes it: text, or bytes where a name is not text."""
-    text = str(path)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogateescape")
-    return text
-
-
-def _path(cell: str | bytes) -> Path:
-    return Path(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
-
-
-def _entry(row: tuple[object, ...]) -> Entry:
-    """Turn a row of `_COLUMNS` into what it says."""
-    target, source, state, reason, settings, *rest = row
-    origin, output = _identity(rest[:3]), _identity(rest[3:6])
-    entry = Entry(_path(target), _path(source), str(state), str(reason))  # type: ignore[arg-type]
-    width, height, seconds, ended = rest[6:]
-    return replace(
-        entry,
-        settings=settings,
-        origin=origin,
-        output=output,
-        width=width,
-        height=height,
-        seconds=seconds,
-        ended=ended,
-    )
-
-
-def _identity(cells: Sequence[object]) -> Identity | None:
-    return None if cells[0] is None else Identity(*cells)  # type: ignore[arg-type]

@@ -1,0 +1,108 @@
+"""What a journal knows of an output and of a run, and how SQLite holds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from srcli.jobs.identity import Identity
+
+__all__ = ["COLUMNS", "Entry", "RunRecord", "cell_of", "entry_of"]
+
+COLUMNS = (
+    "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
+    "size, mtime_ns, sha256, width, height, seconds, ended"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the journal knows of one output.
+
+    Args:
+        target: The output, relative to the folder.
+        source: The input.
+        state: "pending", "writing", "done" or "failed": how far the last attempt came.
+        reason: Why it failed.
+        settings: What the output that exists was made with; None if none was made.
+        origin: What the input was when that output was made.
+        output: What that output was when it was made.
+        width: Of the output, px.
+        height: Of the output, px.
+        seconds: Time in the network.
+        ended: When, in seconds since 1970.
+    """
+
+    target: Path
+    source: Path
+    state: str
+    reason: str = ""
+    settings: str | None = None
+    origin: Identity | None = None
+    output: Identity | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Args:
+        pid: Its process.
+        version: Of srcli.
+        model: The network.
+        weights_sha256: Of its weights.
+        settings: Every setting that changes pixels, as `Settings.text`.
+        resolved: What the automatic ones came to: device and precision.
+        started: In seconds since 1970.
+        ended: Likewise; None if it has not, or was killed.
+        outcome: "finished", "stopped" or an error's line.
+    """
+
+    pid: int
+    version: str
+    model: str
+    weights_sha256: str
+    settings: str
+    resolved: str
+    started: float = 0.0
+    ended: float | None = None
+    outcome: str | None = None
+
+
+def cell_of(path: Path) -> str | bytes:
+    """A path as SQLite takes it: text, or bytes where a name is not text."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape")
+    return text
+
+
+def _path(cell: str | bytes) -> Path:
+    return Path(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
+
+
+def entry_of(row: tuple[object, ...]) -> Entry:
+    """Turn a row of `COLUMNS` into what it says."""
+    target, source, state, reason, settings, *rest = row
+    origin, output = _identity(rest[:3]), _identity(rest[3:6])
+    entry = Entry(_path(target), _path(source), str(state), str(reason))  # type: ignore[arg-type]
+    width, height, seconds, ended = rest[6:]
+    return replace(
+        entry,
+        settings=settings,
+        origin=origin,
+        output=output,
+        width=width,
+        height=height,
+        seconds=seconds,
+        ended=ended,
+    )
+
+
+def _identity(cells: Sequence[object]) -> Identity | None:
+    return None if cells[0] is None else Identity(*cells)  # type: ignore[arg-type]
