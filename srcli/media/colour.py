@@ -41,10 +41,10 @@ def metadata_of(image: Image.Image) -> Metadata:
 
 
 def cicp_of(primaries: int, transfer: int) -> bytes | None:
-    """What an nclx box says, as in `Metadata`; None where that is sRGB, or nothing.
+    r"""What an nclx box says, as in `Metadata`; None where that is sRGB, or nothing.
 
     >>> cicp_of(9, 16), cicp_of(1, 13)
-    (b'\\t\\x10\\x00\\x01', None)
+    (b'\t\x10\x00\x01', None)
     """
     if (primaries, transfer) in (_SRGB, _NOT_SAID) or max(primaries, transfer) > 255:
         return None

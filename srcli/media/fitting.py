@@ -30,10 +30,19 @@ class _Loss(Enum):
     FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
     IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
-    COMMENTS = "JPEG comment dropped: {format} cannot hold it"
-    TEXTS = "PNG texts dropped: {format} cannot hold them"
+    COMMENTS = "JPEG comments dropped: {format} cannot hold their {comments} bytes"
+    TEXTS = "PNG texts dropped: {format} cannot hold their {texts} bytes"
     COLOUR = "colours by gAMA or cHRM dropped: {format} cannot hold them, so it will look different"
     CICP = "colours of {cicp} dropped: {format} cannot state them, so it will look wrong"
+
+
+_BLOBS = {
+    "exif": _Loss.EXIF,
+    "xmp": _Loss.XMP,
+    "iptc": _Loss.IPTC,
+    "comments": _Loss.COMMENTS,
+    "texts": _Loss.TEXTS,
+}
 
 
 def representable(picture: Picture, format: str) -> tuple[str, ...]:
@@ -67,6 +76,7 @@ def fitted(picture: Picture, format: Format) -> Picture:
         exif=resized_exif(old.exif, *size) if old.exif and _Loss.EXIF not in losses else None,
         xmp=resized_xmp(old.xmp, *size) if old.xmp and _Loss.XMP not in losses else None,
         iptc=None if _Loss.IPTC in losses else old.iptc,
+        comments=None if _Loss.COMMENTS in losses else old.comments,
     )
     return replace(picture, pixels=pixels, format=format.name, metadata=metadata)
 
@@ -83,17 +93,12 @@ def _losses(picture: Picture, format: Format) -> list[_Loss]:
     stays_gray = format.gray and (picture.channels == 1 or format.gray_alpha)
     if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not stays_gray)):
         losses.append(_Loss.ICC)
-    if metadata.exif and ("exif" not in format.keeps or len(metadata.exif) > format.max_block):
-        losses.append(_Loss.EXIF)
-    if metadata.xmp and ("xmp" not in format.keeps or len(metadata.xmp) > format.max_block):
-        losses.append(_Loss.XMP)
-    if (iptc := metadata.iptc) and iptc not in (metadata.exif or b""):  # a TIFF's is in both
-        if "iptc" not in format.keeps or len(iptc) > format.max_block:
-            losses.append(_Loss.IPTC)
-    if metadata.comments and "comments" not in format.keeps:
-        losses.append(_Loss.COMMENTS)
-    if metadata.texts and "texts" not in format.keeps:
-        losses.append(_Loss.TEXTS)
+    blobs = metadata.blobs
+    if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is
+        blobs.pop("iptc", None)
+    for name, loss in _BLOBS.items():
+        if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
+            losses.append(loss)
     return losses + _lost_colours(metadata, format)
 
 

@@ -12,9 +12,9 @@ from srcli.media.format import Readable
 from srcli.media.picture import Metadata
 from srcli.media.png_chunks import Chunk, chunk_bytes, payload, split_chunks
 
-__all__ = ["TEXT_KINDS", "is_srgb", "read_metadata"]
+__all__ = ["is_srgb", "read_metadata"]
 
-TEXT_KINDS = (b"tEXt", b"zTXt", b"iTXt")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB")
 _SINGLE = (b"iCCP", b"eXIf", b"pHYs", b"cICP")
 # About the pixels as stored, of an animation, or not worth a word: time of the last change.
@@ -24,6 +24,7 @@ _PASSED_OVER = (
 )
 _XMP = b"XML:com.adobe.xmp"
 _RAW_EXIF = (b"Raw profile type exif", b"Raw profile type APP1")  # of ImageMagick, before eXIf was
+_READ_TEXTS = (_XMP, *_RAW_EXIF)
 _EXIF_STARTS = (b"Exif\0\0", b"II*\0", b"MM\0*")
 _MOST_BYTES = 64 << 20  # that a profile or text may inflate to
 _SRGB_GAMMA = 45455
@@ -33,49 +34,33 @@ _NEAR = 100  # of 100000: writers round differently
 
 def read_metadata(stream: Readable, chunks: Sequence[Chunk]) -> tuple[Metadata, tuple[str, ...]]:
     """What is stored, and a line for each thing that is damaged or not known."""
-    single: dict[bytes, bytes] = {}
-    special: dict[bytes, bytes | None] = {}
-    colour: list[bytes] = []
-    texts: list[bytes] = []
-    unknown: list[str] = []
-    for chunk in chunks:
-        kind = chunk.kind
-        if kind in _SINGLE:
-            single.setdefault(kind, payload(stream, chunk))
-        elif kind in _COLOUR:
-            colour.append(chunk_bytes(kind, payload(stream, chunk)))
-        elif kind in TEXT_KINDS:
-            data = payload(stream, chunk)
-            keyword = data.partition(b"\0")[0]
-            if keyword == _XMP or keyword in _RAW_EXIF:
-                special.setdefault(keyword, _text(kind, data))
-            else:
-                texts.append(chunk_bytes(kind, data))
-        elif kind not in _PASSED_OVER:
-            unknown.append(kind.decode("ascii") if kind.isalpha() else kind.hex())
-    dropped = [f"PNG chunks dropped: {', '.join(sorted(set(unknown))[:8])}"] if unknown else []
-    icc = _inflated(single[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in single else None
-    if b"iCCP" in single and icc is None:
+    known = {c.kind: payload(stream, c) for c in reversed(chunks) if c.kind in _SINGLE}
+    texts = [(c.kind, payload(stream, c)) for c in chunks if c.kind in _TEXTS]
+    read = {_keyword(data): _text(kind, data) for kind, data in reversed(texts)
+            if _keyword(data) in _READ_TEXTS}  # fmt: skip
+    dropped = _unknown(chunks)
+    icc = _inflated(known[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in known else None
+    if b"iCCP" in known and icc is None:
         dropped.append(f"ICC profile dropped: damaged, or above {_MOST_BYTES >> 20} MiB")
-    if None in special.values():
-        dropped.append(f"PNG text dropped: damaged, or above {_MOST_BYTES >> 20} MiB")
-    exif = single.get(b"eXIf")
-    for keyword in _RAW_EXIF:
-        if exif is None and (text := special.get(keyword)) is not None:
-            exif = _from_digits(text)
-            if exif is None:
-                dropped.append(f"PNG text dropped: {keyword.decode()} is damaged")
-    if len(single.get(b"cICP", bytes(4))) != 4:
-        dropped.append("cICP dropped: damaged")
-        del single[b"cICP"]
+    exif = known.get(b"eXIf")
+    for keyword, text in read.items():
+        if exif is None and text and keyword in _RAW_EXIF:
+            text = exif = _from_digits(text)
+        if text is None:
+            dropped.append(f"PNG text {keyword.decode()} dropped: damaged, or too large")
+    colour = [chunk_bytes(c.kind, payload(stream, c)) for c in chunks if c.kind in _COLOUR]
+    free = [chunk_bytes(*text) for text in texts if _keyword(text[1]) not in _READ_TEXTS]
+    cicp = known.get(b"cICP", b"")
+    if len(cicp) not in (0, 4):
+        dropped.append(f"cICP dropped: {len(cicp)} bytes, must be 4")
     metadata = Metadata(
         icc=icc,
         exif=exif,
-        xmp=special.get(_XMP),
-        dpi=_dpi(single.get(b"pHYs", b"")),
-        texts=b"".join(texts) or None,
+        xmp=read.get(_XMP),
+        dpi=_dpi(known.get(b"pHYs", b"")),
+        texts=b"".join(free) or None,
         colour=b"".join(colour) or None,
-        cicp=single.get(b"cICP"),
+        cicp=cicp if len(cicp) == 4 else None,
     )
     return metadata, tuple(dropped)
 
@@ -89,6 +74,18 @@ def is_srgb(colour: bytes) -> bool:
     corners = _numbers(said.get(b"cHRM", b""), 8) or _SRGB_CORNERS
     pairs = zip((*gamma, *corners), (_SRGB_GAMMA, *_SRGB_CORNERS), strict=True)
     return all(abs(one - other) <= _NEAR for one, other in pairs)
+
+
+def _unknown(chunks: Sequence[Chunk]) -> list[str]:
+    """A line that names what is not taken over, if there is any."""
+    known = (*_SINGLE, *_COLOUR, *_TEXTS, *_PASSED_OVER)
+    kinds = sorted({chunk.kind for chunk in chunks}.difference(known))
+    names = [kind.decode("ascii") if kind.isalpha() else kind.hex() for kind in kinds]
+    return [f"PNG chunks dropped: {', '.join(names[:8])}"] if names else []
+
+
+def _keyword(text: bytes) -> bytes:
+    return text.partition(b"\0")[0]
 
 
 def _numbers(data: bytes, count: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ _ISO_6709 = re.compile(r"\s*[+-]\d{2,}(\.\d+)?[+-]\d{3,}")
 
 @dataclass(frozen=True)
 class MetadataPolicy:
-    """Which metadata are kept; colour profiles and labels always, without them colours would change.
+    """Which metadata are kept; what says how colours are meant always is.
 
     Args:
         strip: Drop all but what the colours are.

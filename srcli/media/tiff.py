@@ -25,6 +25,7 @@ _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
 _BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
+_CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
 
 def _inspect(stream: Readable) -> PictureInfo:
@@ -91,8 +92,8 @@ def _require_developed(stream: Readable, main: Directory) -> None:
     Raises:
         FormatError: It is a DNG, a CR2, or a small copy of what lies in directories below it.
     """
-    stream.seek(8)
-    canon = stream.read(2) == b"CR"
+    stream.seek(4)
+    canon = stream.read(8) == _CR2
     preview = _is_reduced(main) and Tag.SUB_IFDS in main.fields
     if canon or preview or Tag.DNG_VERSION in main.fields:
         raise FormatError("camera raw is not read; develop it first, to TIFF or PNG")
