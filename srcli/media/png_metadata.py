@@ -36,8 +36,8 @@ def read_metadata(stream: Readable, chunks: Sequence[Chunk]) -> tuple[Metadata, 
     """What is stored, and a line for each thing that is damaged or not known."""
     known = {c.kind: payload(stream, c) for c in reversed(chunks) if c.kind in _SINGLE}
     texts = [(c.kind, payload(stream, c)) for c in chunks if c.kind in _TEXTS]
-    read = {_keyword(data): _text(kind, data) for kind, data in reversed(texts)
-            if _keyword(data) in _READ_TEXTS}  # fmt: skip
+    first = {_keyword(text[1]): text for text in reversed(texts)}
+    read = {keyword: _text(*first[keyword]) for keyword in _READ_TEXTS if keyword in first}
     dropped = _unknown(chunks)
     icc = _inflated(known[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in known else None
     if b"iCCP" in known and icc is None:
