@@ -40,10 +40,14 @@ def rle_bmp(width=32, height=24):
 
 
 @pytest.fixture
-def whole_files(noise, png16, exif, icc, tmp_path):
+def whole_files(noise, png16, png_chunk, exif, icc, tmp_path):
     rgb = Image.fromarray(noise(3))
     deep = noise(3, np.uint16)
-    metadata = Metadata(icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0))
+    metadata = Metadata(
+        icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0), b"\x1c\2\x78\0\1A", b"\xff\xfe\0\3A",
+        png_chunk(b"tEXt", b"Title\0A") + png_chunk(b"iTXt", b"Author\0\0\0\0\0B"),
+        png_chunk(b"gAMA", bytes(4)), bytes((9, 16, 0, 1)),
+    )  # fmt: skip
     files = {
         "png": saved(rgb, "PNG"),
         "png palette": saved(rgb.quantize(17), "PNG"),
@@ -65,6 +69,7 @@ def whole_files(noise, png16, exif, icc, tmp_path):
     }
     for compression in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
         files[compression] = saved(rgb, "TIFF", compression=compression)
+    files["our jpeg"] = written(noise, tmp_path, "jpeg", np.uint8, metadata)
     for format in ("png", "tiff"):
         for dtype in (np.uint8, np.uint16):
             name = f"our {format} {dtype.__name__}"
