@@ -1,10 +1,12 @@
 """AVIF: 8 bits, RGB with or without alpha; read and written where Pillow was built with it."""
 
+import re
+from dataclasses import replace
 from io import BufferedWriter
 
 from PIL import AvifImagePlugin
 
-from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
+from srcli.media.colour import channels_of, cicp_of, left_out, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Picture, PictureInfo
@@ -13,6 +15,8 @@ from srcli.media.upright import turn_of, uprighted
 __all__ = ["AVIF"]
 
 _BRANDS = (b"avif", b"avis")
+_NCLX = re.compile(rb"colrnclx(..)(..)", re.DOTALL)  # of which Pillow says nothing
+_HEAD_BYTES = 1 << 16  # in which the box is, for it stands before the pixels
 
 
 def _opened(stream: Readable) -> AvifImagePlugin.AvifImageFile:
@@ -30,9 +34,12 @@ def _inspect(stream: Readable) -> PictureInfo:
 def _decode(stream: Readable) -> Picture:
     """Decode the picture, or the first one of a sequence; 10 and 12 bits become 8."""
     image = _opened(stream)
-    return uprighted(
-        Picture(pixels_of(image), "avif", metadata_of(image), left_out=left_out(image))
-    )
+    metadata = metadata_of(image)
+    stream.seek(0)
+    if metadata.icc is None and (said := _NCLX.search(stream.read(_HEAD_BYTES))):
+        primaries, transfer = (int.from_bytes(number, "big") for number in said.groups())
+        metadata = replace(metadata, cicp=cicp_of(primaries, transfer))
+    return uprighted(Picture(pixels_of(image), "avif", metadata, left_out=left_out(image)))
 
 
 def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:

@@ -10,11 +10,12 @@ from PIL import Image, ImageCms
 from srcli.media.format import FormatError
 from srcli.media.picture import Metadata, Pixels
 
-__all__ = ["channels_of", "left_out", "metadata_of", "pixels_of", "to_rgb"]
+__all__ = ["channels_of", "cicp_of", "left_out", "metadata_of", "pixels_of", "to_rgb"]
 
 _GRAY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
 _BAND_BYTES = 1 << 22
+_SRGB, _NOT_SAID = (1, 13), (2, 2)
 
 
 def channels_of(image: Image.Image) -> int:
@@ -37,6 +38,17 @@ def metadata_of(image: Image.Image) -> Metadata:
         xmp=image.info.get("xmp"),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
     )
+
+
+def cicp_of(primaries: int, transfer: int) -> bytes | None:
+    r"""What an nclx box says, as in `Metadata`; None where that is sRGB, or nothing.
+
+    >>> cicp_of(9, 16), cicp_of(1, 13)
+    (b'\t\x10\x00\x01', None)
+    """
+    if (primaries, transfer) in (_SRGB, _NOT_SAID) or max(primaries, transfer) > 255:
+        return None
+    return bytes((primaries, transfer, 0, 1))
 
 
 def left_out(image: Image.Image) -> int:

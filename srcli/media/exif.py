@@ -38,7 +38,6 @@ __all__ = [
 _INTEROPERABILITY = 40965
 _EXIF_WIDTH, _EXIF_HEIGHT = 40962, 40963
 _THUMBNAIL, _THUMBNAIL_LENGTH = 513, 514
-_IPTC = 33723
 _MAKER_NOTE = 37500
 
 # NewSubfileType, DocumentName, ImageDescription, Make, Model, PageName, PageNumber, Software,
@@ -108,7 +107,7 @@ def without_gps(block: bytes) -> bytes | None:
         return None
     fields, parts = separated(stream, main)
     fields |= {tag: main.fields[tag] for tag in _HARMLESS if tag in main.fields}
-    fields.pop(_IPTC, None)
+    fields.pop(Tag.IPTC, None)
     parts.pop(Tag.GPS, None)
     if details := parts.get(Tag.EXIF):
         parts[Tag.EXIF] = {tag: f for tag, f in details.items() if tag != _MAKER_NOTE}

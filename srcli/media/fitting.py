@@ -10,11 +10,14 @@ from srcli.media.exif import resized_exif
 from srcli.media.format import Format
 from srcli.media.formats import FORMATS
 from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.png_metadata import is_srgb
 from srcli.media.xmp import resized_xmp
 
 __all__ = ["fitted", "representable"]
 
 _BAND_PIXELS = 1 << 20
+_HDR = {16: "PQ", 18: "HLG"}
+_USUAL_PRIMARIES, _USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)  # shown as if they were sRGB
 
 
 class _Loss(Enum):
@@ -26,6 +29,20 @@ class _Loss(Enum):
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
     FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
+    IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
+    COMMENTS = "JPEG comments dropped: {format} cannot hold their {comments} bytes"
+    TEXTS = "PNG texts dropped: {format} cannot hold their {texts} bytes"
+    COLOUR = "colours by gAMA or cHRM dropped: {format} cannot hold them, so it will look different"
+    CICP = "colours of {cicp} dropped: {format} cannot state them, so it will look wrong"
+
+
+_BLOBS = {
+    "exif": _Loss.EXIF,
+    "xmp": _Loss.XMP,
+    "iptc": _Loss.IPTC,
+    "comments": _Loss.COMMENTS,
+    "texts": _Loss.TEXTS,
+}
 
 
 def representable(picture: Picture, format: str) -> tuple[str, ...]:
@@ -35,10 +52,12 @@ def representable(picture: Picture, format: str) -> tuple[str, ...]:
     loss, and neither is a missing field.
     """
     metadata = picture.metadata
-    sizes = {"exif": len(metadata.exif or b""), "xmp": len(metadata.xmp or b"")}
-    sizes["left_out"] = picture.left_out
-    losses = _losses(picture, FORMATS[format])
-    lines = (loss.value.format(format=format.upper(), **sizes) for loss in losses)
+    facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
+    facts |= {"left_out": picture.left_out, "format": format.upper()}
+    if metadata.cicp:
+        primaries, transfer = metadata.cicp[:2]
+        facts["cicp"] = f"primaries {primaries}, transfer {_HDR.get(transfer, transfer)}"
+    lines = (loss.value.format(**facts) for loss in _losses(picture, FORMATS[format]))
     return (*picture.dropped, *lines)
 
 
@@ -51,11 +70,13 @@ def fitted(picture: Picture, format: Format) -> Picture:
     if _Loss.DEPTH in losses:
         pixels = _by_bands(pixels, _rounded)
     old, size = picture.metadata, (picture.width, picture.height)
-    metadata = Metadata(
+    metadata = replace(
+        old,
         icc=None if _Loss.ICC in losses else old.icc,
         exif=resized_exif(old.exif, *size) if old.exif and _Loss.EXIF not in losses else None,
         xmp=resized_xmp(old.xmp, *size) if old.xmp and _Loss.XMP not in losses else None,
-        dpi=old.dpi,
+        iptc=None if _Loss.IPTC in losses else old.iptc,
+        comments=None if _Loss.COMMENTS in losses else old.comments,
     )
     return replace(picture, pixels=pixels, format=format.name, metadata=metadata)
 
@@ -72,10 +93,24 @@ def _losses(picture: Picture, format: Format) -> list[_Loss]:
     stays_gray = format.gray and (picture.channels == 1 or format.gray_alpha)
     if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not stays_gray)):
         losses.append(_Loss.ICC)
-    if metadata.exif and ("exif" not in format.keeps or len(metadata.exif) > format.max_block):
-        losses.append(_Loss.EXIF)
-    if metadata.xmp and ("xmp" not in format.keeps or len(metadata.xmp) > format.max_block):
-        losses.append(_Loss.XMP)
+    blobs = metadata.blobs
+    if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is
+        blobs.pop("iptc", None)
+    for name, loss in _BLOBS.items():
+        if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
+            losses.append(loss)
+    return losses + _lost_colours(metadata, format)
+
+
+def _lost_colours(metadata: Metadata, format: Format) -> list[_Loss]:
+    """What is stated of the colours besides a profile; sRGB goes without saying."""
+    losses: list[_Loss] = []
+    if metadata.colour and "colour" not in format.keeps and not metadata.icc:
+        losses += [] if is_srgb(metadata.colour) else [_Loss.COLOUR]
+    if metadata.cicp and "cicp" not in format.keeps:
+        primaries, transfer = metadata.cicp[:2]
+        usual = primaries in _USUAL_PRIMARIES and transfer in _USUAL_TRANSFERS
+        losses += [] if usual else [_Loss.CICP]
     return losses
 
 

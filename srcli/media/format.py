@@ -58,7 +58,7 @@ class Format:
             `FormatError`, or whatever its library raises, for a file that is not whole.
         encode: Writes a picture that this format can hold, at a quality of 1 to 100.
         max_side: Greatest width or height in pixels.
-        max_block: Greatest length of the EXIF and of the XMP in bytes.
+        max_block: Greatest length of the EXIF, of the XMP and of each other block in bytes.
         gray: Whether gray pictures stay gray; otherwise they are stored as RGB.
         gray_alpha: Whether gray ones with alpha do.
         alpha: Whether it holds alpha.

@@ -1,12 +1,13 @@
 """HEIC, as telephones write it: 8 bits, RGB with or without alpha; needs `srcli[formats]`."""
 
+from dataclasses import replace
 from importlib import import_module
 from io import BufferedWriter
 from typing import Any
 
 from PIL import Image
 
-from srcli.media.colour import channels_of, left_out, metadata_of, pixels_of
+from srcli.media.colour import channels_of, cicp_of, left_out, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.picture import Picture, PictureInfo
@@ -15,6 +16,7 @@ from srcli.media.upright import turn_of, uprighted
 __all__ = ["HEIC"]
 
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_SRGB, _BT601 = (1, 13), 6  # what the library takes for granted
 
 
 def _library() -> Any:  # noqa: ANN401 it has no types of its own
@@ -37,14 +39,18 @@ def _inspect(stream: Readable) -> PictureInfo:
 def _decode(stream: Readable) -> Picture:
     """Decode the main picture; 10 and 12 bits become 8. The library turns it upright."""
     image = _opened(stream)
-    return uprighted(
-        Picture(pixels_of(image), "heic", metadata_of(image), left_out=left_out(image))
-    )
+    metadata = metadata_of(image)
+    said: dict[str, Any] = image.info.get("nclx_profile") or {}
+    if said and metadata.icc is None:
+        cicp = cicp_of(int(said["color_primaries"]), int(said["transfer_characteristics"]))
+        metadata = replace(metadata, cicp=cicp)
+    return uprighted(Picture(pixels_of(image), "heic", metadata, left_out=left_out(image)))
 
 
 def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
     library = _library()
     metadata = picture.metadata
+    primaries, transfer = metadata.cicp[:2] if metadata.cicp else _SRGB
     library.from_pillow(as_image(picture.pixels)).save(
         stream,
         quality=quality,
@@ -52,6 +58,10 @@ def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
         icc_profile=metadata.icc,
         exif=metadata.exif,
         xmp=metadata.xmp,
+        color_primaries=primaries,
+        transfer_characteristics=transfer,
+        matrix_coefficients=_BT601,
+        full_range_flag=1,
     )
 
 
@@ -67,5 +77,5 @@ HEIC = Format(
     gray=True,
     alpha=True,
     deep=False,
-    keeps=frozenset({"icc", "exif", "xmp"}),
+    keeps=frozenset({"icc", "exif", "xmp", "cicp"}),
 )

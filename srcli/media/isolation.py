@@ -188,6 +188,11 @@ class Decoder:
             exif=blobs.get("exif"),
             xmp=blobs.get("xmp"),
             dpi=(dpi[0], dpi[1]) if dpi else None,
+            iptc=blobs.get("iptc"),
+            comments=blobs.get("comments"),
+            texts=blobs.get("texts"),
+            colour=blobs.get("colour"),
+            cicp=blobs.get("cicp"),
         )
         picture = Picture(
             pixels,

@@ -8,6 +8,7 @@ from PIL import JpegImagePlugin
 from srcli.media.colour import channels_of, metadata_of, pixels_of, to_rgb
 from srcli.media.encoding import as_image, dpi_of
 from srcli.media.format import Format, FormatError, Readable
+from srcli.media.jpeg_segments import read_metadata, written_segments
 from srcli.media.picture import Picture, PictureInfo
 from srcli.media.upright import turn_of, uprighted
 
@@ -29,8 +30,9 @@ def _decode(stream: Readable) -> Picture:
     _require_end(stream.read())
     stream.seek(0)
     image = JpegImagePlugin.JpegImageFile(stream)
-    rgb, metadata = to_rgb(image, metadata_of(image))
-    return uprighted(Picture(pixels_of(rgb), "jpeg", metadata))
+    metadata, dropped = read_metadata(image)
+    rgb, metadata = to_rgb(image, metadata)
+    return uprighted(Picture(pixels_of(rgb), "jpeg", metadata, dropped=dropped))
 
 
 def _require_end(data: bytes) -> None:
@@ -61,6 +63,7 @@ def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
         exif=b"Exif\0\0" + metadata.exif if metadata.exif else b"",
         xmp=metadata.xmp,
         dpi=dpi_of(picture),
+        extra=written_segments(metadata),
     )
 
 
@@ -76,5 +79,5 @@ JPEG = Format(
     gray=True,
     alpha=False,
     deep=False,
-    keeps=frozenset({"icc", "exif", "xmp", "dpi"}),
+    keeps=frozenset({"icc", "exif", "xmp", "dpi", "iptc", "comments"}),
 )

@@ -1,6 +1,6 @@
 """What the rest of srcli sees of a still picture: its pixels and what travels beside them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,29 @@ class Metadata:
             thumbnail. Its pixel dimensions are set when the picture is written.
         xmp: XMP packet, orientation 1; its pixel dimensions are set when it is written.
         dpi: Resolution across and down, in pixels per inch.
+        iptc: IPTC records, as they stand in a Photoshop resource or a TIFF field.
+        comments: JPEG's comment segments, as they stand in the file.
+        texts: PNG's text chunks but for EXIF and XMP, as they stand in the file.
+        colour: PNG's chunks gAMA, cHRM and sRGB, likewise.
+        cicp: The numbers of H.273 for primaries, transfer, matrix (0, for the pixels are RGB) and
+            full range, a byte each; a file that merely says sRGB there may have none.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    comments: bytes | None = None
+    texts: bytes | None = None
+    colour: bytes | None = None
+    cicp: bytes | None = None
+
+    @property
+    def blobs(self) -> dict[str, bytes]:
+        """All that are bytes and there, by name."""
+        every: dict[str, object] = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in every.items() if isinstance(value, bytes)}
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,23 @@
 """PNG: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
 
-from dataclasses import replace
-from io import BufferedWriter, BytesIO
+from io import BufferedWriter
 
 from PIL import PngImagePlugin
 
-from srcli.media.colour import channels_of, metadata_of, pixels_of
+from srcli.media.colour import channels_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, Readable
-from srcli.media.picture import Metadata, Picture, PictureInfo
+from srcli.media.picture import Picture, PictureInfo
 from srcli.media.png_chunks import (
     SIGNATURE,
+    alone,
     list_chunks,
     read_header,
     require_sound,
-    without_pixels,
+    split_chunks,
 )
 from srcli.media.png_deep import decode_deep, encode_deep
+from srcli.media.png_metadata import read_metadata
 from srcli.media.upright import turn_of, uprighted
 
 __all__ = ["PNG"]
@@ -27,11 +28,12 @@ _LEVEL = 4  # of zlib: the knee, measured on an upscaled photograph of 45 megapi
 def _inspect(stream: Readable) -> PictureInfo:
     chunks = list_chunks(stream)
     header = read_header(stream, chunks)
-    described = PngImagePlugin.PngImageFile(BytesIO(without_pixels(stream, chunks)))
-    width, height = turn_of(_metadata(described)).size(header.width, header.height)
+    metadata, _ = read_metadata(stream, chunks)
+    width, height = turn_of(metadata).size(header.width, header.height)
     if header.bits == 16:
         return PictureInfo("png", width, height, header.channels, bits=16)
-    return PictureInfo("png", width, height, channels_of(described), bits=8)
+    image = PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=False))
+    return PictureInfo("png", width, height, channels_of(image), bits=8)
 
 
 def _decode(stream: Readable) -> Picture:
@@ -39,24 +41,13 @@ def _decode(stream: Readable) -> Picture:
     chunks = list_chunks(stream)
     require_sound(stream, chunks)
     header = read_header(stream, chunks)
-    described = PngImagePlugin.PngImageFile(BytesIO(without_pixels(stream, chunks)))
+    metadata, dropped = read_metadata(stream, chunks)
     if header.bits == 16:
         pixels = decode_deep(stream, chunks, header)
     else:
-        stream.seek(0)
-        pixels = pixels_of(PngImagePlugin.PngImageFile(stream))
+        pixels = pixels_of(PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=True)))
     frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
-    return uprighted(Picture(pixels, "png", _metadata(described), left_out=frames))
-
-
-def _metadata(image: PngImagePlugin.PngImageFile) -> Metadata:
-    """What Pillow reads, or the EXIF that ImageMagick wrote in hexadecimal before eXIf was."""
-    metadata = metadata_of(image)
-    text: object = image.info.get("Raw profile type exif")
-    if metadata.exif is None and isinstance(text, str):
-        lines = text.strip("\n").split("\n")  # "exif", its length, then the digits
-        return replace(metadata, exif=bytes.fromhex("".join(lines[2:])))
-    return metadata
+    return uprighted(Picture(pixels, "png", metadata, left_out=frames, dropped=dropped))
 
 
 def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
@@ -67,6 +58,10 @@ def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
     texts = PngImagePlugin.PngInfo()
     if metadata.xmp:
         texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
+    if metadata.cicp:
+        texts.add(b"cICP", metadata.cicp)
+    for kind, data in (*split_chunks(metadata.colour), *split_chunks(metadata.texts)):
+        texts.add(kind, data)
     as_image(picture.pixels).save(
         stream,
         "PNG",
@@ -90,5 +85,5 @@ PNG = Format(
     gray=True,
     alpha=True,
     deep=True,
-    keeps=frozenset({"icc", "exif", "xmp", "dpi"}),
+    keeps=frozenset({"icc", "exif", "xmp", "dpi", "texts", "colour", "cicp"}),
 )

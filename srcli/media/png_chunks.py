@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 from srcli.media.format import FormatError, Readable
 from srcli.media.picture import Metadata
@@ -13,18 +14,19 @@ __all__ = [
     "SIGNATURE",
     "Chunk",
     "Header",
+    "alone",
     "chunk_bytes",
     "list_chunks",
     "metadata_chunks",
     "payload",
     "read_header",
     "require_sound",
-    "without_pixels",
+    "split_chunks",
 ]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_DESCRIPTIVE = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"iTXt", b"zTXt")
+_ABOUT_PIXELS = (b"IHDR", b"PLTE", b"tRNS")
 _PIECE = 1 << 20
 
 
@@ -111,11 +113,24 @@ def payload(stream: Readable, chunk: Chunk) -> bytes:
     return stream.read(chunk.length)
 
 
-def without_pixels(stream: Readable, chunks: Sequence[Chunk]) -> bytes:
-    """A PNG of the chunks that describe the picture, also of those that stood behind the pixels."""
-    kept = (chunk for chunk in chunks if chunk.kind in _DESCRIPTIVE)
-    body = b"".join(chunk_bytes(chunk.kind, payload(stream, chunk)) for chunk in kept)
-    return SIGNATURE + body + chunk_bytes(b"IDAT", b"") + chunk_bytes(b"IEND", b"")
+def alone(stream: Readable, chunks: Sequence[Chunk], *, pixels: bool) -> BytesIO:
+    """A PNG with nothing beside the picture, so that Pillow cannot stumble over it.
+
+    Args:
+        stream: The file.
+        chunks: Its chunks.
+        pixels: With them; otherwise there is an empty chunk in their place.
+    """
+    result = BytesIO(SIGNATURE)
+    result.seek(0, os.SEEK_END)
+    for chunk in chunks:
+        if chunk.kind in _ABOUT_PIXELS or (pixels and chunk.kind == b"IDAT"):
+            stream.seek(chunk.at - 8)
+            result.write(stream.read(chunk.length + 12))
+    result.write(b"" if pixels else chunk_bytes(b"IDAT", b""))
+    result.write(chunk_bytes(b"IEND", b""))
+    result.seek(0)
+    return result
 
 
 def chunk_bytes(kind: bytes, data: bytes) -> bytes:
@@ -123,9 +138,20 @@ def chunk_bytes(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def split_chunks(chunks: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    """Type and payload of chunks that stand one behind the other, as `chunk_bytes` makes them."""
+    at = 0
+    while chunks and at < len(chunks):
+        length, kind = struct.unpack_from(">I4s", chunks, at)
+        yield kind, chunks[at + 8 : at + 8 + length]
+        at += 12 + length
+
+
 def metadata_chunks(metadata: Metadata) -> bytes:
     """The chunks that hold the metadata; they belong between IHDR and the pixels."""
-    chunks = b""
+    chunks = metadata.colour or b""
+    if metadata.cicp:
+        chunks += chunk_bytes(b"cICP", metadata.cicp)
     if metadata.icc:
         chunks += chunk_bytes(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
     if metadata.dpi:
@@ -135,7 +161,7 @@ def metadata_chunks(metadata: Metadata) -> bytes:
         chunks += chunk_bytes(b"eXIf", metadata.exif)
     if metadata.xmp:
         chunks += chunk_bytes(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
-    return chunks
+    return chunks + (metadata.texts or b"")
 
 
 def _pieces(stream: Readable, chunk: Chunk) -> Iterator[bytes]:

@@ -20,10 +20,10 @@ _ISO_6709 = re.compile(r"\s*[+-]\d{2,}(\.\d+)?[+-]\d{3,}")
 
 @dataclass(frozen=True)
 class MetadataPolicy:
-    """Which metadata are kept; the colour profile always is, without it the colours would change.
+    """Which metadata are kept; what says how colours are meant always is.
 
     Args:
-        strip: Drop EXIF, XMP and resolution.
+        strip: Drop all but what the colours are.
         gps: Keep where the picture was taken.
     """
 
@@ -55,11 +55,14 @@ class MetadataPolicy:
     def applied(self, metadata: Metadata) -> Metadata:
         """What of a picture's metadata goes into its result."""
         if self.strip:
-            return Metadata(icc=metadata.icc)
+            return Metadata(icc=metadata.icc, colour=metadata.colour, cicp=metadata.cicp)
         if self.gps:
             return metadata
         return replace(
             metadata,
             exif=without_gps(metadata.exif) if metadata.exif else None,
             xmp=without_gps_xmp(metadata.xmp) if metadata.xmp else None,
+            iptc=None,  # it, and what anybody wrote freely, may name places in ways of their own
+            comments=None,
+            texts=None,
         )

@@ -17,6 +17,7 @@ from srcli.media.tiff_encode import encode_tiff
 from srcli.media.tiff_pages import TiffPages
 from srcli.media.tiff_tags import Tag
 from srcli.media.upright import turn_of, uprighted
+from srcli.media.xmp import uprighted_xmp
 
 __all__ = ["TIFF"]
 
@@ -24,6 +25,7 @@ _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
 _BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
+_CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
 
 def _inspect(stream: Readable) -> PictureInfo:
@@ -32,6 +34,8 @@ def _inspect(stream: Readable) -> PictureInfo:
     image: TiffImagePlugin.TiffImageFile | None = None
     for number, main in enumerate(directories(stream)):
         reduced = _is_reduced(main)
+        if number == 0:
+            _require_developed(stream, main)
         try:
             if not _is_deep(main):
                 image = image or _opened(stream)
@@ -82,6 +86,19 @@ def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
     return TiffImagePlugin.TiffImageFile(stream)
 
 
+def _require_developed(stream: Readable, main: Directory) -> None:
+    """Check that the first page is a picture, not the preview of what a camera's sensor saw.
+
+    Raises:
+        FormatError: It is a DNG, a CR2, or a small copy of what lies in directories below it.
+    """
+    stream.seek(4)
+    canon = stream.read(8) == _CR2
+    preview = _is_reduced(main) and Tag.SUB_IFDS in main.fields
+    if canon or preview or Tag.DNG_VERSION in main.fields:
+        raise FormatError("camera raw is not read; develop it first, to TIFF or PNG")
+
+
 def _is_reduced(main: Directory) -> bool:
     """Whether the page says that it is a smaller copy of another."""
     old_way = main.integer(Tag.SUBFILE_TYPE, 1)
@@ -122,11 +139,15 @@ def _metadata(stream: Readable, main: Directory) -> Metadata:
     unit = main.integer(Tag.RESOLUTION_UNIT, _INCHES)
     factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit, 0.0)
     dpi = (main.ratio(Tag.X_RESOLUTION) * factor, main.ratio(Tag.Y_RESOLUTION) * factor)
+    xmp = main.raw(Tag.XMP)
+    if xmp and Tag.ORIENTATION in main.fields:
+        xmp = uprighted_xmp(xmp)  # it has no say beside the field, which EXIF omits where it is 1
     return Metadata(
         icc=main.raw(Tag.ICC_PROFILE),
         exif=extracted_exif(stream, main),
-        xmp=main.raw(Tag.XMP),
+        xmp=xmp,
         dpi=dpi if all(dpi) else None,
+        iptc=main.raw(Tag.IPTC),
     )
 
 
@@ -142,6 +163,6 @@ TIFF = Format(
     gray=True,
     alpha=True,
     deep=True,
-    keeps=frozenset({"icc", "exif", "xmp", "dpi"}),
+    keeps=frozenset({"icc", "exif", "xmp", "dpi", "iptc"}),
     paged=Paged(decode=_decode, begin=TiffPages),
 )

@@ -86,6 +86,8 @@ def _metadata_fields(metadata: Metadata, order: Order) -> dict[int, Field]:
         fields[Tag.ICC_PROFILE] = Field(UNDEFINED, metadata.icc)
     if metadata.xmp:
         fields[Tag.XMP] = Field(BYTE, metadata.xmp)
+    if metadata.iptc:
+        fields[Tag.IPTC] = Field(UNDEFINED, metadata.iptc)
     if metadata.dpi:
         fields[Tag.X_RESOLUTION] = _ratio(metadata.dpi[0], order)
         fields[Tag.Y_RESOLUTION] = _ratio(metadata.dpi[1], order)

@@ -34,6 +34,8 @@ class Tag(IntEnum):
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
     XMP = 700
+    IPTC = 33723
     EXIF = 34665
     ICC_PROFILE = 34675
     GPS = 34853
+    DNG_VERSION = 50706

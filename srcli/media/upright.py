@@ -56,8 +56,9 @@ def turn_of(metadata: Metadata) -> Turn:
 def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
     """A picture as decoded, made upright, with only the metadata that are true of it.
 
-    The orientation is baked in and reset, the thumbnail and a damaged EXIF block are dropped, and
-    so are a profile of another colour space than the pixels' and a resolution that cannot be.
+    The orientation is baked in and reset, the thumbnail and a resolution that cannot be are left
+    out; so are, with a line each, a damaged EXIF block and a profile of another colour space than
+    the pixels'.
 
     Args:
         picture: Its metadata as the file stores them.
@@ -65,9 +66,14 @@ def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
     """
     stored = picture.metadata
     block = _bare(stored.exif)
-    icc = stored.icc
-    if icc is not None and icc[16:20] != _SPACES[picture.channels]:
+    dropped = list(picture.dropped)
+    icc, space = stored.icc, _SPACES[picture.channels]
+    if icc is not None and icc[16:20] != space:
+        dropped.append(f"ICC profile dropped: it is for {icc[16:20]!r}, the picture is {space!r}")
         icc = None
+    exif = uprighted_exif(block) if block else None
+    if block and exif is None:
+        dropped.append("EXIF dropped: damaged")
     dpi = stored.dpi
     if dpi is not None and not all(1 <= value <= _MAX_DPI for value in dpi):
         dpi = None
@@ -77,12 +83,14 @@ def uprighted(picture: Picture, *, turned: bool = False) -> Picture:
     return replace(
         picture,
         pixels=picture.pixels if turned else turn.apply(picture.pixels),
-        metadata=Metadata(
+        metadata=replace(
+            stored,
             icc=icc,
-            exif=uprighted_exif(block) if block else None,
+            exif=exif,
             xmp=uprighted_xmp(stored.xmp) if stored.xmp else None,
             dpi=dpi,
         ),
+        dropped=tuple(dropped),
     )
 
 

@@ -85,11 +85,7 @@ def _read(
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableImage(f"{path}: changed while it was read; run the command again")
-    blobs = {
-        "icc": picture.metadata.icc,
-        "exif": picture.metadata.exif,
-        "xmp": picture.metadata.xmp,
-    }
+    blobs = picture.metadata.blobs
     head: dict[str, object] = {
         "shape": picture.pixels.shape,
         "bits": picture.bits,
@@ -99,12 +95,12 @@ def _read(
         "further": _rows(*picture.further),
         "dropped": picture.dropped,
         "dpi": picture.metadata.dpi,
-        "blobs": {name: len(blob) for name, blob in blobs.items() if blob is not None},
+        "blobs": {name: len(blob) for name, blob in blobs.items()},
         "size": before.st_size,
         "mtime_ns": before.st_mtime_ns,
         "sha256": sha256,
     }
-    return head, (*(blob for blob in blobs.values() if blob is not None), _bytes_of(picture))
+    return head, (*blobs.values(), _bytes_of(picture))
 
 
 def _rows(*pages: PictureInfo) -> list[tuple[object, ...]]:

@@ -40,10 +40,14 @@ def rle_bmp(width=32, height=24):
 
 
 @pytest.fixture
-def whole_files(noise, png16, exif, icc, tmp_path):
+def whole_files(noise, png16, png_chunk, exif, icc, tmp_path):
     rgb = Image.fromarray(noise(3))
     deep = noise(3, np.uint16)
-    metadata = Metadata(icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0))
+    metadata = Metadata(
+        icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0), b"\x1c\2\x78\0\1A", b"\xff\xfe\0\3A",
+        png_chunk(b"tEXt", b"Title\0A") + png_chunk(b"iTXt", b"Author\0\0\0\0\0B"),
+        png_chunk(b"gAMA", bytes(4)), bytes((9, 16, 0, 1)),
+    )  # fmt: skip
     files = {
         "png": saved(rgb, "PNG"),
         "png palette": saved(rgb.quantize(17), "PNG"),
@@ -65,6 +69,7 @@ def whole_files(noise, png16, exif, icc, tmp_path):
     }
     for compression in ("tiff_lzw", "tiff_deflate", "packbits", "jpeg"):
         files[compression] = saved(rgb, "TIFF", compression=compression)
+    files["our jpeg"] = written(noise, tmp_path, "jpeg", np.uint8, metadata)
     for format in ("png", "tiff"):
         for dtype in (np.uint8, np.uint16):
             name = f"our {format} {dtype.__name__}"
@@ -135,6 +140,38 @@ def test_files_that_are_no_pictures(tmp_path, content, reason):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(UnreadableImage, match=rf"x\.png: .*{reason}"):
         read_picture(tmp_path / "x.png")
+
+
+def raw_of(kind):
+    """A file as cameras write them: a preview first, what the sensor saw below it."""
+    preview = np.zeros((12, 16, 3), np.uint8)
+    tags = {"dng": [(50706, 1, 4, (1, 4, 0, 0), True)]}.get(kind, [])
+    if kind == "cr2":
+        sides = struct.pack("<HHHIIHHII", 2, 256, 4, 1, 16, 257, 4, 1, 12)
+        return b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + sides + bytes(4)
+    buffer = io.BytesIO()
+    below = 1 if kind in ("nef", "pyramid") else 0
+    with tifffile.TiffWriter(buffer) as file:
+        file.write(
+            preview, photometric="rgb", subifds=below, extratags=tags,
+            subfiletype=1 if kind == "nef" else 0,
+        )  # fmt: skip
+        if below:
+            file.write(np.zeros((24, 32), np.uint16), photometric="minisblack", subfiletype=1)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["dng", "nef", "cr2"])
+@pytest.mark.parametrize("function", [probe, read_picture])
+def test_camera_raw_is_refused(tmp_path, kind, function):
+    (tmp_path / "x.tif").write_bytes(raw_of(kind))
+    with pytest.raises(UnreadableImage, match="camera raw is not read; develop it first"):
+        function(tmp_path / "x.tif")
+
+
+def test_a_pyramid_is_no_camera_raw(tmp_path):
+    (tmp_path / "x.tif").write_bytes(raw_of("pyramid"))
+    assert read_picture(tmp_path / "x.tif").pixels.shape == (12, 16, 3)
 
 
 def test_short_pixels_in_a_sound_16_bit_png(tmp_path, noise, png16):

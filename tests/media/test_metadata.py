@@ -62,6 +62,28 @@ def test_orientation_of_16_bit_tiff(tmp_path, noise, orientation):
     assert_turned(tmp_path / "picture", pixels, orientation)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_stale_xmp_has_no_say_beside_the_orientation_of_tiff(tmp_path, noise, dtype):
+    pixels = noise(3, dtype)
+    tags = [(274, 3, 1, 1, True), (700, 1, len(XMP), XMP, True)]
+    tifffile.imwrite(
+        tmp_path / "picture", pixels, photometric="rgb", extratags=tags, resolution=(300, 150),
+        resolutionunit=2,
+    )  # fmt: skip
+    picture = read_picture(tmp_path / "picture")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert (probe(tmp_path / "picture").width, picture.width) == (36, 36)
+    assert picture.metadata.dpi == pytest.approx((300, 150))
+    assert b'tiff:Orientation="1"' in (picture.metadata.xmp or b"")
+
+
+def test_xmp_turns_a_tiff_without_orientation(tmp_path, noise):
+    pixels = noise(3, np.uint16)
+    tags = [(700, 1, len(XMP), XMP, True)]
+    tifffile.imwrite(tmp_path / "picture", pixels, photometric="rgb", extratags=tags)
+    np.testing.assert_array_equal(read_picture(tmp_path / "picture").pixels, np.rot90(pixels, 3))
+
+
 def assert_turned(path, pixels, orientation):
     """Compare with Pillow's turn of a picture that names each pixel of the source."""
     height, width, _ = pixels.shape

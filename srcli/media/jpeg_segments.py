@@ -1,0 +1,81 @@
+"""What a JPEG says beside its pixels and Pillow does not hand on: IPTC, comments, and the rest."""
+
+import re
+import struct
+from collections.abc import Generator
+from dataclasses import replace
+
+from PIL import JpegImagePlugin
+
+from srcli.media.colour import metadata_of
+from srcli.media.picture import Metadata
+
+__all__ = ["read_metadata", "written_segments"]
+
+_COMMENT, _APP13 = 0xFE, 0xED
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_IPTC = 0x0404
+_PASSED_OVER = {0x03ED, 0x0409, 0x040C, 0x0425}  # resolution, thumbnails, checksum of the IPTC
+_READ = (
+    *(("APP0", b"JFIF\0"), ("APP0", b"JFXX\0"), ("APP1", b"Exif\0"), ("APP14", b"Adobe")),
+    *(("APP1", b"http://ns.adobe.com/xap/1.0/\0"), ("APP2", b"ICC_PROFILE\0"), ("COM", b"")),
+    ("APP13", _PHOTOSHOP),
+)
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_WORDS = re.compile(rb"[ -~]{0,40}")
+
+
+def read_metadata(image: JpegImagePlugin.JpegImageFile) -> tuple[Metadata, tuple[str, ...]]:
+    """What is stored, and a line for what is not taken over."""
+    segments: list[tuple[str, bytes]] = image.applist
+    comments = b"".join(_segment(_COMMENT, data) for name, data in segments if name == "COM")
+    photoshop = b"".join(
+        data.removeprefix(_PHOTOSHOP)
+        for name, data in segments
+        if name == "APP13" and data.startswith(_PHOTOSHOP)
+    )  # what is longer than a segment goes on in the next
+    resources = dict(_resources(photoshop))
+    names = [
+        "extended XMP" if data.startswith(_EXTENDED_XMP) else _named(name, data)
+        for name, data in segments
+        if not any(name == known and data.startswith(start) for known, start in _READ)
+    ]
+    if others := sorted(resources.keys() - _PASSED_OVER - {_IPTC}):
+        names.append(f"Photoshop resources {', '.join(map(str, others[:8]))}")
+    dropped = [f"JPEG segments dropped: {', '.join(dict.fromkeys(names))}"] if names else []
+    if image.info.get("icc_profile", b"") is None:
+        dropped.append("ICC profile dropped: some of its segments are missing")
+    iptc = resources.get(_IPTC)
+    metadata = replace(metadata_of(image), iptc=iptc or None, comments=comments or None)
+    return metadata, tuple(dropped)
+
+
+def written_segments(metadata: Metadata) -> bytes:
+    """The segments that hold IPTC and comments."""
+    segments = metadata.comments or b""
+    if iptc := metadata.iptc:
+        resource = struct.pack(">4sHHI", b"8BIM", _IPTC, 0, len(iptc)) + iptc
+        segments += _segment(_APP13, _PHOTOSHOP + resource + bytes(len(iptc) % 2))
+    return segments
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _resources(data: bytes) -> Generator[tuple[int, bytes]]:
+    """Number and bytes of each of Photoshop's resources, as far as they are whole."""
+    at = 0
+    while data[at : at + 4] == b"8BIM" and at + 7 <= len(data):
+        number, name = struct.unpack_from(">HB", data, at + 4)
+        at += 6 + name + 1 + (name + 1) % 2
+        length = int.from_bytes(data[at : at + 4], "big")
+        if at + 4 + length > len(data):
+            return
+        yield number, data[at + 4 : at + 4 + length]
+        at += 4 + length + length % 2
+
+
+def _named(name: str, data: bytes) -> str:
+    words = _WORDS.match(data)
+    return f"{name} {words[0].decode('ascii') if words else ''}".strip()
