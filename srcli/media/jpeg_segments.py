@@ -15,7 +15,7 @@ __all__ = ["read_metadata", "written_segments"]
 _COMMENT, _APP13 = 0xFE, 0xED
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC = 0x0404
-_PASSED_OVER = {0x03ED, 0x0409, 0x040C, 0x0425}  # resolution, thumbnails, checksum of the IPTC
+_PATHS = range(2000, 2999)  # the rest of Photoshop's are its own settings, for print or screen
 _READ = (
     *(("APP0", b"JFIF\0"), ("APP0", b"JFXX\0"), ("APP1", b"Exif\0"), ("APP14", b"Adobe")),
     *(("APP1", b"http://ns.adobe.com/xap/1.0/\0"), ("APP2", b"ICC_PROFILE\0"), ("COM", b"")),
@@ -40,8 +40,8 @@ def read_metadata(image: JpegImagePlugin.JpegImageFile) -> tuple[Metadata, tuple
         for name, data in segments
         if not any(name == known and data.startswith(start) for known, start in _READ)
     ]
-    if others := sorted(resources.keys() - _PASSED_OVER - {_IPTC}):
-        names.append(f"Photoshop resources {', '.join(map(str, others[:8]))}")
+    if any(number in _PATHS for number in resources):
+        names.append("Photoshop's paths")
     dropped = [f"JPEG segments dropped: {', '.join(dict.fromkeys(names))}"] if names else []
     if image.info.get("icc_profile", b"") is None:
         dropped.append("ICC profile dropped: some of its segments are missing")

@@ -57,7 +57,7 @@ def jpeg(path: Path, image: Image.Image, *segments: bytes) -> Path:
 def with_iptc(path: Path, image: Image.Image, iptc: bytes) -> Path:
     """IPTC as Photoshop writes it: among other resources, where it is long in several segments."""
     padded = resource(1005, bytes(16)) + resource(1028, iptc, b"odd") + bytes(len(iptc) % 2)
-    padded += resource(1000, b"print")
+    padded += resource(1000, b"print") + resource(2001, b"path")
     pieces = [padded[at : at + 60_000] for at in range(0, len(padded), 60_000)]
     return jpeg(path, image, *(jpeg_segment(0xED, b"Photoshop 3.0\0" + one) for one in pieces))
 
@@ -69,7 +69,7 @@ def changed(picture: Picture, format: str, path: Path) -> Path:
 
 def test_iptc_goes_through_jpeg_and_tiff(tmp_path: Path, image: Image.Image) -> None:
     picture = read_picture(with_iptc(tmp_path / "x", image, CAPTION + BYLINE))
-    assert picture.dropped == ("JPEG segments dropped: Photoshop resources 1000",)
+    assert picture.dropped == ("JPEG segments dropped: Photoshop's paths",)
     for first, second in (("jpeg", "jpeg"), ("tiff", "jpeg"), ("tiff", "tiff")):
         assert representable(picture, first) == picture.dropped
         middle = read_picture(changed(picture, first, tmp_path / "middle"))
