@@ -162,17 +162,6 @@ def test_golden(shared: Path, picture: str) -> None:
             torch.testing.assert_close(layer.confidence_map, expected, atol=1e-5, rtol=0)
 
 
-def test_shipped_is_the_start_network_in_half_precision(shared: Path) -> None:
-    """Until better weights are trained; the manifest names where a file comes from."""
-    entry = best_scale("adaformer", 4)
-    if "9,500 steps" not in entry.origin:
-        pytest.skip("the shipped weights are no longer the start weights")
-    start = load_file(shared / "weights" / "adaformer_x4_start.safetensors")
-    shipped = read_weights(entry)
-    assert shipped.keys() == start.keys()
-    assert all(torch.equal(shipped[name], start[name].half().float()) for name in start)
-
-
 @pytest.mark.parametrize("region", [0, 4])
 def test_learned_masks(generator: torch.Generator, region: int, photo) -> None:
     network = AdaFormer(AdaFormerConfig(4, region=region)).eval()
