@@ -124,17 +124,21 @@ def _options(
         parameter = known.get(key.replace("-", "_"))
         if parameter is None:
             raise UsageError(f"{path}: [{command}] has no option {key!r}; see {command} --help")
-        if isinstance(value, datetime.time):  # 00:01:30 without quotes
-            value = value.isoformat()
-        if parameter.multiple and not isinstance(value, list):
-            value = [value]
-        each = cast("list[object]", value) if parameter.multiple else [value]
-        fits = _is_switch if parameter.is_flag else _is_typed
-        if not all(map(fits, each)):
-            kind = "true or false" if parameter.is_flag else "a text or a number"
-            raise UsageError(f"{path}: [{command}] {key} is {value}: it must be {kind}")
-        options[parameter.name] = Setting(value, path)
+        options[parameter.name] = Setting(_checked(path, command, key, parameter, value), path)
     return options
+
+
+def _checked(path: Path, command: str, key: str, parameter: click.Option, value: object) -> object:
+    """A value as click can take it; one where several can be said is a list of one."""
+    if isinstance(value, datetime.time):  # 00:01:30 without quotes
+        value = value.isoformat()
+    several = value if isinstance(value, list) and parameter.multiple else [value]
+    each = cast("list[object]", several)
+    fits = _is_switch if parameter.is_flag else _is_typed
+    if not all(map(fits, each)):
+        kind = "true or false" if parameter.is_flag else "a text or a number"
+        raise UsageError(f"{path}: [{command}] {key} is {value}: it must be {kind}")
+    return each if parameter.multiple else value
 
 
 def _is_switch(value: object) -> bool:

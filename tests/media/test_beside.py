@@ -57,7 +57,7 @@ def jpeg(path: Path, image: Image.Image, *segments: bytes) -> Path:
 def with_iptc(path: Path, image: Image.Image, iptc: bytes) -> Path:
     """IPTC as Photoshop writes it: among other resources, where it is long in several segments."""
     padded = resource(1005, bytes(16)) + resource(1028, iptc, b"odd") + bytes(len(iptc) % 2)
-    padded += resource(1000, b"print") + resource(2001, b"path")
+    padded += resource(2001, b"path") + resource(1000, b"print")
     pieces = [padded[at : at + 60_000] for at in range(0, len(padded), 60_000)]
     return jpeg(path, image, *(jpeg_segment(0xED, b"Photoshop 3.0\0" + one) for one in pieces))
 
