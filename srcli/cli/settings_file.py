@@ -132,13 +132,16 @@ def _checked(path: Path, command: str, key: str, parameter: click.Option, value:
     """A value as click can take it; one where several can be said is a list of one."""
     if isinstance(value, datetime.time):  # 00:01:30 without quotes
         value = value.isoformat()
-    several = value if isinstance(value, list) and parameter.multiple else [value]
-    each = cast("list[object]", several)
+    each: list[object] = [value]
+    if parameter.multiple and isinstance(value, list):
+        each = cast("list[object]", value)
     fits = _is_switch if parameter.is_flag else _is_typed
     if not all(map(fits, each)):
         kind = "true or false" if parameter.is_flag else "a text or a number"
         raise UsageError(f"{path}: [{command}] {key} is {value}: it must be {kind}")
-    return each if parameter.multiple else value
+    if parameter.multiple:
+        return each
+    return cast("object", value)
 
 
 def _is_switch(value: object) -> bool:
