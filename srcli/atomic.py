@@ -12,7 +12,7 @@ from functools import cache
 from io import BufferedWriter
 from pathlib import Path
 
-__all__ = ["TEMPORARY_SUFFIX", "atomic_file", "process_place"]
+__all__ = ["TEMPORARY_SUFFIX", "atomic_file", "process_place", "temporary_name"]
 
 TEMPORARY_SUFFIX = ".srcli-tmp"
 _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays under 255 bytes
@@ -36,8 +36,7 @@ def atomic_file(
     Yields:
         The stream to write and to seek in.
     """
-    unique = f"{os.getpid()}-{process_place()}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{unique}{TEMPORARY_SUFFIX}")
+    temporary = temporary_name(path)
     try:
         with temporary.open("xb") as stream:
             yield stream
@@ -50,6 +49,12 @@ def atomic_file(
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside a path that nothing bears yet, and that tells which process chose it."""
+    unique = f"{os.getpid()}-{process_place()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{path.name[:_NAME_CHARACTERS]}.{unique}{TEMPORARY_SUFFIX}")
 
 
 @cache

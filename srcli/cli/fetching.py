@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import click
 from tqdm import tqdm
 
+from srcli.cli.printable import tell
 from srcli.errors import WeightsError
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get
 from srcli.weights.places import file_of, is_here
@@ -26,7 +27,7 @@ def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
         try:
             _fetch(entry, policy)
         except WeightsError as error:
-            click.echo(f"srcli: {error}", err=True)
+            tell(str(error))
             failed += 1
         else:
             click.echo(file_of(entry))

@@ -8,7 +8,7 @@ from srcli.cli.bench import bench
 from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.datasets import datasets
-from srcli.cli.printable import printable
+from srcli.cli.printable import tell
 from srcli.cli.settings_file import default_map, read_settings
 from srcli.cli.status import status, verify
 from srcli.cli.train import train
@@ -58,11 +58,11 @@ def _exit_code() -> ExitCode | int:
     try:
         return main.main(prog_name="srcli", standalone_mode=False) or ExitCode.ALL_DONE
     except SrcliError as error:
-        click.echo(f"srcli: {printable(str(error))}", err=True)
+        tell(str(error))
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("srcli: interrupted; run the same command again to go on", err=True)
+        tell("interrupted; run the same command again to go on")
         return ExitCode.INTERRUPTED

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["printable"]
+import click
+
+__all__ = ["printable", "tell"]
 
 
 def printable(text: str | Path) -> str:
@@ -14,3 +16,8 @@ def printable(text: str | Path) -> str:
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text)
     )
+
+
+def tell(text: str) -> None:
+    """Say one line on stderr."""
+    click.echo(f"srcli: {printable(text)}", err=True)

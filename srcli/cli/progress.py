@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from srcli.cli.pace import Pace
-from srcli.cli.printable import printable
+from srcli.cli.printable import printable, tell
 from srcli.cli.summary import by_layer
 from srcli.jobs.outcome import Finished, State
 from srcli.jobs.plan import Job
@@ -89,7 +89,7 @@ class PlainProgress(BatchProgress):
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
-        sys.stderr.write(f"srcli: {printable(text)}\n")
+        tell(text)
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """Nothing: a log wants one line for each file."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srcli.cli.printable import printable
+from srcli.cli.printable import printable, tell
 from srcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
 def _tell(one: "Inspected") -> None:
     """Say at once what is wrong: verifying takes long."""
     if one.condition.value in ("missing", "altered", "damaged"):
-        sys.stderr.write(f"srcli: {printable(one.target)}: {one.condition.value}, {one.reason}\n")
+        tell(f"{one.target}: {one.condition.value}, {one.reason}")
 
 
 def _print_json(found: Iterable["Inspected"], last: "RunRecord | None") -> None:

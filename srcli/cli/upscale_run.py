@@ -1,7 +1,6 @@
 """What `srcli upscale` does, from the names on the command line to the summary."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from srcli.cli.fetching import fetch_before_use
 from srcli.cli.interrupts import stopping_politely
 from srcli.cli.limit_options import Limits
 from srcli.cli.mismatch import choose
-from srcli.cli.printable import printable
+from srcli.cli.printable import tell
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
@@ -57,7 +56,7 @@ def run(
     interrupted = False
     with (
         Decoder(_decoding(limits)) as decoder,
-        Ledger(jobs, settings, wait=handling.wait, tell=_tell) as ledger,
+        Ledger(jobs, settings, wait=handling.wait, tell=tell) as ledger,
     ):
         todo, skipped = choose(ledger.verdicts, handling)
         skipped.extend(clips.skipped)
@@ -190,7 +189,7 @@ def _jobs(
         image_format=result.format,
         pattern=pattern or None,
         overwrite=handling.overwrite,
-        tell=(lambda line: None) if handling.quiet else _tell,
+        tell=(lambda line: None) if handling.quiet else tell,
     )
 
 
@@ -219,7 +218,3 @@ def _say_reduced(progress: BatchProgress, wish: SizeWish, weights: WeightsEntry)
 def _progress(files: int, handling: Handling) -> BatchProgress:
     shown = progress_for(files, quiet=handling.quiet)
     return EventProgress(shown) if handling.json else shown
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"srcli: {printable(text)}\n")

@@ -183,17 +183,7 @@ class Decoder:
         flat = np.frombuffer(buffer, np.uint16) if deep else np.frombuffer(buffer, np.uint8)
         pixels = flat.reshape(height, width, channels)
         dpi = head["dpi"]
-        metadata = Metadata(
-            icc=blobs.get("icc"),
-            exif=blobs.get("exif"),
-            xmp=blobs.get("xmp"),
-            dpi=(dpi[0], dpi[1]) if dpi else None,
-            iptc=blobs.get("iptc"),
-            comments=blobs.get("comments"),
-            texts=blobs.get("texts"),
-            colour=blobs.get("colour"),
-            cicp=blobs.get("cicp"),
-        )
+        metadata = Metadata(dpi=(dpi[0], dpi[1]) if dpi else None, **blobs)
         picture = Picture(
             pixels,
             head["format"],

@@ -2,12 +2,11 @@
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from srcli.atomic import TEMPORARY_SUFFIX
+from srcli.atomic import temporary_name
 from srcli.errors import UnwritableImage
 from srcli.masks import SUMMARY, files_of_masks
 
@@ -31,9 +30,7 @@ def write_folder(
     Raises:
         UnwritableImage: `target` exists and may not be replaced, or the disk refuses.
     """
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = target.with_name(f".{target.name[:40]}.{unique}{TEMPORARY_SUFFIX}")
-    aside = target.with_name(f".{target.name[:40]}.old.{unique}{TEMPORARY_SUFFIX}")
+    temporary = temporary_name(target)
     try:
         temporary.mkdir(parents=True)
         write(temporary)
@@ -44,7 +41,7 @@ def write_folder(
             _settle(file)
         if target.exists():
             refuse_foreign(target, overwrite=overwrite)
-            _replace(target, temporary, aside)
+            _replace(target, temporary)
         else:
             temporary.rename(target)
     except OSError as error:
@@ -53,8 +50,9 @@ def write_folder(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replace(target: Path, by: Path, aside: Path) -> None:
+def _replace(target: Path, by: Path) -> None:
     """Give a folder's name to another one, and delete it; or leave it as it was."""
+    aside = temporary_name(target)
     target.rename(aside)
     try:
         by.rename(target)

@@ -19,7 +19,7 @@ from srcli.media.upright import turn_of, uprighted
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.sequence import picture_info
 
-__all__ = ["AnimationReader", "is_animation"]
+__all__ = ["AnimationReader", "is_animation", "names_of"]
 
 _MEGAPIXELS = 512  # of a frame
 _MILLISECOND = Fraction(1, 1000)
@@ -90,9 +90,7 @@ class AnimationReader:
     @property
     def notes(self) -> list[str]:
         """See `FrameSource`: a frame by itself has nothing beside it."""
-        known = self.metadata
-        held = (("ICC profile", known.icc), ("EXIF", known.exif), ("XMP", known.xmp))
-        names = dict.fromkeys([*(name for name, blob in held if blob), *self.unread])
+        names = dict.fromkeys([*names_of(self.metadata), *self.unread])
         return [f"{self.path}: {', '.join(names)} left out"] if names else []
 
     @property
@@ -106,9 +104,12 @@ class AnimationReader:
         """What the file holds that is not in `metadata`, by name."""
         if self._stored.icc and not self.metadata.icc:
             return ["ICC profile"]  # of gray, and the frames are RGB
-        content = self.path.read_bytes()
-        gif = content.startswith(b"GIF")
-        return [name for name, mark in _UNREAD.items() if gif and mark in content]
+        with self.path.open("rb") as stream:
+            content = stream.read(3)
+            if content != b"GIF":
+                return []
+            content += stream.read()
+        return [name for name, mark in _UNREAD.items() if mark in content]
 
     @property
     def durations(self) -> list[int]:
@@ -163,6 +164,12 @@ class AnimationReader:
                 f"{self.path}: frames of {width}x{height}, limit {_MEGAPIXELS} megapixels; "
                 "shrink it first"
             )
+
+
+def names_of(metadata: Metadata) -> list[str]:
+    """What goes beside the frames of an animation, by name."""
+    held = (("ICC profile", metadata.icc), ("EXIF", metadata.exif), ("XMP", metadata.xmp))
+    return [name for name, blob in held if blob]
 
 
 def _metadata_of(said: Mapping[str, Any]) -> Metadata:

@@ -15,6 +15,7 @@ from srcli.errors import ImageTooLarge
 from srcli.media.fitting import fitted, representable
 from srcli.media.formats import FORMATS, format_of_name
 from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.video.animation import names_of
 
 __all__ = ["AnimationWriter", "require_memory"]
 
@@ -113,8 +114,7 @@ class AnimationWriter:
         """The metadata as Pillow takes them; and what is lost."""
         known = self._metadata
         if self._suffix == ".gif":
-            held = (("ICC profile", known.icc), ("EXIF", known.exif), ("XMP", known.xmp))
-            losses = [f"{name} dropped: GIF cannot hold it" for name, blob in held if blob]
+            losses = [f"{name} dropped: GIF cannot hold it" for name in names_of(known)]
             if self._cut:
                 losses.append("GIF has no half transparency; edges are cut")
             return {}, losses
