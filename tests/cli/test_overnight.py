@@ -137,14 +137,20 @@ def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = start("upscale", long, "-o", out)
     wait_until(lambda: list(out.glob("*.png")), first)
-    second = srcli("upscale", long, "-o", out)
+    first.send_signal(signal.SIGSTOP)  # or it might end before the others begin
+    try:
+        second = srcli("upscale", long, "-o", out)
+        third = start("upscale", long, "-o", out, "--wait")
+        assert third.stderr is not None
+        told = third.stderr.readline()
+    finally:
+        first.send_signal(signal.SIGCONT)
+    first_out, _ = first.communicate(timeout=200)
+    third_out, _ = third.communicate(timeout=200)
     assert second.returncode == 2
     assert f"in use by another run, process {first.pid}" in second.stderr
-    third = start("upscale", long, "-o", out, "--wait")
-    first_out, _ = first.communicate(timeout=200)
-    third_out, third_err = third.communicate(timeout=200)
+    assert f"is in use by process {first.pid}" in told
     assert (first.returncode, third.returncode) == (0, 0)
-    assert f"is in use by process {first.pid}" in third_err
     assert counts(first_out) == [6, 0, 0]
     assert counts(third_out) == [0, 6, 0]
 
