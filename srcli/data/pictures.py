@@ -1,5 +1,6 @@
 """The HR pictures that training crops come from, and their LR counterparts."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -79,7 +80,7 @@ def find_sources(
     sources: list[Source] = []
     useless: list[str] = []
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - which a path too long does not raise for
             raise UsageError(f"no training folder {folder}")
         before = len(sources)
         for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES):

@@ -1,8 +1,11 @@
 """Where and in which precision a network runs, and how much memory it may take."""
 
 import gc
+import math
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import torch
@@ -13,6 +16,7 @@ from srcli.inference.planes import Pixels
 __all__ = [
     "available_ram",
     "free_memory",
+    "left_to_container",
     "one_memory_error",
     "pick_device",
     "pick_precision",
@@ -71,13 +75,24 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 def free_memory(device: torch.device) -> int:
     """Bytes free on the device: VRAM on CUDA, else what the system could give without swapping."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept  # by PyTorch, for the next picture
     return available_ram()
 
 
 def available_ram() -> int:
-    """Bytes of RAM the system could give without swapping."""
-    return psutil.virtual_memory().available
+    """Bytes of RAM the system could give without swapping, and this container is allowed."""
+    return int(min(psutil.virtual_memory().available, left_to_container()))
+
+
+def left_to_container(group: Path = Path("/sys/fs/cgroup")) -> float:
+    """Bytes that Linux' control group of a container still allows; infinite without a limit."""
+    try:
+        most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
+    except (OSError, ValueError):  # none, or "max"
+        return math.inf
+    return max(most - used + (int(cached[1]) if cached else 0), 0)
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from torch import Tensor
 from srcli.geometry import TileGrid, TileSpan
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
-__all__ = ["Part", "exact_parts"]
+__all__ = ["Part", "band_rows", "exact_parts"]
 
-_BAND = 1 << 16  # LR px that a band has at least on a CPU: below, small tensors cost time
+_CPU_BAND = 1 << 16  # LR px that a band has at least: below, small tensors cost time
+_BAND = 1 << 18  # the same elsewhere, where kernels should be large
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach
 def _encoded(network: BandedNetwork, lr: Tensor, grid: TileGrid) -> Iterator[Tensor]:
     """The features of an extended picture, strip by strip, in bands."""
     columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
-    height = _band_height(network, lr)
+    height = band_rows(lr.device, network.band, lr.shape[3])
     for y in _reaches(grid.rows, network.encoder_halo, lr.shape[2]):
         parts = [
             network.encode(lr[..., y.start : y.stop, x.start : x.stop])[..., y.inner(), x.inner()]
@@ -118,14 +119,13 @@ def _encoded(network: BandedNetwork, lr: Tensor, grid: TileGrid) -> Iterator[Ten
         del strip  # the bands hold what is still needed of it
 
 
-def _band_height(network: BandedNetwork, lr: Tensor) -> int:
-    """Rows of a band: a whole strip where kernels should be large, few where memory is the cache.
+def band_rows(device: torch.device, band: int, width: int) -> int:
+    """Rows of a band of `width` LR px, a multiple of `band`: so many that the device is busy.
 
-    A CPU is as fast on small bands, as long as they keep it busy.
+    More would be no faster, and every layer holds one back.
     """
-    if lr.device.type != "cpu":
-        return lr.shape[2]
-    return network.band * max(1, -(-_BAND // (lr.shape[3] * network.band)))
+    least = _CPU_BAND if device.type == "cpu" else _BAND
+    return band * max(1, -(-least // (width * band)))
 
 
 class _RowWindow:

@@ -46,7 +46,9 @@ def as_pixels(image: Pixels | Image.Image) -> Pixels:
         UnreadableImage: It is of another type or shape, or holds values that are not finite.
     """
     if isinstance(image, Image.Image):
-        image = np.asarray(image if image.mode in _ARRAY_MODES else _convert(image))
+        image = _as_array(image)
+    elif not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UnreadableImage(f"a {type(image).__name__} is no picture: pass an array or PIL image")
     pixels = image[..., None] if image.ndim == 2 else image
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise UnreadableImage(
@@ -81,11 +83,21 @@ def quantise(planes: Tensor, out: Pixels) -> None:
         out[top : top + _ROWS] = rows.permute(1, 2, 0).cpu().numpy()
 
 
-_ARRAY_MODES = {"L", "LA", "RGB", "RGBA", "I;16"}
+_ARRAY_MODES = {"L", "LA", "RGB", "RGBA", "F"}
 
 
-def _convert(image: Image.Image) -> Image.Image:
-    """Bring a PIL image to a mode whose values are its colours."""
+def _as_array(image: Image.Image) -> Pixels:
+    """The values of a PIL image, brought to colours where they are something else."""
+    if image.mode.startswith("I"):  # 16 bit in some byte order, or 32, of which 16 may be used
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > _MAXIMUM[np.dtype(np.uint16)]:
+            raise UnreadableImage(
+                f"an image of mode {image.mode} with values from {values.min()} to "
+                f"{values.max()} is no picture: bring it to 0 to 65535"
+            )
+        return values.astype(np.uint16)
+    if image.mode in _ARRAY_MODES:
+        return np.asarray(image)
     if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode == "1" else "RGB")
+        return np.asarray(image.convert("RGBA"))
+    return np.asarray(image.convert("L" if image.mode == "1" else "RGB"))

@@ -1,9 +1,11 @@
 """How a picture is cut up so that what it takes fits into the memory that is free."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from srcli.geometry import TileGrid
 from srcli.inference.device import free_memory
+from srcli.inference.exact import band_rows
 from srcli.inference.network import LoadedNetwork
 
 __all__ = ["Plan", "Planner"]
@@ -11,6 +13,7 @@ __all__ = ["Plan", "Planner"]
 _CPU_BUDGET = 1_800_000_000  # bytes: with less, wide pictures get strips so low that halos cost
 _FREE_SHARE = 0.5  # of the free memory
 _SIDES = (*range(32, 512, 32), *range(512, 2048, 128), *range(2048, 8192, 512))
+_LARGE_FIRST = (0, *reversed(_SIDES))  # 0: whole
 
 
 @dataclass(frozen=True)
@@ -40,76 +43,85 @@ class Planner:
     def __init__(self, network: LoadedNetwork, tile: int | None) -> None:
         self._network = network
         self._tile = tile
-        self._ceiling: int | None = None  # bytes; less than what once ran out
+        self._ceiling = 1 << 62  # bytes; less than what ran out though it seemed to fit
 
-    def plan(self, height: int, width: int) -> Plan:
-        """Cut a picture of `height` × `width` LR px.
+    def attempts(self, height: int, width: int) -> Iterator[Plan]:
+        """Ways to compute a picture of `height` × `width` LR px, to be tried one after the other.
 
-        A plan whose estimate fits is exact if the network allows it. Where not even the smallest
-        exact tiles fit, tiles are blended.
+        The first is what was asked for, or the largest that fits the free memory by estimate. Who
+        asks for another has run out of memory: it takes half as much, and no more than is free,
+        or the least that there is. Where not even the smallest exact tiles fit, tiles are blended.
         """
-        budget = self._budget()
-        if self._network.banded:
-            for plan in self._exact_plans(height, width):
-                if plan.needs <= budget:
-                    return plan
-        return self._blended(height, width, budget)
+        ceiling = self._ceiling
+        plan = self._first(height, width)
+        while plan is not None:
+            yield plan
+            if plan.needs > self._budget() // 2:  # later pictures would run out as well
+                self._ceiling = plan.needs // 2
+            smaller = [p for p in self._plans(height, width) if p.needs < plan.needs]
+            plan = _within(min(plan.needs // 2, self._budget()), smaller) or min(
+                smaller, key=lambda p: p.needs, default=None
+            )
+        self._ceiling = ceiling  # what never fitted tells nothing about others
 
-    def shrink(self, plan: Plan) -> bool:
-        """Learn that `plan` ran out of memory.
-
-        Returns:
-            Whether there is a smaller one.
-        """
-        height, width = plan.grid.rows[-1].core_stop, plan.grid.columns[-1].core_stop
-        self._ceiling = plan.needs // 2
-        self._tile = None
-        return self.plan(height, width).needs < plan.needs
+    def _first(self, height: int, width: int) -> Plan:
+        """What was asked for is tried; else what fits, or the smallest tiles."""
+        if self._tile is not None:
+            make = self._exact if self._network.banded else self._blended
+            return make(height, width, self._tile)
+        plans = self._plans(height, width)
+        smallest = self._blended(height, width, self._network.spec.alignment)
+        return _within(self._budget(), plans) or smallest
 
     def _budget(self) -> int:
         """Bytes that a plan may need."""
-        if self._ceiling is not None:
-            return self._ceiling
-        if self._tile is not None:
-            return 1 << 62  # what was asked for is tried
-        budget = int(free_memory(self._network.device) * _FREE_SHARE)
+        budget = min(int(free_memory(self._network.device) * _FREE_SHARE), self._ceiling)
         return budget if self._network.device.type == "cuda" else min(budget, _CPU_BUDGET)
 
-    def _exact_plans(self, height: int, width: int) -> list[Plan]:
-        """Ways to cut a picture, the fastest first: the less neighbouring tiles share, the better.
+    def _plans(self, height: int, width: int) -> Iterator[Plan]:
+        """Ways to cut a picture, the best first: exact ones, and the larger the tiles the better.
 
-        Either as asked for, or strips of some height, cut into tiles of about a square.
+        The less neighbouring tiles share, the less is computed twice.
         """
+        if self._network.banded:
+            for side in _LARGE_FIRST:
+                yield self._exact(height, width, side)
+        for side in (*_LARGE_FIRST, self._network.spec.alignment):
+            yield self._blended(height, width, side)
+
+    def _exact(self, height: int, width: int, side: int) -> Plan:
+        """Strips of some height, cut into tiles of about a square."""
         spec = self._network.spec
-        sides = [self._tile] if self._tile is not None else [0, *reversed(_SIDES)]
-        plans: list[Plan] = []
-        for side in sides:
-            grid = TileGrid.plan(height, width, side, alignment=spec.alignment, overlap=0)
-            plans.append(Plan(grid, exact=True, needs=self._exact_needs(grid)))
-        return plans
+        grid = TileGrid.plan(height, width, side, alignment=spec.alignment, overlap=0)
+        return Plan(grid, exact=True, needs=self._exact_needs(grid))
 
     def _exact_needs(self, grid: TileGrid) -> int:
         """Estimated bytes: one tile in work, the strips' features, and the bands on their way."""
-        spec, size = self._network.spec, self._network.dtype.itemsize / 4
-        tile_height, tile_width = (
-            max(span.core_stop - span.core_start for span in spans) + 2 * self._network.halo
+        network, spec = self._network, self._network.spec
+        core_height, core_width = (
+            max(span.core_stop - span.core_start for span in spans)
             for spans in (grid.rows, grid.columns)
         )
+        tile_height, tile_width = core_height + 2 * network.halo, core_width + 2 * network.halo
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop
-        in_flight = min(height, 2 * tile_height + spec.bands_held * spec.alignment)
-        tile = min(tile_height, height) * min(tile_width, width) * spec.bytes_per_tile_pixel
-        return int(size * (tile + in_flight * width * spec.bytes_per_held_pixel))
+        band = min(core_height, band_rows(network.device, spec.alignment, width))
+        in_flight = min(height, 2 * tile_height + spec.bands_held * band)
+        needs = min(tile_height, height) * min(tile_width, width) * spec.bytes_per_tile_pixel
+        needs += in_flight * width * spec.bytes_per_held_pixel
+        if network.device.type != "cpu":  # where a band attends as a whole, not in small pieces
+            needs += band * width * spec.bytes_per_attending_pixel
+        return needs * network.dtype.itemsize // 4
 
-    def _blended(self, height: int, width: int, budget: int) -> Plan:
-        """Tiles that overlap, as large as the budget allows."""
-        spec, per_pixel = self._network.spec, self._network.bytes_per_pixel
-        tile = self._tile
-        if tile is None:
-            side = int((budget / per_pixel) ** 0.5)
-            whole = height * width <= side * side
-            tile = 0 if whole else max(side - 2 * spec.overlap, spec.alignment)
-        grid = TileGrid.plan(height, width, tile, alignment=spec.alignment, overlap=spec.overlap)
+    def _blended(self, height: int, width: int, side: int) -> Plan:
+        """Tiles that overlap."""
+        spec = self._network.spec
+        grid = TileGrid.plan(height, width, side, alignment=spec.alignment, overlap=spec.overlap)
         area = max(s.crop_stop - s.crop_start for s in grid.rows) * max(
             s.crop_stop - s.crop_start for s in grid.columns
         )
-        return Plan(grid, exact=False, needs=int(area * per_pixel))
+        return Plan(grid, exact=False, needs=int(area * self._network.bytes_per_pixel))
+
+
+def _within(budget: int, plans: Iterable[Plan]) -> Plan | None:
+    """The first plan that needs no more."""
+    return next((plan for plan in plans if plan.needs <= budget), None)

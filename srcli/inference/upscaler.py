@@ -107,6 +107,7 @@ class Upscaler:
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
             )
         self._planner = Planner(self.network, tile)
+        self._batches = tile is None
 
     @property
     def reduces(self) -> bool:
@@ -158,10 +159,13 @@ class Upscaler:
         Returns:
             The results in the same order, and what it took.
         """
-        if len(frames) > 1 and frames[0].shape[2] == 3:
-            # Where memory runs out: one by one, in tiles if need be.
+        pixels = [as_pixels(frame) for frame in frames]
+        alike = len({(frame.shape, frame.dtype) for frame in pixels}) == 1
+        if self._batches and alike and len(pixels) > 1 and pixels[0].shape[2] == 3:
+            # Where memory runs out: one by one from now on, in tiles if need be.
             with suppress(torch.OutOfMemoryError), one_memory_error():
-                return upscale_batch(self.network, frames, self.scale, self._halting)
+                return upscale_batch(self.network, pixels, self.scale, self._halting)
+            self._batches = False
             release_cached_memory(self.device)
         upscaled = [self.upscale(frame) for frame in frames]
         return [one.image for one in upscaled], add_reports([one.report for one in upscaled])
@@ -232,19 +236,12 @@ class Upscaler:
         on_tile: Callable[[int, int], None] | None,
     ) -> Report:
         """Do all tasks; where memory runs out, all of them again with smaller tiles."""
-        reruns, restarts = self.network.reruns, 0
-        while True:
-            plan = self._planner.plan(*work[0].plane.shape[1:])
+        reruns = self.network.reruns
+        for restarts, plan in enumerate(self._planner.attempts(*work[0].plane.shape[1:])):
             tally = Tally(len(plan.grid) * len(work), on_tile)
-            try:
-                with one_memory_error():
-                    for task in work:
-                        self._enlarge(task, plan, halting, tally)
-            except torch.OutOfMemoryError:
-                if not self._planner.shrink(plan):
-                    raise
-                restarts += 1
-            else:
+            with suppress(torch.OutOfMemoryError), one_memory_error():
+                for task in work:
+                    self._enlarge(task, plan, halting, tally)
                 return tally.report(
                     reruns=self.network.reruns - reruns,
                     restarts=restarts,
@@ -253,6 +250,7 @@ class Upscaler:
                     cramped=self.network.banded and not plan.exact,
                 )
             release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
+        raise torch.OutOfMemoryError("not even the smallest tiles fit")
 
     def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""

@@ -8,7 +8,8 @@ block a shared estimator says how well every token is restored; the confidences 
 window or token whose sum reaches 1 - ε_h halts: the blocks after it no longer compute it.
 
 There are two ways through a network: `forward` computes only what is live; `reference` computes
-everything and masks, line by line as the paper writes it. They give the same result.
+everything and masks, plainly, in the order of the equations. They give the same result. Where the
+network departs from the paper, docs/models.md says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -233,4 +234,5 @@ SPEC = ModelSpec(
     bytes_per_tile_pixel=1600,
     bytes_per_held_pixel=640,
     bands_held=8,
+    bytes_per_attending_pixel=1700,
 )

@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.category import CategoryAttention
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.precision import in_full
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
@@ -195,12 +196,12 @@ class ATDLight(SRNetwork):
         """
         size = (wide.shape[2], wide.shape[3])
         flat = None if exempt is None else exempt.flatten(1)
-        shallow = self.head(wide - self.mean)
+        shallow = in_full(self.head, wide - self.mean)
         tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
         for group in self.groups:
             tokens = cast("ATDGroup", group)(tokens, size, flat)
         features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
-        return F.pixel_shuffle(self.tail(features), self.scale) + self.mean
+        return F.pixel_shuffle(in_full(self.tail, features), self.scale) + self.mean
 
     def crop(self, image: Tensor, lr: Tensor) -> Tensor:
         """Cut off what the extension of `lr` has added to its `image`."""

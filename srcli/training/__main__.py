@@ -16,19 +16,27 @@ def _main() -> int:
         prog="python -m srcli.training", description="Train a network."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
-    parser.add_argument("--out", type=Path, default=Path("training"), help="folder to write to")
+    parser.add_argument("--out", type=Path, help="folder to write to (training/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")
     given = parser.parse_args()
-    options = RunOptions(given.out, given.resume, given.init, given.steps, given.minutes)
-    folder, lines = RunFolder(options.out), Lines(sys.stderr)
     try:
-        train(read_config(given.config), options, [lines, JsonLog(folder.log, lines.warn)])
+        return _train(given)
     except SrcliError as error:
         sys.stderr.write(f"srcli: {error}\n")
         return error.exit_code
+
+
+def _train(given: argparse.Namespace) -> int:
+    """Train as the command line says."""
+    config = read_config(given.config)
+    folder = RunFolder(given.out or Path("training") / config.weights.name)
+    options = RunOptions(folder.path, given.resume, given.init, given.steps, given.minutes)
+    lines = Lines(sys.stderr)
+    try:
+        train(config, options, [lines, JsonLog(folder.log, lines.warn)])
     except KeyboardInterrupt:
         sys.stderr.write(f"srcli: {folder.how_to_go_on()}\n")
         return ExitCode.INTERRUPTED

@@ -41,9 +41,9 @@ def _take_family(network: object, where: str) -> type[NetworkConfig]:
     """Take `family` out of the section [network] and return the configuration it stands for."""
     section = cast("dict[str, object]", network) if isinstance(network, dict) else {}
     family = section.pop("family", "adaformer")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(f"{where}.family is {family!r}: have {', '.join(FAMILIES)}")
-    return FAMILIES[str(family)]
+    return FAMILIES[family]
 
 
 def _fill(kind: type[_T], table: object, where: str) -> _T:
@@ -73,6 +73,8 @@ def _typed(value: object, kind: Any, where: str) -> object:  # noqa: ANN401
             if not isinstance(value, list):
                 raise UsageError(f"{where} is {value!r}: it must be a list")
             return tuple(_typed(v, item, where) for v in cast("list[object]", value))
+    if type(value) is int and abs(value) >= 1 << 63:
+        raise UsageError(f"{where} has {len(str(abs(value)))} digits: it must be below 2**63")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:

@@ -10,29 +10,25 @@ __all__ = ["interrupts_held_back"]
 
 
 @contextmanager
-def interrupts_held_back() -> Generator[Callable[[], None]]:
-    """Hold back SIGINT and SIGTERM until the function this gives is called.
+def interrupts_held_back() -> Generator[Callable[[], bool]]:
+    """Hold back SIGINT and SIGTERM, and tell whether there has been one.
 
     A step changes weights, averages and counts one after the other; interrupted in between, a
     checkpoint would hold half a step. Outside the main thread nothing is held back.
 
     Yields:
-        What raises KeyboardInterrupt if there has been a signal.
+        What says whether there has been a signal.
     """
     caught: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         caught.append(number)
 
-    def raise_if_caught() -> None:
-        if caught:
-            raise KeyboardInterrupt
-
     here = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if here else ()
     before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield raise_if_caught
+        yield lambda: bool(caught)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

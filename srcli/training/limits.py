@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ class _Range:
 
     def allows(self, value: float) -> bool:
         low = value > self.low if self.above else value >= self.low
-        return math.isfinite(value) and low and value <= self.high
+        return low and value <= min(self.high, sys.float_info.max)
 
     def __str__(self) -> str:
         if self.above:
@@ -78,6 +79,8 @@ def faults(name: str, sections: Mapping[str, Mapping[str, object]]) -> Iterator[
             f"weights.name is {name!r}: it must be up to 60 letters, digits, '.', '_' and '-', "
             "a letter or digit first"
         )
+    if name == "checkpoint":
+        yield "weights.name is 'checkpoint': the run's checkpoint is called so, take another"
     for section, fields in sections.items():
         for field, value in fields.items():
             if isinstance(value, int | float) and not isinstance(value, bool):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.adaformer import AdaFormer
+from srcli.models.layers.precision import in_full
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 
@@ -51,7 +52,7 @@ class PatchNetwork(nn.Module):
     def forward(self, lr: Tensor, threshold: float) -> PatchOutput:
         """Upscale (b, 3, h, w); a halting score of `threshold` stops a token (inf: never)."""
         net = self.net
-        shallow = net.head(lr - net.mean)
+        shallow = in_full(net.head, lr - net.mean)
         features = net.encoder(shallow)  # (b, c, h, w)
         grid = WindowGrid.of(features, net.config.window)
         tokens = grid.split(net.embed(features))  # (n, t, c)
@@ -69,7 +70,7 @@ class PatchNetwork(nn.Module):
             live.append(1.0 - local_halted.float().mean())
             score = score + grid.split(maps[-1].detach()).squeeze(2)  # Eq. 18
         features = net.decoder(features + net.unembed(grid.merge(tokens))) + shallow
-        image = F.pixel_shuffle(net.tail(features), net.scale) + net.mean
+        image = F.pixel_shuffle(in_full(net.tail, features), net.scale) + net.mean
         return PatchOutput(image, torch.cat(maps, 1), torch.stack(live))
 
 
@@ -82,7 +83,7 @@ def _block(
     whole = block.global_branch.reference(
         y.view(*per_patch, y.shape[2]), ~global_halted.view(per_patch)
     )
-    mixed = block.local_branch.reference(y) * ~local_halted[:, None, None] + whole.view_as(y)
+    mixed = block.local_branch.reference(y) * ~local_halted[:, None, None] + whole.reshape(y.shape)
     z = tokens + block.proj(mixed)
     z = z + block.mlp(block.norm2(z))
     frozen = local_halted[:, None] & global_halted

@@ -43,6 +43,14 @@ class Processes:
             distributed.all_reduce(figures)  # pyright: ignore[reportUnknownMemberType]
         return figures / self.count
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any process: they stop together, or one would wait for ever."""
+        if self.count == 1:
+            return here
+        flag = torch.tensor([float(here)], device=self.device)
+        distributed.all_reduce(flag)  # pyright: ignore[reportUnknownMemberType]
+        return flag.item() > 0
+
     def agree(self, value: float) -> float:
         """What the leading process has for `value`, so that clocks cannot part the processes."""
         if self.count == 1:

@@ -27,7 +27,7 @@ from srcli.training.schedule import Rates, progress, rates
 from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
 from srcli.training.tail import fit_tail
-from srcli.training.validation import find_validation_set, measure
+from srcli.training.validation import find_validation_sets, measure
 
 __all__ = ["Run"]
 
@@ -55,7 +55,7 @@ class Run:
         self._config, self._folder = config, folder
         self._watchers, self._processes = watchers, processes
         scale = config.network.scale
-        self._sets = [find_validation_set(Path(s), scale) for s in config.validation.sets]
+        self._sets = find_validation_sets(config.validation.sets, scale)
         sources = self._find_sources()
         self._loader = self._open_data(sources)
         self._state = _working_state(config, processes.device, _told(sources))
@@ -116,7 +116,7 @@ class Run:
         saved = validated = self._minutes
         with (
             closing(self._loader.batches(state.step)) as batches,
-            interrupts_held_back() as stop_if_asked,
+            interrupts_held_back() as interrupted,
         ):
             while (done := self._done()) < 1.0:
                 now = rates(config.schedule, done)
@@ -131,7 +131,8 @@ class Run:
                 if self._minutes - saved >= config.run.checkpoint_minutes:
                     self._save()
                     saved = self._minutes
-                stop_if_asked()
+                if self._processes.any(interrupted()):
+                    raise KeyboardInterrupt
 
     def _done(self) -> float:
         """The share of the run that is done, the same in all processes."""

@@ -206,7 +206,8 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
 
 def _settings(config: TrainingConfig) -> dict[str, object]:
     """What may change between parts of one run, by its name in TOML; its length among them."""
-    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule)}
+    run = {"device": config.run.device, "precision": config.run.precision}
+    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule), "run": run}
     return {
         f"{section}.{field}": value
         for section, fields in sections.items()

@@ -35,14 +35,14 @@ def fit_tail(network: AdaFormer, batches: Iterable[PatchBatch], steps: int) -> N
     tail = network.tail
     device = tail.weight.device
     taps = tail.weight[0].numel() + 1  # and the bias
-    gram = torch.zeros(taps, taps, dtype=torch.float64, device=device)
-    moment = torch.zeros(taps, len(tail.weight), dtype=torch.float64, device=device)
+    gram = torch.zeros(taps, taps, dtype=torch.float64)  # on the CPU: MPS knows no float64
+    moment = torch.zeros(taps, len(tail.weight), dtype=torch.float64)
     for batch in islice(batches, steps):
         x = _neighbourhoods(_features(network, batch.lr.to(device).float() / 255.0))
         target = batch.hr.to(device).float() / 255.0 - network.mean
         y = _inner(F.pixel_unshuffle(target, network.scale)).flatten(2).mT.flatten(0, 1)
-        gram += (x.mT @ x).double()
-        moment += (x.mT @ y).double()
+        gram += (x.mT @ x).cpu().double()
+        moment += (x.mT @ y).cpu().double()
     gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
     solved = cast("Tensor", torch.linalg.solve(gram, moment)).float().T  # (outputs, taps)
     tail.weight.copy_(solved[:, :-1].view_as(tail.weight))

@@ -1,5 +1,6 @@
 """PSNR on the field's benchmark sets while training goes on."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from srcli.errors import UnreadableImage, UsageError
 from srcli.metrics.psnr import psnr_y
 from srcli.models.spec import Halting, SRNetwork
 
-__all__ = ["ValidationSet", "find_validation_set", "measure"]
+__all__ = ["ValidationSet", "find_validation_sets", "measure"]
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,26 @@ class ValidationSet:
     pairs: tuple[Pair, ...]
 
 
-def find_validation_set(folder: Path, scale: int) -> ValidationSet:
-    """The set in `folder`, in any of the layouts that `srcli bench` knows; every picture is read.
+def find_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationSet]:
+    """The sets in `folders`, in the layouts that `srcli bench` knows; every picture is read.
 
     Raises:
-        UsageError: There is none, a picture cannot be read, or is of no use: so that hours of
-            training do not end at it.
+        UsageError: There is none, a picture cannot be read, or is of no use, so that hours of
+            training do not end at it; or two would be measured under one name.
     """
+    found = [_find_set(Path(folder), scale) for folder in folders]
+    for one, folder in zip(found, folders, strict=True):
+        if sum(other.name == one.name for other in found) > 1:
+            raise UsageError(
+                f"validation set {folder}: another folder is called {one.name} too; figures go by "
+                "that name, so rename one"
+            )
+    return found
+
+
+def _find_set(folder: Path, scale: int) -> ValidationSet:
     where = f"validation set {folder}"
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - which a path too long does not raise for
         raise UsageError(f"{where}: there is no such folder")
     pairs = pairs_in(folder, scale)
     if not pairs:

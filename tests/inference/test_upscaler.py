@@ -71,6 +71,26 @@ def test_pil_modes_without_values_become_colours(
     assert np.array_equal(np.asarray(x4(picture)), np.asarray(x4(picture.convert(becomes))))
 
 
+@pytest.mark.parametrize("mode", ["I", "I;16B", "F"])
+def test_pil_modes_beyond_eight_bits_keep_their_values(
+    x4: Upscaler, photo: np.ndarray, mode: str
+) -> None:
+    gray = gray_of(photo).astype(np.uint16) * 257
+    array = {"I": gray.astype(np.int32), "I;16B": gray.astype(">u2"), "F": gray / 65535}[mode]
+    if mode == "I;16B":
+        picture = Image.frombytes("I;16B", array.shape[::-1], array.tobytes())
+    else:
+        picture = Image.fromarray(array.astype(np.float32) if mode == "F" else array)
+    assert picture.mode == mode
+    result = np.asarray(x4(picture)).astype(np.float64) * (65535 if mode == "F" else 1)
+    assert np.abs(result - x4(gray)).max() <= 1
+
+
+def test_integers_beyond_sixteen_bits_are_refused(x4: Upscaler) -> None:
+    with pytest.raises(UnreadableImage, match=r"mode I with values from -1 to 70000 is no picture"):
+        x4(Image.fromarray(np.array([[-1, 70000]], np.int32)))
+
+
 def test_gray_equals_gray_colour(x4: Upscaler, photo: np.ndarray) -> None:
     gray = gray_of(photo)
     color = x4(np.repeat(gray[..., None], 3, -1)).astype(int)

@@ -1,13 +1,16 @@
 """The network as it is trained gives what inference gives; its gradients are the reference's."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from srcli.models.adaformer import AdaFormer
+from srcli.models.atd import ATDConfig, ATDLight
 from srcli.models.spec import Halting
+from srcli.training.families import for_patches
 from srcli.training.network import PatchNetwork
 from tests.training.conftest import TINY
 
@@ -75,3 +78,29 @@ def test_a_share_of_the_estimators_gradient_reaches_the_tokens(network: AdaForme
     torch.testing.assert_close(tenth[0], 0.1 * whole[0], atol=1e-5, rtol=1e-4)
     assert none[0].abs().max() == 0
     torch.testing.assert_close(tenth[1], whole[1])
+
+
+@pytest.mark.parametrize("atd", [False, True])
+def test_first_and_last_convolution_stay_in_full_precision(
+    network: AdaFormer, lr: Tensor, atd: bool
+):
+    """As in inference: in bf16 the colours themselves would be rounded to 8 bits."""
+    host = ATDLight(ATDConfig(2, dim=8, groups=1, layers=2, window=8)) if atd else network
+    plain = for_patches(host, 1.0)
+    seen: dict[str, set[torch.dtype]] = {}
+    for name, module in host.named_modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            module.register_forward_hook(
+                lambda _, __, out, name=name: seen.setdefault(name, set()).add(out.dtype)
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert plain(lr, math.inf).image.dtype == torch.float32
+    assert seen.pop("head") == seen.pop("tail") == {torch.float32}
+    assert {torch.bfloat16} in seen.values()
+
+
+def test_as_many_heads_as_channels(lr: Tensor):
+    plain = PatchNetwork(AdaFormer(replace(TINY, heads=TINY.dim)), 1.0)
+    output = plain(lr, math.inf)
+    (output.image.sum() + output.confidence.sum()).backward()
+    assert plain.net.head.weight.grad is not None

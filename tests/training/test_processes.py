@@ -24,6 +24,27 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+# srcli train, in which the process of rank 1 alone is told to stop after its second step.
+STOPPED = """
+import os, signal, sys
+from srcli.cli.main import run
+from srcli.training.step import Stepper
+
+take = Stepper.take
+
+def take_and_stop(self, batch, rates):
+    figures = take(self, batch, rates)
+    if os.environ["RANK"] == "1" and batch.step == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return figures
+
+Stepper.take = take_and_stop
+run()
+"""
+
+
 def steps(folder: Path) -> list[dict]:
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     return [entry for entry in log if entry["event"] == "steps"]
@@ -49,11 +70,10 @@ def test_runs_as_a_module(config_toml: Path, tmp_path: Path):
 @pytest.mark.slow
 def test_two_processes_equal_one(config_toml: Path, tmp_path: Path):
     """Each takes half of the batch that one process takes whole."""
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     train = ("-m", "srcli", "train", config_toml, "--out")
     for ended in (
         run(*train, tmp_path / "one"),
-        run(*torchrun, *train, tmp_path / "two"),
+        run(*TORCHRUN, *train, tmp_path / "two"),
     ):
         assert ended.returncode == 0, ended.stderr
     one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
@@ -62,3 +82,19 @@ def test_two_processes_equal_one(config_toml: Path, tmp_path: Path):
         for figure in ("restoration", "uncertainty", "gradient"):
             assert b[figure] == pytest.approx(a[figure], rel=1e-4)
         assert b["live_windows"] == pytest.approx(a["live_windows"])
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_both_after_the_same_step(config_toml: Path, tmp_path: Path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED)
+    ended = run(*TORCHRUN, script, "train", config_toml, "--out", tmp_path / "two")
+    assert ended.returncode != 0
+    assert "Connection closed" not in ended.stderr
+    assert "interrupted; --resume goes on from here" in ended.stderr
+    assert len(steps(tmp_path / "two")) == 2
+    again = run(
+        *TORCHRUN, "-m", "srcli", "train", config_toml, "--out", tmp_path / "two", "--resume"
+    )
+    assert again.returncode == 0, again.stderr
+    assert len(steps(tmp_path / "two")) == 6

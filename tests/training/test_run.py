@@ -24,7 +24,7 @@ from srcli.training.families import build
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
 from srcli.training.tail import fit_tail
-from srcli.training.validation import find_validation_set, measure
+from srcli.training.validation import find_validation_sets, measure
 from srcli.training.watchers import JsonLog, describe_figures
 from tests.training.conftest import Recorder
 
@@ -52,7 +52,7 @@ def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path:
     network = AdaFormer(config.network)
     network.load_state_dict(weights)
     scores = measure(
-        network, [find_validation_set(tmp_path / "Mini", 2)], EXACT, torch.device("cpu")
+        network, find_validation_sets([str(tmp_path / "Mini")], 2), EXACT, torch.device("cpu")
     )
     assert scores["Mini"] == pytest.approx(recorder.validations[-1].exact["Mini"], abs=0.02)
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

@@ -12,7 +12,7 @@ from PIL import Image
 from srcli.errors import UsageError
 from srcli.training.config import TrainingConfig, ValidationConfig
 from srcli.training.loop import RunOptions, train
-from srcli.training.validation import find_validation_set
+from srcli.training.validation import find_validation_sets
 from tests.training.conftest import Recorder
 
 
@@ -53,12 +53,12 @@ def test_useless_pictures_end_it_before_any_step(
 def test_other_files_beside_the_pictures_do_not_matter(benchmark_set: Path):
     for part in ("HR", "LR"):
         (benchmark_set / "x2" / part / "readme.txt").write_text("hello")
-    assert len(find_validation_set(benchmark_set, 2).pairs) == 1
+    assert len(find_validation_sets([str(benchmark_set)], 2)[0].pairs) == 1
 
 
 def test_a_folder_of_originals_is_a_set(benchmark_set: Path, tmp_path: Path):
     shutil.copytree(benchmark_set / "x2" / "HR", tmp_path / "Mine")
-    (pair,) = find_validation_set(tmp_path / "Mine", 2).pairs
+    (pair,) = find_validation_sets([str(tmp_path / "Mine")], 2)[0].pairs
     hr, lr = pair.load(2)
     assert hr is not None
     assert (hr.shape, lr.shape) == ((40, 44, 3), (20, 22, 3))
@@ -72,3 +72,17 @@ def test_a_folder_may_have_any_name(config: TrainingConfig, benchmark_set: Path,
     assert path is not None
     entry = tomllib.loads(path.with_suffix(".manifest.toml").read_text())
     assert entry["weights"][0]["psnr_y"].keys() == {named.name}
+
+
+def test_two_sets_of_one_name_are_refused(benchmark_set: Path, tmp_path: Path):
+    """Figures go by the folder's name: the second would take the place of the first."""
+    (tmp_path / "other").mkdir()
+    shutil.copytree(benchmark_set, tmp_path / "other" / benchmark_set.name)
+    both = [str(benchmark_set), str(tmp_path / "other" / benchmark_set.name)]
+    with pytest.raises(UsageError, match="another folder is called Mini too"):
+        find_validation_sets(both, 2)
+
+
+def test_a_path_too_long_is_no_folder():
+    with pytest.raises(UsageError, match="there is no such folder"):
+        find_validation_sets(["x" * 5000], 2)

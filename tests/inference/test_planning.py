@@ -1,0 +1,118 @@
+"""Tiles by the memory there is, and what one picture's want of it means for the next."""
+
+from itertools import islice, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from srcli import Upscaler
+from srcli.errors import UnreadableImage
+from srcli.inference import planning
+from srcli.inference.device import left_to_container
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.planning import Plan, Planner
+from srcli.weights import best_scale
+
+
+@pytest.fixture(scope="module")
+def network() -> LoadedNetwork:
+    return LoadedNetwork(best_scale("adaformer-s", 2), torch.device("cpu"), torch.float32)
+
+
+def plans(planner: Planner, height: int, width: int, count: int = 99) -> list[Plan]:
+    """The first so many, each of which is taken to run out of memory."""
+    return list(islice(planner.attempts(height, width), count))
+
+
+def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(planning, "free_memory", lambda device: size)
+
+
+def test_each_attempt_needs_less_down_to_the_least(network: LoadedNetwork) -> None:
+    for size in ((64, 64), (40, 300), (224, 192), (3000, 2000)):
+        tried = plans(Planner(network, None), *size)
+        assert all(after.needs < before.needs for before, after in pairwise(tried))
+        assert 2 <= len(tried) <= 14
+        assert tried[0].exact
+
+
+def test_a_small_picture_has_smaller_tiles_too(network: LoadedNetwork) -> None:
+    whole, smaller = plans(Planner(network, None), 64, 64, 2)
+    assert len(whole.grid) == 1
+    assert len(smaller.grid) > 1
+    assert smaller.exact
+
+
+def test_what_follows_is_bounded_by_what_is_free(
+    network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, 8000×8000 takes far more than there is: half of that does not fit either."""
+    free(monkeypatch, 1_000_000_000)
+    asked, next_one = plans(Planner(network, 0), 8000, 8000, 2)
+    assert asked.needs > 100_000_000_000
+    assert next_one.needs <= 500_000_000
+
+
+def test_a_small_pictures_trouble_does_not_bind_large_ones(network: LoadedNetwork) -> None:
+    fresh = next(Planner(network, None).attempts(224, 192))
+    planner = Planner(network, None)
+    plans(planner, 160, 96, 2)  # ran out once
+    assert next(planner.attempts(224, 192)) == fresh
+    plans(planner, 160, 96)  # never fitted
+    assert next(planner.attempts(224, 192)) == fresh
+
+
+def test_what_seemed_to_fit_is_not_tried_again(
+    network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, 400_000_000)
+    planner = Planner(network, None)
+    first, second = plans(planner, 2000, 1000, 2)
+    assert next(planner.attempts(2000, 1000)) == second
+    assert second.needs <= first.needs // 2
+    plans(planner, 2000, 1000)  # a picture that never fits tells nothing
+    assert next(planner.attempts(2000, 1000)) == second
+
+
+def test_tiles_asked_for_are_tried_first_every_time(network: LoadedNetwork) -> None:
+    planner = Planner(network, 64)
+    first, second = plans(planner, 300, 300, 2)
+    assert len(first.grid) == 25
+    assert second.needs < first.needs
+    assert next(planner.attempts(300, 300)) == first
+
+
+def test_bands_elsewhere_are_larger_and_planned_for(
+    network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_cpu = next(Planner(network, 512).attempts(4000, 2000))
+    monkeypatch.setattr(network, "device", torch.device("cuda"))
+    elsewhere = next(Planner(network, 512).attempts(4000, 2000))
+    assert elsewhere.grid == on_cpu.grid
+    more = 96 * 2000 * network.spec.bands_held * network.spec.bytes_per_held_pixel
+    attending = 160 * 2000 * network.spec.bytes_per_attending_pixel
+    assert elsewhere.needs == on_cpu.needs + more + attending
+
+
+def test_memory_that_a_container_may_not_take_is_not_free(tmp_path: Path) -> None:
+    assert left_to_container(tmp_path) == float("inf")
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 400\ninactive_file 200\n")
+    assert left_to_container(tmp_path) == float("inf")
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert left_to_container(tmp_path) == 500
+
+
+def test_frames_unlike_pictures_are_treated_as_pictures_are() -> None:
+    upscaler = Upscaler("adaformer-s", 2, device="cpu", precision="fp32")
+    gray = [np.full((9, 12), 100 * i, np.uint8) for i in (1, 2)]
+    for frame, result in zip(gray, upscaler.upscale_frames(gray)[0], strict=True):
+        assert np.array_equal(result, upscaler(frame))
+    different = [np.zeros((9, 12, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)]
+    assert [r.shape for r in upscaler.upscale_frames(different)[0]] == [(18, 24, 3), (10, 8, 3)]
+    for wrong in (np.full((9, 12, 3), 128), np.full((9, 12, 3), np.nan)):
+        with pytest.raises(UnreadableImage):
+            upscaler.upscale_frames([wrong, wrong])
