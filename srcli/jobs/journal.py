@@ -73,6 +73,15 @@ class Journal:
                 timeout=10,
                 check_same_thread=False,
             )
+        try:
+            self._prepare(path, create=create)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self, path: Path, *, create: bool) -> None:
+        """Set the file up, or see that it is one of ours."""
+        with self._readable():
             if create:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut

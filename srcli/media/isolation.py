@@ -145,6 +145,8 @@ class Decoder:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            if self._closed:  # meanwhile
+                self._worker.kill()
         return self._worker
 
     def _buried(

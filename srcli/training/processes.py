@@ -51,6 +51,11 @@ class Processes:
         distributed.all_reduce(flag)  # pyright: ignore[reportUnknownMemberType]
         return flag.item() > 0
 
+    def wait(self) -> None:
+        """Wait until all have come here."""
+        if self.count > 1:
+            distributed.barrier()  # pyright: ignore[reportUnknownMemberType]
+
     def agree(self, value: float) -> float:
         """What the leading process has for `value`, so that clocks cannot part the processes."""
         if self.count == 1:

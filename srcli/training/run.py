@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -83,10 +83,14 @@ class Run:
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
         self._began = time.monotonic() - 60 * self._state.minutes
-        try:
-            self._train()
-        finally:  # whatever ends it: the weights are those after the last whole step
-            self._save()
+        with interrupts_held_back() as interrupted:
+            try:
+                finished = self._train(interrupted)
+            finally:  # whatever ends it: the weights are those after the last whole step
+                self._save()
+        if not finished:
+            self._processes.wait()  # torchrun ends all others as soon as one has ended
+            raise KeyboardInterrupt
         psnr_y = self._validate(balanced=True)
         if not self._processes.leads:
             return None
@@ -104,8 +108,8 @@ class Run:
         """Minutes so far, earlier parts of the run included."""
         return (time.monotonic() - self._began) / 60
 
-    def _train(self) -> None:
-        """Take steps until the schedule's end."""
+    def _train(self, interrupted: Callable[[], bool]) -> bool:
+        """Take steps until the schedule's end; whether it was reached without interruption."""
         config, state = self._config, self._state
         dtype = pick_precision(config.run.precision, self._processes.device)
         network = self._patch_network()
@@ -114,10 +118,7 @@ class Run:
         )
         meter = Meter(self._loader, config.data.batch)
         saved = validated = self._minutes
-        with (
-            closing(self._loader.batches(state.step)) as batches,
-            interrupts_held_back() as interrupted,
-        ):
+        with closing(self._loader.batches(state.step)) as batches:
             while (done := self._done()) < 1.0:
                 now = rates(config.schedule, done)
                 meter.add(stepper.take(next(batches), now))
@@ -132,7 +133,8 @@ class Run:
                     self._save()
                     saved = self._minutes
                 if self._processes.any(interrupted()):
-                    raise KeyboardInterrupt
+                    return False
+        return True
 
     def _done(self) -> float:
         """The share of the run that is done, the same in all processes."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from PIL import Image
 
 COMMAND = (sys.executable, "-m", "srcli")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+PATIENCE = 600  # seconds: no test is about speed, and machines can be slow
 FAST = ("--effort", "fast", "--precision", "fp32", "--no-disk-check")
 
 
@@ -38,6 +40,38 @@ def srcli(
 def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+# `srcli` that sends itself a signal when the network begins with its so-and-so-manieth picture.
+SIGNALLED = """
+import os, sys
+from srcli.cli.main import run
+from srcli.cli.progress import BatchProgress
+
+number, countdown = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+
+def begun(self, job):
+    global countdown
+    countdown -= 1
+    if countdown == 0:
+        os.kill(os.getpid(), number)
+
+BatchProgress.begun = begun
+run()
+"""
+
+
+def start_signalled(
+    number: signal.Signals, picture: int, *arguments: object
+) -> subprocess.Popen[str]:
+    """The command, which gets a signal as its `picture`-th picture begins."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED, str(int(number)), str(picture), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,7 +106,7 @@ def counts(stdout: str) -> list[int]:
 
 
 def wait_until(done: "object", process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not done():  # type: ignore[operator]
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

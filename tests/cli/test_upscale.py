@@ -4,7 +4,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.cli import processes
-from tests.cli.processes import COMMAND, ENVIRONMENT
+from tests.cli.processes import COMMAND, ENVIRONMENT, PATIENCE, start_signalled
 
 srcli = partial(processes.srcli, timeout=240)
 
@@ -174,49 +173,28 @@ def slow(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "slow"
 
 
-def start(slow: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, "upscale", str(slow), "--tile", "64"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-
-
-def wait_for_first(out: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 200
-    while not any(p.suffix == ".png" for p in out.glob("[!.]*")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
-    process = start(slow)
+    process = start_signalled(signal.SIGINT, 2, "upscale", slow, "--tile", "64")
     out = slow.parent / "slow_x4"
-    wait_for_first(out, process)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=100)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     made = sorted(out.glob("[!.]*"))
-    assert 1 <= len(made) < 4
+    assert len(made) == 2
     assert not leftovers(out)
     assert all(size(path) == (800, 640) for path in made)
     assert stdout.split()[1] == str(len(made))
 
 
 def test_a_kill_leaves_no_half_picture(slow: Path) -> None:
-    process = start(slow)
+    process = start_signalled(signal.SIGKILL, 4, "upscale", slow, "--tile", "64")
     out = slow.parent / "slow_x4"
-    wait_for_first(out, process)
-    process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    for path in out.glob("[!.]*"):
-        assert size(path) == (800, 640)
+    made = list(out.glob("[!.]*"))
+    assert made
+    assert all(size(path) == (800, 640) for path in made)
 
 
 def read_or_end(terminal: int) -> bytes:
@@ -239,7 +217,7 @@ def test_a_terminal_gets_bars(folder: Path) -> None:
     while part := read_or_end(master):
         shown += part
     os.close(master)
-    process.communicate(timeout=100)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     text = shown.decode()
     assert "upscaling" in text

@@ -116,7 +116,7 @@ def test_a_terminal_is_asked(world: World, picture: Path, answer: str, code: int
     except OSError:
         pass  # how Linux says that the other side has closed
     os.close(master)
-    assert process.wait(timeout=100) == code, shown
+    assert process.wait(timeout=600) == code, shown
     assert b"Download far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1?" in shown
     assert world.file.exists() == (answer == "y")
     assert (b"B/s]" in shown) == (answer == "y")  # the bar
@@ -130,7 +130,7 @@ def test_three_at_once_download_once(world: World) -> None:
     wait_until(lambda: sum(waiting in path.read_text("utf-8") for path in said) == 2)
     assert not world.file.exists()
     world.server.gate.set()
-    assert [process.wait(timeout=100) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0, 0]
     assert len(world.server.requests) == 1
     assert world.file.read_bytes() == SHIPPED.read_bytes()
 

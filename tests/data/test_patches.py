@@ -1,5 +1,6 @@
 """Training patches: aligned, repeatable, bounded in memory, patient with bad files."""
 
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -96,7 +97,17 @@ def test_loader_keeps_the_order(folder: Path):
         taken = [next(batches) for _ in range(6)]
     assert [batch.step for batch in taken] == list(range(10, 16))
     assert torch.equal(taken[3].lr, sampler(folder).cut(13).lr)
-    assert loader.waited > 0
+
+
+def test_loader_tells_how_long_it_was_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    slow = sampler(folder)
+    cut, begin = slow.cut, threading.Event()
+    monkeypatch.setattr(slow, "cut", lambda step: (begin.wait(), cut(step))[1])
+    loader = PatchLoader(slow, workers=1, ahead=1)
+    with closing(loader.batches(0)) as batches:
+        threading.Timer(0.1, begin.set).start()
+        next(batches)
+    assert loader.waited >= 0.05
 
 
 def test_store_forgets_what_exceeds_its_budget(folder: Path):

@@ -68,7 +68,7 @@ def python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 def test_too_little_memory_means_smaller_tiles(tmp_path: Path, rng: np.random.Generator) -> None:
     picture = rng.integers(0, 256, (256, 320, 3), dtype=np.uint8)  # nothing of it halts
     np.save(tmp_path / "lr.npy", picture)
-    ended = python(LIMITED, tmp_path / "lr.npy", tmp_path / "sr.npy", 120)
+    ended = python(LIMITED, tmp_path / "lr.npy", tmp_path / "sr.npy", 135)
     assert ended.returncode == 0, ended.stderr
     restarts, tiles, exact = json.loads(ended.stdout)
     assert restarts >= 1

@@ -9,15 +9,26 @@ from srcli.inference.streaming import stream
 
 
 def test_stages_overlap() -> None:
-    """Ten items of three stages of 30 ms each take far less than 900 ms."""
+    """While one item is computed, the next is loaded and the last is stored."""
+    meeting = threading.Barrier(3, timeout=60)
 
-    def stage(*_: object) -> int:
-        time.sleep(0.03)
-        return 0
+    def load(item: int) -> int:
+        if item >= 2:
+            meeting.wait()
+        return item
 
-    started = time.perf_counter()
-    assert len(list(stream(range(10), stage, stage, stage))) == 10
-    assert time.perf_counter() - started < 0.65
+    def compute(item: int, value: int) -> int:
+        if 1 <= item <= 8:
+            meeting.wait()
+        return value
+
+    def store(item: int, value: int) -> int:
+        if item <= 7:
+            meeting.wait()
+        return value
+
+    outcomes = list(stream(range(10), load, compute, store))
+    assert [outcome.stored for outcome in outcomes] == list(range(10))
 
 
 def test_never_more_than_a_few_in_memory() -> None:

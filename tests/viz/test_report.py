@@ -30,7 +30,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=300_000
+        )
         yield browser
         browser.close()
 
@@ -45,6 +47,7 @@ def page(browser, case) -> Iterator[object]:
 def opened(browser, path: Path) -> Iterator[object]:
     """A report, opened; in the end nothing was complained about and nothing fetched."""
     page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.set_default_timeout(300_000)
     trouble: list[str] = []
     fetched: list[str] = []
     page.on("console", lambda message: trouble.append(message.text))

@@ -33,6 +33,7 @@ class Server:
     cuts: int = 1  # answers of /cut that end mid-file
     busy: int = 2  # answers of /busy that say 503
     gate: threading.Event = field(default_factory=threading.Event)  # opens the second half
+    trickle: float = 10.0  # s between bytes while it is shut
 
     def url(self, way: str) -> str:
         return f"{self.address}/{way}/far.safetensors"
@@ -108,8 +109,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with suppress(OSError):  # the client may have been killed
             self.wfile.write(body[: len(body) // 2])
-            self.served.gate.wait(200)
-            self.wfile.write(body[len(body) // 2 :])
+            at = len(body) // 2
+            while not self.served.gate.wait(self.served.trickle):
+                self.wfile.write(body[at : at + 1])  # or it would be taken for dead
+                at += 1
+            self.wfile.write(body[at:])
 
     def cut(self) -> None:
         status, body, headers = self.part()
