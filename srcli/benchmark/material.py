@@ -67,25 +67,22 @@ def loaded(
     pairs: Sequence[Pair],
     scale: int,
     smallest: int,
-    failed: dict[str, str],
-    leave_out: Callable[[str], None],
+    leave_out: Callable[[str, str], None],
 ) -> Iterator[Exercise]:
-    """Read pictures one after the other; one that cannot be measured is noted and left out.
+    """Read pictures one after the other; one that cannot be measured is left out.
 
     Args:
         pairs: Where they are.
         scale: HR px per LR px.
         smallest: HR px that each side of an original needs to be compared; 0: none is compared.
-        failed: Takes the reason by the name of each picture that is left out.
-        leave_out: Told the reason.
+        leave_out: Told the name of each picture that is left out, and why.
     """
     for pair in pairs:
         try:
             hr, lr = pair.load(scale)
             _check_size(pair, hr, scale, smallest)
         except (InputError, UsageError) as error:
-            failed[pair.name] = str(error)
-            leave_out(str(error))
+            leave_out(pair.name, str(error))
             continue
         yield Exercise(pair.name, lr, hr)
 

@@ -82,7 +82,7 @@ def _peak(run: Run) -> str:
 def _over(run: Run, found: Sequence[Summary]) -> str:
     """Over how many pictures the means are."""
     measured = max((one.pictures for one in found), default=0)
-    asked = measured + len(run.failed)
+    asked = measured + len(run.failed) + run.untried
     return f"{measured} pictures" if measured == asked else f"{measured} of {asked} pictures"
 
 
