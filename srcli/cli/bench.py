@@ -113,7 +113,7 @@ def bench(
     """
     from srcli.benchmark.lineup import Setup, contenders_named
     from srcli.benchmark.machine import describe_machine
-    from srcli.benchmark.material import Material, loaded
+    from srcli.benchmark.material import Material, as_text, loaded
     from srcli.benchmark.measure import Settings, measure
     from srcli.benchmark.results import Run
     from srcli.cli.bench_output import Files, compared, deliver, print_tables
@@ -133,7 +133,7 @@ def bench(
     failed: dict[str, str] = {}
 
     def leave_out(picture: str, reason: str) -> None:
-        failed[picture] = reason
+        failed[picture] = as_text(reason)
         click.echo(f"left out: {printable(reason)}", err=True)
 
     with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
