@@ -162,6 +162,7 @@ def bench(
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
             "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
             "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
+            "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),
         weights={one.name: one.weights for one in contenders},
