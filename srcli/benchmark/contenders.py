@@ -15,7 +15,7 @@ from torch import Tensor
 from srcli.data.pictures import read_rgb
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.upscaler import Upscaler
-from srcli.media import read_picture, write_picture
+from srcli.media import Pixels, read_picture, write_picture
 from srcli.models.spec import LayerTrace, SROutput
 
 __all__ = ["Contender", "EndToEnd", "Image8", "Network", "Outcome", "Resampler"]
@@ -143,12 +143,13 @@ class EndToEnd(Contender):
     Args:
         name: As in the tables.
         upscaler: What `srcli upscale` would use.
+        exact: The same with nothing spared.
         folder: For the two files; they are written as PNG.
     """
 
-    def __init__(self, name: str, upscaler: Upscaler, folder: Path) -> None:
+    def __init__(self, name: str, upscaler: Upscaler, exact: Upscaler, folder: Path) -> None:
         super().__init__(name, upscaler.network.fingerprint)
-        self._upscaler, self._folder = upscaler, folder
+        self._upscaler, self._exact, self._folder = upscaler, exact, folder
 
     def prepare(self, lr: Image8) -> Path:
         """Write the LR file."""
@@ -163,6 +164,10 @@ class EndToEnd(Contender):
         path = self._folder / "sr.png"
         write_picture(upscaled, path)
         return path
+
+    def dense(self, prepared: Path) -> Pixels:
+        """Read, and upscale with nothing spared; files cost no operations that are counted."""
+        return self._exact(read_picture(prepared).pixels)
 
     def finish(self, raw: Path) -> Outcome:
         """Read what was written."""

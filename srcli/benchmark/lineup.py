@@ -116,8 +116,11 @@ def _ways(name: str, setup: Setup, warn: Callable[[str], None]) -> list[Contende
     if setup.plain:
         made += _plain(name, network, setup.scale, warn)
     if setup.end_to_end is not None:
+        upscalers = {e: _upscaler(name, e, setup) for e in dict.fromkeys([*chosen, "exact"])}
         made += [
-            EndToEnd(f"{labels[effort]}, files", _upscaler(name, effort, setup), setup.end_to_end)
+            EndToEnd(
+                f"{labels[effort]}, files", upscalers[effort], upscalers["exact"], setup.end_to_end
+            )
             for effort in chosen
         ]
     return made

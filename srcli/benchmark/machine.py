@@ -117,12 +117,15 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """The commit of a checkout, "" of an installed package."""
+    """The commit of a checkout; "" of an installed package, or where there is no git to ask."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
-    told = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:
+        return ""
     return told.stdout.strip()

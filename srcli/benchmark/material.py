@@ -1,7 +1,8 @@
 """What is measured on."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from srcli.data.sets import benchmark_set
 from srcli.data.sizes import pictures_of_sizes
 from srcli.errors import InputError, UsageError
 
-__all__ = ["Material", "loaded"]
+__all__ = ["Material", "as_text", "loaded"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Material:
     limit: int | None
 
     def find(self, scale: int) -> tuple[str, list[Pair]]:
-        """The name of it all, and its pictures.
+        """The name of it all, and its pictures, no two of one name; names are text.
 
         Raises:
             UsageError: Nothing or too much is asked for, or it is not there.
@@ -60,32 +61,49 @@ class Material:
             folder = self.hr or self.lr
             assert folder is not None
             name, found = folder.name, single_folder(folder, is_hr=self.hr is not None)
-        return name, found[: self.limit]
+        return as_text(name), _told_apart(found[: self.limit])
+
+
+def as_text(name: str) -> str:
+    r"""A file's name, or what has it in it, as text that can be written: names need not be text.
+
+    >>> print(as_text("Zoë \udcff"))
+    Zoë \udcff
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _told_apart(pairs: Sequence[Pair]) -> list[Pair]:
+    """Call pictures that share a name (a.png, a.jpg) by their paths; all names as text."""
+    borne = Counter(pair.name for pair in pairs)
+    full = [pair.name if borne[pair.name] == 1 else _path_of(pair) for pair in pairs]
+    return [replace(pair, name=as_text(name)) for pair, name in zip(pairs, full, strict=True)]
+
+
+def _path_of(pair: Pair) -> str:
+    return str(pair.hr or pair.lr or pair.name)
 
 
 def loaded(
     pairs: Sequence[Pair],
     scale: int,
     smallest: int,
-    failed: dict[str, str],
-    leave_out: Callable[[str], None],
+    leave_out: Callable[[str, str], None],
 ) -> Iterator[Exercise]:
-    """Read pictures one after the other; one that cannot be measured is noted and left out.
+    """Read pictures one after the other; one that cannot be measured is left out.
 
     Args:
         pairs: Where they are.
         scale: HR px per LR px.
         smallest: HR px that each side of an original needs to be compared; 0: none is compared.
-        failed: Takes the reason by the name of each picture that is left out.
-        leave_out: Told the reason.
+        leave_out: Told the name of each picture that is left out, and why.
     """
     for pair in pairs:
         try:
             hr, lr = pair.load(scale)
             _check_size(pair, hr, scale, smallest)
         except (InputError, UsageError) as error:
-            failed[pair.name] = str(error)
-            leave_out(str(error))
+            leave_out(pair.name, str(error))
             continue
         yield Exercise(pair.name, lr, hr)
 

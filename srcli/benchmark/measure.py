@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from srcli.benchmark.contenders import Contender, Outcome
 from srcli.benchmark.machine import PeakMemory, synchronise
+from srcli.errors import InputError
+from srcli.inference.device import one_memory_error, release_cached_memory
 from srcli.metrics.flops import count_flops
 from srcli.metrics.protocols import Protocol, Quality
 
-__all__ = ["Exercise", "Row", "Settings", "measure"]
+__all__ = ["Exercise", "Measured", "Row", "Settings", "measure"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,19 @@ class Row:
     identical: bool = False
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What there is: rows of the pictures that all contenders have done.
+
+    Args:
+        rows: One for each of these pictures and contender.
+        interrupted: Whether someone stopped it before all pictures had been tried.
+    """
+
+    rows: tuple[Row, ...]
+    interrupted: bool
+
+
 @dataclass
 class _Turn:
     """A contender at one picture, half way."""
@@ -102,24 +117,54 @@ def measure(
     exercises: Iterable[Exercise],
     settings: Settings,
     on_picture: Callable[[str], None],
-) -> list[Row]:
-    """Measure all contenders on all pictures.
+    leave_out: Callable[[str, str], None],
+) -> Measured:
+    """Measure all contenders on all pictures; one that a contender fails on is left out.
+
+    Ctrl-C ends it early, with what is measured by then.
 
     Args:
         contenders: What is measured.
         exercises: Pictures, loaded one after the other.
         settings: How.
         on_picture: Told the name of each picture that is done.
+        leave_out: Told the name of each picture that is left out, and why.
     """
     rows: list[Row] = []
-    for exercise in exercises:
-        turns = [_warm_up(one, exercise, settings) for one in contenders]
-        for _ in range(settings.repeats):
-            for turn in turns:
-                turn.seconds.append(_timed(turn, settings.device))
-        rows += [_row(turn, exercise, settings) for turn in turns]
-        on_picture(exercise.name)
-    return rows
+    try:
+        for exercise in exercises:
+            found = _measured(contenders, exercise, settings)
+            if isinstance(found, str):
+                release_cached_memory(settings.device)
+                leave_out(exercise.name, found)
+            else:
+                rows += found
+            on_picture(exercise.name)
+    except KeyboardInterrupt:
+        return Measured(tuple(rows), interrupted=True)
+    return Measured(tuple(rows), interrupted=False)
+
+
+def _measured(
+    contenders: Sequence[Contender], exercise: Exercise, settings: Settings
+) -> list[Row] | str:
+    """One picture through all contenders, or why that cannot be."""
+    turns: list[_Turn] = []
+    try:
+        with one_memory_error():
+            turns += [_warm_up(one, exercise, settings) for one in contenders]
+            for _ in range(settings.repeats):
+                for turn in turns:
+                    turn.seconds.append(_timed(turn, settings.device))
+            return [_row(turn, exercise, settings) for turn in turns]
+    except torch.OutOfMemoryError:
+        height, width = exercise.lr.shape[:2]
+        return (
+            f"{exercise.name}: {width}x{height} LR px takes more memory than is free on "
+            f"{settings.device}: close other programs, or measure less at once with -m"
+        )
+    except (InputError, OSError) as error:
+        return f"{exercise.name}: {error}"
 
 
 def _warm_up(contender: Contender, exercise: Exercise, settings: Settings) -> _Turn:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import IO
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -16,7 +16,7 @@ _INK, _GRID, _PAPER = "#1b1b1b", "#d9d9d9", "#ffffff"
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a7f00", "#555555")
 
 
-def draw_run(run: Run, path: Path) -> None:
+def draw_run(run: Run, file: IO[bytes]) -> None:
     """Write a PNG: PSNR against latency, bubbles as large as GFLOPs; below, halted shares.
 
     Without quality the first panel shows latency alone; without halting there is no second. What
@@ -33,7 +33,7 @@ def draw_run(run: Run, path: Path) -> None:
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT * len(panels)), _PAPER)
     for number, panel in enumerate(panels):
         sheet.paste(panel.image, (0, number * _HEIGHT))
-    sheet.save(path, format="PNG")
+    sheet.save(file, format="PNG")
 
 
 class _Panel:

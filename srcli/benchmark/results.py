@@ -27,6 +27,7 @@ class Run:
         weights: sha256 by contender; "random" or "" where there are none.
         rows: One for each picture and contender.
         failed: Pictures that could not be measured, with the reason.
+        untried: How many pictures were not come to before someone stopped it.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class Run:
     weights: Mapping[str, str]
     rows: tuple[Row, ...]
     failed: Mapping[str, str]
+    untried: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ def read_run(text: str, where: str) -> Run:
             weights=data["weights"],
             rows=rows,
             failed=data["failed"],
+            untried=data.get("untried", 0),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{where} is no result of srcli bench --json ({error})") from error

@@ -1,5 +1,6 @@
 """A run as a table: the same cells for the terminal and for Markdown."""
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,10 +35,11 @@ class _Column:
 def summary_tables(run: Run) -> list[Table]:
     """A line for each contender: quality, time, and work; what is empty throughout is left out."""
     scale, protocol = int(run.settings["scale"]), run.settings["protocol"]
+    whole = bool(run.settings.get("whole_set")) and not run.failed and not run.untried
     found = summaries(run)
 
     def beside(one: Summary) -> str:
-        known = published(one.contender, run.dataset, scale)
+        known = published(one.contender, run.dataset, scale, protocol) if whole else None
         return "" if known is None else f"{known.psnr:.2f}{_ssim(known.ssim)} ({known.source})"
 
     def of_peak(one: Summary) -> float | None:
@@ -82,7 +84,7 @@ def _peak(run: Run) -> str:
 def _over(run: Run, found: Sequence[Summary]) -> str:
     """Over how many pictures the means are."""
     measured = max((one.pictures for one in found), default=0)
-    asked = measured + len(run.failed)
+    asked = measured + len(run.failed) + run.untried
     return f"{measured} pictures" if measured == asked else f"{measured} of {asked} pictures"
 
 
@@ -138,7 +140,7 @@ def picture_table(run: Run) -> Table:
                 f"{row.width}x{row.height}",
                 _decibels(row.psnr, row.identical),
                 _figure(row.ssim, ".4f"),
-                _figure(sorted(row.seconds)[len(row.seconds) // 2], ".4g"),
+                _figure(statistics.median(row.seconds), ".4g"),
                 _figure(row.gflops, ".4g"),
             )
             for row in run.rows

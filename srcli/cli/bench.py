@@ -4,17 +4,36 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
 import click
 from click.core import ParameterSource
 
+from srcli.cli.printable import printable, tell
 from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
 
+_Options = ParamSpec("_Options")
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, ExitCode]:
+    """End well at Ctrl-C where `measure` does not: nothing is there, and nothing goes on."""
+
+    @wraps(command)
+    def wrapped(*args: _Options.args, **kwargs: _Options.kwargs) -> ExitCode:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            tell("interrupted; the same command measures everything anew")
+            return ExitCode.INTERRUPTED
+
+    return wrapped
 
 
 @click.command()
@@ -62,6 +81,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
     help="Measure nothing; say what moved from A to B beyond the spread.",
 )  # fmt: skip
+@_interruptible
 def bench(
     dataset: str | None,
     hr: Path | None,
@@ -93,7 +113,7 @@ def bench(
     """
     from srcli.benchmark.lineup import Setup, contenders_named
     from srcli.benchmark.machine import describe_machine
-    from srcli.benchmark.material import Material, loaded
+    from srcli.benchmark.material import Material, as_text, loaded
     from srcli.benchmark.measure import Settings, measure
     from srcli.benchmark.results import Run
     from srcli.cli.bench_output import Files, compared, deliver, print_tables
@@ -111,50 +131,55 @@ def bench(
     dtype = pick_precision(precision, where)
     settings = Settings(scale, protocol_named(protocol), repeats, where)
     failed: dict[str, str] = {}
+
+    def leave_out(picture: str, reason: str) -> None:
+        failed[picture] = as_text(reason)
+        click.echo(f"left out: {printable(reason)}", err=True)
+
     with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
         setup = Setup(
             scale, where, dtype, None if _is_default("efforts") else _listed(efforts),
             random=random_weights, plain=plain,
             end_to_end=Path(folder) if end_to_end else None,
         )  # fmt: skip
-        contenders = contenders_named(_listed(models), setup, _warn)
+        contenders = contenders_named(_listed(models), setup, tell)
         compares = any(one.has_quality for one in contenders)
         smallest = settings.protocol.smallest(scale) if compares else 0
-        exercises = loaded(pairs, scale, smallest, failed, _leave_out)
-        rows = measure(contenders, exercises, settings, advance)
-    if not rows:
+        exercises = loaded(pairs, scale, smallest, leave_out)
+        measured = measure(contenders, exercises, settings, advance, leave_out)
+    if not measured.rows:
+        if measured.interrupted:
+            tell(f"interrupted before any of {len(pairs)} pictures was measured")
+            return ExitCode.INTERRUPTED
         raise UsageError(
             f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
         )
+    done = len(measured.rows) // len(contenders)
+    untried = len(pairs) - done - len(failed) if measured.interrupted else 0
     run = Run(
         dataset=name,
         settings={
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
             "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
             "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
+            "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),
         weights={one.name: one.weights for one in contenders},
-        rows=tuple(rows),
+        rows=measured.rows,
         failed=failed,
+        untried=untried,
     )  # fmt: skip
     deliver(run, files, pictures=pictures)
+    if measured.interrupted:
+        tell(f"interrupted: these figures are over {done} of {len(pairs)} pictures")
+        return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
 
 
 def _is_default(name: str) -> bool:
     """Whether no one has said anything about an option."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
-
-
-def _warn(line: str) -> None:
-    """Say what is not done as asked."""
-    click.echo(f"srcli: {line}", err=True)
-
-
-def _leave_out(reason: str) -> None:
-    """Say that a picture cannot be measured."""
-    click.echo(f"left out: {reason}", err=True)
 
 
 @contextmanager

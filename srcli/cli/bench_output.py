@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import click
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from srcli.atomic import atomic_file
 from srcli.benchmark.plot import draw_run
 from srcli.benchmark.results import Run, read_run, to_csv, to_json
 from srcli.benchmark.tables import (
@@ -19,6 +21,7 @@ from srcli.benchmark.tables import (
     sparsity_table,
     summary_tables,
 )
+from srcli.cli.printable import printable
 from srcli.errors import UsageError
 
 __all__ = ["Files", "compared", "deliver", "print_tables"]
@@ -52,12 +55,23 @@ def _unwritable(path: Path) -> str:
         return "it is a folder; name a file in it"
     if not folder.is_dir():
         return f"there is no folder {folder}; make it first"
-    needed = (path, os.W_OK) if path.exists() else (folder, os.W_OK | os.X_OK)
-    return "" if os.access(*needed) else f"you may not write {needed[0]}; name another place"
+    needed = [(path, os.W_OK)] if path.exists() else []
+    if _is_replaced(path):
+        needed.append((path.resolve().parent, os.W_OK | os.X_OK))
+    refused = [place for place, mode in needed if not os.access(place, mode)]
+    return f"you may not write {refused[0]}; name another place" if refused else ""
+
+
+def _is_replaced(path: Path) -> bool:
+    """Whether a new file takes that name; not of /dev/null, or a pipe."""
+    return path.is_file() or not path.exists()
 
 
 def deliver(run: Run, files: Files, *, pictures: bool) -> None:
     """Show the tables, with a line for each picture if wanted, and write the files.
+
+    Each file is written whole or not at all; one that cannot be leaves an older one as it was,
+    and the others are written.
 
     Raises:
         UsageError: A file cannot be written.
@@ -66,23 +80,30 @@ def deliver(run: Run, files: Files, *, pictures: bool) -> None:
     tables = [*summary_tables(run), *([sparsity] if sparsity else [])]
     if pictures:
         tables.append(picture_table(run))
-    if files.json == Path("-"):
+    if to_stdout := files.json == Path("-"):
         click.echo(to_json(run), nl=False)
     else:
         print_tables(tables)
-        _write(files.json, lambda path: path.write_text(to_json(run), encoding="utf-8"))
-    _write(files.csv, lambda path: path.write_text(to_csv(run), encoding="utf-8"))
-    _write(files.markdown, lambda path: path.write_text(markdown(tables), encoding="utf-8"))
-    _write(files.plot, lambda path: draw_run(run, path))
+    failures = [
+        _failure(None if to_stdout else files.json, lambda file: file.write(to_json(run).encode())),
+        _failure(files.csv, lambda file: file.write(to_csv(run).encode())),
+        _failure(files.markdown, lambda file: file.write(markdown(tables).encode())),
+        _failure(files.plot, lambda file: draw_run(run, file)),
+    ]
+    if any(failures):
+        raise UsageError("; ".join(filter(None, failures)))
 
 
-def _write(path: Path | None, write: Callable[[Path], object]) -> None:
+def _failure(path: Path | None, write: Callable[[IO[bytes]], object]) -> str:
+    """Write a file if it is wanted, and tell why that cannot be done; "" if it is."""
     if path is None:
-        return
+        return ""
     try:
-        write(path)
+        with atomic_file(path.resolve()) if _is_replaced(path) else path.open("wb") as file:
+            write(file)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        return f"cannot write {path}: {error.strerror or error}"
+    return ""
 
 
 def compared(before: Path, after: Path) -> Table:
@@ -101,11 +122,13 @@ def print_tables(tables: Sequence[Table]) -> None:
     """Print tables to stdout."""
     console = Console()
     for table in tables:
-        shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=None)
+        shown = RichTable(
+            title=printable(table.title), title_justify="left", title_style="bold", box=None
+        )
         for number, header in enumerate(table.headers):
             shown.add_column(header, justify="right" if number else "left", overflow="fold")
         for row in table.cells:
-            shown.add_row(*row)
+            shown.add_row(*map(printable, row))
         console.print(shown, markup=False, highlight=False)
         if not table.cells:
             console.print("nothing")

@@ -5,14 +5,17 @@ by bicubic, Test4K twice, Test8K as it is. LR is a further reduction by the scal
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from srcli.atomic import atomic_file
 from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
 from srcli.errors import InputError, UsageError
@@ -45,24 +48,51 @@ def prepare(
         The set's manifest of hashes.
 
     Raises:
-        UsageError: DIV8K is not there whole.
+        UsageError: DIV8K is not there whole, or the set cannot be written.
     """
     first, reduction = RECIPES[name]
     sources = {str(n): _source(div8k, n) for n in range(first, first + _COUNT)}
     folder = out / name / f"x{scale}"
+    try:
+        return _prepare(sources, folder, reduction, scale, on_picture)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename or folder}: {error.strerror or error}; make room there, "
+            "or name another place with --data-root (what is there and whole is kept)"
+        ) from error
+
+
+def _prepare(
+    sources: Mapping[str, Path],
+    folder: Path,
+    reduction: int,
+    scale: int,
+    on_picture: Callable[[str], None],
+) -> Path:
+    """Make what is not there of a set in `folder`, from its pictures by number."""
     for part in ("HR", "LR"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     manifest = folder / "manifest.json"
-    hashes: dict[str, str] = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    hashes = _hashes_in(manifest)
     for number, source in sources.items():
         names = [f"{part}/{number}.png" for part in ("HR", "LR")]
         if not all(_is_whole(folder / n, hashes.get(n)) for n in names):
             hr = _reduced(source, reduction, scale)
             for target, picture in zip(names, (hr, downscale(hr, scale)), strict=True):
                 hashes[target] = _write(picture, folder / target)
-            _replace(manifest, json.dumps(hashes, indent=1).encode())
+            with atomic_file(manifest) as file:
+                file.write(json.dumps(hashes, indent=1).encode())
         on_picture(number)
     return manifest
+
+
+def _hashes_in(manifest: Path) -> dict[str, str]:
+    """sha256 by name; none of a manifest that cannot be read, so that all is made again."""
+    try:
+        found = json.loads(manifest.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, str]", found) if isinstance(found, dict) else {}
 
 
 def _source(div8k: Path, number: int) -> Path:
@@ -89,14 +119,8 @@ def _is_whole(path: Path, sha256: str | None) -> bool:
 
 def _write(picture: NDArray[np.uint8], path: Path) -> str:
     """Write a PNG, whole or not at all, and return its sha256."""
-    partial = path.with_suffix(".partial")
-    Image.fromarray(picture).save(partial, format="PNG")
-    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-    partial.replace(path)
-    return digest
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="PNG")
+    with atomic_file(path) as file:
+        file.write(encoded.getbuffer())
+    return hashlib.sha256(encoded.getbuffer()).hexdigest()

@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from srcli.cli.main import run
 from srcli.data.resize import downscale, resize
+
+Here: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
 def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -21,6 +26,22 @@ def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedP
         [sys.executable, "-m", "srcli", "bench", *map(str, words)],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def bench_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """`srcli bench` in this process, which something can be arranged in: code, stdout, stderr."""
+
+    def ended(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["srcli", "bench", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ending:
+            run()
+        said = capsys.readouterr()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, said.out, said.err
+
+    return ended
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
 from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
+from srcli.metrics.flops import count_flops
 from srcli.models import model_spec
 from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
@@ -50,6 +51,8 @@ def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
     assert exact["psnr"] == pytest.approx(plain["psnr"], abs=1e-3)
     assert exact["psnr"] == pytest.approx(found["adaformer exact, files"]["psnr"], abs=1e-6)
     assert exact["gflops"] == exact["dense_gflops"]
+    files = [found[f"adaformer {effort}, files"] for effort in ("exact", "balanced")]
+    assert files[0]["dense_gflops"] == files[1]["dense_gflops"] == files[0]["gflops"]
     assert found["adaformer convolutions"]["gflops"] < exact["gflops"]
     assert found["bicubic"]["ratio"] == 1.0
     assert len(found["adaformer balanced"]["halted_windows"]) == 6
@@ -221,6 +224,16 @@ def test_summaries_over_pictures():
     assert one.per_second == pytest.approx(2 / 6)
     assert one.megapixels == pytest.approx(2 * 10 * 20 * 4 / 1e6 / 6)
     assert one.halted_windows == pytest.approx((0.0, 0.3))
+
+
+def test_from_file_to_file_dense_is_the_exact_run(tmp_path: Path):
+    setup = Setup(4, CPU, torch.float32, ["fast"], end_to_end=tmp_path)
+    inner, outer = contenders_named(["adaformer"], setup, quiet)
+    lr = np.random.default_rng(5).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    dense = [count_flops(lambda one=one: one.dense(one.prepare(lr)))[0] for one in (inner, outer)]
+    executed, _ = count_flops(lambda: outer.forward(outer.prepare(lr)))
+    assert dense[1] == pytest.approx(dense[0], rel=0.01)
+    assert executed != dense[1]
 
 
 def test_peak_memory_sees_an_allocation():

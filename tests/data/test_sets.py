@@ -147,5 +147,35 @@ def test_large_sets_follow_the_recipe_and_resume(tmp_path: Path, div8k: Path):
         prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"HR/1201.png": "0a', b"\xff\xfe", b"[]"])
+def test_a_damaged_manifest_is_made_again(tmp_path: Path, div8k: Path, content: bytes):
+    manifest = prepare("Test2K", div8k, tmp_path / "root", 4, lambda _: None)
+    whole = manifest.read_bytes()
+    manifest.write_bytes(content)
+    assert prepare("Test2K", div8k, tmp_path / "root", 4, lambda _: None) == manifest
+    assert manifest.read_bytes() == whole
+
+
+def test_a_root_that_cannot_be_made_is_told(tmp_path: Path, div8k: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"^cannot write .*file/sets.*: .*; .*--data-root.*$"):
+        prepare("Test2K", div8k, tmp_path / "file" / "sets", 4, lambda _: None)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path: Path, div8k: Path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
+    try:
+        with pytest.raises(UsageError, match=r"^cannot write .*x4.*: File too large; .*data-root"):
+            prepare("Test2K", div8k, tmp_path / "root", 4, lambda _: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path for path in (tmp_path / "root").rglob("*") if path.is_file()] == []
+    manifest = prepare("Test2K", div8k, tmp_path / "root", 4, lambda _: None)
+    names = {"manifest.json", *(f"{number}.png" for number in range(1201, 1204))}
+    assert {path.name for path in manifest.parent.rglob("*") if path.is_file()} == names
+
+
 def test_recipes():
     assert RECIPES == {"Test2K": (1201, 4), "Test4K": (1301, 2), "Test8K": (1401, 1)}
