@@ -68,7 +68,7 @@ def open_source(path: Path, settings: ClipSettings) -> Opened:
         InputError: It cannot be read.
         UsageError: Numbered pictures, and nobody said how many a second.
     """
-    if is_sequence(path) and not path.exists():
+    if is_sequence(path):
         if settings.rate is None:
             raise UsageError(f"{path}: pictures do not say how fast they go: add --fps 24")
         sequence = SequenceReader(path, settings.rate, settings.reading)

@@ -1,5 +1,6 @@
 """The file names that stand for clips."""
 
+import os
 from pathlib import Path
 
 __all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence"]
@@ -42,9 +43,12 @@ def clip_suffix(path: Path) -> str:
 def is_sequence(path: Path) -> bool:
     """Whether a name stands for numbered pictures, as frames/%06d.png does.
 
+    What is there under that very name is no pattern: `my%20dog.jpg` is a photograph.
+
     >>> is_sequence(Path("frames/%06d.png")), is_sequence(Path("100%.png"))
     (True, False)
     """
     head, percent, tail = path.name.partition("%")
     digits, d, _ = tail.partition("d")
-    return bool(percent and d) and (not digits or digits.isdecimal()) and "%" not in head
+    numbered = bool(percent and d) and (not digits or digits.isdecimal())
+    return numbered and not os.path.lexists(path)
