@@ -112,6 +112,20 @@ def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
         plan_jobs(discover((photos,)), tmp_path / "out.png", label="x4", image_format=None)
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".ts", ".WMV", ".flv"])
+def test_a_named_clip_that_cannot_be_written_is_refused(photos: Path, suffix: str) -> None:
+    clip = photos / "clip.avi"
+    clip.write_bytes(b"")
+    out = photos.parent / f"out{suffix}"
+    line = f"out{suffix}: srcli writes .mp4, .m4v, .mov, .mkv, .webm"
+    for named in (clip, photos / "b.jpg"):
+        with pytest.raises(UsageError, match=line):
+            plan_jobs(discover((named,), clips=True), out, label="x4", image_format=None)
+    out.mkdir()  # a folder may be called so
+    (job,) = plan_jobs(discover((clip,), clips=True), out, label="x4", image_format=None)
+    assert job.target == out / "clip_x4.mkv"
+
+
 def test_a_space_in_percent_signs_is_no_number(tmp_path: Path) -> None:
     root = tmp_path / "saved"
     root.mkdir()

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence"]
+__all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence", "is_written"]
 
 WRITABLE = {
     ".mp4": "mp4",
@@ -36,8 +36,16 @@ def clip_suffix(path: Path) -> str:
     >>> clip_suffix(Path("a.mov")), clip_suffix(Path("a.avi"))
     ('.mov', '.mkv')
     """
-    suffix = path.suffix
-    return suffix if suffix.lower() in (*WRITABLE, ".gif") else ".mkv"
+    return path.suffix if is_written(path) else ".mkv"
+
+
+def is_written(path: Path) -> bool:
+    """Whether the suffix is one of a clip or a GIF that srcli writes.
+
+    >>> is_written(Path("a.MOV")), is_written(Path("a.gif")), is_written(Path("a.avi"))
+    (True, True, False)
+    """
+    return path.suffix.lower() in (*WRITABLE, ".gif")
 
 
 def is_sequence(path: Path) -> bool:
