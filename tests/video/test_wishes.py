@@ -1,9 +1,9 @@
 """What is asked for on the command line, checked before the work for every clip of a run."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
 
 import click
 import numpy as np
@@ -14,7 +14,9 @@ from srcli.cli.clip_options import ClipOptions, FrameRate, Seconds
 from srcli.cli.clip_run import Clips, clips_of
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
+from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
+from srcli.jobs import outcome
 from srcli.jobs.clip_batch import run_clips
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.outcome import State
@@ -27,10 +29,19 @@ from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, w
 ENGINE = Engine("adaformer", "fast", None, None, "cpu", "fp32", False, True, True)
 
 
-class Named(Doubler):
-    """The stand-in, with what a batch asks of a network."""
+class StandIn(Upscaler):
+    """Doubles every pixel, with what a batch asks of a network."""
 
-    network = SimpleNamespace(fingerprint="none")
+    def __init__(self) -> None:
+        self._doubler = Doubler()
+        self.scale = 2
+        self.network = SimpleNamespace(fingerprint="none")
+
+    def batch_for(self, height: int, width: int) -> int:
+        return self._doubler.batch_for(height, width)
+
+    def upscale_frames(self, frames: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Report]:
+        return self._doubler.upscale_frames(frames)
 
 
 def settled(jobs: list[Job], wanted: Wanted = Wanted(), fps: Fraction | None = None) -> Clips:  # noqa: B008 frozen
@@ -99,9 +110,9 @@ def test_one_clip_that_cannot_be_encoded_so_is_named_before_the_work() -> None:
 def test_each_container_is_asked_in_its_own_encoders_words() -> None:
     webm = jobs_for("x.webm")
     assert settled(webm, Wanted(preset="5", crf=60)).todo == webm
-    with pytest.raises(UsageError, match="^--preset slow is none of av1's"):
+    with pytest.raises(UsageError, match=r"^--preset slow is none of av1's"):
         settled(webm, Wanted(preset="slow"))
-    with pytest.raises(UsageError, match="^--preset 5 is none of h264's"):
+    with pytest.raises(UsageError, match=r"^--preset 5 is none of h264's"):
         settled(jobs_for("x.mkv"), Wanted(preset="5"))
     cats = jobs_for("cat.gif")
     assert settled(cats, Wanted(preset="5")).todo == cats
@@ -116,13 +127,16 @@ def test_numbered_pictures_without_a_rate_are_refused_before_the_work() -> None:
     assert settled(jobs, fps=Fraction(24)).todo == jobs
 
 
-def test_what_cannot_be_done_as_asked_does_not_end_the_others(tmp_path: Path) -> None:
+def test_what_cannot_be_done_as_asked_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcome, "Report", Report, raising=False)  # for beartype
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2, size=(16, 16)))
     jobs = [
         Job(tmp_path / "%d.png", tmp_path / "first.mp4", CLIP),  # nobody says how fast
         Job(clip, tmp_path / "second.mp4", CLIP),
     ]
-    upscaler = cast("Upscaler", Named())
+    upscaler = StandIn()
     failed, done = run_clips(jobs, upscaler, ClipSettings(), on_frame=lambda *_: None)
     assert (failed.state, done.state) == (State.FAILED, State.DONE)
     assert "add --fps 24" in failed.reason

@@ -56,7 +56,7 @@ def is_sequence(path: Path) -> bool:
     >>> is_sequence(Path("frames/%06d.png")), is_sequence(Path("100%.png"))
     (True, False)
     """
-    head, percent, tail = path.name.partition("%")
+    _, percent, tail = path.name.partition("%")
     digits, d, _ = tail.partition("d")
     numbered = bool(percent and d) and (not digits or digits.isdecimal())
     return numbered and not os.path.lexists(path)
