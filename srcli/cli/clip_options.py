@@ -9,11 +9,19 @@ import click
 
 from srcli.cli.grouping import Decorator, grouped
 
-__all__ = ["ClipOptions", "clip_options"]
+__all__ = ["ClipOptions", "FrameRate", "Seconds", "clip_options"]
+
+_BROADCAST = Fraction(1000, 1001)  # 23.976 a second are 24 of these
+_NEAR = 1e-6  # of a rate: what digits that were cut off may have moved it
+_MOST_PARTS = 10**5  # of a second that a rate's denominator may count
 
 
 class FrameRate(click.ParamType[Fraction]):
-    """`24`, `23.976` or `24000/1001`."""
+    """`24`, `23.976` or `24000/1001`.
+
+    >>> FrameRate().convert("29.97002997", None, None)
+    Fraction(30000, 1001)
+    """
 
     name = "rate"
 
@@ -27,7 +35,10 @@ class FrameRate(click.ParamType[Fraction]):
             rate = Fraction(0)
         if not Fraction(1, 1000) <= rate <= 1000:
             self.fail(f"{value!r} is no frame rate: 24, 23.976 or 24000/1001, at most 1000")
-        return rate
+        broadcast = round(rate / _BROADCAST) * _BROADCAST
+        if abs(broadcast - rate) <= rate * _NEAR:
+            return broadcast
+        return rate.limit_denominator(_MOST_PARTS)
 
 
 class Seconds(click.ParamType[Fraction]):
@@ -43,7 +54,7 @@ class Seconds(click.ParamType[Fraction]):
             return value
         try:
             parts = [Fraction(part) for part in value.split(":")]
-        except ValueError:
+        except (ValueError, ZeroDivisionError):
             parts = []
         if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
             self.fail(f"{value!r} is no time: seconds (1.5) or hours:minutes:seconds (1:02:03.5)")

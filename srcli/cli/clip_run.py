@@ -1,17 +1,19 @@
 """The clips of `srcli upscale`: which there are, and how they shall be done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_sources import ClipSettings, rate_for
 from srcli.jobs.outcome import Finished, set_aside
-from srcli.jobs.plan import Job
+from srcli.jobs.plan import CLIP, Job
 from srcli.jobs.sizes import SizeWish
 from srcli.media import MetadataPolicy
-from srcli.media.video import Reading, Wanted, check_wanted
+from srcli.media.video import Reading, Wanted, check_wanted, codec_for
+from srcli.media.video.names import is_sequence
 
 __all__ = ["Clips", "clips_of"]
 
@@ -50,6 +52,11 @@ def clips_of(
             f"{jobs[0].source} is a clip: use --scale for it; --width, --height, --fit and "
             "--megapixels are for pictures"
         )
+    settings = replace(_settings(options), policy=policy)
+    for job in jobs:
+        if is_sequence(job.source):
+            rate_for(job.source, options.fps)
+    _check_encoders(settings.wanted, [job.target for job in jobs if job.image_format == CLIP])
     key = {
         "model": engine.model,
         "effort": engine.effort_label,
@@ -58,11 +65,11 @@ def clips_of(
         "precision": engine.precision,
     }
     todo, skipped = set_aside(jobs, overwrite=overwrite)
-    return Clips(todo, skipped, replace(_settings(options, key), policy=policy))
+    return Clips(todo, skipped, replace(settings, key=key))
 
 
-def _settings(options: ClipOptions, key: Mapping[str, str]) -> ClipSettings:
-    """The options in the words of `jobs`; `key` is what else decides the result."""
+def _settings(options: ClipOptions) -> ClipSettings:
+    """The options in the words of `jobs`."""
     if options.tonemap and options.force_sdr:
         raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
     if options.duration == 0:
@@ -70,5 +77,18 @@ def _settings(options: ClipOptions, key: Mapping[str, str]) -> ClipSettings:
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
     reading = Reading(options.start, options.duration, options.deinterlace, hdr)
     wanted = Wanted(options.codec, options.crf, options.preset, options.pix_fmt)
-    check_wanted(wanted)
-    return ClipSettings(reading, wanted, key, rate=options.fps)
+    return ClipSettings(reading, wanted, rate=options.fps)
+
+
+def _check_encoders(wanted: Wanted, targets: Sequence[Path]) -> None:
+    """Refuse before any work what one of the clips could not be encoded with."""
+    if not targets and wanted.codec:  # named: it must be there even if no clip is
+        targets = [Path("clip.mp4")]
+    firsts = {codec_for(wanted, target): target for target in reversed(targets)}
+    for target in firsts.values():
+        try:
+            check_wanted(wanted, target)
+        except UsageError as error:
+            if len(firsts) == 1:
+                raise
+            raise UsageError(f"{target}: {error}; or do these clips by themselves") from error

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from srcli.errors import UsageError
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_sources import ClipSettings
@@ -41,8 +40,6 @@ def run_clips(
         way = _WAYS[job.image_format]
         try:
             losses, report = way(job, upscaler, settings, partial(on_frame, job))
-        except UsageError:
-            raise
         except Exception as error:  # noqa: BLE001 one bad clip must not end the others
             yield Finished(job, State.FAILED, reason_of(job, error))
         else:

@@ -19,7 +19,7 @@ from srcli.media.video import (
 )
 from srcli.media.video.names import is_sequence
 
-__all__ = ["ClipSettings", "Opened", "open_source"]
+__all__ = ["ClipSettings", "Opened", "open_source", "rate_for"]
 
 _SEGMENT = 120  # frames: what a kill costs at most
 _SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
@@ -68,18 +68,27 @@ def open_source(path: Path, settings: ClipSettings) -> Opened:
         InputError: It cannot be read.
         UsageError: Numbered pictures, and nobody said how many a second.
     """
-    if is_sequence(path) and not path.exists():
-        if settings.rate is None:
-            raise UsageError(f"{path}: pictures do not say how fast they go: add --fps 24")
-        sequence = SequenceReader(path, settings.rate, settings.reading)
+    if is_sequence(path):
+        sequence = SequenceReader(path, rate_for(path, settings.rate), settings.reading)
         return Opened(sequence, None, sequence.identity())
     if is_animation(path):
-        if settings.reading != Reading():
+        if settings.reading.start or settings.reading.duration is not None:
             raise UnreadableVideo(
-                f"{path}: an animation is taken whole: leave out --start and such"
+                f"{path}: an animation is taken whole: leave out --start and --duration"
             )
         return Opened(AnimationReader(path), None, _identity_of(path))
     return Opened(ClipReader(path, settings.reading), path, _identity_of(path))
+
+
+def rate_for(path: Path, rate: Fraction | None) -> Fraction:
+    """Frames a second of numbered pictures, if somebody said it.
+
+    Raises:
+        UsageError: Nobody did.
+    """
+    if rate is None:
+        raise UsageError(f"{path}: pictures do not say how fast they go: add --fps 24")
+    return rate
 
 
 def _identity_of(path: Path) -> str:

@@ -77,7 +77,7 @@ def discover(
     """
     found: dict[str, Source] = {}
     for path in chain.from_iterable(map(_expanded, inputs)):
-        if clips and is_sequence(path) and not os.path.lexists(path):
+        if clips and is_sequence(path):
             found[os.path.realpath(path)] = Source(path, None)
             continue
         if not os.path.lexists(path):

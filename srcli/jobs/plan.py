@@ -10,7 +10,7 @@ from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
 from srcli.media.video.animation import is_animation
-from srcli.media.video.names import clip_suffix, is_clip_name, is_sequence
+from srcli.media.video.names import WRITABLE, clip_suffix, is_clip_name, is_sequence, is_written
 
 __all__ = [
     "ANIMATION",
@@ -53,10 +53,12 @@ def plan_jobs(
         tell: Told what is left out.
 
     Raises:
-        UsageError: Two inputs would become one file, a result would replace an input, or one
-            name is given for several results.
+        UsageError: Two inputs would become one file, a result would replace an input, one name
+            is given for several results, or the name is that of a clip which srcli cannot write.
     """
     if output is not None and _names_a_file(output) and not output.is_dir():
+        if is_clip_name(output) and not is_written(output):
+            raise UsageError(f"{output}: srcli writes {', '.join(WRITABLE)}: name one of these")
         if len(sources) != 1 or sources[0].root is not None:
             kind = "picture" if format_of_name(output) else "clip"
             raise UsageError(f"{output} names one {kind}: for several inputs name a folder")

@@ -6,7 +6,7 @@ import pytest
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source, discover
-from srcli.jobs.plan import Job, plan_jobs
+from srcli.jobs.plan import CLIP, Job, plan_jobs
 
 
 @pytest.fixture
@@ -110,3 +110,36 @@ def test_an_input_is_never_replaced(photos: Path) -> None:
 def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="names one picture"):
         plan_jobs(discover((photos,)), tmp_path / "out.png", label="x4", image_format=None)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".ts", ".WMV", ".flv"])
+def test_a_named_clip_that_cannot_be_written_is_refused(photos: Path, suffix: str) -> None:
+    clip = photos / "clip.avi"
+    clip.write_bytes(b"")
+    out = photos.parent / f"out{suffix}"
+    line = f"out{suffix}: srcli writes .mp4, .m4v, .mov, .mkv, .webm"
+    for named in (clip, photos / "b.jpg"):
+        with pytest.raises(UsageError, match=line):
+            plan_jobs(discover((named,), clips=True), out, label="x4", image_format=None)
+    out.mkdir()  # a folder may be called so
+    (job,) = plan_jobs(discover((clip,), clips=True), out, label="x4", image_format=None)
+    assert job.target == out / "clip_x4.mkv"
+
+
+def test_a_space_in_percent_signs_is_no_number(tmp_path: Path) -> None:
+    root = tmp_path / "saved"
+    root.mkdir()
+    for name in ("my%20dance.mp4", "my%20dog.jpg", "red%20door.jpg"):
+        (root / name).write_bytes(b"")
+    jobs = plan_jobs(discover((root,), clips=True), None, label="x4", image_format=None)
+    assert [(job.target.name, job.image_format) for job in jobs] == [
+        ("my%20dance.mp4", CLIP),
+        ("my%20dog.jpg", "jpeg"),
+        ("red%20door.jpg", "jpeg"),
+    ]
+    one = discover((root / "my%20dance.mp4",), clips=True)
+    (job,) = plan_jobs(one, None, label="x4", image_format=None)
+    assert job.target == root / "my%20dance_x4.mp4"
+    one = discover((root / "red%20d.png",), clips=True)  # nothing is called so: a pattern
+    (job,) = plan_jobs(one, None, label="x4", image_format=None)
+    assert (job.target, job.image_format) == (tmp_path / "saved_x4.mp4", CLIP)

@@ -119,15 +119,88 @@ def test_orientation_is_applied_to_frames_too(tmp_path: Path) -> None:
 def test_what_plays_once_plays_once(tmp_path: Path) -> None:
     once = animated(tmp_path / "once.gif")
     assert b"NETSCAPE" not in once.read_bytes()
-    assert AnimationReader(once).loop is None
+    assert AnimationReader(once).loop == 1
     larger(once, tmp_path / "out.gif")
     assert b"NETSCAPE" not in (tmp_path / "out.gif").read_bytes()
-    assert AnimationReader(tmp_path / "out.gif").loop is None
+    assert AnimationReader(tmp_path / "out.gif").loop == 1
     larger(once, tmp_path / "out.webp")
     assert AnimationReader(tmp_path / "out.webp").loop == 1
     forever = animated(tmp_path / "forever.gif", loop=0)
     larger(forever, tmp_path / "ever.gif")
     assert AnimationReader(tmp_path / "ever.gif").loop == 0
+
+
+@pytest.mark.parametrize(("stored", "times"), [(None, 1), (0, 0), (1, 2), (4, 5)])
+def test_a_gif_counts_how_often_more_the_others_in_all(
+    tmp_path: Path, stored: int | None, times: int
+) -> None:
+    source = animated(tmp_path / "in.gif", **({} if stored is None else {"loop": stored}))
+    for suffix in (".webp", ".png", ".gif"):
+        target = tmp_path / f"out{suffix}"
+        larger(source, target)
+        with Image.open(target) as made:
+            assert made.info.get("loop") == (stored if suffix == ".gif" else times)
+        larger(target, tmp_path / "back.gif")
+        with Image.open(tmp_path / "back.gif") as made:
+            assert made.info.get("loop") == stored
+
+
+@pytest.mark.parametrize(
+    ("durations", "held", "moved"),
+    [
+        ([33] * 6, [30, 40, 30, 30, 40, 30], 5),
+        ([17] * 6, [20] * 6, 18),
+        ([40, 100], [40, 100], 0),
+        ([100, 5, 5, 90], [100, 20, 20, 60], 30),
+    ],
+)
+def test_a_gif_is_as_fast_as_its_source(
+    tmp_path: Path, durations: list[int], held: list[int], moved: int
+) -> None:
+    frames = [Image.fromarray(moving(n, 24, 16)) for n in range(len(durations))]
+    for suffix in (".webp", ".png"):
+        source = tmp_path / f"in{suffix}"
+        frames[0].save(source, save_all=True, append_images=frames[1:], duration=durations)
+        said = [line for line in larger(source, tmp_path / "out.gif") if "hundredths" in line]
+        assert AnimationReader(tmp_path / "out.gif").durations == held
+        assert bool(said) == bool(moved)
+        assert f"up to {moved} ms early or late" in "".join(said) or not moved
+
+
+def test_a_gif_that_says_almost_nothing_is_as_slow_as_players_show_it(tmp_path: Path) -> None:
+    frames = [Image.fromarray(moving(n, 24, 16)) for n in range(3)]
+    source = tmp_path / "in.gif"
+    frames[0].save(source, save_all=True, append_images=frames[1:], duration=[10, 20, 0])
+    assert larger(source, tmp_path / "out.gif") == ()
+    assert AnimationReader(tmp_path / "out.gif").durations == [100, 20, 100]
+
+
+@pytest.mark.parametrize("blend", [0, 1])
+def test_a_picture_for_those_who_see_no_animation_is_none_of_its_frames(
+    tmp_path: Path, blend: int
+) -> None:
+    still = Image.new("RGBA", (24, 16), (255, 0, 0, 255))
+    frames = [Image.new("RGBA", (24, 16)) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        frame.paste((0, 0, 255, 255), (6 * number, 0, 6 * number + 6, 8))
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    still.save(
+        source,
+        save_all=True,
+        append_images=frames,
+        default_image=True,
+        duration=[50, 60, 70, 80],
+        blend=blend,
+        disposal=1,
+        loop=3,
+    )
+    assert larger(source, target) == ()
+    made = AnimationReader(target)
+    assert (made.durations, made.loop) == ([50, 60, 70, 80], 3)
+    for frame, shown in zip(frames, made.frames(0, None), strict=True):
+        expected = np.asarray(frame).repeat(2, 0).repeat(2, 1)
+        assert np.array_equal(shown.pixels, expected)
+    assert len(list(AnimationReader(source).frames(2, None))) == 2
 
 
 def test_what_does_not_fit_is_refused_before_the_first_frame(

@@ -124,7 +124,7 @@ HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "av1_qsv", "h26
 @pytest.mark.parametrize("name", HARDWARE)
 def test_a_device_that_is_missing_is_named_at_once(name: str) -> None:
     try:
-        check_wanted(Wanted(name))
+        check_wanted(Wanted(name), Path("out.mp4"))
     except UsageError as error:
         line = str(error)
     else:

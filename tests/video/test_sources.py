@@ -92,6 +92,17 @@ def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
         assert np.abs(larger - new.pixels).mean() < (6 if suffix == ".gif" else 0.01)
 
 
+def test_what_is_said_of_clips_leaves_animations_alone(tmp_path: Path) -> None:
+    job = Job(animated(tmp_path / "in.gif"), tmp_path / "out.gif", ANIMATION)
+    for reading in (Reading(deinterlace=True), Reading(hdr="tonemap"), Reading(hdr="sdr")):
+        upscale_animation(job, Doubler(), ClipSettings(reading), lambda done, total: None)
+        assert AnimationReader(job.target).durations == DURATIONS
+        job.target.unlink()
+    for part in (Reading(start=Fraction(1)), Reading(duration=Fraction(1))):
+        with pytest.raises(UnreadableVideo, match="an animation is taken whole"):
+            upscale_animation(job, Doubler(), ClipSettings(part), lambda done, total: None)
+
+
 def test_an_animation_becomes_a_clip_if_asked(tmp_path: Path) -> None:
     source = animated(tmp_path / "in.webp")
     (job,) = plan_jobs(

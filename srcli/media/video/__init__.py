@@ -2,7 +2,7 @@
 
 from srcli.media.video.animation import AnimationReader, is_animation
 from srcli.media.video.animation_writing import AnimationWriter, require_memory
-from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding
+from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding, codec_for
 from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.joining import join, rest_of
@@ -26,6 +26,7 @@ __all__ = [
     "Wanted",
     "check_wanted",
     "choose_encoding",
+    "codec_for",
     "find_segments",
     "is_animation",
     "join",

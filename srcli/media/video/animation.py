@@ -5,12 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import imageio.v3 as iio
 import numpy as np
 from imageio.plugins.pillow import PillowPlugin
 from numpy.typing import NDArray
+from PIL import Image
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.media.guard import DECODER_ERRORS, decoding
@@ -25,6 +26,7 @@ _MEGAPIXELS = 512  # of a frame
 _MILLISECOND = Fraction(1, 1000)
 _UNREAD = {"XMP": b"\x21\xff\x0bXMP DataXMP", "ICC profile": b"\x21\xff\x0bICCRGBG1012"}  # of GIF
 _UNSAID = 100  # ms that a frame is shown whose file says 0, as browsers do
+_LEAST_OF_GIF = 20  # ms; what a GIF says below that is taken for unsaid, by all players
 
 
 def is_animation(path: Path) -> bool:
@@ -64,8 +66,10 @@ class AnimationReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.loop: int | None = None
-        """How often it is played, as its format counts; 0 forever, None (not said) once."""
+        self.loop = 1
+        """How often it is played in all; 0 forever."""
+        self._first = 0  # of the pictures in the file: 1 if there is one for those who see no more
+        self._is_gif = _starts_as_gif(path)
         self._stored = Metadata()
         self._timings: list[_Timing] = []
         stored_size = self._inspect()
@@ -104,11 +108,9 @@ class AnimationReader:
         """What the file holds that is not in `metadata`, by name."""
         if self._stored.icc and not self.metadata.icc:
             return ["ICC profile"]  # of gray, and the frames are RGB
-        with self.path.open("rb") as stream:
-            content = stream.read(3)
-            if content != b"GIF":
-                return []
-            content += stream.read()
+        if not self._is_gif:
+            return []
+        content = self.path.read_bytes()
         return [name for name, mark in _UNREAD.items() if mark in content]
 
     @property
@@ -121,9 +123,11 @@ class AnimationReader:
         del last  # the number is enough
         try:
             with closing(self._opened()) as file:
+                if self._first:
+                    _blank(file)
                 for number in range(done, len(self._timings)):
                     with decoding():
-                        pixels: NDArray[Any] = file.read(index=number, mode="RGBA")
+                        pixels: NDArray[Any] = file.read(index=self._first + number, mode="RGBA")
                     timing = self._timings[number]
                     yield Frame(timing.start, timing.duration, self._turn.apply(pixels))
         except (*DECODER_ERRORS, OSError) as error:
@@ -143,13 +147,15 @@ class AnimationReader:
                 self._refuse_giants(width, height)
                 start = 0
                 stated = _webp_durations(self.path)
-                for number in range(count):
+                least = _LEAST_OF_GIF if self._is_gif else 1
+                said = file.metadata(index=0, exclude_applied=False)
+                self._stored = _metadata_of(said)
+                self.loop = self._times_in_all(said.get("loop"))
+                self._first = int(bool(said.get("default_image")))
+                for number in range(self._first, count):
                     said = file.metadata(index=number, exclude_applied=False)
-                    if number == 0:
-                        self._stored = _metadata_of(said)
-                        self.loop = said.get("loop")
                     known = stated[number] if stated else float(said.get("duration") or 0)
-                    duration = round(known) or _UNSAID
+                    duration = round(known) if round(known) >= least else _UNSAID
                     self._timings.append(_Timing(start, duration))
                     start += duration
         except (*DECODER_ERRORS, OSError) as error:
@@ -157,6 +163,12 @@ class AnimationReader:
                 f"{self.path}: no animation that can be decoded ({error})"
             ) from error
         return width, height
+
+    def _times_in_all(self, loop: int | None) -> int:
+        """From what Pillow read: a GIF says how many more times, the others how many in all."""
+        if loop is None:
+            return 1
+        return loop + 1 if self._is_gif and loop else loop
 
     def _refuse_giants(self, width: int, height: int) -> None:
         if width * height > _MEGAPIXELS * 1e6:
@@ -179,6 +191,27 @@ def _metadata_of(said: Mapping[str, Any]) -> Metadata:
     dpi = said.get("dpi")
     resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
     return Metadata(icc or None, exif or None, xmp or None, resolution)
+
+
+def _starts_as_gif(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(3) == b"GIF"
+    except OSError:  # it is told when the file is decoded
+        return False
+
+
+def _blank(file: PillowPlugin) -> None:
+    """Empty the canvas of a PNG whose first picture is none of the animation's.
+
+    Pillow would leave that picture below those that follow; the format begins with nothing.
+    """
+    held: object = file._image  # pyright: ignore[reportPrivateUsage] there is no other way in
+    image = cast("Image.Image", held)
+    image.load()
+    seen = image.info.get("transparency")
+    nothing = seen.find(0) if image.mode == "P" and isinstance(seen, bytes) else 0
+    image.paste(max(nothing, 0), (0, 0, *image.size))
 
 
 def _webp_durations(path: Path) -> list[int]:

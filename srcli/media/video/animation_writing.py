@@ -24,7 +24,10 @@ _COPIES = {".gif": 1.25, ".webp": 1.0, ".png": 2.0}  # with what Pillow keeps of
 _MOST_SIDE = {".gif": 65535, ".webp": 16383}
 _FREE_SHARE = 0.8  # of the free memory
 _TO_BACKGROUND = 2  # a disposal of GIF
-_ONCE = 1  # what WebP and PNG say where GIF says nothing
+_MOST_TIMES = {".gif": 65536, ".webp": 65535}  # that an animation can be told to play
+_HUNDREDTH = 10  # ms, in which GIF counts
+_LEAST = 20  # ms of a GIF's frame: players take less for unsaid, and wait 100
+_MOST = 655350  # ms of a GIF's frame
 _HALF = 128
 _OPAQUE = np.array([0, 0, 0, 255], np.uint8)
 
@@ -61,17 +64,20 @@ class AnimationWriter:
 
     Args:
         path: Final name; its suffix says the format.
-        loop: How often it is played, as the format counts; 0 forever, None once.
+        loop: How often it is played in all; 0 forever.
         metadata: What goes beside the frames, as far as the format can hold it.
     """
 
-    def __init__(self, path: Path, loop: int | None, metadata: Metadata) -> None:
+    def __init__(self, path: Path, loop: int, metadata: Metadata) -> None:
         self._path = path
         self._suffix = path.suffix.lower()
         self._metadata = metadata
         self._options: dict[str, Any] = {}
-        if loop is not None or self._suffix != ".gif":
-            self._options["loop"] = _ONCE if loop is None else loop
+        times = min(loop, _MOST_TIMES.get(self._suffix, loop))
+        if self._suffix != ".gif":
+            self._options["loop"] = times
+        elif times != 1:  # a GIF says how many more times, and nothing for once
+            self._options["loop"] = max(times - 1, 0)
         self._frames: list[Pixels] = []
         self._cut = False
 
@@ -93,6 +99,13 @@ class AnimationWriter:
             What the format could not hold, one line each.
         """
         beside, losses = self._beside()
+        if self._suffix == ".gif":
+            durations, moved = _in_hundredths(durations)
+            if moved:
+                losses.append(
+                    "GIF counts hundredths of a second, 2 for a frame at least: frames change up "
+                    f"to {moved} ms early or late"
+                )
         # Of a single frame Pillow wants its duration, not a list of them.
         duration = list(durations) if len(durations) > 1 else durations[0]
         options: dict[str, Any] = {**self._options, **beside, "duration": duration}
@@ -132,6 +145,25 @@ class AnimationWriter:
                 texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
             beside |= {"pnginfo": texts, "dpi": metadata.dpi}
         return beside, list(representable(picture, name))
+
+
+def _in_hundredths(durations: Sequence[int]) -> tuple[list[int], int]:
+    """Durations (ms) that GIF can hold, and by how many ms the end of a frame moves at most.
+
+    The running ends are rounded, not each duration, so that the whole keeps its length.
+
+    >>> _in_hundredths([33, 33, 33])
+    ([30, 40, 30], 4)
+    """
+    held: list[int] = []
+    wanted = end = moved = 0
+    for duration in durations:
+        wanted += duration
+        rounded = (wanted + _HUNDREDTH // 2) // _HUNDREDTH * _HUNDREDTH
+        held.append(min(max(rounded - end, _LEAST), _MOST))
+        end += held[-1]
+        moved = max(moved, abs(end - wanted))
+    return held, moved
 
 
 def _cut_out(pixels: Pixels) -> Pixels:

@@ -17,7 +17,7 @@ from srcli.media.video.encoders import (
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 
-__all__ = ["Encoding", "Wanted", "check_wanted", "choose_encoding"]
+__all__ = ["Encoding", "Wanted", "check_wanted", "choose_encoding", "codec_for"]
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,26 @@ class Encoding:
         return any(c.is_alpha for c in av.VideoFormat(self.pixel_format).components)
 
 
+def codec_for(wanted: Wanted, target: Path) -> str:
+    """The codec that was asked for, or the default of a clip's container.
+
+    >>> codec_for(Wanted(), Path("a.mp4")), codec_for(Wanted(), Path("a.webm"))
+    ('h264', 'av1')
+    """
+    return wanted.codec or ("av1" if WRITABLE.get(target.suffix.lower()) == "webm" else "h264")
+
+
 def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     """Settle encoder, sample format and options for a clip.
 
     Raises:
         UsageError: There is no such encoder here, or it does not take what was asked for.
     """
-    name = wanted.codec or ("av1" if WRITABLE.get(target.suffix.lower()) == "webm" else "h264")
+    name = codec_for(wanted, target)
     family = find_encoder(name)
     encoder, formats = family.encoder, sample_formats(family)
     pixel_format = wanted.pixel_format or _like_source(info, formats, wide=family.wide)
-    if pixel_format not in formats:
-        raise UsageError(
-            f"--pix-fmt {pixel_format} is none of {encoder}'s: {', '.join(formats[:20])}"
-        )
+    _require_format(pixel_format, encoder, formats)
     os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 talks otherwise; 1 leaves its errors
     options = {
         **family.always,
@@ -84,18 +90,27 @@ def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name, target))
 
 
-def check_wanted(wanted: Wanted) -> None:
-    """Refuse at once what no clip could be encoded with.
+def check_wanted(wanted: Wanted, target: Path) -> None:
+    """Refuse at once what a clip of that name could not be encoded with, whatever is in it.
 
     Raises:
-        UsageError: There is no such encoder or no device for it here, or it has no such quality
-            or preset.
+        UsageError: There is no such encoder or no device for it here, or it has no such quality,
+            preset or sample format.
     """
-    name = wanted.codec or "h264"
+    name = codec_for(wanted, target)
     family = find_encoder(name)
+    if wanted.pixel_format:
+        _require_format(wanted.pixel_format, family.encoder, sample_formats(family))
     quality_options(family, name, wanted.crf)
     preset_options(family, name, wanted.preset)
     try_device(family, name)
+
+
+def _require_format(pixel_format: str, encoder: str, formats: list[str]) -> None:
+    if pixel_format not in formats:
+        raise UsageError(
+            f"--pix-fmt {pixel_format} is none of {encoder}'s: {', '.join(formats[:20])}"
+        )
 
 
 def _like_source(info: ClipInfo, formats: list[str], *, wide: bool) -> str:

@@ -1,8 +1,9 @@
 """The file names that stand for clips."""
 
+import os
 from pathlib import Path
 
-__all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence"]
+__all__ = ["WRITABLE", "clip_suffix", "is_clip_name", "is_sequence", "is_written"]
 
 WRITABLE = {
     ".mp4": "mp4",
@@ -35,16 +36,27 @@ def clip_suffix(path: Path) -> str:
     >>> clip_suffix(Path("a.mov")), clip_suffix(Path("a.avi"))
     ('.mov', '.mkv')
     """
-    suffix = path.suffix
-    return suffix if suffix.lower() in (*WRITABLE, ".gif") else ".mkv"
+    return path.suffix if is_written(path) else ".mkv"
+
+
+def is_written(path: Path) -> bool:
+    """Whether the suffix is one of a clip or a GIF that srcli writes.
+
+    >>> is_written(Path("a.MOV")), is_written(Path("a.gif")), is_written(Path("a.avi"))
+    (True, True, False)
+    """
+    return path.suffix.lower() in (*WRITABLE, ".gif")
 
 
 def is_sequence(path: Path) -> bool:
     """Whether a name stands for numbered pictures, as frames/%06d.png does.
 
+    What is there under that very name is no pattern: `my%20dog.jpg` is a photograph.
+
     >>> is_sequence(Path("frames/%06d.png")), is_sequence(Path("100%.png"))
     (True, False)
     """
-    head, percent, tail = path.name.partition("%")
+    _, percent, tail = path.name.partition("%")
     digits, d, _ = tail.partition("d")
-    return bool(percent and d) and (not digits or digits.isdecimal()) and "%" not in head
+    numbered = bool(percent and d) and (not digits or digits.isdecimal())
+    return numbered and not os.path.lexists(path)

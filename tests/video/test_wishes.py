@@ -1,0 +1,143 @@
+"""What is asked for on the command line, checked before the work for every clip of a run."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+from srcli.cli.clip_options import ClipOptions, FrameRate, Seconds
+from srcli.cli.clip_run import Clips, clips_of
+from srcli.cli.upscale_options import Engine
+from srcli.errors import UsageError
+from srcli.inference.report import Report
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs import outcome
+from srcli.jobs.clip_batch import run_clips
+from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.outcome import State
+from srcli.jobs.plan import ANIMATION, CLIP, Job
+from srcli.jobs.sizes import SizeWish
+from srcli.media import MetadataPolicy
+from srcli.media.video import Wanted
+from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
+
+ENGINE = Engine("adaformer", "fast", None, None, "cpu", "fp32", False, True, True)
+
+
+class StandIn(Upscaler):
+    """Doubles every pixel, with what a batch asks of a network."""
+
+    def __init__(self) -> None:
+        self._doubler = Doubler()
+        self.scale = 2
+        self.network = SimpleNamespace(fingerprint="none")
+
+    def batch_for(self, height: int, width: int) -> int:
+        return self._doubler.batch_for(height, width)
+
+    def upscale_frames(self, frames: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Report]:
+        return self._doubler.upscale_frames(frames)
+
+
+def settled(jobs: list[Job], wanted: Wanted = Wanted(), fps: Fraction | None = None) -> Clips:  # noqa: B008 frozen
+    options = ClipOptions(
+        *(wanted.codec, wanted.crf, wanted.preset, wanted.pixel_format),
+        *(Fraction(0), None, False, False, False, fps, None),
+    )
+    return clips_of(jobs, options, SizeWish(scale=2), ENGINE, MetadataPolicy(), overwrite=False)
+
+
+def jobs_for(*names: str) -> list[Job]:
+    return [
+        Job(Path("in", name), Path("out", name), ANIMATION if name.endswith(".gif") else CLIP)
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "rate"),
+    [
+        ("24", Fraction(24)),
+        ("12.5", Fraction(25, 2)),
+        ("24000/1001", Fraction(24000, 1001)),
+        ("23.976023976", Fraction(24000, 1001)),
+        ("29.97002997", Fraction(30000, 1001)),
+        ("59.94005994", Fraction(60000, 1001)),
+        ("0.001", Fraction(1, 1000)),
+        ("1000", Fraction(1000)),
+    ],
+)
+def test_rates_with_many_digits_are_those_they_stand_for(typed: str, rate: Fraction) -> None:
+    assert FrameRate().convert(typed, None, None) == rate
+
+
+def test_a_rate_of_many_digits_makes_a_clip(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        Image.fromarray(moving(number, 16, 16)).save(tmp_path / "frames" / f"{number}.png")
+    for typed in ("59.94005994", "12.3456789012"):
+        rate = FrameRate().convert(typed, None, None)
+        assert abs(rate - Fraction(typed)) < 1e-4
+        target = tmp_path / f"{typed}.mp4"
+        upscaled(tmp_path / "frames" / "%d.png", target, ClipSettings(rate=rate))
+        assert watch(target).times == [n / rate for n in range(3)]
+
+
+@pytest.mark.parametrize("typed", ["1/0", "1:1/0", "soon", "-1", "1:2:3:4"])
+def test_no_time_is_refused(typed: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time"):
+        Seconds().convert(typed, None, None)
+
+
+def test_one_clip_that_cannot_be_encoded_so_is_named_before_the_work() -> None:
+    jobs = jobs_for("a.mp4", "b.webm", "c.mp4", "d.gif")
+    with pytest.raises(UsageError, match=r"out/b\.webm: --preset slow is none of av1's") as caught:
+        settled(jobs, Wanted(preset="slow"))
+    assert "\n" not in str(caught.value)
+    assert settled(jobs, Wanted("hevc", preset="slow")).todo == jobs
+    assert settled(jobs, Wanted(crf=40)).todo == jobs
+    with pytest.raises(UsageError, match=r"out/a\.mp4: --crf 60 is beyond h264's 0 to 51"):
+        settled(jobs, Wanted(crf=60))
+    with pytest.raises(UsageError, match=r"--pix-fmt yuv444p is none of libsvtav1's"):
+        settled(jobs, Wanted(pixel_format="yuv444p"))
+
+
+def test_each_container_is_asked_in_its_own_encoders_words() -> None:
+    webm = jobs_for("x.webm")
+    assert settled(webm, Wanted(preset="5", crf=60)).todo == webm
+    with pytest.raises(UsageError, match=r"^--preset slow is none of av1's"):
+        settled(webm, Wanted(preset="slow"))
+    with pytest.raises(UsageError, match=r"^--preset 5 is none of h264's"):
+        settled(jobs_for("x.mkv"), Wanted(preset="5"))
+    cats = jobs_for("cat.gif")
+    assert settled(cats, Wanted(preset="5")).todo == cats
+    with pytest.raises(UsageError, match="--codec divx is not known"):
+        settled(cats, Wanted("divx"))
+
+
+def test_numbered_pictures_without_a_rate_are_refused_before_the_work() -> None:
+    jobs = [*jobs_for("a.mp4"), Job(Path("none/%04d.png"), Path("none_x2.mp4"), CLIP)]
+    with pytest.raises(UsageError, match=r"none/%04d\.png: .* add --fps 24"):
+        settled(jobs)
+    assert settled(jobs, fps=Fraction(24)).todo == jobs
+
+
+def test_what_cannot_be_done_as_asked_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcome, "Report", Report, raising=False)  # for beartype
+    clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2, size=(16, 16)))
+    jobs = [
+        Job(tmp_path / "%d.png", tmp_path / "first.mp4", CLIP),  # nobody says how fast
+        Job(clip, tmp_path / "second.mp4", CLIP),
+    ]
+    upscaler = StandIn()
+    failed, done = run_clips(jobs, upscaler, ClipSettings(), on_frame=lambda *_: None)
+    assert (failed.state, done.state) == (State.FAILED, State.DONE)
+    assert "add --fps 24" in failed.reason
+    assert np.shape(watch(tmp_path / "second.mp4").pictures) == (2, 32, 32, 3)
