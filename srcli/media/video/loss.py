@@ -51,10 +51,21 @@ class Loss:
 
 
 def surviving_frames(
-    container: InputContainer, stream: VideoStream, loss: Loss
+    container: InputContainer, stream: VideoStream, loss: Loss, *, from_key: bool = False
 ) -> Iterator[av.VideoFrame]:
-    """All frames of a stream that decode, while `loss` counts those that do not."""
+    """All frames of a stream that decode, while `loss` counts those that do not.
+
+    Args:
+        container: The clip.
+        stream: Of it.
+        loss: Keeps count.
+        from_key: Leave out what comes before a key frame, as it may after a seek: some decoders
+            make grey of it.
+    """
     for packet in _whole_packets(container, stream, loss):
+        if from_key and packet is not None and not packet.is_keyframe:
+            continue
+        from_key = False
         try:
             frames = stream.codec_context.decode(packet)
         except EOFError:
