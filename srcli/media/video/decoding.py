@@ -127,8 +127,8 @@ class ClipReader:
             if self._end is not None and pts >= self._end:
                 return
             pixels = cast("Pixels", frame.to_ndarray())
-            if pixels.dtype == np.uint16 and not self._stored.full:
-                pixels = full_scale(pixels)
+            if pixels.dtype == np.uint16:
+                pixels = full_scale(pixels, self._info.pixel_format, self._stored)
             length = round((frame.duration or 0) * self._tick_of(frame))
             yield Frame(pts, length, turn(pixels, self._turned))
 

@@ -22,7 +22,7 @@ __all__ = ["Resounded", "add_sound", "sound_encoder"]
 _ENCODERS = {"mp4": "aac", "mov": "aac", "matroska": "flac", "webm": "libopus"}
 _BIT_RATE = 96_000  # a channel
 _RUN_UP = 1  # seconds decoded before what is wanted, from which the first of it follows
-_OPUS = {3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_USUAL = ("", "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")  # for so many channels
 
 
 def sound_encoder(source: Path, stream: Stream, format: str) -> str:
@@ -55,9 +55,11 @@ def add_sound(output: OutputContainer, stream: AudioStream, encoder: str) -> Aud
 
 
 def _layout_for(stream: AudioStream, encoder: str) -> str:
-    """Where the channels are; Opus knows one way for each number of them."""
-    layout = stream.layout
-    return _OPUS.get(layout.nb_channels, layout.name) if encoder == "libopus" else layout.name
+    """Where the channels are; Opus knows one way for each number of them, and AVI says none."""
+    layout, channels = stream.layout, stream.layout.nb_channels
+    unsaid = layout.name == f"{channels} channels"
+    usual = (unsaid or encoder == "libopus") and channels < len(_USUAL)
+    return _USUAL[channels] if usual else layout.name
 
 
 def _is_deep(stream: AudioStream) -> bool:
@@ -161,7 +163,8 @@ class Resounded:
     def _pulled(self, frame: AudioFrame | None) -> Iterator[AudioFrame]:
         if self._graph is None:
             return
-        self._graph.push(frame)
+        with suppress(EOFError):  # what comes after the end of the part
+            self._graph.push(frame)
         while True:
             try:
                 pulled = self._graph.pull()
