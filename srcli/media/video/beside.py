@@ -110,8 +110,16 @@ class _Sound:
         target = beside.copies[stream.index]
         assert isinstance(stream, AudioStream)
         assert isinstance(target, AudioStream)
-        start = beside.start if beside.reading.start else None
-        self._sound = Resounded(stream, target, start=start, stop=beside.stop, shift=beside.shift)
+        begin, length = beside.start, beside.reading.duration
+        if beside.reading.start:
+            begin = -beside.shift  # with the picture, to its tick
+        self._sound = Resounded(
+            stream,
+            target,
+            start=begin if beside.reading.start else None,
+            stop=None if length is None else begin + length,
+            shift=beside.shift,
+        )
 
     def take(self, packet: AnyPacket) -> Iterator[Timed]:
         """What becomes of a packet."""

@@ -229,7 +229,7 @@ class ClipReader:
 
 
 class _AstrayError(Exception):
-    """A seek did not lead to where it should, as in streams that are sought by time or not at all."""
+    """A seek did not lead to where it should, as where there is no index."""
 
 
 def _beginning_by(near: int, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:

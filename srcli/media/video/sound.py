@@ -102,6 +102,7 @@ class Resounded:
         self._stream, self._target = stream, target
         self._start, self._stop, self._shift = start, stop, shift
         self._graph: Graph | None = None
+        self._next = start or Fraction(0)  # when a frame begins that does not say it
         self._kind: tuple[str, str, int] | None = None
 
     def take(self, packet: AnyPacket) -> Iterator[AnyPacket]:
@@ -130,11 +131,19 @@ class Resounded:
         if kind != self._kind:  # some streams change it under way
             yield from self._pulled(None)
             self._graph, self._kind = self._made(frame), kind
+        self._time(frame)
         yield from self._pulled(frame)
+
+    def _time(self, frame: AudioFrame) -> None:
+        """Count in samples: a tick of the source may be longer than what is cut off."""
+        base, rate = frame.time_base or self._stream.time_base, frame.sample_rate
+        if frame.pts is not None and base:
+            self._next = frame.pts * base
+        frame.pts, frame.time_base = round(self._next * rate), Fraction(1, rate)
+        self._next += Fraction(frame.samples, rate)
 
     def _made(self, frame: AudioFrame) -> Graph:
         """Cuts, brings to the encoder's rate and format, and fills gaps in time with silence."""
-        base = frame.time_base or self._stream.time_base or Fraction(1, frame.sample_rate)
         bounds = [
             f"{name}={round(moment * frame.sample_rate)}"
             for name, moment in (("start_pts", self._start), ("end_pts", self._stop))
@@ -144,7 +153,7 @@ class Resounded:
         steps = (
             (
                 "abuffer",
-                f"time_base={base.numerator}/{base.denominator}:sample_rate={frame.sample_rate}"
+                f"time_base=1/{frame.sample_rate}:sample_rate={frame.sample_rate}"
                 f":sample_fmt={frame.format.name}:channel_layout={frame.layout.name}",
             ),
             *([("atrim", ":".join(bounds))] if bounds else []),
