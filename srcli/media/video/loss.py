@@ -34,18 +34,21 @@ class Loss:
 
     def notes(self, container: InputContainer, stream: VideoStream) -> list[str]:
         """One line each for what is missing and what is damaged."""
-        # AVI counts chunks without anything in them as well, which only repeat a frame
-        stated = 0 if container.format.name == "avi" else stream.frames
-        missing = max(stated - self.packets, 0) if stated else 0
+        counted, rate = stream.frames, stream.average_rate or stream.guessed_rate or 25
+        length = Fraction(container.duration or 0, av.time_base)
+        if counted and container.format.name == "avi":
+            # chunks without anything in them, too, which show the last frame for as long again
+            counted, length = 0, Fraction(counted / rate)
+        missing = max(counted - self.packets, 0) if counted else 0
         begins = Fraction(container.start_time or 0, av.time_base)
-        short = Fraction(container.duration or 0, av.time_base) - (self.end - begins)
-        if not stated and self.packets and short > _SHORTFALL:
-            missing = round(short * (stream.average_rate or stream.guessed_rate or 25))
+        short = length - (self.end - begins)
+        if not counted and self.packets and short > _SHORTFALL:
+            missing = round(short * rate)
         notes: list[str] = []
         lost = missing + self.undecodable
         if lost or self.stopped:
             why = f" ({self.stopped})" if self.stopped else ""
-            about = "" if stated else "about "
+            about = "" if counted else "about "
             notes.append(f"{self._path}: damaged{why}, {about}{lost} frames lost; the rest is kept")
         if self.damaged:
             notes.append(f"{self._path}: {self.damaged} frames are damaged, kept as they decode")
