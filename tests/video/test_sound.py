@@ -21,8 +21,8 @@ def chirp(samples: int) -> np.ndarray:
     return (np.sin(2 * np.pi * (300 + 400 * moments) * moments) * 12000).astype(np.int16)[None]
 
 
-def sounding(path: Path, codec: str) -> Path:
-    """Two seconds of picture and sound."""
+def sounding(path: Path, codec: str, heard: int = 2) -> Path:
+    """Two seconds of picture, and seconds of sound."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("mpeg4", rate=25, options={"q": "2"})
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
@@ -34,9 +34,9 @@ def sounding(path: Path, codec: str) -> Path:
             frame = av.VideoFrame.from_ndarray(moving(number, 64, 64), "rgb24")
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
-        heard = av.AudioFrame.from_ndarray(chirp(2 * RATE), "s16", "mono")
-        heard.sample_rate = RATE
-        out.mux((*sound.encode(heard), *sound.encode(None)))
+        tone = av.AudioFrame.from_ndarray(chirp(heard * RATE), "s16", "mono")
+        tone.sample_rate = RATE
+        out.mux((*sound.encode(tone), *sound.encode(None)))
     return path
 
 
@@ -96,6 +96,15 @@ def test_a_part_of_it_is_cut_to_the_sample(tmp_path: Path, suffix: str) -> None:
         assert np.abs(new - wanted).max() <= 1 / 2**15  # of as many
     else:
         assert np.corrcoef(new[:RATE], wanted)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
+def test_a_part_without_sound_moves_nothing(tmp_path: Path, suffix: str) -> None:
+    source, target = sounding(tmp_path / "in.avi", "adpcm_ms", heard=1), tmp_path / f"out{suffix}"
+    upscaled(source, target, ClipSettings(reading=Reading(start=Fraction(3, 2))))
+    seen = watch(target)
+    assert len(seen.times) in (12, 13)
+    assert seen.times[0] == 0
 
 
 def test_sound_that_nothing_decodes_is_left_out(tmp_path: Path) -> None:

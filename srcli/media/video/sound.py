@@ -1,10 +1,11 @@
 """Sound that a container does not take as it is, decoded and encoded anew."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -70,6 +71,7 @@ def _is_deep(stream: AudioStream) -> bool:
 def _decodes(source: Path, index: int) -> bool:
     with opened(source) as container:
         stream = container.streams[index]
+        assert isinstance(stream, AudioStream)
         with suppress(FFmpegError):
             for packet in container.demux(stream):
                 with suppress(FFmpegError):
@@ -104,12 +106,16 @@ class Resounded:
         self._graph: Graph | None = None
         self._next = start or Fraction(0)  # when a frame begins that does not say it
         self._kind: tuple[str, str, int] | None = None
+        self._begun = False
 
     def take(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         """What is encoded once this packet is decoded; a damaged one is silence."""
-        if self._start is not None and packet.pts is not None:
-            end = (packet.pts + (packet.duration or 0)) * packet.time_base
-            if end < self._start - _RUN_UP:
+        if packet.pts is not None:
+            begin = packet.pts * packet.time_base
+            end = begin + (packet.duration or 0) * packet.time_base
+            if self._start is not None and end < self._start - _RUN_UP:
+                return
+            if self._stop is not None and begin > self._stop:
                 return
         yield from self._decoded(packet)
 
@@ -117,7 +123,8 @@ class Resounded:
         """What is left."""
         yield from self._decoded(None)
         yield from self._encoded(self._pulled(None))
-        yield from self._moved(self._target.encode(None))
+        if self._begun:  # FLAC would else give a time that is none
+            yield from self._moved(self._target.encode(None))
 
     def _decoded(self, packet: AnyPacket | None) -> Iterator[AnyPacket]:
         frames: list[AudioFrame] = []
@@ -184,10 +191,11 @@ class Resounded:
 
     def _encoded(self, frames: Iterator[AudioFrame]) -> Iterator[AnyPacket]:
         for frame in frames:
+            self._begun = True
             yield from self._moved(self._target.encode(frame))
 
-    def _moved(self, packets: list[AnyPacket]) -> Iterator[AnyPacket]:
-        for packet in packets:
+    def _moved(self, encoded: Iterable[object]) -> Iterator[AnyPacket]:
+        for packet in cast("Iterable[AnyPacket]", encoded):
             moved = round(self._shift / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts + moved
             packet.dts = None if packet.dts is None else packet.dts + moved
