@@ -1,11 +1,10 @@
 """Sound that a container does not take as it is, decoded and encoded anew."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -124,7 +123,7 @@ class Resounded:
         yield from self._decoded(None)
         yield from self._encoded(self._pulled(None))
         if self._begun:  # FLAC would else give a time that is none
-            yield from self._moved(self._target.encode(None))
+            yield from self._packets(None)
 
     def _decoded(self, packet: AnyPacket | None) -> Iterator[AnyPacket]:
         frames: list[AudioFrame] = []
@@ -192,10 +191,11 @@ class Resounded:
     def _encoded(self, frames: Iterator[AudioFrame]) -> Iterator[AnyPacket]:
         for frame in frames:
             self._begun = True
-            yield from self._moved(self._target.encode(frame))
+            yield from self._packets(frame)
 
-    def _moved(self, encoded: Iterable[object]) -> Iterator[AnyPacket]:
-        for packet in cast("Iterable[AnyPacket]", encoded):
+    def _packets(self, frame: AudioFrame | None) -> Iterator[AnyPacket]:
+        packets: list[AnyPacket] = [*self._target.encode(frame)]
+        for packet in packets:
             moved = round(self._shift / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts + moved
             packet.dts = None if packet.dts is None else packet.dts + moved
