@@ -42,6 +42,24 @@ def stored(path: Path, index: int = 0) -> tuple[av.VideoFrame, list[np.ndarray]]
         return frame, planes
 
 
+def flat(path: Path, name: str, codes: list[tuple[int, ...]], colour: tuple[int, ...]) -> Path:
+    """A clip of frames of one colour each, stored as they are."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 32, 24, name
+        context = video.codec_context
+        context.color_range, context.color_primaries, context.color_trc, context.colorspace = colour
+        for number, code in enumerate(codes):
+            frame = av.VideoFrame(32, 24, name)
+            kind = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
+            for plane, value in zip(frame.planes, code, strict=True):
+                plane.update(np.full(plane.buffer_size // np.dtype(kind).itemsize, value, kind))
+            frame.pts = number
+            out.mux(context.encode(frame))
+        out.mux(context.encode(None))
+    return path
+
+
 @pytest.mark.parametrize("matrix", [1, 6, 9])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("depth", [8, 10])
@@ -54,19 +72,7 @@ def test_colours_come_to_rgb_and_back(tmp_path: Path, matrix: int, full: bool, d
     name = "yuv420p" if depth == 8 else "yuv420p10le"
     transfer = 14 if matrix == 9 else matrix
     colour = (2 if full else 1, matrix, transfer, matrix)
-    with av.open(str(source), "w") as out:
-        video = out.add_stream("ffv1", rate=25)
-        video.width, video.height, video.pix_fmt = 32, 24, name
-        context = video.codec_context
-        context.color_range, context.color_primaries, context.color_trc, context.colorspace = colour
-        for number, code in enumerate(planes):
-            frame = av.VideoFrame(32, 24, name)
-            for plane, value in zip(frame.planes, code, strict=True):
-                kind = np.uint8 if depth == 8 else np.uint16
-                plane.update(np.full(plane.buffer_size // np.dtype(kind).itemsize, value, kind))
-            frame.pts = number
-            out.mux(context.encode(frame))
-        out.mux(context.encode(None))
+    flat(source, name, planes, colour)
     reader = ClipReader(source, Reading())
     assert reader.info.depth == depth
     assert reader.info.colour == Colour(full, matrix, transfer, matrix)
@@ -85,6 +91,43 @@ def test_colours_come_to_rgb_and_back(tmp_path: Path, matrix: int, full: bool, d
         )
         for plane, value in zip(made, code, strict=True):
             assert np.abs(plane - value).max() <= 1, (plane, value)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("depth", [10, 12])
+def test_alpha_stays_what_it_is(tmp_path: Path, depth: int, full: bool) -> None:
+    """Opaque stays opaque, and nothing else becomes so."""
+    top, middle = 2**depth - 1, 2 ** (depth - 1)
+    alphas = [0, 1, top // 3, middle, middle + 1, top * 4 // 5, top - 1, top]
+    codes = [(middle, middle, middle, alpha) for alpha in alphas]
+    source = flat(tmp_path / "in.mkv", f"yuva444p{depth}le", codes, (2 if full else 1, 1, 1, 1))
+    for frame, alpha in zip(ClipReader(source, Reading()).frames(0, None), alphas, strict=True):
+        assert abs(int(frame.pixels[0, 0, 3]) - 65535 * alpha / top) <= 0.5
+    target = tmp_path / "out.mkv"
+    upscaled(source, target, ClipSettings(wanted=Wanted("ffv1")))
+    for number, alpha in enumerate(alphas):
+        _, planes = stored(target, number)
+        assert (planes[3] == alpha).all()
+    upscaled(source, tmp_path / "out.mov", ClipSettings(wanted=Wanted("prores")))
+    for number in (0, len(alphas) - 1):
+        frame, planes = stored(tmp_path / "out.mov", number)
+        most = 2 ** frame.format.components[3].bits - 1
+        assert (planes[3] == (most if number else 0)).all()
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_full_range_becomes_what_prores_is(tmp_path: Path, suffix: str) -> None:
+    """ProRes cannot say that its samples are full: every decoder takes them as limited."""
+    codes = [(60, 128, 128), (200, 110, 150), (255, 128, 128), (0, 128, 128)]
+    source = flat(tmp_path / "in.mkv", "yuv420p", codes, (2, 1, 1, 1))
+    target = tmp_path / f"out{suffix}"
+    upscaled(source, target, ClipSettings(wanted=Wanted("prores")))
+    for number, code in enumerate(codes):
+        frame, planes = stored(target, number)
+        assert frame.color_range == 1
+        seen = [float(np.median(plane)) for plane in planes]
+        shown = rgb_of(*seen, 1, full=False, depth=10)
+        assert np.abs(shown - rgb_of(*code, 1, full=True, depth=8)).max() < 0.02
 
 
 @pytest.mark.parametrize(

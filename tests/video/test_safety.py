@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -105,6 +106,32 @@ def test_a_truncated_clip_keeps_what_decodes_and_says_what_not(tmp_path: Path) -
     assert "cut.mkv: damaged" in note
     lost = int(note.split("about ")[1].split(" frames")[0])
     assert abs(lost + kept - 75) <= 2
+
+
+def test_frames_that_an_avi_repeats_are_not_lost(tmp_path: Path) -> None:
+    """It says how many chunks there are; those without anything in them repeat a frame."""
+    source = tmp_path / "in.avi"
+    shown = [number for number in range(100) if number % 10 < 4]
+    with av.open(str(source), "w") as out:
+        video = out.add_stream("mpeg4", rate=25, options={"g": "10"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        rng = np.random.default_rng(0)
+        for number in shown:
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 256, (48, 64, 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    with av.open(str(source)) as clip:
+        assert clip.streams.video[0].frames == shown[-1] + 1
+    assert upscaled(source, tmp_path / "out.mkv") == ()
+    assert watch(tmp_path / "out.mkv").times == [Fraction(number, 25) for number in shown]
+    data = source.read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(data[: len(data) // 2])
+    note, *_ = upscaled(cut, tmp_path / "cut.mkv")
+    kept = watch(tmp_path / "cut.mkv").times[-1]
+    lost = int(note.split("about ")[1].split(" frames")[0])
+    assert abs(lost - (shown[-1] - kept * 25)) <= 4
 
 
 def test_a_corrupt_clip_keeps_what_decodes_and_says_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
@@ -14,6 +15,7 @@ from av.subtitles.stream import SubtitleStream
 
 from srcli.media.video.packets import AnyPacket, Part, packets_of
 from srcli.media.video.probing import Reading
+from srcli.media.video.sound import Resounded
 from srcli.media.video.streams import is_cover
 from srcli.media.video.subtitles import Cue, converted_packets, read_cues
 
@@ -34,6 +36,7 @@ class Beside:
         container: The same, opened.
         copies: The result's stream for each of the source's, by its index.
         texts: Those of them that are text to be put in other words.
+        sounds: Those of them that are sound to be encoded anew.
         reading: Which part of the source is taken.
         shift: Added to all times, seconds.
         length: How much of that is wanted, seconds; None takes all.
@@ -43,6 +46,7 @@ class Beside:
     container: InputContainer
     copies: Mapping[int, Stream]
     texts: frozenset[int]
+    sounds: frozenset[int]
     reading: Reading
     shift: Fraction
     length: Fraction | None = None
@@ -75,16 +79,55 @@ def other_packets(beside: Beside) -> Iterator[Timed]:
 def _copied(beside: Beside) -> Iterator[Timed]:
     wanted = [index for index in beside.copies if index not in beside.texts]
     packets = packets_of(beside.container, wanted, beside.part)
-    tracks = {index: _Track(beside.container.streams[index], beside) for index in wanted}
+    tracks = {index: _track(index, beside) for index in wanted}
     while True:
         try:
             packet = next(packets, None)
         except FFmpegError:
-            return  # what is damaged in the source has been told while its frames were read
+            packet = None  # what is damaged in the source has been told while its frames were read
         if packet is None:
-            return
+            break
         if packet.size:
             yield from tracks[packet.stream.index].take(packet)
+    for track in tracks.values():
+        yield from track.end()
+
+
+def _track(index: int, beside: Beside) -> "_Track | _Sound":
+    kind = _Sound if index in beside.sounds else _Track
+    return kind(beside.container.streams[index], beside)
+
+
+class _Sound:
+    """Encodes one sound anew.
+
+    Args:
+        stream: Of the source.
+        beside: What of it is wanted.
+    """
+
+    def __init__(self, stream: Stream, beside: Beside) -> None:
+        target = beside.copies[stream.index]
+        assert isinstance(stream, AudioStream)
+        assert isinstance(target, AudioStream)
+        begin, length = beside.start, beside.reading.duration
+        if beside.reading.start:
+            begin = -beside.shift  # with the picture, to its tick
+        self._sound = Resounded(
+            stream,
+            target,
+            start=begin if beside.reading.start else None,
+            stop=None if length is None else begin + length,
+            shift=beside.shift,
+        )
+
+    def take(self, packet: AnyPacket) -> Iterator[Timed]:
+        """What becomes of a packet."""
+        return map(_timed, self._sound.take(packet))
+
+    def end(self) -> Iterator[Timed]:
+        """What is left when there are no more."""
+        return map(_timed, self._sound.end())
 
 
 class _Track:
@@ -121,6 +164,10 @@ class _Track:
         self._before = None
         yield from self._in_order(packet)
 
+    def end(self) -> Iterator[Timed]:
+        """What is left when there are no more: nothing."""
+        return iter(())
+
     def _wanted(self, packet: AnyPacket) -> bool:
         if packet.pts is None:
             return True
@@ -145,8 +192,12 @@ class _Track:
 
     def _moved(self, packet: AnyPacket) -> Timed:
         packet.stream = self._target
-        moment = packet.dts if packet.dts is not None else packet.pts or 0
-        return moment * packet.time_base, packet
+        return _timed(packet)
+
+
+def _timed(packet: AnyPacket) -> Timed:
+    moment = packet.dts if packet.dts is not None else packet.pts or 0
+    return moment * packet.time_base, packet
 
 
 def _from_nought(packet: AnyPacket) -> None:

@@ -1,15 +1,17 @@
 """A clip's frames, from the file to RGB, with their times."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
 import av
 import numpy as np
 from av.codec.context import ThreadType
+from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from srcli.errors import UnreadableVideo
 from srcli.media.picture import Pixels
@@ -70,7 +72,7 @@ class ClipReader:
                 yield first
                 yield from resumed
                 return
-        for index, frame in enumerate(self._run(self._first if self._reading.start else None)):
+        for index, frame in enumerate(self._part()):
             if index >= done:
                 yield frame
 
@@ -80,10 +82,24 @@ class ClipReader:
             begins = Fraction(container.start_time or 0, av.time_base)
         return round((begins + self._reading.start) / time_base)
 
+    def _part(self) -> Iterator[Frame]:
+        """All that is wanted; a seek leads there, or else everything before it is decoded."""
+        sought = self._sought(self._first) if self._reading.start else None
+        yield from self._run(None) if sought is None else sought
+
+    def _sought(self, near: int) -> Iterator[Frame] | None:
+        """What `_run` gives after a seek; None where that does not lead to before `near`."""
+        frames = self._run(near)
+        try:
+            first = next(frames, None)
+        except _AstrayError:
+            return None
+        return chain(() if first is None else (first,), frames)
+
     def _frames_after(self, last: int) -> Iterator[Frame]:
         """What follows the frame at `last`; nothing if a seek does not lead to just before it."""
         reached = False
-        for frame in self._run(last):
+        for frame in self._sought(last) or ():
             if reached:
                 yield frame
             elif frame.pts > last:
@@ -111,8 +127,8 @@ class ClipReader:
             if self._end is not None and pts >= self._end:
                 return
             pixels = cast("Pixels", frame.to_ndarray())
-            if pixels.dtype == np.uint16 and not self._stored.full:
-                pixels = full_scale(pixels)
+            if pixels.dtype == np.uint16:
+                pixels = full_scale(pixels, self._info.pixel_format, self._stored)
             length = round((frame.duration or 0) * self._tick_of(frame))
             yield Frame(pts, length, turn(pixels, self._turned))
 
@@ -135,18 +151,22 @@ class ClipReader:
         return 0 if before is None else before + max(step, 1)
 
     def _decoded(self, near: int | None) -> Iterator[av.VideoFrame]:
-        """RGB frames."""
+        """RGB frames.
+
+        Raises:
+            _AstrayError: A seek does not lead to a key frame at `near` or before.
+        """
         with opened(self.path) as container:
             stream = chosen_stream(self.path, container)
             stream.codec_context.thread_type = ThreadType.AUTO
-            if near is not None:
-                target = near - round(_RUN_UP / self._info.time_base)
-                with suppress(FFmpegError):  # a bare stream has no index: then from its start
-                    container.seek(max(target, 0), stream=stream)
             loss = Loss(self.path)
+            decoded = surviving_frames(container, stream, loss, from_key=near is not None)
+            if near is not None:
+                self._seek(container, stream, near)
+                decoded = _beginning_by(near, decoded)
             convert: Conversion | None = None
             stored_as = ""
-            for frame in surviving_frames(container, stream, loss):
+            for frame in decoded:
                 if frame.format.name != stored_as:
                     if convert is not None:
                         yield from convert(None)
@@ -162,6 +182,13 @@ class ClipReader:
             elif loss.undecodable or loss.stopped:
                 damaged = f"{self.path}: damaged, some frames are lost; the rest is kept"
                 self._notes[:] = [damaged, *self._left_out]
+
+    def _seek(self, container: InputContainer, stream: VideoStream, near: int) -> None:
+        target = near - round(_RUN_UP / self._info.time_base)
+        try:
+            container.seek(max(target, 0), stream=stream)
+        except FFmpegError as error:  # and the demuxer may now stand anywhere
+            raise _AstrayError from error
 
     def _conversion(self, frame: av.VideoFrame) -> Conversion:
         """From the samples in the file to RGB."""
@@ -199,3 +226,16 @@ class ClipReader:
             raise UnreadableVideo(
                 f"{self.path}: becomes interlaced at {frame.time:.1f} s: use --deinterlace"
             )
+
+
+class _AstrayError(Exception):
+    """A seek did not lead to where it should, as where there is no index."""
+
+
+def _beginning_by(near: int, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """The same frames, if there are any and the first is at `near` or before."""
+    first = next(frames, None)
+    stated = None if first is None else first.dts if first.pts is None else first.pts
+    if first is None or stated is None or stated > near:
+        raise _AstrayError
+    yield from chain((first,), frames)

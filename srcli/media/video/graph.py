@@ -19,18 +19,38 @@ _SWSCALE_WHITE = 255 << 8  # of 16 bits, on the way from limited range and on th
 _WHITE = 65535
 
 
-def full_scale(pixels: Pixels) -> Pixels:
-    """Undo that swscale makes 65280 of white when it turns limited range to RGB of 16 bits."""
-    return _rescaled(pixels, _WHITE / _SWSCALE_WHITE)
+def full_scale(pixels: Pixels, name: str, colour: Colour) -> Pixels:
+    """Undo what swscale makes of white and of opaque on the way to RGB of 16 bits.
+
+    Args:
+        pixels: What it made, (h, w, 3 or 4) uint16.
+        name: FFmpeg's name of the format that they were stored in.
+        colour: What the samples meant.
+    """
+    white = _WHITE if colour.full else _SWSCALE_WHITE
+    return _rescaled(pixels, _WHITE / white, _WHITE / _opaque(name, colour))
 
 
-def swscale_white(pixels: Pixels) -> Pixels:
-    """Bring white to 65280, which swscale expects of RGB of 16 bits."""
-    return _rescaled(pixels, _SWSCALE_WHITE / _WHITE)
+def swscale_white(pixels: Pixels, name: str, colour: Colour) -> Pixels:
+    """Bring white and opaque to what swscale expects of them in RGB of 16 bits; see `full_scale`.
+
+    It would round alpha up where it has to be cut off.
+    """
+    white = _WHITE if colour.is_rgb else _SWSCALE_WHITE
+    return _rescaled(pixels, white / _WHITE, _opaque(name, colour) / _WHITE)
 
 
-def _rescaled(pixels: Pixels, factor: float) -> Pixels:
-    scaled = pixels * np.float32(factor) + np.float32(0.5)
+def _opaque(name: str, colour: Colour) -> int:
+    """The highest alpha that a format holds, moved up to 16 bits; beside RGB that is made white."""
+    bits = [c.bits for c in av.VideoFormat(name).components if c.is_alpha]
+    return _WHITE if colour.is_rgb or not bits else _WHITE >> (16 - bits[0]) << (16 - bits[0])
+
+
+def _rescaled(pixels: Pixels, colours: float, alpha: float) -> Pixels:
+    factors = np.array([colours] * 3 + [alpha], np.float32)[: pixels.shape[2]]
+    if (factors == 1).all():
+        return pixels
+    scaled = pixels * factors + np.float32(0.5)
     return np.minimum(scaled, np.float32(_WHITE)).astype(np.uint16)
 
 

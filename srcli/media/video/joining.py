@@ -183,8 +183,16 @@ def _add_all(
     output.metadata.update(container_tags(container, rest.policy))
     shift = info.shift * info.time_base
     copy_chapters(container, output, shift, rest.reading.duration, rest.policy)
-    texts = frozenset(one.index for one in rest.streams if one.how == "text")
-    beside = Beside(rest.source, container, copies, texts, rest.reading, shift, source.length)
+    beside = Beside(
+        rest.source,
+        container,
+        copies,
+        texts=frozenset(one.index for one in rest.streams if one.how == "text"),
+        sounds=frozenset(one.index for one in rest.streams if one.how == "sound"),
+        reading=rest.reading,
+        shift=shift,
+        length=source.length,
+    )
     return video, other_packets(beside)
 
 

@@ -34,16 +34,21 @@ class Loss:
 
     def notes(self, container: InputContainer, stream: VideoStream) -> list[str]:
         """One line each for what is missing and what is damaged."""
-        missing = max(stream.frames - self.packets, 0) if stream.frames else 0
+        counted, rate = stream.frames, stream.average_rate or stream.guessed_rate or 25
+        length = Fraction(container.duration or 0, av.time_base)
+        if counted and container.format.name == "avi":
+            # chunks without anything in them, too, which show the last frame for as long again
+            counted, length = 0, Fraction(counted / rate)
+        missing = max(counted - self.packets, 0) if counted else 0
         begins = Fraction(container.start_time or 0, av.time_base)
-        short = Fraction(container.duration or 0, av.time_base) - (self.end - begins)
-        if not stream.frames and self.packets and short > _SHORTFALL:
-            missing = round(short * (stream.average_rate or stream.guessed_rate or 25))
+        short = length - (self.end - begins)
+        if not counted and self.packets and short > _SHORTFALL:
+            missing = round(short * rate)
         notes: list[str] = []
         lost = missing + self.undecodable
         if lost or self.stopped:
             why = f" ({self.stopped})" if self.stopped else ""
-            about = "" if stream.frames else "about "
+            about = "" if counted else "about "
             notes.append(f"{self._path}: damaged{why}, {about}{lost} frames lost; the rest is kept")
         if self.damaged:
             notes.append(f"{self._path}: {self.damaged} frames are damaged, kept as they decode")
@@ -51,10 +56,21 @@ class Loss:
 
 
 def surviving_frames(
-    container: InputContainer, stream: VideoStream, loss: Loss
+    container: InputContainer, stream: VideoStream, loss: Loss, *, from_key: bool = False
 ) -> Iterator[av.VideoFrame]:
-    """All frames of a stream that decode, while `loss` counts those that do not."""
+    """All frames of a stream that decode, while `loss` counts those that do not.
+
+    Args:
+        container: The clip.
+        stream: Of it.
+        loss: Keeps count.
+        from_key: Leave out what comes before a key frame, as it may after a seek: some decoders
+            make grey of it.
+    """
     for packet in _whole_packets(container, stream, loss):
+        if from_key and packet is not None and not packet.is_keyframe:
+            continue
+        from_key = False
         try:
             frames = stream.codec_context.decode(packet)
         except EOFError:

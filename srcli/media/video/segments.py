@@ -7,7 +7,7 @@ it counts once the list is there. Joined, segments give one stream without encod
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -138,8 +138,8 @@ class SegmentWriter:
         names = {(3, 1): "rgb24", (3, 2): "rgb48le", (4, 1): "rgba", (4, 2): "rgba64le"}
         name = names[pixels.shape[2], pixels.itemsize]
         width, height = _evened(self._info, self._encoding.pixel_format)
-        if pixels.dtype == np.uint16 and not self._colour.is_rgb:
-            pixels = swscale_white(pixels)
+        if pixels.dtype == np.uint16:
+            pixels = swscale_white(pixels, self._encoding.pixel_format, self._colour)
         right, below = width - pixels.shape[1], height - pixels.shape[0]
         if right or below:
             pixels = cast("Pixels", np.pad(pixels, ((0, below), (0, right), (0, 0)), "edge"))
@@ -201,4 +201,8 @@ def _evened(info: ClipInfo, pixel_format: str) -> tuple[int, int]:
 
 def _stored(encoding: Encoding, colour: Colour) -> Colour:
     shape = av.VideoFormat(encoding.pixel_format)
-    return RGB if shape.is_rgb else colour.for_yuv()
+    if shape.is_rgb:
+        return RGB
+    stored = colour.for_yuv()
+    prores = encoding.encoder.startswith("prores")  # whose frames cannot say that they are full
+    return replace(stored, full=False) if prores else stored

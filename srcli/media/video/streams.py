@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
 from srcli.media.policy import MetadataPolicy
 from srcli.media.video.opening import opened
+from srcli.media.video.sound import add_sound, sound_encoder
 from srcli.media.video.subtitles import (
     add_converted,
     tells_places,
@@ -52,13 +54,13 @@ class Carried:
 
     Args:
         index: In the source.
-        how: Packets as they are ("copy"); text put in other words ("text"); a cover picture that
-            becomes an attachment ("attach").
-        encoder: Of text.
+        how: Packets as they are ("copy"); text put in other words ("text"); sound decoded and
+            encoded anew ("sound"); a cover picture that becomes an attachment ("attach").
+        encoder: Of text and sound.
     """
 
     index: int
-    how: Literal["copy", "text", "attach"] = "copy"
+    how: Literal["copy", "text", "sound", "attach"] = "copy"
     encoder: str = ""
 
 
@@ -105,7 +107,7 @@ def choose_copied(
         if not policy.keeps_places and _may_tell_places(source, stream):
             notes.append(f"{said} is left out, it may tell places")
             continue
-        carried = _way(stream, format)
+        carried = _way(source, stream, format)
         if carried is None:
             hint = "" if format == "matroska" else ": -o NAME.mkv can hold most"
             notes.append(f"{said} is left out, {target.suffix} cannot hold it{hint}")
@@ -115,12 +117,14 @@ def choose_copied(
             styled = stream.codec_context.name in ("ssa", "ass")
             lost = ": places, effects and fonts are lost" if styled else ""
             notes.append(f"{said} becomes {carried.encoder}{lost}")
+        elif carried.how == "sound":
+            notes.append(f"{said} becomes {carried.encoder.removeprefix('lib')}, encoded anew")
         elif stream.type == "video" and not is_cover(stream):
             notes.append(f"{said} is a second video, copied as it is")
     return Copied(tuple(taken), tuple(notes))
 
 
-def _way(stream: Stream, format: str) -> Carried | None:
+def _way(source: Path, stream: Stream, format: str) -> Carried | None:
     """How a stream goes into a container; None if it cannot."""
     if is_cover(stream):
         if format == "matroska":  # which would make a second film of it
@@ -130,7 +134,10 @@ def _way(stream: Stream, format: str) -> Carried | None:
     if _fits(stream, format):
         return Carried(stream.index)
     encoder = text_encoder(stream, format)
-    return Carried(stream.index, "text", encoder) if encoder else None
+    if encoder:
+        return Carried(stream.index, "text", encoder)
+    encoder = sound_encoder(source, stream, format)
+    return Carried(stream.index, "sound", encoder) if encoder else None
 
 
 def described(stream: Stream) -> str:
@@ -219,6 +226,9 @@ def add_carried(
     if carried.how == "text":
         header = text_header(source, stream.index)
         added = add_converted(output, carried.encoder, header)
+    elif carried.how == "sound":
+        assert isinstance(stream, AudioStream)
+        added = add_sound(output, stream, carried.encoder)
     else:
         added = output.add_stream_from_template(stream, opaque=True)
         if stream.time_base:
