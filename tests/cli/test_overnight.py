@@ -178,16 +178,16 @@ def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.S
 
 def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generator) -> None:
     source = folder_of(tmp_path / "in", rng, 2, (600, 800))  # a minute each
-    process = start("upscale", source, "--json", "--effort", "exact", "--tile", "64")
-    assert process.stdout is not None
-    while json.loads(process.stdout.readline())["event"] != "tile":
-        pass
-    process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    assert any("once more" in line for line in process.stderr)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.stdout.read(), process.stderr.read()
-    process.wait(PATIENCE)
+    with start("upscale", source, "--json", "--effort", "exact", "--tile", "64") as process:
+        assert process.stdout is not None
+        while json.loads(process.stdout.readline())["event"] != "tile":
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert any("once more" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.stdout.read(), process.stderr.read()
+        process.wait(PATIENCE)
     assert process.returncode == 130, stderr
     assert json.loads(stdout.splitlines()[-1])["done"] == 0
     assert not list((tmp_path / "in_x4").glob("*.png"))

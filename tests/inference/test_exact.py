@@ -191,7 +191,8 @@ class Cramped:
 def test_out_of_memory_begins_again_with_smaller_tiles(
     upscaler: Upscaler, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "free_memory", lambda device: 250_000_000)
+    planned = next(planning.Planner(upscaler.network, None).attempts(*large.shape[:2]))
+    monkeypatch.setattr(planning, "free_memory", lambda device: 3 * planned.needs)
     whole = upscaler.upscale(large)
     assert (whole.report.restarts, whole.report.tiles) == (0, 1)
     network = upscaler.network.module
