@@ -1,5 +1,6 @@
 """Benchmark sets: pictures by name, found in the layouts that people have."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,8 @@ def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
     """Pair the pictures of two folders by name; LR names may end in x2, x3, x4.
 
     Raises:
-        UsageError: A folder is missing or empty, or they hold different pictures.
+        UsageError: A folder is missing or empty, they hold different pictures, or several of one
+            name.
     """
     originals, reduced = _pictures(hr), _pictures(lr)
     if not originals or not reduced:
@@ -143,6 +145,9 @@ def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
             f"{hr} has {len(originals)} pictures and {lr} {len(reduced)}: they must be the same"
             f"{lacks}"
         )
+    if len(by_name) != len(reduced):
+        twice = Counter(_without_scale(path.stem, scale) for path in reduced).most_common(1)[0][0]
+        raise UsageError(f"{lr} has several pictures named {twice}: rename all but one")
     return [Pair(path.stem, path, by_name[path.stem]) for path in originals]
 
 

@@ -71,6 +71,14 @@ def test_a_missing_set_says_where_and_how(tmp_path: Path):
         assert word in str(caught.value)
 
 
+def test_pairs_of_one_name_are_not_mixed_up(tmp_path: Path, hr: np.ndarray):
+    for folder in ("hr", "lr"):
+        save(hr, tmp_path / folder / "a.png")
+        save(hr, tmp_path / folder / "a.bmp")
+    with pytest.raises(UsageError, match="lr has several pictures named a: rename all but one"):
+        pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
+
+
 def test_pairs_that_do_not_belong_together(tmp_path: Path, hr: np.ndarray):
     save(hr, tmp_path / "hr" / "a.png")
     save(hr, tmp_path / "hr" / "b.png")
