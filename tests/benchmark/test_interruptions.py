@@ -1,6 +1,7 @@
 """`srcli bench` where something goes wrong while it measures: what is measured is kept."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def at_picture(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], N
 
 
 def interrupt() -> None:
-    raise KeyboardInterrupt  # a signal may be ignored where tests run in the background
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_out() -> None:

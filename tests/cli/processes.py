@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,9 @@ def srcli(
     )
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -47,7 +48,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-# `srcli` that sends itself a signal when the network begins with its so-and-so-manieth picture.
+# `srcli` that sends itself a signal as the network begins with its n-th picture.
 SIGNALLED = """
 import os, sys
 from srcli.cli.main import run
@@ -70,13 +71,7 @@ def start_signalled(
     number: signal.Signals, picture: int, *arguments: object
 ) -> subprocess.Popen[str]:
     """The command, which gets a signal as its `picture`-th picture begins."""
-    return subprocess.Popen(
-        [sys.executable, "-c", SIGNALLED, str(int(number)), str(picture), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
+    return start(int(number), picture, *arguments, command=(sys.executable, "-c", SIGNALLED))
 
 
 def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
