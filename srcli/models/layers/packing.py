@@ -68,29 +68,31 @@ class ActiveTokens:
             if len(self.region):
                 yield self
             return
-        live = len(self.windows)
-        t = 1 if self.exchanging is None else self.exchanging.shape[1]
-        of_stray = self.region[live:][self.slots // t]
-        ends: list[list[int]] = [
-            torch.bincount(part, minlength=self.regions).cumsum(0).tolist()
-            for part in (self.region[:live], self.region[live:], of_stray)
-        ]
-        start, done = 0, (0, 0, 0)
-        for stop, upto in enumerate(zip(*ends, strict=True), start=1):
-            following = ends[0][min(stop, self.regions - 1)] + ends[1][min(stop, self.regions - 1)]
-            if stop < self.regions and following - done[0] - done[1] <= limit:
-                continue
-            if upto[0] + upto[1] > done[0] + done[1]:
-                yield self._part(done, upto, start, stop, t)
-            start, done = stop, upto
+        start = before = _Cut(0, 0, 0, 0)
+        for cut in self._cuts():
+            if before.size > start.size and cut.size - start.size > limit:
+                yield self._between(start, before)
+                start = before
+            before = cut
+        if before.size > start.size:
+            yield self._between(start, before)
 
-    def _part(
-        self, done: tuple[int, ...], upto: tuple[int, ...], start: int, stop: int, t: int
-    ) -> "ActiveTokens":
-        """The regions `start` to `stop`: windows, stray blocks and strays from `done` to `upto`."""
+    def _cuts(self) -> Iterator["_Cut"]:
+        """Where the work can be parted: after every region."""
+        windows, blocks = self.region.tensor_split([len(self.windows)])
+        strays = blocks[self.slots // self._tokens_a_block]
+        counts: list[list[int]] = [
+            torch.bincount(part, minlength=self.regions).cumsum(0).tolist()
+            for part in (windows, blocks, strays)
+        ]
+        for region, before in enumerate(zip(*counts, strict=True), start=1):
+            yield _Cut(region, *before)
+
+    def _between(self, start: "_Cut", stop: "_Cut") -> "ActiveTokens":
+        """What lies between two cuts, with regions and slots counted from the first."""
+        windows, strays = slice(start.windows, stop.windows), slice(start.strays, stop.strays)
         live = len(self.windows)
-        windows, strays = slice(done[0], upto[0]), slice(done[2], upto[2])
-        blocks = slice(live + done[1], live + upto[1])
+        blocks = slice(live + start.blocks, live + stop.blocks)
 
         def both(of_blocks: Tensor) -> Tensor:
             return torch.cat([of_blocks[windows], of_blocks[blocks]])
@@ -98,12 +100,39 @@ class ActiveTokens:
         return ActiveTokens(
             windows=self.windows[windows],
             strays=self.strays[strays],
-            slots=self.slots[strays] - done[1] * t,
+            slots=self.slots[strays] - start.blocks * self._tokens_a_block,
             exchanging=None if self.exchanging is None else both(self.exchanging),
-            region=both(self.region) - start,
-            regions=stop - start,
+            region=both(self.region) - start.region,
+            regions=stop.region - start.region,
             touched=self.touched,
         )
+
+    @property
+    def _tokens_a_block(self) -> int:
+        """The t of a block; without strays nobody needs it."""
+        return 1 if self.exchanging is None else self.exchanging.shape[1]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A place between two regions: how many of each kind lie before it.
+
+    Args:
+        region: Regions.
+        windows: Live windows.
+        blocks: Blocks of strays.
+        strays: Stray tokens.
+    """
+
+    region: int
+    windows: int
+    blocks: int
+    strays: int
+
+    @property
+    def size(self) -> int:
+        """The blocks before it, of both kinds."""
+        return self.windows + self.blocks
 
 
 def everything(regions: Regions) -> ActiveTokens:
