@@ -49,9 +49,7 @@ def test_bar_figures_and_layers_each_have_a_line_of_their_own() -> None:
     head, losses, layers = shown(console)[-3:]
     assert re.match(r" 25 % ━+ 0:00:0\d time left 1:30:00  1234\.56 samples/s  waiting 3 %", head)
     assert losses == "step 12340  L1 13.214  uncertainty 12.31  gradient 1234.5  lr 2.0e-04"
-    assert layers == (
-        "correlation 0.93 -0.12 0.90 0.88 -0.81 -0.70  live 100 97 80 66 57 40 %"
-    )
+    assert layers == ("correlation 0.93 -0.12 0.90 0.88 -0.81 -0.70  live 100 97 80 66 57 40 %")
 
 
 def test_something_is_shown_before_the_first_report() -> None:
