@@ -37,7 +37,8 @@ class TrainingBar:
             console=console,
             expand=True,
         )
-        self._progress.figures = (Text(f"the first figures come after {every} steps"),)
+        wait = f"{every} step{'s' * (every > 1)}"
+        self._progress.figures = (Text(f"the first figures come after {wait}"),)
         self._task = self._progress.add_task("time left -:--:--", total=1.0)
 
     def __enter__(self) -> Self:
