@@ -31,7 +31,7 @@ def terminal() -> Console:
 
 
 def lines_of(drawn: str) -> list[str]:
-    """The lines that a terminal was given, those drawn over again too; the bar's and the figures' within it."""
+    """What a terminal was given, drawn over again or not; bar and figures stay within it."""
     lines = [line for line in re.split(r"[\r\n]+", CONTROL.sub("", drawn)) if line]
     assert max(len(line) for line in lines if not line.startswith("warning: ")) <= 80, lines
     return lines
