@@ -1,7 +1,6 @@
 """The progress of `srcli train` on a terminal: a bar on one line, the figures on two below it."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -85,5 +84,5 @@ def _time_left(report: StepReport) -> str:
     """As h:mm:ss, by the pace of the whole run, earlier parts of a resumed one included."""
     if report.done <= 0:
         return "-:--:--"
-    minutes = report.minutes * (1.0 - report.done) / report.done
-    return str(timedelta(seconds=round(60 * minutes)))
+    minutes, seconds = divmod(round(60 * report.minutes * (1.0 - report.done) / report.done), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"

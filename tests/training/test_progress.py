@@ -63,7 +63,10 @@ def test_something_is_shown_before_the_first_report() -> None:
     assert figures == "the first figures come after 20 steps"
 
 
-@pytest.mark.parametrize(("done", "left"), [(0.0, "-:--:--"), (0.5, "0:30:00"), (1.0, "0:00:00")])
+@pytest.mark.parametrize(
+    ("done", "left"),
+    [(0.0, "-:--:--"), (0.5, "0:30:00"), (1.0, "0:00:00"), (0.002, "249:30:00")],
+)
 def test_time_left_goes_by_the_pace_of_the_whole_run(done: float, left: str) -> None:
     console = terminal()
     with TrainingBar(console, 20) as bar:
