@@ -72,33 +72,59 @@ def find_sources(
         large: HR px of the shorter side from which a photograph is large.
 
     Returns:
-        The sources, and one line for each file that is of no use.
+        The sources, and one line for each file, or folder in a folder, that is of no use.
 
     Raises:
-        UsageError: A folder is not there or holds no usable picture.
+        UsageError: A folder is not there, or holds no usable picture: why, and the first reason.
     """
     sources: list[Source] = []
     useless: list[str] = []
     for folder in folders:
         if not os.path.isdir(folder):  # noqa: PTH112 - which a path too long does not raise for
             raise UsageError(f"no training folder {folder}")
-        before = len(sources)
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES):
+        paths, closed = _pictures_below(folder)
+        broken, small, before = list[str](), list[str](), len(sources)
+        for path in paths:
             try:
                 with Image.open(path) as image:
                     width, height = image.size
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                useless.append(f"{path}: {error}")
+                broken.append(f"{path}: {error}")
                 continue
             if min(height, width) < smallest:
-                useless.append(f"{path}: {width}x{height} px, a patch takes {smallest}")
+                small.append(f"{path}: {width}x{height} px, a patch takes {smallest}")
                 continue
             sources.append(Source(path, height // scale * scale, width // scale * scale))
             if min(height, width) >= large:
                 sources.extend(_reduced(path, height, width, reductions, scale, smallest))
         if len(sources) == before:
-            raise UsageError(f"{folder} has no readable picture of {smallest} px or more a side")
+            raise UsageError(f"{folder} {_nothing_among(broken, small, closed)}")
+        useless += closed + broken + small
     return sources, useless
+
+
+def _pictures_below(folder: Path) -> tuple[list[Path], list[str]]:
+    """Files below `folder` with a picture's suffix, sorted; and a line for each closed folder."""
+    closed: list[OSError] = []
+    paths = [
+        Path(parent, name)
+        for parent, _, names in os.walk(folder, onerror=closed.append)
+        for name in names
+        if Path(name).suffix.lower() in _SUFFIXES
+    ]
+    return sorted(paths), [f"{error.filename}: {error.strerror}" for error in closed]
+
+
+def _nothing_among(broken: Sequence[str], small: Sequence[str], closed: Sequence[str]) -> str:
+    """Why a folder cannot be trained on, with the first of the reasons."""
+    count = len(broken) + len(small)
+    what = f"has no pictures ({', '.join(sorted(_SUFFIXES))})"
+    if count:
+        what = (
+            f"has nothing to train on: of {count} picture{'s' * (count > 1)} {len(broken)} cannot "
+            f"be read, {len(small)} too small"
+        )
+    return "; ".join([what, *[*broken, *small, *closed][:1]])
 
 
 def _reduced(

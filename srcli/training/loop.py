@@ -11,10 +11,12 @@ import torch
 from srcli.errors import UsageError
 from srcli.training.checkpoint import read_notes
 from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.families import NetworkConfig
 from srcli.training.folder import RunFolder
 from srcli.training.processes import joined
 from srcli.training.reports import Watcher
 from srcli.training.run import Run
+from srcli.training.runnable import why_not_runnable
 
 __all__ = ["RunOptions", "train"]
 
@@ -74,11 +76,21 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
         if not options.resume and processes.leads:
             folder.refuse_earlier_run()
         run = Run(config, folder, watchers if processes.leads else (), processes)
+        if processes.leads and not options.resume:  # who resumes a run has been told
+            _warn_of_strange_network(config.network, watchers)
         if options.resume:
             run.resume()
         elif options.init is not None:
             run.start_from(options.init)
         return run.go()
+
+
+def _warn_of_strange_network(config: NetworkConfig, watchers: Sequence[Watcher]) -> None:
+    """Tell before hours are spent on weights that srcli cannot run."""
+    line = why_not_runnable(config)
+    if line is not None:
+        for watcher in watchers:
+            watcher.warn(line)
 
 
 def _schedule(schedule: ScheduleConfig, options: RunOptions, folder: RunFolder) -> ScheduleConfig:

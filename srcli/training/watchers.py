@@ -9,7 +9,15 @@ from typing import TextIO, cast
 
 from srcli.training.reports import StepReport, ValidationReport
 
-__all__ = ["JsonLog", "Lines", "describe_figures", "describe_validation"]
+__all__ = [
+    "JsonLog",
+    "Lines",
+    "describe_figures",
+    "describe_layers",
+    "describe_losses",
+    "describe_pace",
+    "describe_validation",
+]
 
 
 class JsonLog:
@@ -88,14 +96,30 @@ class Lines:
 
 def describe_figures(report: StepReport) -> str:
     """The figures of some steps in one line."""
+    parts = (describe_losses(report), describe_pace(report), describe_layers(report))
+    return "  ".join(part for part in parts if part)
+
+
+def describe_losses(report: StepReport) -> str:
+    """What training minimises, and how."""
+    return (
+        f"L1 {report.restoration:.3f}  uncertainty {report.uncertainty:.2f}  "
+        f"gradient {report.gradient:.1f}  lr {report.learning_rate:.1e}"
+    )
+
+
+def describe_pace(report: StepReport) -> str:
+    """How fast it goes."""
+    return f"{report.samples_per_second:.2f} samples/s  waiting {100 * report.waiting:.0f} %"
+
+
+def describe_layers(report: StepReport) -> str:
+    """Correlation and live share of each layer; empty for a network without layers."""
+    if not report.live_windows:
+        return ""
     correlation = " ".join(f"{value:.2f}" for value in report.correlation)
     live = " ".join(f"{100 * value:.0f}" for value in report.live_windows)
-    line = (
-        f"L1 {report.restoration:.3f}  uncertainty {report.uncertainty:.2f}  "
-        f"gradient {report.gradient:.1f}  lr {report.learning_rate:.1e}  "
-        f"{report.samples_per_second:.2f} samples/s  waiting {100 * report.waiting:.0f} %"
-    )
-    return f"{line}  correlation {correlation}  live {live} %" if live else line
+    return f"correlation {correlation}  live {live} %"
 
 
 def describe_validation(report: ValidationReport) -> str:

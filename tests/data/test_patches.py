@@ -1,5 +1,6 @@
 """Training patches: aligned, repeatable, bounded in memory, patient with bad files."""
 
+import os
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -60,8 +61,40 @@ def test_names_what_is_of_no_use(folder: Path, tmp_path: Path):
     assert "narrow.png: 31x200 px, a patch takes 32" in useless[1]
     with pytest.raises(UsageError, match="no training folder"):
         find_sources([tmp_path / "none"], 2, 32, [], 90)
-    with pytest.raises(UsageError, match="no readable picture of 500 px"):
+    with pytest.raises(UsageError, match=r"of 5 pictures 1 cannot be read, 4 too small; .*broken"):
         find_sources([folder], 2, 500, [], 90)
+
+
+def test_says_why_there_is_nothing_to_train_on(folder: Path, tmp_path: Path):
+    for name in ("empty", "damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "empty" / "notes.txt").touch()
+    with pytest.raises(UsageError, match=r"empty has no pictures \(\.bmp, .*\.webp\)$"):
+        find_sources([folder, tmp_path / "empty"], 2, 32, [], 90)
+    (tmp_path / "damaged" / "x.png").write_bytes(b"\x89PNG no more")
+    with pytest.raises(
+        UsageError, match=r"of 1 picture 1 cannot be read, 0 too small; .*x\.png: cannot identify"
+    ):
+        find_sources([tmp_path / "damaged"], 2, 32, [], 90)
+    with pytest.raises(UsageError, match=r"of 3 pictures 0 cannot .* 3 too small; .*a\.png: 80x64"):
+        find_sources([folder], 2, 500, [], 90)
+
+
+def test_names_folders_that_cannot_be_listed(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def refusing(path: str) -> object:
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", refusing)  # root may list everything
+    sources, useless = find_sources([folder], 2, 32, [], 90)
+    assert [s.path.name for s in sources] == ["a.png", "b.webp"]
+    assert useless == [f"{folder / 'deep'}: Permission denied"]
+    for path in ("a.png", "b.webp"):
+        (folder / path).unlink()
+    with pytest.raises(UsageError, match=r"hr has no pictures \(.*\); .*deep: Permission denied"):
+        find_sources([folder], 2, 32, [], 90)
 
 
 def test_patches_are_aligned(folder: Path):

@@ -1,0 +1,47 @@
+"""Whether srcli can run what a run makes, said before it begins."""
+
+from dataclasses import asdict
+
+import torch
+
+from srcli.models import model_names, model_spec
+from srcli.training.export import model_of
+from srcli.training.families import NetworkConfig, build, config_of
+
+__all__ = ["why_not_runnable"]
+
+
+def why_not_runnable(config: NetworkConfig) -> str | None:
+    """One line on what sets a network apart from all that srcli runs; None if it runs it.
+
+    The global random numbers stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        if model_of(config) != "custom":
+            return None
+        kind = type(build(config))
+        others = {name: _differences(config, kind, name) for name in model_names()}
+    known = {name: found for name, found in others.items() if found}
+    nearest = min(known, key=lambda name: len(known[name]))
+    return (
+        f"[network] is none that srcli runs, the nearest is {nearest}: "
+        f"{', '.join(known[nearest])}. Its weights can be trained on (--init) and loaded from "
+        "Python, but neither srcli upscale nor srcli bench will take them"
+    )
+
+
+def _differences(config: NetworkConfig, kind: type, name: str) -> list[str]:
+    """Which numbers are others in the registry's network; none if that is of another kind."""
+    scales = model_spec(name).scales
+    scale = config.scale if config.scale in scales else max(scales)
+    network = model_spec(name).build(scale)
+    theirs = config_of(network)
+    if type(network) is not kind or theirs is None:
+        return []
+    told, wanted = asdict(config), asdict(theirs)
+    have = {"scale": ", ".join(map(str, scales))}
+    return [
+        f"{key} is {value}, there {have.get(key, wanted[key])}"
+        for key, value in told.items()
+        if key != "region" and value != wanted[key]  # a training patch is a region of its own
+    ]
