@@ -39,7 +39,7 @@ def main(name: str, scale: str, *pictures: str) -> None:
             lr = np.asarray(opened.convert("RGB"), np.float32) / 255
         expected, tiles = levels(whole, lr)
         if tiles > 1:
-            raise MemoryError(f"{picture} could not be upscaled whole: take a smaller one")
+            raise SystemExit(f"{picture} could not be upscaled whole: take a smaller one")
         for side, upscaler in zip(TILES, cut, strict=True):
             made, tiles = levels(upscaler, lr)
             apart = np.abs(made - expected)

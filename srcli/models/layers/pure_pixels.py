@@ -42,7 +42,8 @@ def nearest_centre(image: Tensor, centres: Tensor) -> Tensor:
     levels = (image.float() * 255).round()
     exact = (centres.double().cpu() * (255 * _PARTS)).round()
     halved = (exact.square().sum(1) / (2 * _PARTS)).round()  # |c|² / 2
-    fine, score = exact.to(levels), halved.to(levels)[:, None, None]
+    fine = exact.float().to(levels.device)
+    score = halved.float().to(levels.device)[:, None, None]
     for channel in range(3):  # |c|² / 2 - x · c, which is |x - c|² / 2 but for what all share
         score = score - levels[:, channel, None] * fine[:, channel, None, None]
     return score.argmin(1)
