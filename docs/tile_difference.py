@@ -36,7 +36,7 @@ def main(name: str, scale: str, *pictures: str) -> None:
     )
     for picture in map(Path, pictures):
         with Image.open(picture) as opened:
-            lr = np.asarray(opened.convert("RGB"), np.float32) / 255
+            lr = (np.asarray(opened.convert("RGB")) / 255).astype(np.float32)
         expected, tiles = levels(whole, lr)
         if tiles > 1:
             raise SystemExit(f"{picture} could not be upscaled whole: take a smaller one")

@@ -100,10 +100,12 @@ class CAMixerATDLight(ATDLight):
     """ATD-light of such layers."""
 
     def __init__(self, config: CAMixerATDConfig) -> None:
-        def layer(_: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
-            return CAMixerLayer(config, shift=shift, refines=refines)
+        super().__init__(config, _layer)
 
-        super().__init__(config, layer)
+
+def _layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
+    assert isinstance(config, CAMixerATDConfig), "of a CAMixerATDLight"
+    return CAMixerLayer(config, shift=shift, refines=refines)
 
 
 def _build(scale: int) -> CAMixerATDLight:
