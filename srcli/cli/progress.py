@@ -73,9 +73,10 @@ class BatchProgress(ABC):
             self.note(loss if named else f"{end.job.target}: {loss}")
         if end.report is not None and end.report.restarts:
             self.note(f"{end.job.source}: memory ran out, begun again with smaller tiles")
-        if end.report is not None and end.report.cramped:
+        if end.report is not None and not end.report.exact:
             self.note(
-                f"{end.job.source}: too little free memory for exact tiles, blended ones taken"
+                f"{end.job.source}: overlapping tiles were blended, which is not quite what "
+                "the whole picture gives; more free memory, or --tile 0, gives that"
             )
 
 

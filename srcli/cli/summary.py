@@ -42,6 +42,9 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
         reruns = sum(r.reruns for r in reports)
         if reruns:
             table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
+        blended = sum(not r.exact for r in reports)
+        if blended:
+            table.add_row("blended", f"{blended} of {len(reports)}, from overlapping tiles")
     failures = [end for end in finished if end.state is State.FAILED]
     for end in failures[:_SHOWN_FAILURES]:
         table.add_row("  failed", printable(end.reason))

@@ -80,6 +80,10 @@ def run(
 
                     upscalers = load(engine, wish, weights)
                     _say_reduced(progress, wish, weights)
+                    if engine.compiled and not upscalers.first.network.compilable:
+                        progress.note(
+                            f"--compile adds nothing for {weights.model}: it has no such parts"
+                        )
                     means = Means(wish, result, limits, policy, decoder, ledger, stopping, progress)
                     ledger.begin(record(settings, engine, weights, upscalers), todo)
                     came = work(todo, clips, upscalers, means)

@@ -16,7 +16,7 @@ __all__ = ["print_checkpoint"]
 def print_checkpoint(path: Path, *, as_json: bool) -> None:
     """Say which network a file's parameters belong to, for which scale, how many they are."""
     checkpoint = open_checkpoint(path)
-    matches = recognise(checkpoint.shapes)
+    matches = recognise(checkpoint.shapes, checkpoint.notes)
     facts = {
         "file": str(path),
         "kind": checkpoint.kind,
@@ -35,7 +35,9 @@ def print_checkpoint(path: Path, *, as_json: bool) -> None:
     else:
         near = closest(checkpoint.shapes)
         facts["names"] = "unknown"
-        facts["closest"] = f"{near.model} x{near.scale}, but {near.fit.describe()}"
+        facts["closest"] = f"{near.model} x{near.scale}, but {near.describe()}"
+        if near.stranger:
+            facts["closest"] = f"none; its parameters begin with {near.beginning}"
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return

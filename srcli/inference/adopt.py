@@ -38,15 +38,20 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
     """
     found = tuple(
         match
-        for match in recognise(checkpoint.shapes)
+        for match in recognise(checkpoint.shapes, checkpoint.notes)
         if model in (None, match.model) and scale in (None, match.scale)
     )
     if found:
         return found
     best = closest(checkpoint.shapes, model, scale)
+    if model is None and best.stranger:
+        raise WeightsError(
+            f"{checkpoint.path} holds parameters of no network that srcli has: "
+            f"they begin with {best.beginning}"
+        )
     raise WeightsError(
         f"{checkpoint.path} does not fit {best.model} x{best.scale}"
-        f"{', the closest' if model is None else ''}: {best.fit.describe()}"
+        f"{', the closest' if model is None else ''}: {best.describe()}"
     )
 
 

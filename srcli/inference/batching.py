@@ -61,6 +61,5 @@ def upscale_batch(
         restarts=0,
         megapixels=len(frames) * size[0] * size[1] / 1e6,
         exact=True,
-        cramped=False,
     )
     return results, report

@@ -13,19 +13,22 @@ __all__ = ["compile_parts"]
 
 
 def compile_parts(network: SRNetwork) -> None:
-    """Let the parts of a network that are worth it be compiled when they first run.
+    """Let the parts of a network that are worth it be compiled when they first run, if it has any.
 
     What is compiled is kept in the user's cache folder (TORCHINDUCTOR_CACHE_DIR moves it).
 
     Raises:
         UsageError: The network is on the CPU, and there is no C++ compiler.
     """
+    parts = tuple(network.compilable())
+    if not parts:
+        return
     on_cpu = next(network.parameters()).device.type == "cpu"
     compiler = os.environ.get("CXX", "g++")
     if on_cpu and shutil.which(compiler) is None:
         raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("srcli") / "compiled"))
-    for part in network.compilable():
+    for part in parts:
         _compile(part)
 
 

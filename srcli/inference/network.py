@@ -84,6 +84,11 @@ class LoadedNetwork:
         return isinstance(self.module, BandedNetwork) and self.module.band > 0
 
     @property
+    def compilable(self) -> bool:
+        """Whether there is anything in the network that is worth compiling."""
+        return any(True for _ in self.module.compilable())
+
+    @property
     def halo(self) -> int:
         """How far beyond a tile its convolutions see, LR px; 0 for a network not in bands."""
         network = self.module

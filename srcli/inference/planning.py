@@ -10,7 +10,7 @@ from srcli.inference.network import LoadedNetwork
 
 __all__ = ["Plan", "Planner"]
 
-_CPU_BUDGET = 1_800_000_000  # bytes: with less, wide pictures get strips so low that halos cost
+_STRIPS_BUDGET = 1_800_000_000  # bytes, on a CPU: with less, wide ones get so low that halos cost
 _FREE_SHARE = 0.5  # of the free memory
 _SIDES = (*range(32, 512, 32), *range(512, 2048, 128), *range(2048, 8192, 512))
 _LARGE_FIRST = (0, *reversed(_SIDES))  # 0: whole
@@ -30,6 +30,11 @@ class Plan:
     grid: TileGrid
     exact: bool
     needs: int
+
+    @property
+    def blends(self) -> bool:
+        """Whether tiles overlap and are blended, so that the whole picture would give another."""
+        return not self.exact and len(self.grid) > 1
 
 
 class Planner:
@@ -76,7 +81,8 @@ class Planner:
     def _budget(self) -> int:
         """Bytes that a plan may need."""
         budget = min(int(free_memory(self._network.device) * _FREE_SHARE), self._ceiling)
-        return budget if self._network.device.type == "cuda" else min(budget, _CPU_BUDGET)
+        strips = self._network.banded and self._network.device.type != "cuda"
+        return min(budget, _STRIPS_BUDGET) if strips else budget
 
     def _plans(self, height: int, width: int) -> Iterator[Plan]:
         """Ways to cut a picture, the best first: exact ones, and the larger the tiles the better.

@@ -1,8 +1,10 @@
 """Which network parameters belong to, told from their names and shapes."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 
 import torch
 
@@ -14,6 +16,9 @@ from srcli.weights.header import Shape
 __all__ = ["Match", "closest", "recognise"]
 
 Renaming = Callable[[str], str | None]
+
+_NO_NOTES: Mapping[str, str] = MappingProxyType({})
+_INDEX = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,40 @@ class Match:
     names: Mapping[str, str]
     fit: Fit
 
+    @property
+    def stranger(self) -> bool:
+        """Whether file and network have so few names in common that they are no relatives."""
+        common = self.fit.shared + len(self.fit.misshapen)
+        return 2 * common < min(len(self.names), common + len(self.fit.missing))
 
-def recognise(shapes: Mapping[str, Shape]) -> tuple[Match, ...]:
-    """The networks whose parameters these are, in the registry's order; none if unknown."""
+    @property
+    def beginning(self) -> str:
+        """The names of the first parameters, to tell a stranger by."""
+        return ", ".join(name[:80] for name in list(self.names)[:3])
+
+    def describe(self) -> str:
+        """Why the file cannot be used with the network, in one line and by the file's names."""
+        if self.fit.whole:
+            return (
+                "shapes agree, but it was trained in another configuration (as CAMixer's ratio), "
+                "which the network would not have; train it in the network's own"
+            )
+        return self.fit.describe()
+
+
+def recognise(
+    shapes: Mapping[str, Shape], notes: Mapping[str, str] = _NO_NOTES
+) -> tuple[Match, ...]:
+    """The networks whose parameters these are, in the registry's order; none if unknown.
+
+    Args:
+        shapes: The file's parameters.
+        notes: What it says of itself: what `srcli train` made in a configuration that no network
+            here has is of none of them, whatever its shapes.
+    """
     found: dict[tuple[str, int], Match] = {}
+    if notes.get("model") == "custom":
+        return ()
     for match in _matches(shapes, None, None):
         if match.fit.whole:
             found.setdefault((match.model, match.scale), match)
@@ -47,7 +82,7 @@ def recognise(shapes: Mapping[str, Shape]) -> tuple[Match, ...]:
 def closest(
     shapes: Mapping[str, Shape], model: str | None = None, scale: int | None = None
 ) -> Match:
-    """The network that agrees with most of these parameters.
+    """The network that agrees with most of these parameters; what does not, by the file's names.
 
     Args:
         shapes: The file's parameters.
@@ -63,7 +98,41 @@ def closest(
         which = model or "any network"
         have = ", ".join(map(str, model_spec(model).scales)) if model else "2, 3, 4"
         raise UnknownScale(f"{which} has no scale {scale} (have {have})")
-    return min(matches, key=lambda match: (-match.fit.shared, match.fit.faults))
+    return _by_file(min(matches, key=lambda match: (-match.fit.shared, match.fit.faults)))
+
+
+def _by_file(match: Match) -> Match:
+    """The match whose faults have the names that the file has, or would have, for them."""
+    renaming = model_spec(match.model).from_authors
+    if not match.authors or renaming is None:
+        return match
+    given = {ours: theirs for theirs, ours in match.names.items()}
+    fit = replace(
+        match.fit,
+        missing=tuple(_of_authors(name, given, renaming) for name in match.fit.missing),
+        unknown=tuple(given[name] for name in match.fit.unknown),
+        misshapen=tuple((given[name], a, b) for name, a, b in match.fit.misshapen),
+    )
+    return replace(match, fit=fit)
+
+
+def _of_authors(missing: str, given: Mapping[str, str], renaming: Renaming) -> str:
+    """The authors' name for a parameter that the file lacks, made from one it has.
+
+    That is one of the same module, or its like in another layer. Ours, if there is neither.
+    """
+    module, _, leaf = missing.rpartition(".")
+    for ours, theirs in given.items():
+        if ours.rpartition(".")[0] == module:
+            guess = f"{theirs.rpartition('.')[0]}.{leaf}"
+        elif ours.endswith(leaf) and _INDEX.sub("#", ours) == _INDEX.sub("#", missing):
+            index = iter(_INDEX.findall(missing))
+            guess = _INDEX.sub(lambda at, index=index: next(index, at[0]), theirs)
+        else:
+            continue
+        if renaming(guess) == missing:
+            return guess
+    return missing
 
 
 def _matches(shapes: Mapping[str, Shape], model: str | None, scale: int | None) -> Iterator[Match]:

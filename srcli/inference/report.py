@@ -18,8 +18,7 @@ class Report:
             precision and was computed again in fp32.
         megapixels: Of the result.
         live_windows: The share of windows computed in each layer, in [0, 1].
-        exact: The tiles together are what the whole picture would have given.
-        cramped: They could have been, had there been more memory; so they were blended.
+        exact: The result is what the whole picture gives at once; if not, tiles were blended.
         restarts: How often memory ran out and the picture was begun again with smaller tiles.
     """
 
@@ -30,7 +29,6 @@ class Report:
     megapixels: float
     live_windows: tuple[float, ...]
     exact: bool
-    cramped: bool = False
     restarts: int = 0
 
 
@@ -54,6 +52,5 @@ def add_reports(reports: Sequence[Report]) -> Report:
             for layer in layers
         ),
         exact=all(report.exact for report in reports),
-        cramped=any(report.cramped for report in reports),
         restarts=sum(report.restarts for report in reports),
     )

@@ -63,9 +63,7 @@ class Tally:
             self._windows[-1] += layers[0].local_mask.numel()
             self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
 
-    def report(
-        self, *, reruns: int, restarts: int, megapixels: float, exact: bool, cramped: bool
-    ) -> Report:
+    def report(self, *, reruns: int, restarts: int, megapixels: float, exact: bool) -> Report:
         """All of it; see `Report`."""
         live = [band for plane in self._planes for band in plane]
         counts = cast("list[int]", torch.stack(live).sum(0).tolist()) if live else []
@@ -76,7 +74,6 @@ class Tally:
             reruns=reruns,
             megapixels=megapixels,
             live_windows=tuple(count / sum(self._windows) for count in counts),
-            exact=exact,
-            cramped=cramped,
+            exact=exact or not self._planes,  # of what was only reduced nothing was blended
             restarts=restarts,
         )

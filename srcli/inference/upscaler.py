@@ -246,8 +246,7 @@ class Upscaler:
                     reruns=self.network.reruns - reruns,
                     restarts=restarts,
                     megapixels=math.prod(work[0].target.shape[:2]) / 1e6,
-                    exact=plan.exact,
-                    cramped=self.network.banded and not plan.exact,
+                    exact=not plan.blends,
                 )
             release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
         raise torch.OutOfMemoryError("not even the smallest tiles fit")

@@ -19,39 +19,33 @@ from srcli.models.layers.category import values_of
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import EXACT, ModelSpec
 
-__all__ = ["SPEC", "CAMixerATDConfig", "CAMixerATDLight", "CAMixerConfig", "CAMixerLayer"]
-
-
-@dataclass(frozen=True)
-class CAMixerConfig:
-    """How much is spared, and what it gets instead.
-
-    Args:
-        ratio: Share of the windows that takes the attention, in (0, 1].
-        hidden: Width of the predictor's middle.
-        kernel: Side of the convolution for the other windows, LR px.
-    """
-
-    ratio: float = 0.5
-    hidden: int = 12
-    kernel: int = 3
+__all__ = ["SPEC", "CAMixerATDConfig", "CAMixerATDLight", "CAMixerLayer"]
 
 
 @dataclass(frozen=True)
 class CAMixerATDConfig(ATDConfig):
-    """ATD-light's, and the share of the windows that takes the category attention, in (0, 1].
+    """ATD-light's, and how much is spared the category attention, and what it gets instead.
+
+    Args:
+        ratio: Share of the windows that takes the attention, in (0, 1].
+        predictor: Width of the predictor's middle.
+        simple: Side of the convolution for the other windows, LR px, odd.
 
     Raises:
-        UsageError: The share is another.
+        UsageError: The share or the side is another.
     """
 
-    ratio: float = CAMixerConfig.ratio
+    ratio: float = 0.5
+    predictor: int = 12
+    simple: int = 3
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
             raise UsageError(
                 f"network.ratio is {self.ratio}: it must be above 0, and 1 at the most"
             )
+        if self.simple % 2 == 0:
+            raise UsageError(f"network.simple is {self.simple}: it must be odd")
 
 
 class CAMixerLayer(ATDLayer):
@@ -59,20 +53,16 @@ class CAMixerLayer(ATDLayer):
 
     Args:
         config: The network.
-        mixer: How much is spared.
         shift: By how much the window attention shifts, LR px; the mask never shifts.
         refines: Whether the dictionary is needed after this layer.
     """
 
-    def __init__(
-        self, config: ATDConfig, mixer: CAMixerConfig, *, shift: int, refines: bool
-    ) -> None:
+    def __init__(self, config: CAMixerATDConfig, *, shift: int, refines: bool) -> None:
         super().__init__(config, shift=shift, refines=refines)
-        dim, self.side, self.ratio = config.dim, config.window, mixer.ratio
-        self.score = nn.Sequential(
-            nn.Linear(dim, mixer.hidden), nn.GELU(), nn.Linear(mixer.hidden, 1)
-        )
-        self.simple = nn.Conv2d(dim, dim, mixer.kernel, padding=mixer.kernel // 2, groups=dim)
+        dim, hidden, kernel = config.dim, config.predictor, config.simple
+        self.side, self.ratio = config.window, config.ratio
+        self.score = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.simple = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
 
     def across(
         self, qkv: Tensor, category: Tensor, size: tuple[int, int], exempt: Tensor | None
@@ -110,12 +100,12 @@ class CAMixerATDLight(ATDLight):
     """ATD-light of such layers."""
 
     def __init__(self, config: CAMixerATDConfig) -> None:
-        mixer = CAMixerConfig(ratio=config.ratio)
+        super().__init__(config, _layer)
 
-        def layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
-            return CAMixerLayer(config, mixer, shift=shift, refines=refines)
 
-        super().__init__(config, layer)
+def _layer(config: ATDConfig, *, shift: int, refines: bool) -> ATDLayer:
+    assert isinstance(config, CAMixerATDConfig), "of a CAMixerATDLight"
+    return CAMixerLayer(config, shift=shift, refines=refines)
 
 
 def _build(scale: int) -> CAMixerATDLight:

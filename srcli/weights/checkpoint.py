@@ -1,7 +1,7 @@
 """A person's own file of parameters, whatever trainer wrote it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -27,6 +27,7 @@ class Checkpoint:
         shapes: Of the parameters, by the names the file has for them.
         dtypes: Their types as safetensors names them, sorted.
         pickled: The parameters, if they had to be read to know all this.
+        notes: What a safetensors file says of itself, as `srcli train` writes it.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Checkpoint:
     shapes: Mapping[str, Shape]
     dtypes: tuple[str, ...]
     pickled: Mapping[str, Tensor] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Read the parameters.
@@ -60,9 +62,9 @@ def open_checkpoint(path: Path) -> Checkpoint:
         WeightsError: It cannot be read, does not tell the truth, or would run code.
     """
     if _is_safetensors(path):
-        tensors = read_header(path).tensors
-        shapes = {name: info.shape for name, info in tensors.items()}
-        return Checkpoint(path, "safetensors", shapes, _dtypes(tensors))
+        header = read_header(path)
+        kinds = _dtypes(header.tensors)
+        return Checkpoint(path, "safetensors", header.shapes, kinds, notes=header.notes)
     pickled = read_pickled(path)
     shapes = {name: tuple(tensor.shape) for name, tensor in pickled.items()}
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in pickled.values()}

@@ -13,6 +13,7 @@ from srcli.inference import planning
 from srcli.inference.device import left_to_container
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planning import Plan, Planner
+from srcli.models import model_spec
 from srcli.weights import best_scale
 
 
@@ -94,6 +95,27 @@ def test_bands_elsewhere_are_larger_and_planned_for(
     more = 96 * 2000 * network.spec.bands_held * network.spec.bytes_per_held_pixel
     attending = 160 * 2000 * network.spec.bytes_per_attending_pixel
     assert elsewhere.needs == on_cpu.needs + more + attending
+
+
+def test_whole_where_memory_allows_if_tiles_are_not_the_same(
+    network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ATD-light takes 3.4 GB for this: the limit of exact strips on a CPU is not for it."""
+    spec = model_spec("atd-light")
+    atd = LoadedNetwork.untrained(spec, 4, torch.device("cpu"), torch.float32)
+    free(monkeypatch, 24_000_000_000)
+    whole = next(Planner(atd, None).attempts(683, 1024))
+    assert (len(whole.grid), whole.blends) == (1, False)
+    free(monkeypatch, 4_000_000_000)
+    cut = next(Planner(atd, None).attempts(683, 1024))
+    assert len(cut.grid) > 1
+    assert cut.blends
+    assert cut.needs <= 2_000_000_000
+    free(monkeypatch, 24_000_000_000)
+    strips = next(Planner(network, None).attempts(8000, 6000))
+    assert len(strips.grid) > 1
+    assert not strips.blends
+    assert strips.needs <= 1_800_000_000
 
 
 def test_memory_that_a_container_may_not_take_is_not_free(tmp_path: Path) -> None:

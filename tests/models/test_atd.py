@@ -1,5 +1,6 @@
 """ATD-light against its authors' outputs, its parts against plain ones, and what varies it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from safetensors.torch import load_file
 
 from srcli.models import model_spec
 from srcli.models.atd import ATDConfig, ATDLight, from_authors
-from srcli.models.camixer_atd import CAMixerConfig, CAMixerLayer
+from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight, CAMixerLayer
 from srcli.models.layers import category as category_module
 from srcli.models.layers.category import CategoryAttention, values_of
 from srcli.models.layers.pure_pixels import colour_centres
@@ -117,10 +118,11 @@ def test_gradients_reach_every_parameter_with_the_mask_on():
 
 
 def camixer(ratio: float) -> ATDLight:
-    def layer(config: ATDConfig, *, shift: int, refines: bool) -> CAMixerLayer:
-        return CAMixerLayer(config, CAMixerConfig(ratio=ratio), shift=shift, refines=refines)
-
-    return ATDLight(TINY, layer)
+    config = CAMixerATDConfig(**asdict(TINY), ratio=ratio, predictor=5, simple=5)
+    network = CAMixerATDLight(config)
+    assert network.state_dict()["groups.1.layers.2.score.0.weight"].shape == (5, 16)
+    assert network.state_dict()["groups.1.layers.2.simple.weight"].shape == (16, 1, 5, 5)
+    return network
 
 
 @pytest.mark.parametrize("network", [PPATDLight(TINY, PureConfig()), camixer(1.0)])

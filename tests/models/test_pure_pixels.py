@@ -57,10 +57,37 @@ def test_centres_are_evenly_spaced_hues():
         assert (saturation, value) == pytest.approx((0.9, 0.9), abs=1e-6)
 
 
+def distances(levels: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Of 8-bit pixels (..., 3) to centres, (..., K), in squared levels; fp64."""
+    return (levels[..., None, :].double() - centres.double() * 255).square().sum(-1)
+
+
 def test_nearest_centre_equals_distances():
-    image, centres = torch.rand(2, 3, 11, 7), colour_centres(12)
-    distances = (image.permute(0, 2, 3, 1)[..., None, :] - centres).square().sum(-1)
-    assert torch.equal(nearest_centre(image, centres), distances.argmin(-1))
+    levels, centres = torch.randint(0, 256, (2, 3, 61, 47)), colour_centres(12)
+    apart = distances(levels.permute(0, 2, 3, 1), centres)
+    found = nearest_centre(levels / 255, centres)
+    chosen = apart.gather(-1, found[..., None])[..., 0]
+    # A centre moves by a 128th of a level at most: by far less than an 8-bit step counts.
+    assert (chosen - apart.amin(-1)).max() < 5
+    assert (found != apart.argmin(-1)).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("count", [8, 16, 32])
+def test_of_two_centres_equally_near_a_gray_the_first_is_taken(count: int):
+    """Hues k and K - k swap green and blue: every gray is as far from one as from the other."""
+    gray = torch.arange(256)[:, None].expand(256, 3)
+    centres = colour_centres(count)
+    apart = distances(gray, centres)
+    tied = apart <= apart.amin(-1, keepdim=True) + 1e-3
+    assert tied.sum(-1).max() == 2
+    expected = tied.int().argmax(-1)
+    for height, width in ((1, 256), (256, 1), (16, 16), (8, 32)):
+        image = gray.T.reshape(1, 3, height, width) / 255
+        for same in (image, image.contiguous(memory_format=torch.channels_last)):
+            assert torch.equal(nearest_centre(same, centres).flatten(), expected)
+        larger = nearest_centre(image.repeat(2, 1, 3, 2), centres)
+        assert torch.equal(larger, expected.view(1, height, width).repeat(2, 3, 2))
+    assert (expected.diff() != 0).sum() == count // 2
 
 
 def test_one_colour_is_all_pure_and_noise_is_not():

@@ -42,6 +42,11 @@ def test_shipped_configurations_read(path: Path):
             'scale = 4, family = "camixer-atd-light", ratio = 1.5',
             "network.ratio is 1.5: it must be above 0",
         ),
+        (
+            "scale = 4",
+            'scale = 4, family = "camixer-atd-light", simple = 4',
+            "network.simple is 4: it must be odd",
+        ),
         ("scale = 4", 'scale = "4"', "network.scale is '4': it must be of type int"),
         ("{scale = 4}", "4", r"network must be a section, \[network\]"),
         ("{scale = 4}", "{}", "network.scale is missing"),

@@ -60,6 +60,73 @@ def test_the_closest_network_is_told() -> None:
     assert (near.model, near.scale, near.fit.missing) == ("atd-light", 3, ("head.bias",))
 
 
+def test_faults_have_the_names_of_the_file(tmp_path: Path, cache: Path) -> None:
+    """Also of what is missing: as its authors would call it, not as we do."""
+    path = tmp_path / "theirs.safetensors"
+    tensors = theirs(state("atd-light", 4))
+    for name in ("conv_first.bias", "layers.2.residual_group.td", "layers.1.residual_group."
+                 "layers.4.convffn.dwconv.depthwise_conv.0.weight"):  # fmt: skip
+        del tensors[name]
+    wrong = "layers.3.residual_group.layers.0.attn_win.relative_position_bias_table"
+    tensors[wrong] = torch.zeros(7, 4)
+    save_file(tensors | {"layers.0.odd": torch.zeros(1)}, path)
+    for model in (None, "pp-atd-light"):
+        with pytest.raises(WeightsError) as caught:
+            adopt(path, model)
+        told = str(caught.value)
+        assert f"fit {model or 'atd-light'} x4" in told
+        assert "5 of its parameters are wrong: " in told
+        for fault in (
+            "missing conv_first.bias", "missing layers.2.residual_group.td",
+            "missing layers.1.residual_group.layers.4.convffn.dwconv.depthwise_conv.0.weight",
+            "unknown layers.0.odd", f"{wrong} is 7x4 and not 961x4",
+        ):  # fmt: skip
+            assert fault in told
+    assert not cache.exists()
+
+
+EDSR = {
+    "head.0.weight": (64, 3, 3, 3), "head.0.bias": (64,),
+    **{f"body.{i}.body.{j}.weight": (64, 64, 3, 3) for i in range(16) for j in (0, 2)},
+    "tail.1.weight": (3, 64, 3, 3), "tail.1.bias": (3,),
+}  # fmt: skip
+SWINIR = {
+    "conv_first.weight": (60, 3, 3, 3), "conv_first.bias": (60,), "norm.weight": (60,),
+    **{
+        f"layers.{i}.residual_group.blocks.{j}.{leaf}": shape
+        for i in range(4) for j in range(6)
+        for leaf, shape in (("norm1.weight", (60,)), ("attn.qkv.weight", (180, 60)))
+    },
+    "upsample.0.weight": (48, 60, 3, 3), "upsample.0.bias": (48,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shapes", [EDSR, SWINIR])
+def test_networks_that_srcli_has_not(
+    tmp_path: Path, cache: Path, shapes: dict[str, tuple[int, ...]]
+) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"params": {name: torch.zeros(shape) for name, shape in shapes.items()}}, path)
+    line = f"of no network that srcli has: they begin with {', '.join(list(shapes)[:3])}$"
+    with pytest.raises(WeightsError, match=line):
+        adopt(path)
+    with pytest.raises(WeightsError, match=r"does not fit atd-light x4: .*missing"):
+        adopt(path, "atd-light", 4)
+
+
+def test_weights_of_another_configuration_are_refused(tmp_path: Path, cache: Path) -> None:
+    """Another ratio has the same shapes: only the file's own word tells them apart."""
+    path, tensors = tmp_path / "mixer.safetensors", state("camixer-atd-light", 4)
+    save_file(tensors, path, {"model": "custom", "scale": "4"})
+    for model in (None, "camixer-atd-light"):
+        with pytest.raises(WeightsError, match=r"fit camixer-.* x4.*: shapes agree, but it was"):
+            adopt(path, model)
+    with pytest.raises(WeightsError, match="another configuration"):
+        convert(path, tmp_path / "out.safetensors")
+    save_file(tensors, path, {"model": "camixer-atd-light", "scale": "4"})
+    assert adopt(path).name == "camixer-atd-light_x4"
+
+
 def test_at_most_ten_faults_are_listed() -> None:
     given_ = {f"extra{number}": (1,) for number in range(20)} | {"both": (2, 3)}
     fit = fit_of(given_, {"both": (3, 2), "lacking": ()})

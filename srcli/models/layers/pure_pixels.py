@@ -15,6 +15,8 @@ from torch.nn import functional as F  # noqa: N812
 
 __all__ = ["colour_centres", "nearest_centre", "pure_pixels", "pure_windows"]
 
+_PARTS = 64  # of an 8-bit level, in which centres are counted
+
 
 @lru_cache(maxsize=8)
 @torch.inference_mode(mode=False)  # it is kept, and autograd may want it later
@@ -26,16 +28,25 @@ def colour_centres(count: int) -> Tensor:
 def nearest_centre(image: Tensor, centres: Tensor) -> Tensor:
     """The number of the centre nearest to each pixel, Euclidean in RGB.
 
+    The red axis mirrors hue k to K - k, so grays lie exactly between two centres. That such ties
+    are not left to rounding, pixels count in 8-bit levels and centres in 64ths of one: all sums
+    are integers below 2^24, exact in fp32 in any order and on any device.
+
     Args:
-        image: (b, 3, h, w), RGB in [0, 1].
+        image: (b, 3, h, w), RGB in [0, 1]; rounded to 8 bits.
         centres: (K, 3), RGB in [0, 1].
 
     Returns:
         (b, h, w) int64 in 0..K-1; of two centres equally near, the first.
     """
-    # |x - c|² without |x|², which is the same for all centres.
-    weight = (-2.0 * centres).to(image)[..., None, None]
-    return F.conv2d(image, weight, (centres**2).sum(1).to(image)).argmin(1)
+    levels = (image.float() * 255).round()
+    exact = (centres.double().cpu() * (255 * _PARTS)).round()
+    halved = (exact.square().sum(1) / (2 * _PARTS)).round()  # |c|² / 2
+    fine = exact.float().to(levels.device)
+    score = halved.float().to(levels.device)[:, None, None]
+    for channel in range(3):  # |c|² / 2 - x · c, which is |x - c|² / 2 but for what all share
+        score = score - levels[:, channel, None] * fine[:, channel, None, None]
+    return score.argmin(1)
 
 
 def pure_windows(labels: Tensor, window: int, shift: tuple[int, int]) -> Tensor:
