@@ -11,7 +11,7 @@ from torch import nn
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
-from srcli.errors import UsageError
+from srcli.errors import LossDiverged, UsageError
 from srcli.inference.device import pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT
@@ -23,7 +23,7 @@ from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
 from srcli.training.reports import ValidationReport, Watcher
-from srcli.training.schedule import Rates, progress, rates
+from srcli.training.schedule import Rates, levers, progress, rates
 from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
 from srcli.training.tail import fit_tail
@@ -60,6 +60,7 @@ class Run:
         self._loader = self._open_data(sources)
         self._state = _working_state(config, processes.device, _told(sources))
         self._began = time.monotonic()
+        self._kept = 0  # the last checkpoint's step
 
     def start_from(self, weights: Path) -> None:
         """Take over weights; an upsampler that they lack is fitted to the body, and that said."""
@@ -83,11 +84,9 @@ class Run:
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
         self._began = time.monotonic() - 60 * self._state.minutes
+        self._kept = self._state.step
         with interrupts_held_back() as interrupted:
-            try:
-                finished = self._train(interrupted)
-            finally:  # whatever ends it: the weights are those after the last whole step
-                self._save()
+            finished = self._train_and_save(interrupted)
         if not finished:
             self._processes.wait()  # torchrun ends all others as soon as one has ended
             raise KeyboardInterrupt
@@ -107,6 +106,24 @@ class Run:
     def _minutes(self) -> float:
         """Minutes so far, earlier parts of the run included."""
         return (time.monotonic() - self._began) / 60
+
+    def _train_and_save(self, interrupted: Callable[[], bool]) -> bool:
+        """Take steps as `_train` does, and keep them, whatever ends it but ruined weights."""
+        try:
+            finished = self._train(interrupted)
+        except LossDiverged as error:
+            if not self._processes.leads:
+                raise
+            done = progress(self._config.schedule, self._state.step, self._minutes)
+            way = self._folder.past_divergence(
+                self._state.step, levers(self._config.schedule, done)
+            )
+            raise LossDiverged(f"{error}; {way}") from error
+        except Exception:
+            self._save()
+            raise
+        self._save()
+        return finished
 
     def _train(self, interrupted: Callable[[], bool]) -> bool:
         """Take steps until the schedule's end; whether it was reached without interruption."""
@@ -171,13 +188,18 @@ class Run:
         return report.exact
 
     def _save(self) -> None:
-        """Write the checkpoint; if the disk refuses, the last one stays and training goes on."""
-        if not self._processes.leads:
+        """Write the checkpoint, if a step was taken since the last one and ended whole.
+
+        If the disk refuses, the last one stays and training goes on.
+        """
+        state = self._state
+        if not self._processes.leads or not state.whole or state.step == self._kept:
             return
         try:
-            self._state.save(self._folder.checkpoint)
+            state.save(self._folder.checkpoint)
+            self._kept = state.step
         except OSError as error:
-            self._warn(f"no checkpoint at step {self._state.step}, the last one stays: {error}")
+            self._warn(f"no checkpoint at step {state.step}, the last one stays: {error}")
 
     def _warn(self, line: str) -> None:
         for watcher in self._watchers:

@@ -41,6 +41,7 @@ class TrainingState:
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         self._adam, self._muon = _optimizers(self.network, config.schedule)
         self.step = 0
+        self.whole = True  # no optimizer step was broken off half-way
         self.minutes = 0.0
         self.origin = ""
         self._config = config
@@ -48,6 +49,7 @@ class TrainingState:
 
     def update(self, rates: Rates) -> None:
         """Take one optimizer step with the gradients there are, and let the average follow."""
+        self.whole = False
         backbone, estimator = self._adam.param_groups
         backbone["lr"], estimator["lr"] = rates.backbone, rates.estimator
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
@@ -58,6 +60,7 @@ class TrainingState:
         decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
         mean, now = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
+        self.whole = True
 
     def start_from(self, path: Path) -> list[str]:
         """Take over weights; a tail of another scale is left out, to be made anew.

@@ -109,7 +109,7 @@ class Stepper:
             saved = f"could not be saved ({error.strerror})"
         return LossDiverged(
             f"the loss is not finite at step {batch.step} (seed {self._config.run.seed}); its "
-            f"batch {saved}: lower schedule.lr and resume, or start anew"
+            f"batch {saved}"
         )
 
 

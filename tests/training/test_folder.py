@@ -53,8 +53,8 @@ def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tm
                 break
         rest = running.stderr.read()
     assert running.returncode == 130
-    assert rest.splitlines()[-1] == "srcli: interrupted; --resume goes on from here"
     steps = int(json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"])
+    assert rest.splitlines()[-1] == f"srcli: interrupted; --resume goes on from step {steps}"
     ended = subprocess.run(
         [*words, "--resume", "--steps", str(steps + 2)], capture_output=True, text=True, check=False
     )
