@@ -12,7 +12,7 @@ from torch import nn
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
 from srcli.errors import LossDiverged, UsageError
-from srcli.inference.device import pick_precision
+from srcli.inference.device import one_memory_error, pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig
@@ -255,10 +255,13 @@ def _working_state(config: TrainingConfig, device: torch.device, pictures: str) 
     patch = config.data.patch
     try:
         state = TrainingState(config, device, pictures)
-        with torch.no_grad():
+        with one_memory_error(), torch.no_grad():
             for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
-    except torch.OutOfMemoryError:
-        raise
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"not enough memory on {device} for one patch of {patch}x{patch} LR px: lower "
+            "data.patch, or make [network] smaller"
+        ) from error
     except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"[network] cannot be built as it stands: {reason}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from srcli.data.patches import PatchSampler, Share
 from srcli.data.pictures import PictureStore, find_sources
@@ -124,7 +124,7 @@ def test_resume_refuses_what_would_change_the_run(config: TrainingConfig, tmp_pa
         train(config, again, [])
     train(config, RunOptions(tmp_path), [])
     wider = replace(config, network=replace(config.network, channels=16))
-    with pytest.raises(WeightsError, match="was made with network"):
+    with pytest.raises(WeightsError, match=r"was made with network.channels 8, now it is 16$"):
         train(wider, again, [])
     with pytest.raises(UsageError, match="was made with seed 5, now it is 6"):
         train(replace(config, run=replace(config.run, seed=6)), again, [])
@@ -148,6 +148,11 @@ def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: 
         train(fewer, RunOptions(tmp_path / "fewer", init=body), [])
     with pytest.raises(WeightsError, match="Mini"):
         train(config, RunOptions(tmp_path / "none", init=tmp_path / "Mini"), [])
+    with pytest.raises(WeightsError, match="a run's checkpoint: --resume goes on from it"):
+        train(config, RunOptions(tmp_path / "a", init=tmp_path / "x2/checkpoint.safetensors"), [])
+    save_file({**given, "head.bias": given["head.bias"] * torch.nan}, tmp_path / "nan.safetensors")
+    with pytest.raises(WeightsError, match=r"is ruined: head\.bias is not finite"):
+        train(config, RunOptions(tmp_path / "b", init=tmp_path / "nan.safetensors"), [])
 
 
 def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, pictures: Path):
