@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["interrupts_held_back"]
@@ -29,7 +29,8 @@ def interrupts_held_back() -> Generator[Callable[[], bool]]:
         caught.append(number)
         if len(caught) > 1:
             raise KeyboardInterrupt
-        os.write(2, _STOPPING)  # no stream: one of them may just be in use
+        with suppress(OSError):
+            os.write(2, _STOPPING)  # no stream: one of them may just be in use
 
     here = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if here else ()

@@ -42,7 +42,8 @@ class RunOptions:
 def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watcher]) -> Path | None:
     """Train until the schedule's end, validate, and export the averaged weights.
 
-    Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first.
+    Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first; a second time, it
+    stops at once and leaves the last checkpoint.
 
     Args:
         config: The run.
@@ -53,8 +54,8 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
         The exported file; None in all processes but the leading one.
 
     Raises:
-        UsageError: Folders, sets or settings are of no use, and no step has run; or the finished
-            weights cannot be written.
+        UsageError: Folders, sets or settings are of no use, and no step has run; memory does not
+            suffice for a step; or the finished weights cannot be written.
         WeightsError: The checkpoint or the weights to start from do not fit; no step has run.
         FolderBusy: Another run writes to the same folder.
         LossDiverged: The loss is no longer finite.

@@ -61,6 +61,7 @@ class Run:
         self._state = _working_state(config, processes.device, _told(sources))
         self._began = time.monotonic()
         self._kept = 0  # the last checkpoint's step
+        self._interrupted: Callable[[], bool] = lambda: False
 
     def start_from(self, weights: Path) -> None:
         """Take over weights; an upsampler that they lack is fitted to the body, and that said."""
@@ -85,12 +86,13 @@ class Run:
         """Train to the end and export; the leading process returns the exported file."""
         self._began = time.monotonic() - 60 * self._state.minutes
         self._kept = self._state.step
-        with interrupts_held_back() as interrupted:
-            finished = self._train_and_save(interrupted)
-        if not finished:
-            self._processes.wait()  # torchrun ends all others as soon as one has ended
-            raise KeyboardInterrupt
-        psnr_y = self._validate(balanced=True)
+        with interrupts_held_back() as self._interrupted:
+            if not self._train_and_save():
+                self._processes.wait()  # torchrun ends all others as soon as one has ended
+                raise KeyboardInterrupt
+            psnr_y = self._validate(balanced=True)
+            if self._processes.leads and self._interrupted():
+                raise KeyboardInterrupt
         if not self._processes.leads:
             return None
         path = self._folder.weights(self._config.weights.name)
@@ -107,10 +109,13 @@ class Run:
         """Minutes so far, earlier parts of the run included."""
         return (time.monotonic() - self._began) / 60
 
-    def _train_and_save(self, interrupted: Callable[[], bool]) -> bool:
-        """Take steps as `_train` does, and keep them, whatever ends it but ruined weights."""
+    def _train_and_save(self) -> bool:
+        """Take steps as `_train` does, and keep them, whatever ends it.
+
+        But for ruined weights, and for a second signal: then the last checkpoint stays.
+        """
         try:
-            finished = self._train(interrupted)
+            finished = self._train()
         except LossDiverged as error:
             if not self._processes.leads:
                 raise
@@ -125,7 +130,7 @@ class Run:
         self._save()
         return finished
 
-    def _train(self, interrupted: Callable[[], bool]) -> bool:
+    def _train(self) -> bool:
         """Take steps until the schedule's end; whether it was reached without interruption."""
         config, state = self._config, self._state
         dtype = pick_precision(config.run.precision, self._processes.device)
@@ -143,13 +148,14 @@ class Run:
                 if state.step % config.run.log_every == 0:
                     self._report(meter, now, done)
                 if self._validation_due(validated):
+                    self._save()  # validating may take minutes, and a second signal end it
                     self._validate(balanced=now.halting)
                     validated = self._minutes
                     meter.restart()
                 if self._minutes - saved >= config.run.checkpoint_minutes:
                     self._save()
                     saved = self._minutes
-                if self._processes.any(interrupted()):
+                if self._processes.any(self._interrupted()):
                     return False
         return True
 
@@ -172,20 +178,23 @@ class Run:
             watcher.on_step(report)
 
     def _validate(self, *, balanced: bool) -> Mapping[str, float]:
-        """Measure the averaged weights, with halting too if wanted; PSNR-Y without it by set."""
+        """Measure the averaged weights, with halting too if wanted; PSNR-Y without it by set.
+
+        A signal ends it between two pictures; what it has found is then not told.
+        """
         if not self._sets or not self._processes.leads:
             return {}
         network, device = self._state.average, self._processes.device
         halting = adaptive(self._config.network, self._config.loss.eps)
-        report = ValidationReport(
-            step=self._state.step,
-            minutes=self._minutes,
-            exact=measure(network, self._sets, EXACT, device),
-            balanced=measure(network, self._sets, halting, device) if balanced else {},
-        )
+        stop = self._interrupted
+        exact = measure(network, self._sets, EXACT, device, stop)
+        less = measure(network, self._sets, halting, device, stop) if balanced else {}
+        if stop():
+            return {}
+        report = ValidationReport(self._state.step, self._minutes, exact, less)
         for watcher in self._watchers:
             watcher.on_validation(report)
-        return report.exact
+        return exact
 
     def _save(self) -> None:
         """Write the checkpoint, if a step was taken since the last one and ended whole.
