@@ -47,6 +47,7 @@ class TrainingState:
         self._config = config
         self._identity, self._pictures = _identity(config), pictures
 
+    @torch.no_grad()  # or the average would hold on to the graph of every step
     def update(self, rates: Rates) -> None:
         """Take one optimizer step with the gradients there are, and let the average follow."""
         self.whole = False
