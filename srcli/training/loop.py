@@ -1,7 +1,7 @@
 """A training run from configuration to exported weights."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +64,8 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
     folder = RunFolder(options.out)
     if options.resume and options.init is not None:
         raise UsageError("--resume goes on from a checkpoint, --init starts anew: give one of them")
-    config = replace(config, schedule=_schedule(config.schedule, options, folder))
+    told = config.schedule
+    config = replace(config, schedule=_schedule(told, options, folder))
     config.check()
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
@@ -74,9 +75,14 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
     ):
         if not options.resume and processes.leads:
             folder.refuse_earlier_run()
-        run = Run(config, folder, watchers if processes.leads else (), processes)
+        if not processes.leads:
+            watchers = ()
+        run = Run(config, folder, watchers, processes)
         if options.resume:
             run.resume()
+            for watcher in watchers:
+                for line in _unused_length(told, config.schedule, options):
+                    watcher.warn(line)
         elif options.init is not None:
             run.start_from(options.init)
         return run.go()
@@ -94,3 +100,21 @@ def _schedule(schedule: ScheduleConfig, options: RunOptions, folder: RunFolder) 
         steps=json.loads(notes.get("schedule.steps", str(schedule.steps))),
         minutes=json.loads(notes.get("schedule.minutes", str(schedule.minutes))),
     )
+
+
+def _unused_length(
+    told: ScheduleConfig, used: ScheduleConfig, options: RunOptions
+) -> Iterator[str]:
+    """A line if a resumed run keeps to another length than the configuration now has."""
+    given = options.steps is not None or options.minutes is not None
+    wanted, kept = _length(told), _length(used)
+    if not given and wanted and wanted != kept:
+        had, has = (" or ".join(f"{v} {name}" for name, v in one.items()) for one in (kept, wanted))
+        words = "".join(f" --{name} {value}" for name, value in wanted.items())
+        yield f"the run keeps its length, {had}; CONFIG says {has}: --resume{words} takes that"
+
+
+def _length(schedule: ScheduleConfig) -> dict[str, str]:
+    """What ends it, by its name in TOML."""
+    limits = {"steps": schedule.steps, "minutes": schedule.minutes}
+    return {name: f"{value:.9g}" for name, value in limits.items() if value}

@@ -74,10 +74,13 @@ def test_resume_keeps_the_length_with_which_the_run_began(config: TrainingConfig
     recorder = Recorder()
     train(config, RunOptions(tmp_path, resume=True), [recorder])
     assert [r.step for r in recorder.steps] == [3, 4]
-    assert not recorder.warnings
+    assert recorder.warnings == [
+        "the run keeps its length, 4 steps; CONFIG says 6 steps: --resume --steps 6 takes that"
+    ]
     longer = Recorder()
     train(config, RunOptions(tmp_path, resume=True, steps=5), [longer])
     assert [r.step for r in longer.steps] == [5]
+    assert not longer.warnings
 
 
 def test_resume_tells_which_settings_are_others(config: TrainingConfig, tmp_path: Path):
