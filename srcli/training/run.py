@@ -14,9 +14,9 @@ from srcli.data.pictures import PictureStore, Source, find_sources
 from srcli.errors import LossDiverged, UsageError
 from srcli.inference.device import one_memory_error, pick_precision
 from srcli.models.adaformer import AdaFormer
-from srcli.models.spec import EXACT
+from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.config import TrainingConfig
-from srcli.training.export import export_weights
+from srcli.training.export import as_exported, export_weights
 from srcli.training.families import adaptive, for_patches
 from srcli.training.folder import RunFolder
 from srcli.training.interrupts import interrupts_held_back
@@ -90,7 +90,8 @@ class Run:
             if not self._train_and_save():
                 self._processes.wait()  # torchrun ends all others as soon as one has ended
                 raise KeyboardInterrupt
-            psnr_y = self._validate(balanced=True)
+            network = as_exported(self._state, self._config).to(self._processes.device)
+            psnr_y = self._validate(network, balanced=True)
             if self._processes.leads and self._interrupted():
                 raise KeyboardInterrupt
         if not self._processes.leads:
@@ -149,7 +150,7 @@ class Run:
                     self._report(meter, now, done)
                 if self._validation_due(validated):
                     self._save()  # validating may take minutes, and a second signal end it
-                    self._validate(balanced=now.halting)
+                    self._validate(state.average, balanced=now.halting)
                     validated = self._minutes
                     meter.restart()
                 if self._minutes - saved >= config.run.checkpoint_minutes:
@@ -177,14 +178,14 @@ class Run:
         for watcher in self._watchers:
             watcher.on_step(report)
 
-    def _validate(self, *, balanced: bool) -> Mapping[str, float]:
-        """Measure the averaged weights, with halting too if wanted; PSNR-Y without it by set.
+    def _validate(self, network: SRNetwork, *, balanced: bool) -> Mapping[str, float]:
+        """Measure averaged weights, with halting too if wanted; PSNR-Y without it by set.
 
         A signal ends it between two pictures; what it has found is then not told.
         """
         if not self._sets or not self._processes.leads:
             return {}
-        network, device = self._state.average, self._processes.device
+        device = self._processes.device
         halting = adaptive(self._config.network, self._config.loss.eps)
         stop = self._interrupted
         exact = measure(network, self._sets, EXACT, device, stop)
