@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from srcli.atomic import atomic_file
 from srcli.models import model_names, model_spec
 from srcli.models.adaformer import AdaFormerConfig
+from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.families import NetworkConfig, build, config_of
 from srcli.training.state import TrainingState
 
-__all__ = ["export_weights", "model_of"]
+__all__ = ["as_exported", "export_weights", "model_of"]
 
 
 def export_weights(
@@ -27,15 +30,27 @@ def export_weights(
         state: The run at its end.
         config: What it was.
         path: The weights file to write, NAME.safetensors; the entry is NAME.manifest.toml.
-        psnr_y: PSNR-Y in dB by validation set, nothing halting.
+        psnr_y: PSNR-Y in dB by validation set of `as_exported`, nothing halting.
 
     Raises:
         OSError: It cannot be written.
     """
-    half = {name: t.to(torch.float16) for name, t in state.average.state_dict().items()}
+    half = _halves(state)
     write_whole(path, half, {"model": model_of(config.network), "scale": config.network.scale})
     entry = _manifest_entry(state, config, path.read_bytes(), psnr_y)
-    path.with_suffix(".manifest.toml").write_text(entry, encoding="utf-8")
+    with atomic_file(path.with_suffix(".manifest.toml")) as file:
+        file.write(entry.encode())
+
+
+def as_exported(state: TrainingState, config: TrainingConfig) -> SRNetwork:
+    """The averaged weights as users run them: as fp16 keeps them, in the registry's network.
+
+    Its region is not that of training, where a patch, or a whole picture, is one.
+    """
+    model, scale = model_of(config.network), config.network.scale
+    network = build(config.network) if model == "custom" else model_spec(model).build(scale)
+    network.load_state_dict(_halves(state))
+    return network
 
 
 def model_of(config: NetworkConfig) -> str:
@@ -55,6 +70,11 @@ def model_of(config: NetworkConfig) -> str:
 
 def _comparable(config: NetworkConfig | None) -> NetworkConfig | None:
     return replace(config, region=0) if isinstance(config, AdaFormerConfig) else config
+
+
+def _halves(state: TrainingState) -> dict[str, Tensor]:
+    """The averaged weights as they are stored."""
+    return {name: t.to(torch.float16) for name, t in state.average.state_dict().items()}
 
 
 def _manifest_entry(

@@ -58,14 +58,30 @@ class RunFolder:
             UsageError: There is one.
         """
         if self.checkpoint.exists():
-            step = read_notes(self.checkpoint).get("step", "?")
             raise UsageError(
-                f"{self.path} holds a run at step {step}: --resume goes on with it, another --out "
-                f"leaves it alone; to start anew there, remove {self.checkpoint.name} first"
+                f"{self.path} holds a run at step {self._kept_step()}: --resume goes on with it, "
+                f"another --out leaves it alone; to start anew there, remove "
+                f"{self.checkpoint.name} first"
             )
+
+    def past_divergence(self, step: int, levers: str) -> str:
+        """What to do about a loss that is not finite at `step`: lower `levers`, but where?"""
+        if not self.checkpoint.exists():
+            return f"there is no checkpoint yet: start anew with a lower {levers}"
+        kept = self._kept_step()
+        if kept == str(step):
+            return (
+                f"the checkpoint has the weights that led there: remove {self.checkpoint}, and "
+                f"start anew with a lower {levers}"
+            )
+        return f"the checkpoint of step {kept} stays: lower {levers} and --resume from there"
 
     def how_to_go_on(self) -> str:
         """What to tell someone who has interrupted the run."""
         if self.checkpoint.exists():
-            return "interrupted; --resume goes on from here"
+            return f"interrupted; --resume goes on from step {self._kept_step()}"
         return "interrupted before the first step; nothing is lost"
+
+    def _kept_step(self) -> str:
+        """The step of the checkpoint that there is."""
+        return read_notes(self.checkpoint).get("step", "?")

@@ -1,7 +1,7 @@
 """A training run from configuration to exported weights."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,8 @@ class RunOptions:
 def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watcher]) -> Path | None:
     """Train until the schedule's end, validate, and export the averaged weights.
 
-    Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first.
+    Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first; a second time, it
+    stops at once and leaves the last checkpoint.
 
     Args:
         config: The run.
@@ -55,8 +56,8 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
         The exported file; None in all processes but the leading one.
 
     Raises:
-        UsageError: Folders, sets or settings are of no use, and no step has run; or the finished
-            weights cannot be written.
+        UsageError: Folders, sets or settings are of no use, and no step has run; memory does not
+            suffice for a step; or the finished weights cannot be written.
         WeightsError: The checkpoint or the weights to start from do not fit; no step has run.
         FolderBusy: Another run writes to the same folder.
         LossDiverged: The loss is no longer finite.
@@ -65,7 +66,8 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
     folder = RunFolder(options.out)
     if options.resume and options.init is not None:
         raise UsageError("--resume goes on from a checkpoint, --init starts anew: give one of them")
-    config = replace(config, schedule=_schedule(config.schedule, options, folder))
+    told = config.schedule
+    config = replace(config, schedule=_schedule(told, options, folder))
     config.check()
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
@@ -75,13 +77,18 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
     ):
         if not options.resume and processes.leads:
             folder.refuse_earlier_run()
-        run = Run(config, folder, watchers if processes.leads else (), processes)
-        if processes.leads and not options.resume:  # who resumes a run has been told
-            _warn_of_strange_network(config.network, watchers)
+        if not processes.leads:
+            watchers = ()
+        run = Run(config, folder, watchers, processes)
         if options.resume:
             run.resume()
-        elif options.init is not None:
-            run.start_from(options.init)
+            for watcher in watchers:
+                for line in _unused_length(told, config.schedule, options):
+                    watcher.warn(line)
+        else:  # who resumes a run has been told
+            _warn_of_strange_network(config.network, watchers)
+            if options.init is not None:
+                run.start_from(options.init)
         return run.go()
 
 
@@ -105,3 +112,21 @@ def _schedule(schedule: ScheduleConfig, options: RunOptions, folder: RunFolder) 
         steps=json.loads(notes.get("schedule.steps", str(schedule.steps))),
         minutes=json.loads(notes.get("schedule.minutes", str(schedule.minutes))),
     )
+
+
+def _unused_length(
+    told: ScheduleConfig, used: ScheduleConfig, options: RunOptions
+) -> Iterator[str]:
+    """A line if a resumed run keeps to another length than the configuration now has."""
+    given = options.steps is not None or options.minutes is not None
+    wanted, kept = _length(told), _length(used)
+    if not given and wanted and wanted != kept:
+        had, has = (" or ".join(f"{v} {name}" for name, v in one.items()) for one in (kept, wanted))
+        words = "".join(f" --{name} {value}" for name, value in wanted.items())
+        yield f"the run keeps its length, {had}; CONFIG says {has}: --resume{words} takes that"
+
+
+def _length(schedule: ScheduleConfig) -> dict[str, str]:
+    """What ends it, by its name in TOML."""
+    limits = {"steps": schedule.steps, "minutes": schedule.minutes}
+    return {name: f"{value:.9g}" for name, value in limits.items() if value}

@@ -41,7 +41,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """PSNR-Y in dB of the averaged weights.
+    """PSNR-Y in dB of the averaged weights; at the end of a run, of the weights as exported.
 
     Args:
         step: Steps done.

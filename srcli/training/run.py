@@ -11,19 +11,19 @@ from torch import nn
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
-from srcli.errors import UsageError
-from srcli.inference.device import pick_precision
+from srcli.errors import LossDiverged, UsageError
+from srcli.inference.device import one_memory_error, pick_precision
 from srcli.models.adaformer import AdaFormer
-from srcli.models.spec import EXACT
+from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.config import TrainingConfig
-from srcli.training.export import export_weights
+from srcli.training.export import as_exported, export_weights
 from srcli.training.families import adaptive, for_patches
 from srcli.training.folder import RunFolder
 from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
 from srcli.training.reports import ValidationReport, Watcher
-from srcli.training.schedule import Rates, progress, rates
+from srcli.training.schedule import Rates, levers, progress, rates
 from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
 from srcli.training.tail import fit_tail
@@ -60,6 +60,8 @@ class Run:
         self._loader = self._open_data(sources)
         self._state = _working_state(config, processes.device, _told(sources))
         self._began = time.monotonic()
+        self._kept = 0  # the last checkpoint's step
+        self._interrupted: Callable[[], bool] = lambda: False
 
     def start_from(self, weights: Path) -> None:
         """Take over weights; an upsampler that they lack is fitted to the body, and that said."""
@@ -83,15 +85,15 @@ class Run:
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
         self._began = time.monotonic() - 60 * self._state.minutes
-        with interrupts_held_back() as interrupted:
-            try:
-                finished = self._train(interrupted)
-            finally:  # whatever ends it: the weights are those after the last whole step
-                self._save()
-        if not finished:
-            self._processes.wait()  # torchrun ends all others as soon as one has ended
-            raise KeyboardInterrupt
-        psnr_y = self._validate(balanced=True)
+        self._kept = self._state.step
+        with interrupts_held_back() as self._interrupted:
+            if not self._train_and_save():
+                self._processes.wait()  # torchrun ends all others as soon as one has ended
+                raise KeyboardInterrupt
+            network = as_exported(self._state, self._config).to(self._processes.device)
+            psnr_y = self._validate(network, balanced=True)
+            if self._processes.leads and self._interrupted():
+                raise KeyboardInterrupt
         if not self._processes.leads:
             return None
         path = self._folder.weights(self._config.weights.name)
@@ -108,7 +110,28 @@ class Run:
         """Minutes so far, earlier parts of the run included."""
         return (time.monotonic() - self._began) / 60
 
-    def _train(self, interrupted: Callable[[], bool]) -> bool:
+    def _train_and_save(self) -> bool:
+        """Take steps as `_train` does, and keep them, whatever ends it.
+
+        But for ruined weights, and for a second signal: then the last checkpoint stays.
+        """
+        try:
+            finished = self._train()
+        except LossDiverged as error:
+            if not self._processes.leads:
+                raise
+            done = progress(self._config.schedule, self._state.step, self._minutes)
+            way = self._folder.past_divergence(
+                self._state.step, levers(self._config.schedule, done)
+            )
+            raise LossDiverged(f"{error}; {way}") from error
+        except Exception:
+            self._save()
+            raise
+        self._save()
+        return finished
+
+    def _train(self) -> bool:
         """Take steps until the schedule's end; whether it was reached without interruption."""
         config, state = self._config, self._state
         dtype = pick_precision(config.run.precision, self._processes.device)
@@ -126,13 +149,14 @@ class Run:
                 if state.step % config.run.log_every == 0:
                     self._report(meter, now, done)
                 if self._validation_due(validated):
-                    self._validate(balanced=now.halting)
+                    self._save()  # validating may take minutes, and a second signal end it
+                    self._validate(state.average, balanced=now.halting)
                     validated = self._minutes
                     meter.restart()
                 if self._minutes - saved >= config.run.checkpoint_minutes:
                     self._save()
                     saved = self._minutes
-                if self._processes.any(interrupted()):
+                if self._processes.any(self._interrupted()):
                     return False
         return True
 
@@ -154,30 +178,38 @@ class Run:
         for watcher in self._watchers:
             watcher.on_step(report)
 
-    def _validate(self, *, balanced: bool) -> Mapping[str, float]:
-        """Measure the averaged weights, with halting too if wanted; PSNR-Y without it by set."""
+    def _validate(self, network: SRNetwork, *, balanced: bool) -> Mapping[str, float]:
+        """Measure averaged weights, with halting too if wanted; PSNR-Y without it by set.
+
+        A signal ends it between two pictures; what it has found is then not told.
+        """
         if not self._sets or not self._processes.leads:
             return {}
-        network, device = self._state.average, self._processes.device
+        device = self._processes.device
         halting = adaptive(self._config.network, self._config.loss.eps)
-        report = ValidationReport(
-            step=self._state.step,
-            minutes=self._minutes,
-            exact=measure(network, self._sets, EXACT, device),
-            balanced=measure(network, self._sets, halting, device) if balanced else {},
-        )
+        stop = self._interrupted
+        exact = measure(network, self._sets, EXACT, device, stop)
+        less = measure(network, self._sets, halting, device, stop) if balanced else {}
+        if stop():
+            return {}
+        report = ValidationReport(self._state.step, self._minutes, exact, less)
         for watcher in self._watchers:
             watcher.on_validation(report)
-        return report.exact
+        return exact
 
     def _save(self) -> None:
-        """Write the checkpoint; if the disk refuses, the last one stays and training goes on."""
-        if not self._processes.leads:
+        """Write the checkpoint, if a step was taken since the last one and ended whole.
+
+        If the disk refuses, the last one stays and training goes on.
+        """
+        state = self._state
+        if not self._processes.leads or not state.whole or state.step == self._kept:
             return
         try:
-            self._state.save(self._folder.checkpoint)
+            state.save(self._folder.checkpoint)
+            self._kept = state.step
         except OSError as error:
-            self._warn(f"no checkpoint at step {self._state.step}, the last one stays: {error}")
+            self._warn(f"no checkpoint at step {state.step}, the last one stays: {error}")
 
     def _warn(self, line: str) -> None:
         for watcher in self._watchers:
@@ -233,10 +265,13 @@ def _working_state(config: TrainingConfig, device: torch.device, pictures: str) 
     patch = config.data.patch
     try:
         state = TrainingState(config, device, pictures)
-        with torch.no_grad():
+        with one_memory_error(), torch.no_grad():
             for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
-    except torch.OutOfMemoryError:
-        raise
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"not enough memory on {device} for one patch of {patch}x{patch} LR px: lower "
+            "data.patch, or make [network] smaller"
+        ) from error
     except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"[network] cannot be built as it stands: {reason}") from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from srcli.training.config import ScheduleConfig
 
-__all__ = ["Rates", "progress", "rates"]
+__all__ = ["Rates", "levers", "progress", "rates"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,17 @@ def rates(schedule: ScheduleConfig, done: float) -> Rates:
         halting=done >= schedule.halting_from,
         matrices=schedule.muon_lr * backbone / schedule.lr,
     )
+
+
+def levers(schedule: ScheduleConfig, done: float) -> str:
+    """The settings to lower for smaller steps after a share `done` of the run.
+
+    >>> [levers(ScheduleConfig(muon_lr=1e-3, halting_from=0.8), done) for done in (0.5, 0.9)]
+    ['schedule.lr and schedule.muon_lr', 'schedule.halting_lr']
+    """
+    if done >= schedule.halting_from:
+        return "schedule.halting_lr"  # Muon's rate falls with it
+    return "schedule.lr and schedule.muon_lr" if schedule.muon_lr else "schedule.lr"
 
 
 def _backbone(schedule: ScheduleConfig, done: float) -> float:

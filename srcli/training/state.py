@@ -2,10 +2,10 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -41,13 +41,16 @@ class TrainingState:
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
         self._adam, self._muon = _optimizers(self.network, config.schedule)
         self.step = 0
+        self.whole = True  # no optimizer step was broken off half-way
         self.minutes = 0.0
         self.origin = ""
         self._config = config
         self._identity, self._pictures = _identity(config), pictures
 
+    @torch.no_grad()  # or the average would hold on to the graph of every step
     def update(self, rates: Rates) -> None:
         """Take one optimizer step with the gradients there are, and let the average follow."""
+        self.whole = False
         backbone, estimator = self._adam.param_groups
         backbone["lr"], estimator["lr"] = rates.backbone, rates.estimator
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
@@ -58,6 +61,7 @@ class TrainingState:
         decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
         mean, now = list(self.average.parameters()), list(self.network.parameters())
         torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
+        self.whole = True
 
     def start_from(self, path: Path) -> list[str]:
         """Take over weights; a tail of another scale is left out, to be made anew.
@@ -69,9 +73,15 @@ class TrainingState:
             The names of the parameters that the file does not give.
 
         Raises:
-            WeightsError: It does not fit this network.
+            WeightsError: It does not fit this network, or holds what is no number.
         """
-        given = read_tensors(path).tensors
+        file = read_tensors(path)
+        if "step" in file.notes:
+            raise WeightsError(
+                f"{path} is a run's checkpoint: --resume goes on from it; --init takes the weights "
+                "that a run exports at its end"
+            )
+        given = file.tensors
         wanted = self.network.state_dict()
         fitting = {
             name: given[name]
@@ -83,6 +93,9 @@ class TrainingState:
         if unknown or any(not name.startswith("tail.") for name in missing):
             strange = next(iter(unknown), None) or next(n for n in missing if n[:5] != "tail.")
             raise WeightsError(f"{path} is of another architecture: {strange} does not fit")
+        for name, tensor in fitting.items():
+            if not tensor.isfinite().all():
+                raise WeightsError(f"{path} is ruined: {name} is not finite; take other weights")
         self.network.load_state_dict(fitting, strict=False)
         self.average.load_state_dict(self.network.state_dict())
         self.origin = f"from {path.name}, "
@@ -117,10 +130,9 @@ class TrainingState:
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
-            before = file.note(key)
-            if json.dumps(before) != json.dumps(value):
+            if others := list(_differences(key, file.note(key), value)):
                 kind = WeightsError if key == "network" else UsageError
-                raise kind(f"{path} was made with {key} {before}, now it is {value}")
+                raise kind(f"{path} was made with {'; '.join(others)}")
         pictures = file.note("pictures")
         if pictures and self._pictures and pictures != self._pictures:
             raise UsageError(
@@ -202,6 +214,16 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
         "folders": list(data.folders),
         "reductions": [data.large, *data.reductions],
     }
+
+
+def _differences(key: str, before: object, now: object) -> Iterator[str]:
+    """What is another value now, by its name in TOML."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        old, new = cast("dict[str, object]", before), cast("dict[str, object]", now)
+        for field in {**old, **new}:
+            yield from _differences(f"{key}.{field}", old.get(field), new.get(field))
+    elif json.dumps(before) != json.dumps(now):
+        yield f"{key} {before}, now it is {now}"
 
 
 def _settings(config: TrainingConfig) -> dict[str, object]:

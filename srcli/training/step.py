@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from srcli.data.patches import PatchBatch
-from srcli.errors import LossDiverged
+from srcli.errors import LossDiverged, UsageError
+from srcli.inference.device import one_memory_error
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.losses import (
@@ -79,7 +80,19 @@ class Stepper:
         Raises:
             LossDiverged: The gradient is not finite; the weights are as they were before the
                 step, and the batch is saved.
+            UsageError: There is not enough memory for it.
         """
+        try:
+            with one_memory_error():
+                return self._take(batch, rates)
+        except torch.OutOfMemoryError as error:
+            count, _, height, width = batch.lr.shape
+            raise UsageError(
+                f"not enough memory on {self._processes.device} for a step of {count} patches of "
+                f"{width}x{height} LR px: {_remedy(batch.step)}"
+            ) from error
+
+    def _take(self, batch: PatchBatch, rates: Rates) -> Figures:
         loss = self._config.loss
         threshold = 1.0 - loss.eps if rates.halting else math.inf
         device = self._processes.device
@@ -109,8 +122,15 @@ class Stepper:
             saved = f"could not be saved ({error.strerror})"
         return LossDiverged(
             f"the loss is not finite at step {batch.step} (seed {self._config.run.seed}); its "
-            f"batch {saved}: lower schedule.lr and resume, or start anew"
+            f"batch {saved}"
         )
+
+
+def _remedy(step: int) -> str:
+    """What to do where memory does not suffice after `step` steps."""
+    if step == 0:
+        return "lower data.batch or data.patch"
+    return "free some and --resume; data.batch and data.patch can be lower in a new run only"
 
 
 def _pixels(patches: Tensor, device: torch.device) -> Tensor:

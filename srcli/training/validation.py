@@ -1,7 +1,7 @@
 """PSNR on the field's benchmark sets while training goes on."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +66,25 @@ def _find_set(folder: Path, scale: int) -> ValidationSet:
 
 @torch.inference_mode()
 def measure(
-    network: SRNetwork, sets: Sequence[ValidationSet], halting: Halting, device: torch.device
+    network: SRNetwork,
+    sets: Sequence[ValidationSet],
+    halting: Halting,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
-    """Mean PSNR-Y in dB of each set, whole pictures, 8-bit output, `scale` px cropped."""
-    return {
-        one.name: float(np.mean([_psnr_y(network, pair, halting, device) for pair in one.pairs]))
-        for one in sets
-    }
+    """Mean PSNR-Y in dB of each set, whole pictures, 8-bit output, `scale` px cropped.
+
+    Only the sets that were measured whole, if `stop` says so before a picture.
+    """
+    means: dict[str, float] = {}
+    for one in sets:
+        scores: list[float] = []
+        for pair in one.pairs:
+            if stop():
+                return means
+            scores.append(_psnr_y(network, pair, halting, device))
+        means[one.name] = float(np.mean(scores))
+    return means
 
 
 def _psnr_y(network: SRNetwork, pair: Pair, halting: Halting, device: torch.device) -> float:

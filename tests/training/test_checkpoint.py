@@ -13,6 +13,7 @@ from srcli.errors import UsageError, WeightsError
 from srcli.training.checkpoint import read_tensors, write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.loop import RunOptions, train
+from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from tests.training.conftest import Recorder
 
@@ -71,7 +72,7 @@ def test_run_goes_on_when_the_disk_is_full(
     with pytest.raises(UsageError, match=r"cannot write .*tiny.safetensors: File too large"):
         train(config, RunOptions(tmp_path, resume=True, steps=4), [recorder])
     assert [r.step for r in recorder.steps] == [3, 4]
-    assert "no checkpoint at step 4, the last one stays" in recorder.warnings[0]
+    assert "no checkpoint at step 4, the last one stays" in recorder.warnings[-1]
     state = TrainingState(config, torch.device("cpu"))
     state.resume(tmp_path / "checkpoint.safetensors")
     assert state.step == 2
@@ -86,3 +87,13 @@ def test_refuses_what_is_no_checkpoint(config: TrainingConfig, tmp_path: Path):
     write_whole(path, {"w": torch.ones(4)}, {})
     with pytest.raises(WeightsError, match="is no checkpoint; weights to start from go to --init"):
         state.resume(path)
+
+
+def test_the_average_holds_on_to_no_graph(config: TrainingConfig):
+    state = TrainingState(config, torch.device("cpu"))
+    for parameter in state.network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = state.average.tail.weight.clone()
+    state.update(rates(config.schedule, 0.5))
+    assert not torch.equal(state.average.tail.weight, before)
+    assert not any(parameter.requires_grad for parameter in state.average.parameters())

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from srcli.errors import FolderBusy, UsageError
 from srcli.training.config import TrainingConfig
@@ -53,8 +54,9 @@ def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tm
                 break
         rest = running.stderr.read()
     assert running.returncode == 130
-    assert rest.splitlines()[-1] == "srcli: interrupted; --resume goes on from here"
     steps = int(json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"])
+    assert "srcli: stopping after this step; once more to stop at once" in rest.splitlines()
+    assert rest.splitlines()[-1] == f"srcli: interrupted; --resume goes on from step {steps}"
     ended = subprocess.run(
         [*words, "--resume", "--steps", str(steps + 2)], capture_output=True, text=True, check=False
     )
@@ -72,10 +74,13 @@ def test_resume_keeps_the_length_with_which_the_run_began(config: TrainingConfig
     recorder = Recorder()
     train(config, RunOptions(tmp_path, resume=True), [recorder])
     assert [r.step for r in recorder.steps] == [3, 4]
-    assert not recorder.warnings
+    assert recorder.warnings == [
+        "the run keeps its length, 4 steps; CONFIG says 6 steps: --resume --steps 6 takes that"
+    ]
     longer = Recorder()
     train(config, RunOptions(tmp_path, resume=True, steps=5), [longer])
     assert [r.step for r in longer.steps] == [5]
+    assert not longer.warnings
 
 
 def test_resume_tells_which_settings_are_others(config: TrainingConfig, tmp_path: Path):
@@ -103,6 +108,45 @@ def test_a_run_that_breaks_keeps_its_steps(config: TrainingConfig, tmp_path: Pat
     recorder = Recorder()
     train(config, RunOptions(tmp_path, resume=True), [recorder])
     assert [r.step for r in recorder.steps] == [4, 5, 6]
+
+
+def no_memory(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let memory run out in the midst of the optimizer step after so many."""
+    step, taken = torch.optim.Adam.step, list[int]()
+
+    def steps_and_fails(self: torch.optim.Adam) -> None:
+        step(self)
+        taken.append(1)
+        if len(taken) > after:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch.optim.Adam, "step", steps_and_fails)
+
+
+def test_what_fails_before_the_first_step_leaves_nothing_in_the_way(
+    config: TrainingConfig, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patched:
+        no_memory(0, patched)
+        with pytest.raises(UsageError, match="4 patches of 16x16 LR px: lower data"):
+            train(config, RunOptions(tmp_path / "run"), [])
+    for picture in pictures.iterdir():  # their heads are as before, so that they are not refused
+        picture.write_bytes(picture.read_bytes()[:60])
+    with pytest.raises(UsageError, match="none of the training pictures can be read"):
+        train(config, RunOptions(tmp_path / "run"), [])
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_a_step_broken_off_half_way_is_not_kept(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(config, RunOptions(tmp_path))
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with monkeypatch.context() as patched:
+        no_memory(0, patched)
+        with pytest.raises(UsageError, match=r"not enough memory on cpu .* free some and --resume"):
+            train(config, RunOptions(tmp_path, resume=True), [])
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
 def test_a_log_on_a_full_disk_is_told_once_and_the_run_goes_on(
