@@ -128,7 +128,7 @@ def main(photo: Path, size: str, find: str | None, runs: int, *, processor: bool
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="ATD-light's times.")
     parser.add_argument("photo", type=Path)
     parser.add_argument("size", help="LR, width x height, as 256x256")
     parser.add_argument("--find", help="LR, width x height, where finding is measured")

@@ -97,7 +97,9 @@ class CategoryAttention(nn.Module):
         count = max(1, tokens_at_a_time(qkv.tokens) // groups.shape[1])
         qkv = qkv.sharpened(self._sharpness()[0])
         for some, tokens in zip(
-            groups.split(count), order.split(count * groups.shape[1]), strict=True
+            torch.split(groups, count),
+            torch.split(order, count * groups.shape[1]),
+            strict=True,
         ):
             packed = qkv.packed(some.flatten()).view(*some.shape, -1)
             mixed = self._attend(packed).flatten(0, 1)[: len(tokens)]
@@ -111,7 +113,9 @@ class CategoryAttention(nn.Module):
         """The tokens that take part, sorted by category: (k,) int64."""
         if kept is None:
             return sorted_by_category(similarity.argmax(-1))
-        return kept[sorted_by_category(similarity.index_select(0, kept).argmax(-1))]
+        pieces = torch.split(kept, tokens_at_a_time(similarity[None]))
+        category = [similarity.index_select(0, some).argmax(-1) for some in pieces]
+        return kept[sorted_by_category(torch.cat(category))]
 
     def _own_values(self, qkv: Projected, spared: Tensor) -> Tensor:
         """(n, c) with the values of the spared tokens, and anything elsewhere."""

@@ -84,13 +84,14 @@ class DictionaryRefinement(nn.Module):
         count = tokens_at_a_time(similarity)
         mean = similarity.mean(1, keepdim=True)
         spread = torch.zeros_like(mean)
-        for part in similarity.split(count, 1):
+        parts = torch.split(similarity, count, 1)
+        for part in parts:
             spread = spread + (part - mean).square().sum(1, keepdim=True)
         slope = self.norm.weight * (spread / similarity.shape[1] + self.norm.eps).rsqrt()
         least, most = similarity.amin(1, keepdim=True), similarity.amax(1, keepdim=True)
         top = torch.maximum(slope * least, slope * most).detach()  # (b, 1, m)
         total = weights = tokens.new_zeros((), dtype=torch.float32)
-        for part, some in zip(similarity.split(count, 1), tokens.split(count, 1), strict=True):
+        for part, some in zip(parts, torch.split(tokens, count, 1), strict=True):
             weight = torch.addcmul(-top, slope, part).exp_()  # (b, k, m), 1 at most
             total = total + weight.transpose(-1, -2) @ some.float()
             weights = weights + weight.sum(1)[..., None]

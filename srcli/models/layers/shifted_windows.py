@@ -79,11 +79,11 @@ class ShiftedWindowAttention(nn.Module):
         size = self.window**2
         count = max(1, tokens_at_a_time(qkv.tokens) // size) * size
         result: Tensor | None = None
-        for kind, here in enumerate(order.tokens.split([size * k for k in order.kinds])):
+        for kind, here in enumerate(torch.split(order.tokens, [size * k for k in order.kinds])):
             if not len(here):
                 continue
             bias = self._bias_in(kind)
-            for tokens in here.split(count):
+            for tokens in torch.split(here, count):
                 mixed = self._attend(qkv.packed(tokens), bias)
                 if result is None:
                     result = mixed.new_empty(qkv.tokens.shape)
