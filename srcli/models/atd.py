@@ -178,11 +178,12 @@ class ATDLight(SRNetwork):
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute all in `dtype` but `head`, `tail` and what tells categories."""
+        told = [part for part in self.modules() if isinstance(part, DictionaryAttention)]
+        full = [(one, one.data) for part in told for one in part.kept_full()]
         for part in (self.norm_in, self.groups, self.norm_out, self.fuse):
             part.to(dtype)
-        for part in self.modules():
-            if isinstance(part, DictionaryAttention):
-                part.keep_full()
+        for parameter, values in full:
+            parameter.data = values
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w). Nothing halts here: `halting` has no effect."""

@@ -32,11 +32,9 @@ class DictionaryAttention(nn.Module):
         self.v = nn.Linear(dim, dim)
         self.scale = nn.Parameter(torch.full((entries,), 0.5))
 
-    def keep_full(self) -> None:
-        """Bring what the similarity is computed by back to fp32, after a lower precision."""
-        self.q.float()
-        self.k.float()
-        self.scale.data = self.scale.data.float()
+    def kept_full(self) -> list[nn.Parameter]:
+        """What the similarity is computed by, and what stays in fp32 in a lower precision."""
+        return [*self.q.parameters(), *self.k.parameters(), self.scale]
 
     def similarity(self, tokens: Tensor, dictionary: Tensor) -> Tensor:
         """How tokens (b, n, c) weigh the entries of (b, m, c): (b, n, m), each row summing to 1.
