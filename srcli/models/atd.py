@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.category import CategoryAttention
+from srcli.models.layers.category import CategoryAttention, Exempt
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
 from srcli.models.layers.precision import in_full
+from srcli.models.layers.projected import Projected
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
@@ -95,7 +96,7 @@ class ATDLayer(nn.Module):
         self.refine = DictionaryRefinement(config.entries) if refines else None
 
     def forward(
-        self, x: Tensor, entries: Tensor, size: tuple[int, int], exempt: Tensor | None
+        self, x: Tensor, entries: Tensor, size: tuple[int, int], exempt: Exempt | None
     ) -> tuple[Tensor, Tensor]:
         """Update tokens (b, h·w, c) and dictionary (b, m, c).
 
@@ -103,24 +104,25 @@ class ATDLayer(nn.Module):
             x: Tokens in reading order.
             entries: The dictionary.
             size: (h, w), LR px.
-            exempt: (b, h·w) bool, the tokens that skip the category attention.
+            exempt: The tokens that skip the category attention.
         """
         y = self.norm1(x)
-        qkv = self.qkv(y)
+        qkv = Projected.of(y, self.qkv)
         similarity = self.dictionary.similarity(y, entries)  # (b, n, m)
-        x = x + self.dictionary(similarity, entries)
-        x = x + self.across(qkv, similarity.argmax(-1), size, exempt)
-        x = x + self.window(qkv, *size)
-        x = x + self.ffn(self.norm2(x), *size)
+        x = x + self.dictionary(similarity, entries)  # from here on it is our own
+        x += self.across(qkv, similarity, size, exempt)
+        x += self.window(qkv, *size)
+        change = self.ffn(self.norm2(x), *size)
+        x = x + change if torch.is_grad_enabled() else x.add_(change)  # norm2 remembers x
         if self.refine is not None:
             entries = self.refine(entries, similarity, x)
         return x, entries
 
     def across(
-        self, qkv: Tensor, category: Tensor, size: tuple[int, int], exempt: Tensor | None
+        self, qkv: Projected, similarity: Tensor, size: tuple[int, int], exempt: Exempt | None
     ) -> Tensor:
         """What a token gets from those of its category, (b, n, c); networks like this vary it."""
-        return self.category(qkv, category, exempt)
+        return self.category(qkv, similarity, exempt)
 
 
 class ATDGroup(nn.Module):
@@ -139,7 +141,7 @@ class ATDGroup(nn.Module):
         )
         self.conv = nn.Conv2d(config.dim, config.dim, 3, padding=1)
 
-    def forward(self, x: Tensor, size: tuple[int, int], exempt: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, int], exempt: Exempt | None) -> Tensor:
         """Update tokens (b, h·w, c); arguments as in `ATDLayer`."""
         tokens, entries = x, self.entries.expand(len(x), -1, -1)
         for layer in self.layers:
@@ -175,9 +177,13 @@ class ATDLight(SRNetwork):
         self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
 
     def lower_precision(self, dtype: torch.dtype) -> None:
-        """Store and compute everything but `head` and `tail` in `dtype`."""
+        """Store and compute all in `dtype` but `head`, `tail` and what tells categories."""
+        told = [part for part in self.modules() if isinstance(part, DictionaryAttention)]
+        full = [(one, one.data) for part in told for one in part.kept_full()]
         for part in (self.norm_in, self.groups, self.norm_out, self.fuse):
             part.to(dtype)
+        for parameter, values in full:
+            parameter.data = values
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w). Nothing halts here: `halting` has no effect."""
@@ -195,11 +201,11 @@ class ATDLight(SRNetwork):
             (b, 3, s·h, s·w).
         """
         size = (wide.shape[2], wide.shape[3])
-        flat = None if exempt is None else exempt.flatten(1)
+        who = None if exempt is None else Exempt.where(exempt.flatten(1))
         shallow = in_full(self.head, wide - self.mean)
         tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
         for group in self.groups:
-            tokens = cast("ATDGroup", group)(tokens, size, flat)
+            tokens = cast("ATDGroup", group)(tokens, size, who)
         features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
         return F.pixel_shuffle(in_full(self.tail, features), self.scale) + self.mean
 

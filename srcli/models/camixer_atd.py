@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from srcli.errors import UsageError
 from srcli.models import atd
 from srcli.models.atd import ATDConfig, ATDLayer, ATDLight, as_map, as_tokens
-from srcli.models.layers.category import values_of
+from srcli.models.layers.category import Exempt
+from srcli.models.layers.projected import Projected
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import EXACT, ModelSpec
 
@@ -65,15 +66,15 @@ class CAMixerLayer(ATDLayer):
         self.simple = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
 
     def across(
-        self, qkv: Tensor, category: Tensor, size: tuple[int, int], exempt: Tensor | None
+        self, qkv: Projected, similarity: Tensor, size: tuple[int, int], exempt: Exempt | None
     ) -> Tensor:
         """Attention for the chosen windows, a convolution for the others; (b, n, c)."""
         assert exempt is None, "the predictor alone chooses"
-        values = values_of(qkv)
+        values = qkv.values()
         score = torch.sigmoid(self.score(values))  # (b, n, 1)
         chosen, score = self.choose(as_map(score, *size))
         simple = as_tokens(self.simple(as_map(values, *size)))
-        mixed = self.category.mix(qkv, category, ~chosen.flatten(1), simple)
+        mixed = self.category.mix(qkv, similarity, Exempt.where(~chosen.flatten(1)), simple)
         if torch.is_grad_enabled():
             # Worth 1, so that the result is what inference gives; its gradient tells the
             # predictor which way each window would rather go.

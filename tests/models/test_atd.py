@@ -11,7 +11,10 @@ from srcli.models import model_spec
 from srcli.models.atd import ATDConfig, ATDLight, from_authors
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight, CAMixerLayer
 from srcli.models.layers import category as category_module
-from srcli.models.layers.category import CategoryAttention, values_of
+from srcli.models.layers import projected as projected_module
+from srcli.models.layers.category import CategoryAttention, Exempt
+from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.projected import Projected
 from srcli.models.layers.pure_pixels import colour_centres
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.pp_atd import PPATDLight, PureConfig
@@ -42,20 +45,35 @@ def test_gives_what_the_authors_implementation_gives(
     """With their sort, which leaves the order inside a category to the machine.
 
     Ours is stable, so that runs are repeatable; with random weights and the groups that it makes
-    the outputs differ by up to 0.1.
+    the outputs differ by up to 0.1. So they do where a token's two best entries are equal to the
+    seventh digit, and one sum in another order makes the other the best: the dictionary is
+    refined first as the paper writes it, and then our way with the categories that this told.
     """
     network = ATDLight(ATDConfig(scale=scale)).eval()
     network.load_state_dict(authors(shared, scale))
     golden = load_file(shared / "golden" / f"atd_light_x{scale}_io.safetensors")
+    told: list[tuple[torch.Tensor, torch.Tensor]] = []
+    turned: list[int] = []
 
-    def unstable(category: torch.Tensor, exempt: torch.Tensor | None = None) -> torch.Tensor:
-        assert exempt is None
-        return torch.sort(category, stable=False).indices
+    def unstable(category: torch.Tensor) -> torch.Tensor:
+        told.append((category, torch.sort(category, stable=False).indices))
+        return told[-1][1]
 
-    monkeypatch.setattr(category_module, "sorted_by_category", unstable)
+    def as_told(category: torch.Tensor) -> torch.Tensor:
+        before, order = told.pop(0)
+        turned.append(int((category != before).sum()))
+        return order
+
     for number in range(3):
-        image = network(golden[f"lr{number}"]).image
-        assert (image - golden[f"sr{number}"]).abs().max() <= 1e-4
+        for sort in (unstable, as_told):
+            with monkeypatch.context() as patch:
+                patch.setattr(category_module, "sorted_by_category", sort)
+                if sort is unstable:
+                    patch.setattr(DictionaryRefinement, "forward", DictionaryRefinement.reference)
+                image = network(golden[f"lr{number}"]).image
+            assert (image - golden[f"sr{number}"]).abs().max() <= 1e-4
+        assert told == []
+        assert sum(turned) <= 10  # of 24 times 4,000 tokens and more
 
 
 def test_names_of_the_authors_are_a_bijection(shared: Path):
@@ -65,28 +83,105 @@ def test_names_of_the_authors_are_a_bijection(shared: Path):
     assert set(ours) - {None} == set(ATDLight(ATDConfig(scale=4)).state_dict())
 
 
+def projected(batch: int, tokens: int, dim: int) -> Projected:
+    return Projected.of(torch.randn(batch, tokens, dim), torch.nn.Linear(dim, 3 * dim))
+
+
+def in_pieces_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projected_module, "_PIECE", {"cpu": count})
+
+
 @torch.no_grad()
+@pytest.mark.parametrize("piece", [1, 32, 4096])
 @pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("size", [(4, 4), (4, 12), (12, 8)])
-def test_window_attention_equals_the_plain_one(shift: int, size: tuple[int, int]):
+def test_window_attention_equals_the_plain_one(
+    shift: int, size: tuple[int, int], piece: int, monkeypatch: pytest.MonkeyPatch
+):
+    in_pieces_of(piece, monkeypatch)
     attention = ShiftedWindowAttention(dim=12, heads=3, window=4, shift=shift)
     torch.nn.init.normal_(attention.bias_table)
-    qkv = torch.randn(2, size[0] * size[1], 36)
+    qkv = projected(2, size[0] * size[1], 12)
     plain = attention.reference(qkv, *size)
     assert (attention(qkv, *size) - plain).abs().max() < 1e-5
+    with torch.enable_grad():
+        assert (attention(qkv, *size) - plain).abs().max() < 1e-5
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("piece", [1, 33, 4096])
 @pytest.mark.parametrize("share", [None, 0.0, 0.4, 0.9, 1.0])
-def test_category_attention_equals_the_plain_one(share: float | None):
+def test_category_attention_equals_the_plain_one(
+    share: float | None, piece: int, monkeypatch: pytest.MonkeyPatch
+):
+    in_pieces_of(piece, monkeypatch)
     attention = CategoryAttention(dim=12, heads=3, group=16)
-    qkv = torch.randn(2, 70, 36)
-    category = torch.randint(0, 6, (2, 70))
-    exempt = None if share is None else torch.rand(2, 70) < share
-    plain = attention.reference(qkv, category, exempt)
-    assert (attention(qkv, category, exempt) - plain).abs().max() < 1e-4
+    qkv = projected(2, 70, 12)
+    similarity = torch.rand(2, 70, 6)
+    mask = None if share is None else torch.rand(2, 70) < share
+    exempt = None if mask is None else Exempt.where(mask)
+    plain = attention.reference(qkv, similarity, mask)
+    assert (attention(qkv, similarity, exempt) - plain).abs().max() < 1e-4
+    with torch.enable_grad():
+        assert (attention(qkv, similarity, exempt) - plain).abs().max() < 1e-4
     if share == 1.0:
-        assert torch.allclose(plain, attention.proj(values_of(qkv)), atol=1e-6)
+        assert torch.allclose(plain, attention.proj(qkv.values()), atol=1e-6)
+
+
+@pytest.mark.parametrize("piece", [100, 4096])
+def test_refinement_equals_the_one_of_the_paper(piece: int, monkeypatch: pytest.MonkeyPatch):
+    in_pieces_of(piece, monkeypatch)
+    torch.manual_seed(3)
+    refinement = DictionaryRefinement(6)
+    torch.nn.init.normal_(refinement.norm.weight)  # of either sign
+    torch.nn.init.normal_(refinement.norm.bias)
+    torch.nn.init.normal_(refinement.sigma)
+    similarity = (4 * torch.randn(2, 1000, 6)).softmax(-1)
+    dictionary, tokens = torch.randn(2, 6, 12), torch.randn(2, 1000, 12)
+    plain = refinement.reference(dictionary, similarity, tokens)
+    plain.square().sum().backward()
+    expected = [p.grad.clone() for p in refinement.parameters()]  # pyright: ignore[reportOptionalMemberAccess]
+    refinement.zero_grad()
+    fast = refinement(dictionary, similarity, tokens)
+    torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0)
+    fast.square().sum().backward()
+    for parameter, gradient in zip(refinement.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-3, rtol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            refinement(dictionary, similarity, tokens), plain, atol=1e-5, rtol=0
+        )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_refinement_of_many_tokens_is_not_rounded(dtype: torch.dtype):
+    """Weights of 1/n would vanish in fp16, and in bf16 sums of them stop growing."""
+    torch.manual_seed(3)
+    refinement = DictionaryRefinement(4)
+    similarity = torch.randn(1, 50_000, 4).softmax(-1)
+    dictionary, tokens = torch.randn(1, 4, 8), torch.randn(1, 50_000, 8) + 2
+    plain = refinement(dictionary, similarity, tokens)
+    refinement.to(dtype)
+    low = refinement(dictionary.to(dtype), similarity, tokens.to(dtype))
+    assert low.dtype == dtype
+    assert (low - plain).abs().max() < 0.02
+
+
+@torch.no_grad()
+def test_categories_are_told_in_fp32_whatever_the_rest_is():
+    torch.manual_seed(3)
+    network = ATDLight(ATDConfig(scale=2, groups=1, layers=1)).eval()
+    attention = next(m for m in network.modules() if isinstance(m, DictionaryAttention))
+    tokens, entries = (
+        t.bfloat16().float() for t in (torch.randn(1, 5000, 48), torch.randn(1, 64, 48))
+    )
+    plain = attention.similarity(tokens, entries)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(attention.similarity(tokens, entries), plain)
+    network.lower_precision(torch.bfloat16)
+    assert attention.v.weight.dtype == torch.bfloat16
+    assert torch.equal(attention.similarity(tokens.bfloat16(), entries.bfloat16()), plain)
 
 
 @torch.no_grad()

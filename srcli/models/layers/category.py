@@ -1,16 +1,37 @@
 """Attention among tokens of one category, wherever in the picture they lie (ATD, Sec. 3.3)."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import join_heads, split_heads
+from srcli.models.layers.projected import Projected, tokens_at_a_time
 
-__all__ = ["CategoryAttention", "sorted_by_category", "values_of"]
+__all__ = ["CategoryAttention", "Exempt", "sorted_by_category"]
 
 _SHARPEST = math.log(100.0)
+
+
+@dataclass(frozen=True)
+class Exempt:
+    """Who takes part in the category attention of each picture: found once, for all layers.
+
+    Args:
+        kept: For each picture (k,) int64, the tokens that do, in reading order.
+        spared: Likewise, those that sit out.
+    """
+
+    kept: tuple[Tensor, ...]
+    spared: tuple[Tensor, ...]
+
+    @classmethod
+    def where(cls, mask: Tensor) -> "Exempt":
+        """Those that `mask` (b, n) names by True sit out."""
+        kept, spared = (tuple(row.nonzero().flatten() for row in m) for m in (~mask, mask))
+        return cls(kept, spared)
 
 
 class CategoryAttention(nn.Module):
@@ -31,38 +52,75 @@ class CategoryAttention(nn.Module):
         self.logit_scale = nn.Parameter(torch.full((1, 1), math.log(10.0)))
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, qkv: Tensor, category: Tensor, exempt: Tensor | None = None) -> Tensor:
+    def forward(self, qkv: Projected, similarity: Tensor, exempt: Exempt | None = None) -> Tensor:
         """Attend within groups.
 
         Args:
-            qkv: Packed queries, keys and values, (b, n, 3·c).
-            category: (b, n) integers.
-            exempt: (b, n) bool, True = sits out; None: no one does.
+            qkv: Of tokens (b, n, c).
+            similarity: To the entries of the dictionary, (b, n, m): the highest is the category.
+            exempt: Who sits out; None: no one does.
 
         Returns:
             (b, n, c).
         """
-        return self.proj(self.mix(qkv, category, exempt, values_of(qkv)))
+        return self.proj(self.mix(qkv, similarity, exempt, None))
 
-    def mix(self, qkv: Tensor, category: Tensor, exempt: Tensor | None, instead: Tensor) -> Tensor:
+    def mix(
+        self, qkv: Projected, similarity: Tensor, exempt: Exempt | None, instead: Tensor | None
+    ) -> Tensor:
         """The same before the output projection; the exempt take from `instead` (b, n, c)."""
         mixed: list[Tensor] = []
-        for i in range(len(qkv)):
-            order = sorted_by_category(category[i], None if exempt is None else exempt[i])
-            mixed.append(self._picture(qkv[i], order, instead[i]))
+        for i in range(len(similarity)):
+            who = None if exempt is None else (exempt.kept[i], exempt.spared[i])
+            other = None if instead is None else instead[i]
+            mixed.append(self._picture(qkv.picture(i), similarity[i], who, other))
         return torch.stack(mixed) if len(mixed) > 1 else mixed[0][None]
 
-    def _picture(self, qkv: Tensor, order: Tensor, instead: Tensor) -> Tensor:
-        """Attend among the tokens that `order` (k,) names, of one picture's (n, 3·c)."""
-        learns = torch.is_grad_enabled()  # then nothing is left without a gradient, be it zero
+    def _picture(
+        self,
+        qkv: Projected,
+        similarity: Tensor,
+        who: tuple[Tensor, Tensor] | None,
+        instead: Tensor | None,
+    ) -> Tensor:
+        """Mix the tokens of one picture: (n, c)."""
+        order = self._order(similarity, None if who is None else who[0])
+        result = None if instead is None else instead.clone()
+        if who is not None and instead is None:
+            result = self._own_values(qkv, who[1])
         if not len(order):
-            return instead + 0 * self.logit_scale.to(instead.dtype) if learns else instead
-        grouped = self._grouped(order)
-        gathered = qkv.index_select(0, grouped.flatten())
-        mixed = self._attend(gathered.view(*grouped.shape, -1))
-        kept = learns or len(order) < len(qkv)
-        result = instead.clone() if kept else torch.empty_like(instead)
-        return result.index_copy_(0, order, mixed.flatten(0, 1)[: len(order)])
+            assert result is not None, "a picture has tokens"
+            if torch.is_grad_enabled():  # then nothing is left without a gradient, be it zero
+                result = result + 0 * self.logit_scale.to(result.dtype)
+            return result
+        groups = self._grouped(order)
+        count = max(1, tokens_at_a_time(qkv.tokens) // groups.shape[1])
+        qkv = qkv.sharpened(self._sharpness()[0])
+        for some, tokens in zip(
+            torch.split(groups, count),
+            torch.split(order, count * groups.shape[1]),
+            strict=True,
+        ):
+            packed = qkv.packed(some.flatten()).view(*some.shape, -1)
+            mixed = self._attend(packed).flatten(0, 1)[: len(tokens)]
+            if result is None:
+                result = mixed.new_empty(qkv.tokens.shape[1:])
+            result.index_copy_(0, tokens, mixed)
+        assert result is not None, "there are groups"
+        return result
+
+    def _order(self, similarity: Tensor, kept: Tensor | None) -> Tensor:
+        """The tokens that take part, sorted by category: (k,) int64."""
+        if kept is None:
+            return sorted_by_category(similarity.argmax(-1))
+        pieces = torch.split(kept, tokens_at_a_time(similarity[None]))
+        category = [similarity.index_select(0, some).argmax(-1) for some in pieces]
+        return kept[sorted_by_category(torch.cat(category))]
+
+    def _own_values(self, qkv: Projected, spared: Tensor) -> Tensor:
+        """(n, c) with the values of the spared tokens, and anything elsewhere."""
+        values = qkv.values(spared)[0]
+        return values.new_empty(qkv.tokens.shape[1:]).index_copy_(0, spared, values)
 
     def _grouped(self, order: Tensor) -> Tensor:
         """Cut `order` (k,) into groups, the last one filled up by mirroring the end."""
@@ -73,37 +131,30 @@ class CategoryAttention(nn.Module):
     def _attend(self, groups: Tensor) -> Tensor:
         """Attend within each group of (g, t, 3·c), to (g, t, c)."""
         q, k, v = split_heads(groups, 3, self.heads)  # (g, heads, t, d)
-        q = q * self._sharpness().to(q.dtype)
         return join_heads(F.scaled_dot_product_attention(q, k, v, scale=1.0))
 
     def _sharpness(self) -> Tensor:
         return self.logit_scale.clamp(max=_SHARPEST).exp()
 
-    def reference(self, qkv: Tensor, category: Tensor, exempt: Tensor | None = None) -> Tensor:
-        """The same, group by group and written out."""
-        result = values_of(qkv).clone()
-        for i in range(len(qkv)):
-            kept = [t for t in range(qkv.shape[1]) if exempt is None or not exempt[i, t]]
+    def reference(self, qkv: Projected, similarity: Tensor, exempt: Tensor | None = None) -> Tensor:
+        """The same, group by group and written out; exempt: (b, n) bool."""
+        category = similarity.argmax(-1)
+        packed = qkv.packed(torch.arange(category.shape[1]))
+        result = qkv.values().clone()
+        for i in range(len(packed)):
+            kept = [t for t in range(category.shape[1]) if exempt is None or not exempt[i, t]]
             order = sorted(kept, key=lambda token: int(category[i, token]))
             size = min(len(order), self.group) or 1
             filled = order + order[::-1][: -len(order) % size]
             for first in range(0, len(filled), size):
                 group = filled[first : first + size]
-                q, k, v = split_heads(qkv[i, group][None], 3, self.heads)
+                q, k, v = split_heads(packed[i, group][None], 3, self.heads)
                 weight = (q @ k.transpose(-1, -2) * self._sharpness()).softmax(-1)
                 real = order[first : first + size]
                 result[i, real] = join_heads(weight @ v)[0, : len(real)]
         return self.proj(result)
 
 
-def values_of(qkv: Tensor) -> Tensor:
-    """The values of packed queries, keys and values (..., 3·c), a view."""
-    return qkv[..., -(qkv.shape[-1] // 3) :]
-
-
-def sorted_by_category(category: Tensor, exempt: Tensor | None = None) -> Tensor:
-    """The tokens of (n,), those of one category together and in reading order; (k,) int64."""
-    if exempt is None:
-        return torch.sort(category, stable=True).indices
-    kept = (~exempt).nonzero().flatten()
-    return kept[torch.sort(category[kept], stable=True).indices]
+def sorted_by_category(category: Tensor) -> Tensor:
+    """The order of (k,) that brings those of one category together, as they come; (k,) int64."""
+    return torch.sort(category, stable=True).indices

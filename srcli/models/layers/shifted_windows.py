@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import join_heads, split_heads
+from srcli.models.layers.projected import Projected, tokens_at_a_time
 
 __all__ = ["ShiftedWindowAttention"]
 
@@ -23,13 +24,11 @@ class _Order:
 
     Args:
         tokens: (n,) int64, the token at each place of the window order.
-        places: (n,) int64, the place of each token: the inverse.
         kinds: How many windows meet no seam, one in their columns, one in their rows, both; in
             this order.
     """
 
     tokens: Tensor
-    places: Tensor
     kinds: tuple[int, int, int, int]
 
 
@@ -65,47 +64,57 @@ class ShiftedWindowAttention(nn.Module):
         """The bias of every pair of positions, (heads, t, t)."""
         return self.bias_table[self.position_index].permute(2, 0, 1)
 
-    def forward(self, qkv: Tensor, height: int, width: int) -> Tensor:
+    def forward(self, qkv: Projected, height: int, width: int) -> Tensor:
         """Attend within windows.
 
         Args:
-            qkv: Packed queries, keys and values, (b, n, 3·c).
+            qkv: Of tokens (b, n, c).
             height: Of the picture, LR px, a multiple of S; n = height · width.
             width: Likewise.
 
         Returns:
             (b, n, c).
         """
-        order = _order(height, width, self.window, self.shift, qkv.device)
-        b, _, width3 = qkv.shape
-        windows = qkv.index_select(1, order.tokens).view(b, -1, self.window**2, width3)
-        bias = self.bias().to(qkv.dtype).contiguous()
+        order = _order(height, width, self.window, self.shift, qkv.tokens.device)
+        size = self.window**2
+        count = max(1, tokens_at_a_time(qkv.tokens) // size) * size
+        result: Tensor | None = None
+        for kind, here in enumerate(torch.split(order.tokens, [size * k for k in order.kinds])):
+            if not len(here):
+                continue
+            bias = self._bias_in(kind)
+            for tokens in torch.split(here, count):
+                mixed = self._attend(qkv.packed(tokens), bias)
+                if result is None:
+                    result = mixed.new_empty(qkv.tokens.shape)
+                result.index_copy_(1, tokens, mixed)
+        assert result is not None, "a picture has windows"
+        return self.proj(result)
+
+    def _bias_in(self, kind: int) -> Tensor:
+        """The bias in windows of a kind, (1, heads, t, t), with -∞ across a seam."""
+        bias = self.bias().contiguous()
         if not torch.is_grad_enabled():
             bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
-        parts: list[Tensor] = []
-        first = 0
-        for kind, count in enumerate(order.kinds):
-            if count:
-                mine = windows[:, first : first + count].flatten(0, 1)
-                parts.append(self._attend(mine, bias, kind).view(b, -1, width3 // 3))
-                first += count
-        mixed = torch.cat(parts, 1) if len(parts) > 1 else parts[0]  # (b, n, c)
-        return self.proj(mixed.index_select(1, order.places))
-
-    def _attend(self, windows: Tensor, bias: Tensor, kind: int) -> Tensor:
-        """Attend within (k, t, 3·c), all of one kind, to (k, t, c)."""
-        q, k, v = split_heads(windows, 3, self.heads)  # (k, heads, t, d)
         if kind:
             bias = bias.masked_fill(self.seams[kind], float("-inf"))
-        return join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None]))
+        return bias[None]
 
-    def reference(self, qkv: Tensor, height: int, width: int) -> Tensor:
+    def _attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
+        """Attend within windows of one kind, packed (b, k·t, 3·c), to (b, k·t, c)."""
+        q, k, v = split_heads(tokens.view(-1, self.window**2, tokens.shape[2]), 3, self.heads)
+        bias = bias.to(q.dtype)  # another one under autocast
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (b·k, heads, t, d)
+        return join_heads(mixed).view(*tokens.shape[:2], -1)
+
+    def reference(self, qkv: Projected, height: int, width: int) -> Tensor:
         """The same, window by window and written out."""
         s, shift = self.window, self.shift
-        b, _, width3 = qkv.shape
-        rolled = qkv.view(b, height, width, width3).roll((-shift, -shift), (1, 2))
-        part = torch.arange(height * width, device=qkv.device)
-        row, column = part // width, part % width
+        everyone = torch.arange(height * width, device=qkv.tokens.device)
+        packed = qkv.packed(everyone)
+        b, _, width3 = packed.shape
+        rolled = packed.view(b, height, width, width3).roll((-shift, -shift), (1, 2))
+        row, column = everyone // width, everyone % width
         part = 2 * (row >= height - shift).long() + (column >= width - shift)
         part = part.view(height, width)
         result = torch.zeros_like(rolled[..., : width3 // 3])
@@ -139,4 +148,4 @@ def _order(height: int, width: int, window: int, shift: int, device: torch.devic
     windows = windows.flatten(0, 1)[torch.sort(kind, stable=True).indices]
     tokens = windows.flatten()
     plain, beside, below, corner = (int((kind == k).sum()) for k in range(4))
-    return _Order(tokens, tokens.argsort(), (plain, beside, below, corner))
+    return _Order(tokens, (plain, beside, below, corner))
