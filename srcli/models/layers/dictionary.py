@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.projected import tokens_at_a_time
-
 __all__ = ["DictionaryAttention", "DictionaryRefinement"]
 
 
@@ -69,37 +67,17 @@ class DictionaryRefinement(nn.Module):
     def forward(self, dictionary: Tensor, similarity: Tensor, tokens: Tensor) -> Tensor:
         """Update (b, m, c) from the similarity (b, n, m) of tokens (b, n, c).
 
-        The softmax over the tokens does not see what is added to all of them: of the normalisation
-        before it the mean and the bias cancel, and it can be computed without turning the
-        similarity round. The sums are in fp32, where weights of 1/n do not vanish.
+        In fp32, where weights of 1/n do not vanish, and in the paper's order: any other rounds
+        otherwise, and a token whose two best entries are equal to the seventh digit would change
+        its category.
         """
         with torch.autocast(tokens.device.type, enabled=False):
-            read = self._read(similarity, tokens)
-        return self._towards(dictionary, read + 0 * self.norm.bias[:, None])
-
-    def _read(self, similarity: Tensor, tokens: Tensor) -> Tensor:
-        """The mean (b, m, c) of the tokens, weighed for each entry."""
-        count = tokens_at_a_time(similarity)
-        mean = similarity.mean(1, keepdim=True)
-        spread = torch.zeros_like(mean)
-        parts = torch.split(similarity, count, 1)
-        for part in parts:
-            spread = spread + (part - mean).square().sum(1, keepdim=True)
-        slope = self.norm.weight * (spread / similarity.shape[1] + self.norm.eps).rsqrt()
-        least, most = similarity.amin(1, keepdim=True), similarity.amax(1, keepdim=True)
-        top = torch.maximum(slope * least, slope * most).detach()  # (b, 1, m)
-        total = weights = tokens.new_zeros((), dtype=torch.float32)
-        for part, some in zip(parts, torch.split(tokens, count, 1), strict=True):
-            weight = torch.addcmul(-top, slope, part).exp_()  # (b, k, m), 1 at most
-            total = total + weight.transpose(-1, -2) @ some.float()
-            weights = weights + weight.sum(1)[..., None]
-        return total / weights
-
-    def reference(self, dictionary: Tensor, similarity: Tensor, tokens: Tensor) -> Tensor:
-        """The same, as the paper writes it."""
-        weight = self.norm(similarity.transpose(-1, -2)).softmax(-1)  # (b, m, n)
-        return self._towards(dictionary, weight @ tokens.float())
-
-    def _towards(self, dictionary: Tensor, read: Tensor) -> Tensor:
+            likeness = F.instance_norm(
+                similarity.transpose(-1, -2),
+                weight=self.norm.weight.float(),
+                bias=self.norm.bias.float(),
+                eps=self.norm.eps,
+            )
+            read = likeness.softmax(-1) @ tokens.float()  # (b, m, c)
         keep = torch.sigmoid(self.sigma)
         return keep * dictionary + (1 - keep) * read.to(dictionary.dtype)
