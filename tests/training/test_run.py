@@ -56,8 +56,9 @@ def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path:
     )
     assert scores["Mini"] == recorder.validations[-1].exact["Mini"]
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert [e["step"] for e in log if e["event"] == "steps"] == [1, 2, 3, 4, 5, 6]
-    assert len(log[0]["correlation"]) == len(log[0]["live_windows"]) == 3
+    steps = [e for e in log if e["event"] == "steps"]
+    assert [e["step"] for e in steps] == [1, 2, 3, 4, 5, 6]
+    assert len(steps[0]["correlation"]) == len(steps[0]["live_windows"]) == 3
     entry = (out / "tiny.manifest.toml").read_text()
     psnr_y = round(recorder.validations[-1].exact["Mini"], 2)
     assert tomllib.loads(entry)["weights"][0]["psnr_y"] == {"Mini": psnr_y}
