@@ -11,7 +11,7 @@ from torch import nn
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
-from srcli.errors import LossDiverged, UsageError
+from srcli.errors import LossDiverged, OutOfMemory, UsageError
 from srcli.inference.device import one_memory_error, pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
@@ -181,15 +181,20 @@ class Run:
     def _validate(self, network: SRNetwork, *, balanced: bool) -> Mapping[str, float]:
         """Measure averaged weights, with halting too if wanted; PSNR-Y without it by set.
 
-        A signal ends it between two pictures; what it has found is then not told.
+        A signal ends it between two pictures; what it has found is then not told. Too little memory
+        costs the figures, not the run.
         """
         if not self._sets or not self._processes.leads:
             return {}
         device = self._processes.device
         halting = adaptive(self._config.network, self._config.loss.eps)
         stop = self._interrupted
-        exact = measure(network, self._sets, EXACT, device, stop)
-        less = measure(network, self._sets, halting, device, stop) if balanced else {}
+        try:
+            exact = measure(network, self._sets, EXACT, device, stop)
+            less = measure(network, self._sets, halting, device, stop) if balanced else {}
+        except OutOfMemory as error:
+            self._warn(f"not validated at step {self._state.step}: {error}")
+            return {}
         if stop():
             return {}
         report = ValidationReport(self._state.step, self._minutes, exact, less)

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from srcli.data.benchmark_set import Pair, pairs_in
-from srcli.errors import UnreadableImage, UsageError
+from srcli.errors import OutOfMemory, UnreadableImage, UsageError
+from srcli.inference.device import one_memory_error
 from srcli.metrics.psnr import psnr_y
 from srcli.models.spec import Halting, SRNetwork
 
@@ -75,6 +76,9 @@ def measure(
     """Mean PSNR-Y in dB of each set, whole pictures, 8-bit output, `scale` px cropped.
 
     Only the sets that were measured whole, if `stop` says so before a picture.
+
+    Raises:
+        OutOfMemory: There is not enough memory for a picture.
     """
     means: dict[str, float] = {}
     for one in sets:
@@ -82,7 +86,14 @@ def measure(
         for pair in one.pairs:
             if stop():
                 return means
-            scores.append(_psnr_y(network, pair, halting, device))
+            try:
+                with one_memory_error():
+                    scores.append(_psnr_y(network, pair, halting, device))
+            except torch.OutOfMemoryError as error:
+                raise OutOfMemory(
+                    f"{pair.name} of {one.name} takes more memory than is free on {device}: take "
+                    f"{one.name} out of validation.sets, or train on another device"
+                ) from error
         means[one.name] = float(np.mean(scores))
     return means
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from srcli.errors import UsageError
@@ -86,3 +87,19 @@ def test_two_sets_of_one_name_are_refused(benchmark_set: Path, tmp_path: Path):
 def test_a_path_too_long_is_no_folder():
     with pytest.raises(UsageError, match="there is no such folder"):
         find_validation_sets(["x" * 5000], 2)
+
+
+def test_too_little_memory_costs_the_figures_and_not_the_run(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def greedy(*_: object, **__: object) -> float:
+        return float(torch.empty(1 << 60, dtype=torch.uint8).sum())
+
+    monkeypatch.setattr("srcli.training.validation.psnr_y", greedy)
+    recorder = Recorder()
+    path = train(config, RunOptions(tmp_path / "run"), [recorder])
+    assert path is not None
+    entry = tomllib.loads(path.with_suffix(".manifest.toml").read_text())
+    assert not entry["weights"][0]["psnr_y"]
+    assert len(recorder.steps) == 6
+    assert "not validated at step 6: one of Mini takes more memory" in recorder.warnings[-1]
