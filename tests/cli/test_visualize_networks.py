@@ -49,6 +49,9 @@ class Extending(Bright):
         super().__init__()
         self.conv = nn.Conv2d(3, 3, 3, padding=1)
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Nothing of it: its only convolution is the first."""
+
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         output = super().forward(self.conv(extend_by_mirroring(lr, 16)), halting)
         image = output.image[..., : 2 * lr.shape[2], : 2 * lr.shape[3]]
