@@ -229,7 +229,7 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     bytes_per_pixel=3150,
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.9)},
+    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.8)},
     build=_build,
     bytes_per_tile_pixel=1600,
     bytes_per_held_pixel=640,
