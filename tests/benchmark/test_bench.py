@@ -35,7 +35,8 @@ def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
     ended = bench(
         "-d", "b100", "-m", "bicubic,lanczos,adaformer", "--repeats", "2", "--plain", "--pictures",
         "--end-to-end", "--json", tmp_path / "run.json", "--csv", tmp_path / "run.csv",
-        "--markdown", tmp_path / "run.md", "--plot", tmp_path / "run.png", data=tiny,
+        "--markdown", tmp_path / "run.md", "--plot", tmp_path / "run.png",
+        "--precision", "fp32", data=tiny,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     ways = [

@@ -77,7 +77,7 @@ def test_every_option_changes_something(folder: Path, samples: list[Path]) -> No
         "exact": ("--effort", "exact", "--precision", "fp32"),
         "fast": ("--effort", "fast", "--precision", "fp32"),
         "bf16": ("--precision", "bf16", "--device", "cpu", "-m", "adaformer"),
-        "eps": ("--halt-eps", 0.9, "--precision", "fp32"),
+        "eps": ("--halt-eps", 0.8, "--precision", "fp32"),
         "tile": ("--tile", 32, "--precision", "fp32"),
         "whole": ("--tile", 0, "--precision", "fp32"),
         "poor": ("--format", "jpg", "--quality", 10),
