@@ -74,7 +74,7 @@ AS_WITH_AVX2 = {
 def test_gives_what_the_authors_implementation_gives(shared: Path, scale: int):
     run = subprocess.run(
         [sys.executable, "-c", PARITY, str(shared), str(scale)],
-        capture_output=True,
+        stdout=subprocess.PIPE,  # what it says of an error is shown with the failure
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
