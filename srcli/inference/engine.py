@@ -78,6 +78,8 @@ def _exact(
             tally.add_tile()
             yield part
         else:
+            if maps is not None:
+                maps.end_bands(in_precision.extend(lr))
             return
     raise network.not_finite()
 

@@ -81,7 +81,8 @@ class Planner:
     def _budget(self) -> int:
         """Bytes that a plan may need."""
         budget = min(int(free_memory(self._network.device) * _FREE_SHARE), self._ceiling)
-        strips = self._network.banded and self._network.device.type != "cuda"
+        strips = self._network.banded and not self._network.spec.holds_whole_image
+        strips = strips and self._network.device.type != "cuda"
         return min(budget, _STRIPS_BUDGET) if strips else budget
 
     def _plans(self, height: int, width: int) -> Iterator[Plan]:
@@ -112,6 +113,8 @@ class Planner:
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop
         band = min(core_height, band_rows(network.device, spec.alignment, width))
         in_flight = min(height, 2 * tile_height + spec.bands_held * band)
+        if spec.holds_whole_image:
+            in_flight = height
         needs = min(tile_height, height) * min(tile_width, width) * spec.bytes_per_tile_pixel
         needs += in_flight * width * spec.bytes_per_held_pixel
         if network.device.type != "cpu":  # where a band attends as a whole, not in small pieces

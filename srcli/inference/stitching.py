@@ -54,11 +54,18 @@ class MapStitcher:
 
     def add_band(self, layers: tuple[LayerTrace, ...]) -> None:
         """Take in the next band of the whole width, from top to bottom."""
+        if not layers:
+            return
         height, width = self._size
         start, stop = self._row, min(self._row + layers[0].global_mask.shape[2], height)
         spans = TileSpan(start, stop, start, stop), TileSpan(0, width, 0, width)
         self.computed_pixels += self._put_layers(layers, spans)
         self._row = stop
+
+    def end_bands(self, lr: Tensor) -> None:
+        """Count the pixels of `lr` (1, 3, h, w) if the network has no layers that tell of them."""
+        if not self._layers:
+            self.computed_pixels += lr.shape[2] * lr.shape[3]
 
     def layers(self) -> tuple[LayerMaps, ...]:
         """The maps of every adaptive layer."""

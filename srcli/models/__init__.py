@@ -1,4 +1,4 @@
-"""The networks: one file each, found by its `SPEC`."""
+"""The networks: one file each, found by its `SPEC`, or `SPECS` where it has several sizes."""
 
 from functools import cache
 from importlib import import_module
@@ -13,7 +13,10 @@ __all__ = ["model_names", "model_spec"]
 @cache
 def _registry() -> dict[str, ModelSpec]:
     files = (m.name for m in iter_modules(__path__) if not m.ispkg and m.name != "spec")
-    specs: list[ModelSpec] = [import_module(f"{__name__}.{name}").SPEC for name in files]
+    specs: list[ModelSpec] = []
+    for name in files:
+        module = import_module(f"{__name__}.{name}")
+        specs += module.SPECS if hasattr(module, "SPECS") else (module.SPEC,)
     return {spec.name: spec for spec in sorted(specs, key=lambda spec: spec.name)}
 
 

@@ -192,6 +192,7 @@ class ModelSpec:
         bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.
         bytes_per_held_pixel: What features and tokens take per LR pixel between these, fp32.
         bands_held: How many bands are on their way through the layers at a time.
+        holds_whole_image: Whether the layers hold the features of the whole image instead.
         bytes_per_attending_pixel: What a layer takes per LR pixel that it computes at a time, fp32.
         from_authors: Our name for a parameter of the authors' state dict; None for what is
             computed here. None altogether where there is no such state dict.
@@ -210,5 +211,6 @@ class ModelSpec:
     bytes_per_tile_pixel: int = 0
     bytes_per_held_pixel: int = 0
     bands_held: int = 0
+    holds_whole_image: bool = False
     bytes_per_attending_pixel: int = 0
     from_authors: Callable[[str], str | None] | None = None

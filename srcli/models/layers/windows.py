@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Regions", "WindowGrid", "extend_by_mirroring", "extend_by_reflection"]
+__all__ = ["Regions", "WindowGrid", "extend_by_mirroring", "extend_by_reflection", "reflect_to"]
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,18 @@ def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
     the extension the mirror swings back and forth (a single pixel is simply repeated).
     """
     for dim in (2, 3):
-        size = image.shape[dim]
-        extended = -(-size // multiple) * multiple
-        if extended > size:
-            period = max(2 * (size - 1), 1)
-            swing = torch.arange(extended, device=image.device) % period
-            image = image.index_select(dim, torch.minimum(swing, period - swing))
+        image = reflect_to(image, dim, -(-image.shape[dim] // multiple) * multiple)
     return image
+
+
+def reflect_to(image: Tensor, dim: int, size: int) -> Tensor:
+    """Extend a side of (b, c, h, w) to `size` px at its end, mirrored without its edge."""
+    own = image.shape[dim]
+    if size <= own:
+        return image
+    period = max(2 * (own - 1), 1)
+    swing = torch.arange(size, device=image.device) % period
+    return image.index_select(dim, torch.minimum(swing, period - swing))
 
 
 def extend_by_mirroring(image: Tensor, multiple: int) -> Tensor:
