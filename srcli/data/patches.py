@@ -19,11 +19,22 @@ __all__ = ["PatchBatch", "PatchLoader", "PatchSampler", "Share"]
 
 @dataclass(frozen=True)
 class PatchBatch:
-    """Patches of one step: lr (b, 3, p, p) and hr (b, 3, s·p, s·p), uint8, channels last."""
+    """Patches of one step, uint8, channels last.
+
+    Args:
+        step: Its number.
+        lr: (b, 3, p, p).
+        hr: (b, 3, s·p, s·p).
+        teacher: A teacher's output for each, as `hr`; None without a teacher.
+        own_size: How many of them, the last ones, are of HR images taken as LR: there is no
+            original for these, and `hr` is the teacher's output too.
+    """
 
     step: int
     lr: Tensor
     hr: Tensor
+    teacher: Tensor | None = None
+    own_size: int = 0
 
 
 @dataclass(frozen=True)
