@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_tensors, write_whole
-from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.config import DistillationConfig, ScheduleConfig, TrainingConfig
 from srcli.training.families import build
 from srcli.training.muon import Muon, hidden_matrices
 from srcli.training.schedule import Rates
@@ -22,6 +22,11 @@ __all__ = ["TrainingState"]
 
 _ESTIMATOR = "confidence."
 _LENGTH = ("schedule.steps", "schedule.minutes")
+_TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
+_HINTS = {
+    "distillation": "; hint: go on with the same [distillation], or begin another run from weights "
+    "(--init)"
+}
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
 
@@ -33,9 +38,16 @@ class TrainingState:
         device: Where parameters lie.
         pictures: What there is to train on, told so that it differs if anything does; empty if
             nobody cares.
+        teacher: sha256 of the teacher's weights; empty without one.
     """
 
-    def __init__(self, config: TrainingConfig, device: torch.device, pictures: str = "") -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: torch.device,
+        pictures: str = "",
+        teacher: str = "",
+    ) -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
         self.network = _channels_last(build(config.network).to(device))
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
@@ -45,7 +57,7 @@ class TrainingState:
         self.minutes = 0.0
         self.origin = ""
         self._config = config
-        self._identity, self._pictures = _identity(config), pictures
+        self._identity, self._pictures = _identity(config, teacher), pictures
 
     @torch.no_grad()  # or the average would hold on to the graph of every step
     def update(self, rates: Rates) -> None:
@@ -124,15 +136,19 @@ class TrainingState:
 
         Raises:
             WeightsError: It is no checkpoint, or of another architecture.
-            UsageError: It was made with other data, so that the order would differ.
+            UsageError: It was made with other data, so that the order would differ, or with
+                another teacher.
         """
         file = read_tensors(path)
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
-            if others := list(_differences(key, file.note(key), value)):
+            before = file.note(key)
+            if key == "distillation" and before is None:  # made when there were no teachers
+                before = _teaching(DistillationConfig(), "")
+            if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
-                raise kind(f"{path} was made with {'; '.join(others)}")
+                raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
         pictures = file.note("pictures")
         if pictures and self._pictures and pictures != self._pictures:
             raise UsageError(
@@ -203,7 +219,7 @@ def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value)
 
 
-def _identity(config: TrainingConfig) -> dict[str, object]:
+def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     """What must not change between parts of one run."""
     data = config.data
     return {
@@ -213,6 +229,16 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
         "batch": data.batch,
         "folders": list(data.folders),
         "reductions": [data.large, *data.reductions],
+        "distillation": _teaching(config.distillation, teacher),
+    }
+
+
+def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
+    """What must not change of a teacher, whose file's sha256 is given; its weight may."""
+    return {
+        "teacher": f"sha256 {teacher[:16]}" if teacher else "none",
+        "self_ensemble": told.self_ensemble,
+        "own_size": told.own_size,
     }
 
 
@@ -229,7 +255,13 @@ def _differences(key: str, before: object, now: object) -> Iterator[str]:
 def _settings(config: TrainingConfig) -> dict[str, object]:
     """What may change between parts of one run, by its name in TOML; its length among them."""
     run = {"device": config.run.device, "precision": config.run.precision}
-    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule), "run": run}
+    taught = asdict(config.distillation)
+    sections = {
+        "loss": asdict(config.loss),
+        "distillation": {key: taught[key] for key in _TEACHER_WEIGHT},
+        "schedule": asdict(config.schedule),
+        "run": run,
+    }
     return {
         f"{section}.{field}": value
         for section, fields in sections.items()
