@@ -83,8 +83,5 @@ def _block(
     whole = block.global_branch.reference(
         y.view(*per_patch, y.shape[2]), ~global_halted.view(per_patch)
     )
-    mixed = block.local_branch.reference(y) * ~local_halted[:, None, None] + whole.reshape(y.shape)
-    z = tokens + block.proj(mixed)
-    z = z + block.mlp(block.norm2(z))
-    frozen = local_halted[:, None] & global_halted
-    return torch.where(frozen[..., None], tokens, z)
+    branches = block.local_branch.reference(y), whole.reshape(y.shape)
+    return block.combine(tokens, y, branches, local_halted, global_halted)
