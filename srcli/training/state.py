@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
-from srcli.training.checkpoint import read_tensors, write_whole
+from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
 from srcli.training.config import ScheduleConfig, TrainingConfig
 from srcli.training.families import build
 from srcli.training.muon import Muon, hidden_matrices
@@ -23,6 +23,7 @@ __all__ = ["TrainingState"]
 _ESTIMATOR = "confidence."
 _LENGTH = ("schedule.steps", "schedule.minutes")
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
+_FUSED = ("cpu", "cuda")  # devices whose Adam is one kernel, which can leave a step out by itself
 
 
 class TrainingState:
@@ -37,9 +38,10 @@ class TrainingState:
 
     def __init__(self, config: TrainingConfig, device: torch.device, pictures: str = "") -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
-        self.network = _channels_last(build(config.network).to(device))
+        self.network = _laid_out(build(config.network).to(device), device)
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self._adam, self._muon = _optimizers(self.network, config.schedule)
+        self._adam, self._muon = _optimizers(self.network, config.schedule, device)
+        self._follow = torch.zeros((), device=device)  # by how much the average follows
         self.step = 0
         self.whole = True  # no optimizer step was broken off half-way
         self.minutes = 0.0
@@ -47,21 +49,43 @@ class TrainingState:
         self._config = config
         self._identity, self._pictures = _identity(config), pictures
 
-    @torch.no_grad()  # or the average would hold on to the graph of every step
-    def update(self, rates: Rates) -> None:
-        """Take one optimizer step with the gradients there are, and let the average follow."""
-        self.whole = False
+    @property
+    def leaves_steps_out(self) -> bool:
+        """Whether `apply` heeds `found_inf`; if not, it must not be called for such a step."""
+        return self._follow.device.type in _FUSED
+
+    def set_rates(self, rates: Rates) -> None:
+        """Tell the device what the next optimizer step uses; nothing waits for it."""
         backbone, estimator = self._adam.param_groups
-        backbone["lr"], estimator["lr"] = rates.backbone, rates.estimator
+        _set_rate(backbone, rates.backbone)
+        _set_rate(estimator, rates.estimator)
+        if self._muon is not None:
+            _set_rate(self._muon.param_groups[0], rates.matrices)
+        self._follow.fill_(1.0 - min(self._config.loss.ema, (2 + self.step) / (11 + self.step)))
+
+    @torch.no_grad()  # or the average would hold on to the graph of every step
+    def apply(self, found_inf: Tensor) -> None:
+        """Take one optimizer step with the gradients there are, and let the average follow.
+
+        Only the device works, so that a CUDA graph can hold it: `set_rates` comes before, `count`
+        after.
+
+        Args:
+            found_inf: A scalar on the device, 1.0 to change nothing at all, else 0.0.
+        """
+        if self.leaves_steps_out:  # as torch.amp.GradScaler does it
+            self._adam.found_inf = found_inf  # pyright: ignore[reportAttributeAccessIssue]
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
         if self._muon is not None:
-            self._muon.param_groups[0]["lr"] = rates.matrices
-            self._muon.step()
-        self.step += 1
-        decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
+            self._muon.step(found_inf)
         mean, now = list(self.average.parameters()), list(self.network.parameters())
-        torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
-        self.whole = True
+        change = torch._foreach_sub(now, mean)  # pyright: ignore
+        torch._foreach_mul_(change, self._follow * (1.0 - found_inf))  # pyright: ignore
+        torch._foreach_add_(mean, change)  # pyright: ignore
+
+    def count(self) -> None:
+        """Count a step that was taken."""
+        self.step += 1
 
     def start_from(self, path: Path) -> list[str]:
         """Take over weights; a tail of another scale is left out, to be made anew.
@@ -102,19 +126,20 @@ class TrainingState:
         return missing
 
     def save(self, path: Path) -> None:
-        """Write all of it to `path`, whole or not at all.
+        """Write all of it to `path` and the optimizer's part beside it, whole or not at all.
 
         Raises:
             OSError: It cannot be written; an earlier checkpoint at `path` stays.
         """
-        tensors = _prefixed("network", self.network) | _prefixed("average", self.average)
+        held: dict[str, Tensor] = {}
         for kind, optimizer in self._optimizers():
             for name, parameter in self.network.named_parameters():
                 for key, value in optimizer.state.get(parameter, {}).items():
-                    tensors[f"{kind}.{key}.{name}"] = value
+                    held[f"{kind}.{key}.{name}"] = value
         run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
         notes = self._identity | {"pictures": self._pictures} | _settings(self._config) | run
-        write_whole(path, tensors, notes)
+        both = _prefixed("network", self.network) | _prefixed("average", self.average)
+        write_checkpoint(path, both, held, notes)
 
     def resume(self, path: Path) -> list[str]:
         """Go back to what `save` wrote.
@@ -126,7 +151,7 @@ class TrainingState:
             WeightsError: It is no checkpoint, or of another architecture.
             UsageError: It was made with other data, so that the order would differ.
         """
-        file = read_tensors(path)
+        file = read_checkpoint(path)
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
@@ -158,39 +183,61 @@ class TrainingState:
             network.load_state_dict(own)
         for kind, optimizer in self._optimizers():
             for name, parameter in self.network.named_parameters():
+                fused = parameter.device.type in _FUSED
                 held: dict[str, Any] = {
-                    key: value if key == "step" else _laid_like(value, parameter)
+                    key: (value.to(parameter.device) if fused else value)
+                    if key == "step"
+                    else _laid_like(value, parameter)
                     for key in _OPTIMIZER_STATE
                     if (value := tensors.get(f"{kind}.{key}.{name}")) is not None
                 }
                 if held:
                     optimizer.state[parameter] = held
 
-    def _optimizers(self) -> list[tuple[str, torch.optim.Optimizer]]:
-        """The optimizers there are, by the name that their state has in a checkpoint."""
-        muon = [] if self._muon is None else [("muon", self._muon)]
-        return [("adam", self._adam), *muon]
-
-
-def _optimizers(
-    network: SRNetwork, schedule: ScheduleConfig
+    def _optimizers(
+    network: SRNetwork, schedule: ScheduleConfig, device: torch.device
 ) -> tuple[torch.optim.Adam, Muon | None]:
-    """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks."""
+    """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks.
+
+    On CUDA learning rates are tensors there, so that a CUDA graph heeds them.
+    """
     named = dict(network.named_parameters())
     estimator = {name: p for name, p in named.items() if name.startswith(_ESTIMATOR)}
     hidden = hidden_matrices(network) if schedule.muon_lr else {}
     matrices = [p for name, p in hidden.items() if name not in estimator]
     rest = [p for name, p in named.items() if name not in hidden and name not in estimator]
-    adam = torch.optim.Adam([{"params": rest}, {"params": list(estimator.values())}], foreach=True)
-    return adam, Muon(matrices) if matrices else None
+    fused, cuda = device.type in _FUSED, device.type == "cuda"
+    adam = torch.optim.Adam(
+        [{"params": rest}, {"params": list(estimator.values())}],
+        fused=fused,
+        foreach=not fused,
+        capturable=cuda,
+    )
+    muon = Muon(matrices, torch.bfloat16 if cuda else torch.float32) if matrices else None
+    for optimizer in [adam, *([] if muon is None else [muon])] if cuda else []:
+        for group in optimizer.param_groups:
+            group["lr"] = torch.zeros((), device=device)
+    return adam, muon
 
 
-def _channels_last(network: SRNetwork) -> SRNetwork:
-    """Lay out the convolutions' weights as the fastest kernels want them, in place."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            weight = module.weight.data.contiguous(memory_format=torch.channels_last)
-            module.weight.data = weight
+def _set_rate(group: dict[str, Any], rate: float) -> None:
+    """Set a learning rate where it lies."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
+
+
+def _laid_out(network: SRNetwork, device: torch.device) -> SRNetwork:
+    """Lay out the convolutions' weights as the device's fastest kernels want them, in place.
+
+    Channels last on CUDA; on a CPU it costs a tenth, or gives nothing (docs/training.md).
+    """
+    if device.type == "cuda":
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                weight = module.weight.data.contiguous(memory_format=torch.channels_last)
+                module.weight.data = weight
     return network
 
 
