@@ -8,6 +8,7 @@ from srcli.training.limits import faults
 
 __all__ = [
     "DataConfig",
+    "DistillationConfig",
     "LossConfig",
     "RunConfig",
     "ScheduleConfig",
@@ -77,6 +78,36 @@ class LossConfig:
     eps: float = 0.05
     clip: float = 100.0
     ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A teacher whose outputs are targets beside the originals.
+
+    A pixel's loss is weight · |sr - teacher| + (1 - weight) · |sr - hr|. The confidence
+    estimator's loss stays with |sr - hr|.
+
+    Args:
+        teacher: Name of weights as `-m` takes it, or a weights file; empty: no teacher.
+        weight: Of the distance to the teacher until `falls_from`, 0..1.
+        last_weight: The same from `falls_until` on, 0..1.
+        falls_from: Share of the run after which the weight falls, linearly; 1: it never does.
+        falls_until: Share of the run after which it has fallen.
+        self_ensemble: The teacher's output is its mean over the eight flips and turns of an image.
+        own_size: The second half of a batch takes HR images as LR; the teacher is their target.
+        cache: Folder for the teacher's outputs; empty: `teacher` in the run's folder.
+        licence: The teacher's, for the manifest entry, where srcli does not know the file.
+    """
+
+    teacher: str = ""
+    weight: float = 1.0
+    last_weight: float = 0.0
+    falls_from: float = 1.0
+    falls_until: float = 1.0
+    self_ensemble: bool = False
+    own_size: bool = False
+    cache: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +188,7 @@ class TrainingConfig:
             kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
         loss: What is minimised.
+        distillation: A teacher, if there is one.
         schedule: How long, and how fast.
         validation: How progress is measured.
         run: How the machine is used.
@@ -166,6 +198,7 @@ class TrainingConfig:
     network: NetworkConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -179,6 +212,7 @@ class TrainingConfig:
         for line in faults(self.weights.name, asdict(self)):
             raise UsageError(line)
         window, schedule, network = self.network.window, self.schedule, self.network
+        teaching = self.distillation
         unfit = {
             f"network.dim is {network.dim}: it must be a multiple of heads, {network.heads}": (
                 network.dim % network.heads != 0
@@ -198,6 +232,17 @@ class TrainingConfig:
             ),
             f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
             "they must rise from 0 to 1": schedule.warmup >= schedule.halting_from,
+            f"distillation.falls_from is {teaching.falls_from} and falls_until "
+            f"{teaching.falls_until}: the weight cannot end falling before it begins": (
+                teaching.falls_from > teaching.falls_until
+            ),
+            "distillation.own_size is true without a teacher: name one, distillation.teacher": (
+                teaching.own_size and not teaching.teacher
+            ),
+            f"distillation.own_size is true with a batch of {self.data.batch}: half a batch is of "
+            "such patches, set data.batch to 2 or more": (
+                teaching.own_size and self.data.batch < 2
+            ),
             f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
                 self.run.precision not in _PRECISIONS
             ),

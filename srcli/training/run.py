@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
 from srcli.training.reports import ValidationReport, Watcher
-from srcli.training.schedule import Rates, levers, progress, rates
+from srcli.training.schedule import Rates, levers, progress, rates, teacher_weight
 from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
 from srcli.training.tail import fit_tail
@@ -143,7 +144,8 @@ class Run:
         saved = validated = self._minutes
         with closing(self._loader.batches(state.step)) as batches:
             while (done := self._done()) < 1.0:
-                now = rates(config.schedule, done)
+                weight = teacher_weight(config.distillation, done)
+                now = replace(rates(config.schedule, done), teacher=weight)
                 meter.add(stepper.take(next(batches), now))
                 state.minutes = self._minutes
                 if state.step % config.run.log_every == 0:

@@ -31,11 +31,12 @@ class Figures:
     """What one step shows, as tensors on the device, so that nothing waits for it.
 
     Args:
-        restoration: L1 in 8-bit units, a scalar.
+        restoration: L1 to the originals in 8-bit units, a scalar.
         uncertainty: Uncertainty loss, a scalar.
         gradient: Norm of the gradient before clipping, a scalar.
         correlation: (L,), of log confidence with log 1/error.
         live_windows: (L,), share of windows computed.
+        teacher: L1 to the teacher's outputs in 8-bit units, a scalar; None without a teacher.
     """
 
     restoration: Tensor
@@ -43,6 +44,7 @@ class Figures:
     gradient: Tensor
     correlation: Tensor
     live_windows: Tensor
+    teacher: Tensor | None = None
 
 
 class Stepper:
@@ -99,24 +101,34 @@ class Stepper:
         lr, hr = _pixels(batch.lr, device), _pixels(batch.hr, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
             output: PatchOutput = self._network(lr, threshold)
-        error = error_map(output.image.float(), hr)
-        confidence = output.confidence.float()
+        image = output.image.float()
+        error = error_map(image, hr)
+        objective = restoration_loss(error)
+        teacher = None
+        if batch.teacher is not None:
+            teacher = restoration_loss(error_map(image, _pixels(batch.teacher, device)))
+            objective = rates.teacher * teacher + (1.0 - rates.teacher) * objective
+        known = len(error) - batch.own_size  # patches of which there is an original
+        error, confidence = error[:known], output.confidence.float()[:known]
         restoration, uncertainty = restoration_loss(error), uncertainty_loss(confidence, error)
         self._state.network.zero_grad()
-        torch.autograd.backward(restoration + loss.uncertainty * uncertainty)
+        torch.autograd.backward(objective + loss.uncertainty * uncertainty)
         gradient = nn.utils.clip_grad_norm_(self._parameters, loss.clip or math.inf)
         if not math.isfinite(gradient.item()):
             raise self._diverged(batch)
         self._state.update(rates)
         correlation = estimator_correlation(confidence, error)
-        return Figures(restoration, uncertainty, gradient, correlation, output.live_windows)
+        return Figures(
+            restoration, uncertainty, gradient, correlation, output.live_windows, teacher
+        )
 
     def _diverged(self, batch: PatchBatch) -> LossDiverged:
         """Save the batch and say where it is."""
         path = self._folder / f"diverged-step{batch.step}-rank{self._processes.rank}.safetensors"
         notes = {"seed": self._config.run.seed, "step": batch.step}
         try:
-            write_whole(path, {"lr": batch.lr, "hr": batch.hr}, notes)
+            taught = {} if batch.teacher is None else {"teacher": batch.teacher}
+            write_whole(path, {"lr": batch.lr, "hr": batch.hr, **taught}, notes)
             saved = f"is in {path}"
         except OSError as error:
             saved = f"could not be saved ({error.strerror})"

@@ -19,7 +19,7 @@ from srcli.training.config import (
     ValidationConfig,
     WeightsConfig,
 )
-from srcli.training.reports import StepReport, ValidationReport
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
 
 TINY = AdaFormerConfig(
     2, channels=8, dim=8, residual_blocks=1, layers=3, heads=2, prototypes=3,
@@ -42,6 +42,7 @@ class Recorder:
 
     def __init__(self, interrupt_at: int | None = None) -> None:
         self.steps: list[StepReport] = []
+        self.teaching: list[TeacherReport] = []
         self.validations: list[ValidationReport] = []
         self.warnings: list[str] = []
         self.strange_networks: list[str] = []  # said of every run of the tiny network
@@ -51,6 +52,9 @@ class Recorder:
         self.steps.append(report)
         if report.step == self._interrupt_at:
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_teacher(self, report: TeacherReport) -> None:
+        self.teaching.append(report)
 
     def on_validation(self, report: ValidationReport) -> None:
         self.validations.append(report)
