@@ -92,6 +92,7 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "sha256": entry.sha256 or "not known",
         "licence": entry.licence,
         "trained on": entry.training_data,
+        "teacher": entry.teacher,
         "origin": entry.origin,
         "address": " ".join(entry.urls) or entry.page,
         "measured": _listed(entry.psnr_y, f"dB ({entry.psnr_protocol})"),

@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
+from srcli.data.targets import TargetImages
 from srcli.errors import LossDiverged, OutOfMemory, UsageError
-from srcli.inference.device import one_memory_error, pick_precision
+from srcli.inference.device import pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.config import TrainingConfig
@@ -23,12 +23,14 @@ from srcli.training.folder import RunFolder
 from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
-from srcli.training.reports import ValidationReport, Watcher
+from srcli.training.reports import TeacherReport, ValidationReport, Watcher
+from srcli.training.runnable import working_state
 from srcli.training.schedule import Rates, levers, progress, rates, teacher_weight
-from srcli.training.state import TrainingState
 from srcli.training.step import Stepper
 from srcli.training.tail import fit_tail
-from srcli.training.validation import find_validation_sets, measure
+from srcli.training.targets import TeacherCache
+from srcli.training.teacher import find_teacher
+from srcli.training.validation import find_validation_sets, keep_apart, measure
 
 __all__ = ["Run"]
 
@@ -57,9 +59,13 @@ class Run:
         self._watchers, self._processes = watchers, processes
         scale = config.network.scale
         self._sets = find_validation_sets(config.validation.sets, scale)
+        told = config.distillation
+        self._teacher = find_teacher(told, scale) if told.teacher else None
         sources = self._find_sources()
-        self._loader = self._open_data(sources)
-        self._state = _working_state(config, processes.device, _told(sources))
+        self._store = PictureStore(sources, scale, config.data.memory_mb * 1_000_000)
+        self._loader = self._open_data()  # without a teacher: its outputs come before the steps
+        taught_by = self._teacher.sha256 if self._teacher else ""
+        self._state = working_state(config, processes.device, _told(sources), taught_by)
         self._began = time.monotonic()
         self._kept = 0  # the last checkpoint's step
         self._interrupted: Callable[[], bool] = lambda: False
@@ -85,6 +91,7 @@ class Run:
 
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
+        self._loader = self._open_data(self._taught())
         self._began = time.monotonic() - 60 * self._state.minutes
         self._kept = self._state.step
         with interrupts_held_back() as self._interrupted:
@@ -99,7 +106,7 @@ class Run:
             return None
         path = self._folder.weights(self._config.weights.name)
         try:
-            export_weights(self._state, self._config, path, psnr_y)
+            export_weights(self._state, self._config, path, psnr_y, self._provenance())
         except OSError as error:
             raise UsageError(
                 f"cannot write {path}: {error.strerror}; --resume tries again"
@@ -234,7 +241,7 @@ class Run:
         """Find and check the training pictures."""
         data, scale = self._config.data, self._config.network.scale
         folders = [Path(f) for f in data.folders]
-        _keep_apart(folders, [Path(s) for s in self._config.validation.sets])
+        keep_apart(folders, [Path(s) for s in self._config.validation.sets])
         sources, useless = find_sources(
             folders, scale, data.patch * scale, data.reductions, data.large
         )
@@ -242,17 +249,42 @@ class Run:
             self._warn(f"skipped {line}")
         return sources
 
-    def _open_data(self, sources: Sequence[Source]) -> PatchLoader:
+    def _taught(self) -> TargetImages | None:
+        """The teacher's outputs, computed now if they are not there; None without a teacher."""
+        if self._teacher is None:
+            return None
+        told = self._config.distillation
+        cache = TeacherCache(
+            self._teacher,
+            self._store,
+            Path(told.cache) if told.cache else self._folder.path / "teacher",
+            self_ensemble=told.self_ensemble,
+            own_size=told.own_size,
+        )
+        dtype = pick_precision(self._config.run.precision, self._processes.device)
+        return cache.fill(self._processes, dtype, tell=self._tell_teacher, warn=self._warn)
+
+    def _tell_teacher(self, report: TeacherReport) -> None:
+        for watcher in self._watchers:
+            watcher.on_teacher(report)
+
+    def _provenance(self) -> str:
+        """The teacher, for the manifest entry; empty without one."""
+        ensemble = self._config.distillation.self_ensemble
+        return self._teacher.provenance(self_ensemble=ensemble) if self._teacher else ""
+
+    def _open_data(self, taught: TargetImages | None = None) -> PatchLoader:
         """What cuts this process's patches."""
         data, scale = self._config.data, self._config.network.scale
         sampler = PatchSampler(
-            PictureStore(sources, scale, data.memory_mb * 1_000_000),
+            self._store,
             scale=scale,
             patch=data.patch,
             batch=data.batch,
             seed=self._config.run.seed,
             share=Share(self._processes.rank, self._processes.count),
             warn=self._warn,
+            teacher=taught,
         )
         return PatchLoader(sampler, workers=data.workers, ahead=2 * data.workers)
 
@@ -261,37 +293,3 @@ def _told(sources: Sequence[Source]) -> str:
     """The training pictures in few words: another for any other pictures or order."""
     each = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
     return f"{len(sources)}, sha256 {hashlib.sha256(repr(each).encode()).hexdigest()[:16]}"
-
-
-def _working_state(config: TrainingConfig, device: torch.device, pictures: str) -> TrainingState:
-    """Make the network and try it on an empty patch.
-
-    Raises:
-        UsageError: Its numbers do not go together.
-    """
-    patch = config.data.patch
-    try:
-        state = TrainingState(config, device, pictures)
-        with one_memory_error(), torch.no_grad():
-            for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
-    except torch.OutOfMemoryError as error:
-        raise UsageError(
-            f"not enough memory on {device} for one patch of {patch}x{patch} LR px: lower "
-            "data.patch, or make [network] smaller"
-        ) from error
-    except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"[network] cannot be built as it stands: {reason}") from error
-    return state
-
-
-def _keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
-    """Refuse to train on what measures."""
-    for data in training:
-        for measured in validation:
-            inner, outer = data.resolve(), measured.resolve()
-            if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-                raise UsageError(
-                    f"training folder {data} and validation set {measured} share pictures: "
-                    "weights must not be trained on what measures them"
-                )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
-from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.config import DistillationConfig, ScheduleConfig, TrainingConfig
 from srcli.training.families import build
 from srcli.training.muon import Muon, hidden_matrices
 from srcli.training.schedule import Rates
@@ -22,6 +22,11 @@ __all__ = ["TrainingState"]
 
 _ESTIMATOR = "confidence."
 _LENGTH = ("schedule.steps", "schedule.minutes")
+_TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
+_HINTS = {
+    "distillation": "; hint: go on with the same [distillation], or begin another run from weights "
+    "(--init)"
+}
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 _FUSED = ("cpu", "cuda")  # devices whose Adam is one kernel, which can leave a step out by itself
 
@@ -34,9 +39,16 @@ class TrainingState:
         device: Where parameters lie.
         pictures: What there is to train on, told so that it differs if anything does; empty if
             nobody cares.
+        teacher: sha256 of the teacher's weights; empty without one.
     """
 
-    def __init__(self, config: TrainingConfig, device: torch.device, pictures: str = "") -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: torch.device,
+        pictures: str = "",
+        teacher: str = "",
+    ) -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
         self.network = _laid_out(build(config.network).to(device), device)
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
@@ -45,9 +57,10 @@ class TrainingState:
         self.step = 0
         self.whole = True  # no optimizer step was broken off half-way
         self.minutes = 0.0
+        self.idle = 0.0  # of these minutes, those without steps
         self.origin = ""
         self._config = config
-        self._identity, self._pictures = _identity(config), pictures
+        self._identity, self._pictures = _identity(config, teacher), pictures
 
     @property
     def leaves_steps_out(self) -> bool:
@@ -136,7 +149,7 @@ class TrainingState:
             for name, parameter in self.network.named_parameters():
                 for key, value in optimizer.state.get(parameter, {}).items():
                     held[f"{kind}.{key}.{name}"] = value
-        run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
+        run = {"step": self.step, "minutes": self.minutes, "idle": self.idle, "origin": self.origin}
         notes = self._identity | {"pictures": self._pictures} | _settings(self._config) | run
         both = _prefixed("network", self.network) | _prefixed("average", self.average)
         write_checkpoint(path, both, held, notes)
@@ -149,15 +162,19 @@ class TrainingState:
 
         Raises:
             WeightsError: It is no checkpoint, or of another architecture.
-            UsageError: It was made with other data, so that the order would differ.
+            UsageError: It was made with other data, so that the order would differ, or with
+                another teacher.
         """
         file = read_checkpoint(path)
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
-            if others := list(_differences(key, file.note(key), value)):
+            before = file.note(key)
+            if key == "distillation" and before is None:  # made when there were no teachers
+                before = _teaching(DistillationConfig(), "")
+            if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
-                raise kind(f"{path} was made with {'; '.join(others)}")
+                raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
         pictures = file.note("pictures")
         if pictures and self._pictures and pictures != self._pictures:
             raise UsageError(
@@ -169,6 +186,7 @@ class TrainingState:
             raise WeightsError(f"{path} is damaged: {error}") from error
         self.step = int(str(file.note("step")))
         self.minutes = float(str(file.note("minutes")))
+        self.idle = float(str(file.note("idle") or 0))
         self.origin = str(file.note("origin"))
         return [
             f"{key} was {before}, and is {now} from step {self.step} on"
@@ -250,7 +268,7 @@ def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value)
 
 
-def _identity(config: TrainingConfig) -> dict[str, object]:
+def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     """What must not change between parts of one run."""
     data = config.data
     return {
@@ -260,6 +278,16 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
         "batch": data.batch,
         "folders": list(data.folders),
         "reductions": [data.large, *data.reductions],
+        "distillation": _teaching(config.distillation, teacher),
+    }
+
+
+def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
+    """What must not change of a teacher, whose file's sha256 is given; its weight may."""
+    return {
+        "teacher": f"sha256 {teacher[:16]}" if teacher else "none",
+        "self_ensemble": told.self_ensemble,
+        "own_size": told.own_size,
     }
 
 
@@ -276,7 +304,13 @@ def _differences(key: str, before: object, now: object) -> Iterator[str]:
 def _settings(config: TrainingConfig) -> dict[str, object]:
     """What may change between parts of one run, by its name in TOML; its length among them."""
     run = {"device": config.run.device, "precision": config.run.precision}
-    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule), "run": run}
+    taught = asdict(config.distillation)
+    sections = {
+        "loss": asdict(config.loss),
+        "distillation": {key: taught[key] for key in _TEACHER_WEIGHT},
+        "schedule": asdict(config.schedule),
+        "run": run,
+    }
     return {
         f"{section}.{field}": value
         for section, fields in sections.items()

@@ -41,6 +41,7 @@ class WeightsEntry:
         page_file: What the file is called there.
         psnr_published: PSNR-Y in dB by data set, as its authors or the network's paper have it.
         published_by: Where that is written.
+        teacher: Weights whose outputs it was trained on, with their sha256 and licence.
         folder: Where the file lies, for files that are neither shipped nor downloaded.
     """
 
@@ -62,6 +63,7 @@ class WeightsEntry:
     page_file: str = ""
     psnr_published: Mapping[str, float] = field(default_factory=dict[str, float])
     published_by: str = ""
+    teacher: str = ""
     folder: Path | None = None
 
     @property

@@ -110,7 +110,7 @@ def _figures(name: str, value: object) -> dict[str, float]:
 _NUMBERS = ("scale", "size")
 _LISTS = ("also_for", "urls")
 _TABLES = ("psnr_y", "psnr_published")
-_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by")
+_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "teacher")
 _Check = Callable[[str, object], object]
 
 
