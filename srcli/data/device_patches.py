@@ -1,4 +1,4 @@
-"""Training patches from images that lie on the device: gathered by index, all of a batch at once."""
+"""Training patches of images that lie on the device: a batch is gathered by index, all at once."""
 
 import os
 from collections.abc import Generator, Iterable
@@ -128,16 +128,14 @@ class DevicePatches:
         told = torch.from_numpy(np.stack([first, width, turn]))
         if self._device.type == "cuda":
             told = told.pin_memory()
-        first, width, turn = told.to(self._device, non_blocking=True)[..., None, None]  # (b, 1, 1)
-        rows, columns = self._turned[side][:, turn.flatten()]  # (b, side, side)
-        place = first + rows * width + columns
+        begin, stride, way = told.to(self._device, non_blocking=True)[..., None, None]  # (b, 1, 1)
+        rows, columns = self._turned[side][:, way.flatten()]  # (b, side, side)
+        place = begin + rows * stride + columns
         pixels = images.pixels.index_select(0, place.flatten())
         return pixels.view(-1, side, side, 3).permute(0, 3, 1, 2)
 
 
-def _room(
-    height: NDArray[np.int64], width: NDArray[np.int64], device: torch.device
-) -> _Images:
+def _room(height: NDArray[np.int64], width: NDArray[np.int64], device: torch.device) -> _Images:
     """Room for images of these sizes."""
     ends = np.cumsum(height * width)
     try:
@@ -145,7 +143,7 @@ def _room(
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"the training images take {3 * int(ends[-1]) / 1e9:.1f} GB on {device}, more than is "
-            'free; hint: run.device_data = false, distillation.own_size = false or fewer images'
+            "free; hint: run.device_data = false, distillation.own_size = false or fewer images"
         ) from error
     return _Images(pixels, ends - height * width, height, width)
 

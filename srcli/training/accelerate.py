@@ -6,12 +6,12 @@ most of the time. Recorded once and replayed, they follow each other without the
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
-__all__ = ["CudaGraphs", "Graphs", "Replay", "fast_arithmetic", "first_line", "full_arithmetic"]
+__all__ = ["CudaGraphs", "Graphs", "Replay", "fast_arithmetic", "in_a_line", "full_arithmetic"]
 
 _T = TypeVar("_T")
 _WARM_STEPS = 3  # run as usual first: kernels are chosen and compiled, optimizers set up
@@ -47,6 +47,7 @@ def _arithmetic(device: torch.device, *, tf32: bool) -> Generator[None]:
         cudnn.allow_tf32, cudnn.benchmark = before[1:]
 
 
+@runtime_checkable
 class Graphs(Protocol):
     """What can record work on a device."""
 
@@ -137,16 +138,14 @@ class Replay(Generic[_T]):
         self._replay()
         return self._results
 
-    def _record(
-        self, given: Sequence[Tensor], function: Callable[[Sequence[Tensor]], _T]
-    ) -> bool:
+    def _record(self, given: Sequence[Tensor], function: Callable[[Sequence[Tensor]], _T]) -> bool:
         """Record the function over tensors of its own; whether that went well."""
         own = [one.clone() for one in given]
         try:
             self._replay, self._results = self._graphs.record(lambda: function(own))
         except RuntimeError as error:
             self._works = False
-            self._tell(f"steps are not recorded, which is slower: {first_line(error)}")
+            self._tell(f"steps are not recorded, which is slower: {in_a_line(error)}")
             return False
         self._given = own
         return True
@@ -159,6 +158,7 @@ class Replay(Generic[_T]):
         self._given: list[Tensor] = []
 
 
-def first_line(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+def in_a_line(error: Exception) -> str:
+    """The kind of an error, and the first two lines of what it says in one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])}"

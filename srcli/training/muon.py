@@ -152,16 +152,17 @@ def _matrices(weight: Tensor, like: Tensor) -> Tensor:
 def _views(matrices: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """The parts of (n, r, c) that belong to each parameter, in its shape."""
     counts = [_matrices(p, p).shape[0] for p in parameters]
+    parts = cast("tuple[Tensor, ...]", matrices.split(counts))
     return [
         part.reshape(_taps_last(p).shape).permute(0, 3, 1, 2)
         if _is_channels_last(p)
         else part.reshape(p.shape)
-        for part, p in zip(matrices.split(counts), parameters, strict=True)
+        for part, p in zip(parts, parameters, strict=True)
     ]
 
 
 def _taps_last(weight: Tensor) -> Tensor:
-    """(out, in, h, w) as (out, h, w, in): which columns a matrix has matters not, their set does."""
+    """(out, in, h, w) as (out, h, w, in); in which order a matrix has its columns matters not."""
     return weight.permute(0, 2, 3, 1)
 
 

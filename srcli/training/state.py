@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
-from srcli.training.config import DistillationConfig, ScheduleConfig, TrainingConfig
+from srcli.training.config import DistillationConfig, TrainingConfig
 from srcli.training.families import build
-from srcli.training.muon import Muon, hidden_matrices
+from srcli.training.optimizers import FUSED, make_optimizers, set_rate
 from srcli.training.schedule import Rates
 
 __all__ = ["TrainingState"]
 
-_ESTIMATOR = "confidence."
 _LENGTH = ("schedule.steps", "schedule.minutes")
 _TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
 _HINTS = {
@@ -28,7 +27,6 @@ _HINTS = {
     "(--init)"
 }
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
-_FUSED = ("cpu", "cuda")  # devices whose Adam is one kernel, which can leave a step out by itself
 
 
 class TrainingState:
@@ -52,7 +50,7 @@ class TrainingState:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
         self.network = _laid_out(build(config.network).to(device), device)
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self._adam, self._muon = _optimizers(self.network, config.schedule, device)
+        self._adam, self._muon = make_optimizers(self.network, config.schedule, device)
         self._follow = torch.zeros((), device=device)  # by how much the average follows
         self.step = 0
         self.whole = True  # no optimizer step was broken off half-way
@@ -65,15 +63,15 @@ class TrainingState:
     @property
     def leaves_steps_out(self) -> bool:
         """Whether `apply` heeds `found_inf`; if not, it must not be called for such a step."""
-        return self._follow.device.type in _FUSED
+        return self._follow.device.type in FUSED
 
     def set_rates(self, rates: Rates) -> None:
         """Tell the device what the next optimizer step uses; nothing waits for it."""
         backbone, estimator = self._adam.param_groups
-        _set_rate(backbone, rates.backbone)
-        _set_rate(estimator, rates.estimator)
+        set_rate(backbone, rates.backbone)
+        set_rate(estimator, rates.estimator)
         if self._muon is not None:
-            _set_rate(self._muon.param_groups[0], rates.matrices)
+            set_rate(self._muon.param_groups[0], rates.matrices)
         self._follow.fill_(1.0 - min(self._config.loss.ema, (2 + self.step) / (11 + self.step)))
 
     @torch.no_grad()  # or the average would hold on to the graph of every step
@@ -201,7 +199,7 @@ class TrainingState:
             network.load_state_dict(own)
         for kind, optimizer in self._optimizers():
             for name, parameter in self.network.named_parameters():
-                fused = parameter.device.type in _FUSED
+                fused = parameter.device.type in FUSED
                 held: dict[str, Any] = {
                     key: (value.to(parameter.device) if fused else value)
                     if key == "step"
@@ -212,38 +210,10 @@ class TrainingState:
                 if held:
                     optimizer.state[parameter] = held
 
-    def _optimizers(
-    network: SRNetwork, schedule: ScheduleConfig, device: torch.device
-) -> tuple[torch.optim.Adam, Muon | None]:
-    """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks.
-
-    On CUDA learning rates are tensors there, so that a CUDA graph heeds them.
-    """
-    named = dict(network.named_parameters())
-    estimator = {name: p for name, p in named.items() if name.startswith(_ESTIMATOR)}
-    hidden = hidden_matrices(network) if schedule.muon_lr else {}
-    matrices = [p for name, p in hidden.items() if name not in estimator]
-    rest = [p for name, p in named.items() if name not in hidden and name not in estimator]
-    fused, cuda = device.type in _FUSED, device.type == "cuda"
-    adam = torch.optim.Adam(
-        [{"params": rest}, {"params": list(estimator.values())}],
-        fused=fused,
-        foreach=not fused,
-        capturable=cuda,
-    )
-    muon = Muon(matrices, torch.bfloat16 if cuda else torch.float32) if matrices else None
-    for optimizer in [adam, *([] if muon is None else [muon])] if cuda else []:
-        for group in optimizer.param_groups:
-            group["lr"] = torch.zeros((), device=device)
-    return adam, muon
-
-
-def _set_rate(group: dict[str, Any], rate: float) -> None:
-    """Set a learning rate where it lies."""
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)
-    else:
-        group["lr"] = rate
+    def _optimizers(self) -> list[tuple[str, torch.optim.Optimizer]]:
+        """The optimizers there are, by the name that their state has in a checkpoint."""
+        muon = [] if self._muon is None else [("muon", self._muon)]
+        return [("adam", self._adam), *muon]
 
 
 def _laid_out(network: SRNetwork, device: torch.device) -> SRNetwork:

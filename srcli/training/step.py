@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from srcli.data.patches import PatchBatch
 from srcli.errors import LossDiverged, UsageError
 from srcli.inference.device import one_memory_error
-from srcli.training.accelerate import Graphs, Replay, first_line
+from srcli.training.accelerate import Graphs, Replay, in_a_line
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.losses import (
@@ -168,9 +168,7 @@ class Stepper:
         self._last = batch
         return figures
 
-    def _first_compiled(
-        self, run: Callable[[], Figures], run_plain: Callable[[], None]
-    ) -> Figures:
+    def _first_compiled(self, run: Callable[[], Figures], run_plain: Callable[[], None]) -> Figures:
         """The first step of a kind, which compiles parts; where that fails they run as written.
 
         A compiler fails in as many ways as it has parts, so that any error will do; what the step
@@ -188,7 +186,7 @@ class Stepper:
         except Exception as error:  # noqa: BLE001
             run_plain()
             self._plain = None
-            tell(f"not compiled, which is slower: {first_line(error)}")
+            tell(f"not compiled, which is slower: {in_a_line(error)}")
             return run()
         return figures
 

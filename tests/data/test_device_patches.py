@@ -17,6 +17,7 @@ from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UsageError
 
 CPU = torch.device("cpu")
+ALONE = Share()
 SIZES = {"a.png": (64, 80), "b.avif": (49, 50), "deep/c.png": (120, 96)}
 
 
@@ -56,7 +57,7 @@ def targets(store: PictureStore, folder: Path, *, own_size: bool) -> TargetImage
 
 
 def sampler(
-    store: PictureStore, share: Share = Share(), teacher: TargetImages | None = None,
+    store: PictureStore, share: Share = ALONE, teacher: TargetImages | None = None,
     warnings: list[str] | None = None, batch: int = 32,
 ) -> PatchSampler:  # fmt: skip
     heard = [] if warnings is None else warnings

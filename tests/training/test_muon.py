@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from srcli.errors import UsageError
@@ -13,7 +12,7 @@ from srcli.models import model_spec
 from srcli.training.config import TrainingConfig
 from srcli.training.loop import RunOptions, train
 from srcli.training.muon import Muon, hidden_matrices, orthogonal
-from tests.training.conftest import Recorder
+from tests.training.conftest import Recorder, whole_checkpoint
 
 
 def moved(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, steps: int = 3):
@@ -81,7 +80,7 @@ def test_a_run_with_muon_learns_and_resumes_bit_for_bit(longer: TrainingConfig, 
     with pytest.raises(KeyboardInterrupt):
         train(config, RunOptions(tmp_path / "parts"), [parts[0]])
     train(config, RunOptions(tmp_path / "parts", resume=True), [parts[1]])
-    ends = [load_file(tmp_path / n / "checkpoint.safetensors") for n in ("whole", "parts")]
+    ends = [whole_checkpoint(tmp_path / n) for n in ("whole", "parts")]
     assert ends[0].keys() == ends[1].keys()
     assert any(name.startswith("muon.average.blocks") for name in ends[0])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
