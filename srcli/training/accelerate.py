@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["CudaGraphs", "Graphs", "Replay", "fast_arithmetic", "in_a_line", "full_arithmetic"]
+__all__ = ["CudaGraphs", "Graphs", "Replay", "fast_arithmetic", "full_arithmetic", "in_a_line"]
 
 _T = TypeVar("_T")
 _WARM_STEPS = 3  # run as usual first: kernels are chosen and compiled, optimizers set up
