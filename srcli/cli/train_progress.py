@@ -68,6 +68,10 @@ class TrainingBar:
         """Say the PSNR of each set above the bar."""
         self._say(describe_validation(report))
 
+    def note(self, line: str) -> None:
+        """Say what has been done above the bar."""
+        self._say(line)
+
     def warn(self, line: str) -> None:
         """Say what is amiss above the bar."""
         self._say(f"warning: {line}")

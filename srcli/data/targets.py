@@ -49,11 +49,30 @@ class TargetImages:
         """
         return _cut(self.own_size[number][1], y, x, side)
 
+    def whole(self, number: int) -> NDArray[np.uint8]:
+        """The whole target (h, w, 3) of source `number`.
 
-def _cut(path: Path, y: int, x: int, side: int) -> NDArray[np.uint8]:
+        Raises:
+            UsageError: The file is not there any more, or damaged.
+        """
+        return _cut(self.files[number], 0, 0, None)
+
+    def own_size_whole(self, number: int) -> NDArray[np.uint8]:
+        """The whole own-size target (s·h, s·w, 3) of source `number`.
+
+        Raises:
+            UsageError: The file is not there any more, or damaged.
+        """
+        return _cut(self.own_size[number][1], 0, 0, None)
+
+
+def _cut(path: Path, y: int, x: int, side: int | None) -> NDArray[np.uint8]:
+    """A square of an image, or all of it."""
+    rows = slice(y, y + side) if side else slice(None)
+    columns = slice(x, x + side) if side else slice(None)
     try:
         with cast("Any", safe_open(path, framework="numpy")) as file:
-            return file.get_slice(TENSOR)[y : y + side, x : x + side]
+            return file.get_slice(TENSOR)[rows, columns]
     except (OSError, SafetensorError) as error:
         raise UsageError(
             f"{path}, a teacher's output, cannot be read any more: {error}; "

@@ -18,6 +18,8 @@ __all__ = [
 ]
 
 _SCHEDULES = ("cosine", "halving")
+_COMPILE = ("never", "always", "auto")
+_IMAGES = ("host", "device", "auto")
 _PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -48,6 +50,7 @@ class DataConfig:
         large: HR px of the shorter side from which a photograph is large.
         memory_mb: MB of decoded HR pixels to keep.
         workers: Threads that decode and cut.
+        images: Where decoded images lie: "host", "device", or "auto" for the device on CUDA.
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
@@ -58,6 +61,7 @@ class DataConfig:
     large: int = 1200
     memory_mb: int = 4000
     workers: int = 2
+    images: str = "auto"
     fit: int = 1600
 
 
@@ -148,11 +152,14 @@ class ValidationConfig:
         sets: Folders with x{scale}/HR and x{scale}/LR in them.
         every_steps: Steps between validations; 0 leaves it to `every_minutes`.
         every_minutes: Minutes between validations; 0 leaves it to `every_steps`.
+        last_minutes: What the last validation may take: sets that it does not get through have no
+            figures; 0 sets no limit.
     """
 
     sets: tuple[str, ...] = ()
     every_steps: int = 0
     every_minutes: float = 10.0
+    last_minutes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,9 @@ class RunConfig:
         seed: Of the untrained parameters and of the order of the data.
         device: auto, cpu, cuda or mps.
         precision: fp32, bf16 (mixed), or auto for bf16 where the device computes it natively.
-        compile: Compile the network first: minutes once, then faster steps.
+        compile: Compile the network first, a minute or more, then faster steps: "never", "always",
+            or "auto" for CUDA alone.
+        record: On CUDA, record a step as one graph and replay it.
         threads: Threads of a CPU step; 0 leaves it to torch.
         log_every: Steps between lines of the log.
         checkpoint_minutes: Minutes between checkpoints.
@@ -172,7 +181,8 @@ class RunConfig:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
-    compile: bool = False
+    compile: str = "never"
+    record: bool = True
     threads: int = 0
     log_every: int = 20
     checkpoint_minutes: float = 5.0
@@ -245,6 +255,12 @@ class TrainingConfig:
             ),
             f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
                 self.run.precision not in _PRECISIONS
+            ),
+            f"run.compile is {self.run.compile!r}: have {', '.join(_COMPILE)}": (
+                self.run.compile not in _COMPILE
+            ),
+            f"data.images is {self.data.images!r}: have {', '.join(_IMAGES)}": (
+                self.data.images not in _IMAGES
             ),
         }
         for line, wrong in unfit.items():

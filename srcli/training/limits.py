@@ -59,6 +59,7 @@ _RANGES = {
     "schedule.estimator_lr": _AMOUNT,
     "validation.every_steps": _AMOUNT,
     "validation.every_minutes": _AMOUNT,
+    "validation.last_minutes": _AMOUNT,
     "run.seed": _Range(0, 2**63 - 1),
     "run.threads": _AMOUNT,
     "run.log_every": _COUNT,

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from srcli.data.patches import PatchLoader
+from srcli.training.feed import Patches
 from srcli.training.processes import Processes
 from srcli.training.reports import StepReport
 from srcli.training.schedule import Rates
@@ -22,7 +22,7 @@ class Meter:
         batch: Patches a step, over all processes.
     """
 
-    def __init__(self, loader: PatchLoader, batch: int) -> None:
+    def __init__(self, loader: Patches, batch: int) -> None:
         self._loader = loader
         self._batch = batch
         self.restart()

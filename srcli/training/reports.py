@@ -88,5 +88,8 @@ class Watcher(Protocol):
     def on_validation(self, report: ValidationReport) -> None:
         """The validation sets have been measured."""
 
+    def note(self, line: str) -> None:
+        """Something has been done that took a while."""
+
     def warn(self, line: str) -> None:
         """Something is amiss, but the run goes on."""

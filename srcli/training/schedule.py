@@ -27,14 +27,28 @@ class Rates:
     teacher: float = 0.0
 
 
-def progress(schedule: ScheduleConfig, step: int, minutes: float) -> float:
+def progress(schedule: ScheduleConfig, step: int, minutes: float, idle: float = 0.0) -> float:
     """How much of the run is done after `step` steps and `minutes`, in [0, 1].
+
+    Args:
+        schedule: The run's length.
+        step: Steps done.
+        minutes: Minutes so far.
+        idle: Of these, minutes before there were steps: they shorten the run, but do not take it
+            past its warm-up.
 
     >>> progress(ScheduleConfig(steps=200, minutes=10), step=50, minutes=6)
     0.6
+    >>> progress(ScheduleConfig(minutes=10), step=50, minutes=6, idle=2)
+    0.5
     """
     by_step = step / schedule.steps if schedule.steps > 0 else 0.0
-    by_time = minutes / schedule.minutes if schedule.minutes > 0 else 0.0
+    if schedule.minutes <= 0:
+        by_time = 0.0
+    elif minutes >= schedule.minutes:
+        by_time = 1.0
+    else:
+        by_time = max(minutes - idle, 0.0) / (schedule.minutes - idle)
     return min(max(by_step, by_time), 1.0)
 
 

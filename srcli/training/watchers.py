@@ -46,6 +46,10 @@ class JsonLog:
         """Log a validation."""
         self._append({"event": "validation", **asdict(report)})
 
+    def note(self, line: str) -> None:
+        """Log what has been done."""
+        self._append({"event": "note", "line": line})
+
     def warn(self, line: str) -> None:
         """Log a warning."""
         self._append({"event": "warning", "line": line})
@@ -94,6 +98,10 @@ class Lines:
     def on_validation(self, report: ValidationReport) -> None:
         """Say the PSNR of each set."""
         self._say(describe_validation(report))
+
+    def note(self, line: str) -> None:
+        """Say what has been done."""
+        self._say(line)
 
     def warn(self, line: str) -> None:
         """Say what is amiss."""

@@ -71,7 +71,7 @@ def test_says_why_there_is_nothing_to_train_on(folder: Path, tmp_path: Path):
     for name in ("empty", "damaged"):
         (tmp_path / name).mkdir()
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(UsageError, match=r"empty has no pictures \(\.bmp, .*\.webp\)$"):
+    with pytest.raises(UsageError, match=r"empty has no pictures \(\.avif, \.bmp, .*\.webp\)$"):
         find_sources([folder, tmp_path / "empty"], 2, 32, [], 90)
     (tmp_path / "damaged" / "x.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from srcli.data.resize import downscale, resize
 from srcli.models.adaformer import AdaFormerConfig
+from srcli.training.checkpoint import read_checkpoint
 from srcli.training.config import (
     DataConfig,
     RunConfig,
@@ -37,6 +39,11 @@ run = {{device = "cpu", precision = "fp32", log_every = 1, threads = 1}}
 """
 
 
+def whole_checkpoint(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a run's checkpoint."""
+    return dict(read_checkpoint(folder / "checkpoint.safetensors").tensors)
+
+
 class Recorder:
     """Keeps what a run reports; can interrupt it after a step."""
 
@@ -44,6 +51,7 @@ class Recorder:
         self.steps: list[StepReport] = []
         self.teaching: list[TeacherReport] = []
         self.validations: list[ValidationReport] = []
+        self.notes: list[str] = []
         self.warnings: list[str] = []
         self.strange_networks: list[str] = []  # said of every run of the tiny network
         self._interrupt_at = interrupt_at
@@ -58,6 +66,9 @@ class Recorder:
 
     def on_validation(self, report: ValidationReport) -> None:
         self.validations.append(report)
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
 
     def warn(self, line: str) -> None:
         strange = line.startswith("[network] is none that srcli runs")
