@@ -15,7 +15,7 @@ from PIL import Image
 from srcli.data.resize import downscale, resize
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["Picture", "PictureStore", "Source", "find_sources", "read_rgb"]
+__all__ = ["Picture", "PictureStore", "Source", "find_sources", "image_files", "read_rgb"]
 
 _SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -102,6 +102,11 @@ def find_sources(
             raise UsageError(f"{folder} {_nothing_among(broken, small, closed)}")
         useless += closed + broken + small
     return sources, useless
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The files below `folder` that training would read, sorted; closed folders are left out."""
+    return _pictures_below(folder)[0]
 
 
 def _pictures_below(folder: Path) -> tuple[list[Path], list[str]]:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from srcli.data.device_patches import DevicePatches
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, Source, find_sources
@@ -95,7 +97,9 @@ class TrainingData:
             self_ensemble=told.self_ensemble,
             own_size=told.own_size,
         )
-        dtype = pick_precision(self._config.run.precision, self._processes.device)
+        device = self._processes.device
+        cuda = device.type == "cuda"  # fast enough for targets without bf16's error
+        dtype = torch.float32 if cuda else pick_precision(self._config.run.precision, device)
         return cache.fill(self._processes, dtype, tell=tell, warn=self._warn)
 
     def _find_sources(self) -> list[Source]:
