@@ -1,7 +1,7 @@
 """`python -m srcli.training.check_device CONFIG.toml --init FILE`: a device tried for a minute.
 
-Is it right? What the network makes of an image is compared with the CPU's. How fast is it? Steps
-in each way that `[run]` can ask for, at two batch sizes; their losses must agree. Nothing is kept.
+Compare what the network makes of an image with the CPU's; time steps in each way that `[run]` can
+ask for, at two batch sizes, and print their losses, which must agree. Nothing is kept.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from srcli.data.patches import PatchBatch
 from srcli.errors import ExitCode, SrcliError
+from srcli.inference.device import pick_precision
 from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic, in_a_line
 from srcli.training.config import TrainingConfig
@@ -82,6 +83,7 @@ def _compare(
     """Compare what the device makes of one image with what the CPU makes of it in fp32."""
     state = TrainingState(config, torch.device("cpu"))
     state.start_from(weights)
+    best = pick_precision("auto", device)  # bf16 is not tried where it would be emulated
     noise = torch.rand(1, 3, _SIDE // 8, _SIDE // 8, generator=torch.Generator().manual_seed(0))
     lr = torch.nn.functional.interpolate(noise, size=(_SIDE, _SIDE), mode="bicubic").clamp(0, 1)
     for name, halting in (
@@ -90,7 +92,7 @@ def _compare(
     ):
         with torch.inference_mode():
             wanted = state.network(lr, halting).image
-            for dtype in (torch.float32, torch.bfloat16):
+            for dtype in dict.fromkeys((torch.float32, best)):
                 network = _moved(state.network, config, device, dtype)
                 with full_arithmetic(device):
                     found = network(lr.to(device), halting).image.float().cpu()
@@ -131,7 +133,7 @@ def _timed(
     plain = for_patches(state.network, config.loss.token_share)
     if compiled:
         plain.compile_parts()
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = pick_precision(config.run.precision, device)
     said: list[str] = []
     batch = _noise(config, device)
     how = StepOptions(

@@ -20,7 +20,7 @@ from srcli.training.loop import RunOptions, train
 from srcli.training.processes import Processes
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
-from srcli.training.step import Figures, Stepper
+from srcli.training.step import Figures, StepOptions, Stepper
 from srcli.training.watchers import JsonLog, Lines
 from srcli.weights.manifest_file import box, read_manifest
 from tests.training.conftest import Recorder
@@ -52,9 +52,8 @@ def take(config: TrainingConfig, batch: PatchBatch, weight: float, folder: Path)
     """One step from the beginning."""
     state = TrainingState(config, CPU)
     network = for_patches(state.network, config.loss.token_share)
-    stepper = Stepper(
-        config, state, network, Processes(0, 1, CPU), dtype=torch.float32, folder=folder
-    )
+    how = StepOptions(torch.float32, cut=lambda step: batch, tell=lambda line: None)
+    stepper = Stepper(config, state, network, Processes(0, 1, CPU), how, folder=folder)
     return stepper.take(batch, replace(rates(config.schedule, 0.3), teacher=weight))
 
 
