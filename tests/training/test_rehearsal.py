@@ -114,15 +114,14 @@ def test_the_one_call_fits_what_the_tool_takes():
 
 
 def test_the_second_configuration_is_the_first_with_other_rates_and_seed():
+    folder = ROOT / "srcli" / "training" / "configs"
     first, second = (
-        (ROOT / "srcli" / "training" / "configs" / f"adaformer_x4_accelerator{end}.toml")
-        .read_text("utf-8")
-        .splitlines()
+        [
+            line
+            for line in (folder / f"adaformer_x4_accelerator{end}.toml").read_text().splitlines()
+            if not line.startswith("#")
+        ]
         for end in ("", "_again")
     )
-    others = {
-        one.split(" =")[0]
-        for one, other in zip(first, second, strict=True)
-        if one != other and not one.startswith("#")
-    }
+    others = {one.split(" =")[0] for one, other in zip(first, second, strict=True) if one != other}
     assert others == {"lr", "muon_lr", "warmup", "halting_lr", "seed"}
