@@ -49,15 +49,13 @@ def run(
     weights = _weights(engine.model, wish)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
     planned = _jobs(selection, result, engine, wish, clip_options.frames_dir, handling)
-    if not fingerprint_of(weights) and not handling.dry_run:
-        _fetch(engine, weights)  # only then is known what the journal tells these weights by
+    _require_fingerprint(engine, weights, handling)
     settings = _settings(result, engine, wish, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
     clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
     started = time.monotonic()
-    finished: list[Finished] = []
-    interrupted = False
+    finished, interrupted = list[Finished](), False
     with (
         Decoder(_decoding(limits)) as decoder,
         Ledger(jobs, settings, wait=handling.wait, tell=tell) as ledger,
@@ -93,10 +91,8 @@ def run(
                     came = work(todo, clips, upscalers, means)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
-    seconds = time.monotonic() - started
     code = exit_code(finished, interrupted=interrupted)
-    _sum_up(finished, handling, code, seconds, engine, weights)
-    return code
+    return _summed_up(finished, handling, code, time.monotonic() - started, engine, weights)
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -105,6 +101,12 @@ def _fetch(engine: Engine, weights: WeightsEntry) -> None:
         offline=engine.offline, trust_first=engine.trust_first
     )
     fetch_before_use(engine.model, weights.scale, downloads, yes=engine.yes)
+
+
+def _require_fingerprint(engine: Engine, weights: WeightsEntry, handling: Handling) -> None:
+    """Download first those weights whose hash only a download tells: journals know them by it."""
+    if not fingerprint_of(weights) and not handling.dry_run:
+        _fetch(engine, weights)
 
 
 def _announce(
@@ -124,19 +126,20 @@ def _decoding(limits: Limits) -> DecodeLimits:
     )
 
 
-def _sum_up(
+def _summed_up(
     finished: Sequence[Finished],
     handling: Handling,
     code: ExitCode,
     seconds: float,
     engine: Engine,
     weights: WeightsEntry,
-) -> None:
+) -> ExitCode:
     """Say what a run came to."""
     if handling.json:
         emit_summary(finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
         print_summary(finished, seconds=seconds, better=better_weights_line(engine, weights))
+    return code
 
 
 def _weights(model: str, wish: SizeWish) -> WeightsEntry:
