@@ -27,7 +27,7 @@ from srcli.training.families import for_patches
 from srcli.training.processes import Processes
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
-from srcli.training.step import Stepper
+from srcli.training.step import StepOptions, Stepper
 
 _CPU = torch.device("cpu")
 
@@ -66,14 +66,15 @@ def stepper(
     """What takes one step."""
     state = TrainingState(config, _CPU)
     for module in list(state.network.modules()):
-        if isinstance(module, nn.Conv2d) and not channels_last:
-            module.weight.data = module.weight.data.contiguous()
+        if isinstance(module, nn.Conv2d) and channels_last:
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
         attention = getattr(module, "local_branch", None)
         if fused and isinstance(attention, LocalAttention):
             module.local_branch = Fused(attention)
     network = for_patches(state.network, config.loss.token_share)
-    steps = Stepper(config, state, network, Processes(0, 1, _CPU), dtype=dtype, folder=folder)
     batch, now = noise(config, channels_last=channels_last), rates(config.schedule, 0.3)
+    how = StepOptions(dtype, cut=lambda _: batch, tell=sys.stdout.write)
+    steps = Stepper(config, state, network, Processes(0, 1, _CPU), how, folder=folder)
     return lambda: steps.take(batch, now)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -42,10 +42,18 @@ def describe_machine(device: torch.device, dtype: torch.dtype) -> Machine:
         system=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         python=platform.python_version(),
         torch=torch.__version__,
-        srcli=version("srcli"),
+        srcli=_version(),
         commit=_commit(),
         peak_gflops=_peak(device, dtype) / 1e9,
     )
+
+
+def _version() -> str:
+    """The installed version; a tree that runs from PYTHONPATH, as on a lent machine, has none."""
+    try:
+        return version("srcli")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def synchronise(device: torch.device) -> None:

@@ -18,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 from srcli.errors import UsageError
+from srcli.user_folders import user_config
 
 __all__ = ["FILE_NAME", "Setting", "default_map", "default_of", "outdone", "read_settings"]
 
@@ -46,10 +47,8 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
         UsageError: A file is no TOML, or names a command, an option or a kind of value that there
             is not. Whether the value itself will do is click's to say.
     """
-    import platformdirs
-
     found: dict[str, dict[str, Setting]] = {}
-    for path in (platformdirs.user_config_path("srcli") / FILE_NAME, Path(FILE_NAME).absolute()):
+    for path in (user_config() / FILE_NAME, Path(FILE_NAME).absolute()):
         try:
             tables = tomllib.loads(path.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):

@@ -51,6 +51,7 @@ def train(
     from rich.console import Console
 
     from srcli.cli.train_progress import TrainingBar
+    from srcli.training.clock import process_began
     from srcli.training.config_file import read_config
     from srcli.training.folder import RunFolder
     from srcli.training.loop import RunOptions, train
@@ -58,7 +59,8 @@ def train(
 
     told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)
-    options = RunOptions(folder.path, resume=resume, init=init, steps=steps, minutes=minutes)
+    began = process_began()
+    options = RunOptions(folder.path, resume, init, steps, minutes, began)
     try:
         if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
             lines = Lines(sys.stderr)

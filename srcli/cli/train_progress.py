@@ -8,11 +8,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column
 from rich.text import Text
 
-from srcli.training.reports import StepReport, ValidationReport
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
 from srcli.training.watchers import (
     describe_layers,
     describe_losses,
     describe_pace,
+    describe_teacher,
+    describe_teacher_pass,
     describe_validation,
 )
 
@@ -49,14 +51,26 @@ class TrainingBar:
 
     def on_step(self, report: StepReport) -> None:
         """Move the bar, and show the figures."""
-        lines = (f"step {report.step}  {describe_losses(report)}", describe_layers(report))
+        lines = (
+            f"step {report.step}  {describe_losses(report)}",
+            describe_teacher(report),
+            describe_layers(report),
+        )
         self._progress.figures = tuple(Text(line) for line in lines if line)
         words = f"time left {_time_left(report)}  {describe_pace(report)}"
         self._progress.update(self._task, completed=report.done, description=words)
 
+    def on_teacher(self, report: TeacherReport) -> None:
+        """Show how far the teacher's outputs are, below the bar."""
+        self._progress.figures = (Text(describe_teacher_pass(report)),)
+
     def on_validation(self, report: ValidationReport) -> None:
         """Say the PSNR of each set above the bar."""
         self._say(describe_validation(report))
+
+    def note(self, line: str) -> None:
+        """Say what has been done above the bar."""
+        self._say(line)
 
     def warn(self, line: str) -> None:
         """Say what is amiss above the bar."""

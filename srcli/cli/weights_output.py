@@ -95,6 +95,7 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "verified by": _verified_by(entry),
         "licence": entry.licence,
         "trained on": entry.training_data,
+        "teacher": entry.teacher,
         "origin": entry.origin,
         "address": " ".join(entry.urls) or entry.page,
         "page": entry.page if entry.urls else "",

@@ -11,19 +11,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.pictures import PictureStore
+from srcli.data.pictures import Picture, PictureStore
+from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["PatchBatch", "PatchLoader", "PatchSampler", "Share"]
+__all__ = ["PatchBatch", "PatchDraw", "PatchLoader", "PatchSampler", "Share"]
 
 
 @dataclass(frozen=True)
 class PatchBatch:
-    """Patches of one step: lr (b, 3, p, p) and hr (b, 3, s·p, s·p), uint8, channels last."""
+    """Patches of one step, uint8, channels last.
+
+    Args:
+        step: Its number.
+        lr: (b, 3, p, p).
+        hr: (b, 3, s·p, s·p).
+        teacher: A teacher's output for each, as `hr`; None without a teacher.
+        own_size: How many of them, the last ones, are of HR images taken as LR: there is no
+            original for these, and `hr` is the teacher's output too.
+    """
 
     step: int
     lr: Tensor
     hr: Tensor
+    teacher: Tensor | None = None
+    own_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,23 @@ class Share:
 
     rank: int = 0
     of: int = 1
+
+
+@dataclass(frozen=True)
+class PatchDraw:
+    """What was drawn for the patches of one step that are wanted here.
+
+    Args:
+        sources: (b,) int64, the number of each patch's source.
+        places: (b, 2) in [0, 1), where in the image it lies, rows first.
+        turns: (b,) in 0..7, how it is laid down.
+        own_size: How many of them, the last ones, take the HR image as LR.
+    """
+
+    sources: NDArray[np.int64]
+    places: NDArray[np.float64]
+    turns: NDArray[np.int64]
+    own_size: int
 
 
 class PatchSampler:
@@ -48,6 +77,11 @@ class PatchSampler:
         seed: Of the whole run.
         share: Which of them are wanted here.
         warn: Takes a line about each picture that turns out to be unreadable.
+        teacher: A teacher's outputs for the pictures; with own-size ones, these are the targets
+            of the second half of every batch, the smaller one.
+
+    Raises:
+        UsageError: The processes cannot share such a batch.
     """
 
     def __init__(
@@ -60,12 +94,18 @@ class PatchSampler:
         seed: int,
         share: Share,
         warn: Callable[[str], None],
+        teacher: TargetImages | None = None,
     ) -> None:
         if batch % share.of:
             raise UsageError(f"a batch of {batch} cannot be shared by {share.of} processes")
-        self._store = store
-        self._scale, self._patch, self._batch = scale, patch, batch
-        self._seed, self._share, self._warn = seed, share, warn
+        self._paired = batch - batch // 2 if teacher and teacher.own_size else batch
+        if self._paired < share.of:
+            raise UsageError(
+                f"a batch of {batch}, half of it of own size, leaves some of {share.of} processes "
+                f"no original: hint: data.batch = {2 * share.of}"
+            )
+        self.store, self.scale, self.patch, self.teacher = store, scale, patch, teacher
+        self._batch, self._seed, self._share, self._warn = batch, seed, share, warn
         weight = np.array([(s.height * s.width) ** 0.5 for s in store.sources])
         self._chance = weight / weight.sum()
         self._unreadable: set[int] = set()
@@ -76,37 +116,80 @@ class PatchSampler:
         Raises:
             UsageError: No picture can be read.
         """
+        drawn = self.draw(step)
+        first_own = len(drawn.sources) - drawn.own_size
+        cuts = [
+            self._own_size(int(number), place) if i >= first_own else self._pair(int(number), place)
+            for i, (number, place) in enumerate(zip(drawn.sources, drawn.places, strict=True))
+        ]
+        lr, hr, *taught = (
+            torch.as_tensor(
+                np.stack(
+                    [_turned(one, int(turn)) for one, turn in zip(some, drawn.turns, strict=True)]
+                )
+            ).permute(0, 3, 1, 2)
+            for some in zip(*cuts, strict=True)
+        )
+        return PatchBatch(step, lr, hr, taught[0] if taught else None, drawn.own_size)
+
+    def draw(self, step: int) -> PatchDraw:
+        """Draw the patches of step `step`, without cutting them."""
         numbers = np.random.default_rng((self._seed, step))
         pictures = numbers.choice(len(self._chance), self._batch, p=self._chance)
         places = numbers.random((self._batch, 2))
         turns = numbers.integers(0, 8, self._batch)
-        mine = range(self._share.rank, self._batch, self._share.of)
-        pairs = [self._pair(int(pictures[i]), places[i], int(turns[i])) for i in mine]
-        lr = torch.as_tensor(np.stack([pair[0] for pair in pairs]))
-        hr = torch.as_tensor(np.stack([pair[1] for pair in pairs]))
-        return PatchBatch(step, lr.permute(0, 3, 1, 2), hr.permute(0, 3, 1, 2))
+        mine = np.arange(self._share.rank, self._batch, self._share.of)
+        own_size = int((mine >= self._paired).sum())
+        return PatchDraw(pictures[mine], places[mine], turns[mine], own_size)
 
-    def _pair(
-        self, number: int, place: NDArray[np.float64], turn: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The patch at `place` (0..1, 0..1) of a picture: lr (p, p, 3), hr (s·p, s·p, 3)."""
+    def skip(self, number: int, error: UnreadableImage) -> None:
+        """Say, once, that source `number` cannot be decoded."""
+        if number not in self._unreadable:
+            self._unreadable.add(number)
+            self._warn(f"skipped {error}")
+
+    def _pair(self, number: int, place: NDArray[np.float64]) -> tuple[NDArray[np.uint8], ...]:
+        """The patch at `place` (0..1, 0..1) of a picture.
+
+        lr (p, p, 3), hr (s·p, s·p, 3), and the teacher's output, as hr, if there is a teacher.
+        """
+        number, picture = self._readable(number)
+        p, s = self.patch, self.scale
+        y, x = self._corner(picture.lr, place)
+        lr = picture.lr[y : y + p, x : x + p]
+        hr = picture.hr[s * y : s * (y + p), s * x : s * (x + p)]
+        if self.teacher is None:
+            return lr, hr
+        return lr, hr, self.teacher.patch(number, s * y, s * x, s * p)
+
+    def _own_size(self, number: int, place: NDArray[np.float64]) -> tuple[NDArray[np.uint8], ...]:
+        """A patch of the HR picture as LR (p, p, 3); the teacher's output (s·p, s·p, 3), twice."""
+        assert self.teacher is not None
+        number, _ = self.teacher.own_size[number]
+        number, picture = self._readable(number)
+        whole, _ = self.teacher.own_size[number]
+        if whole != number:  # in place of an unreadable one came a reduction
+            number, picture = whole, self.store.get(whole)
+        p, s = self.patch, self.scale
+        y, x = self._corner(picture.hr, place)
+        taught = self.teacher.own_size_patch(number, s * y, s * x, s * p)
+        return picture.hr[y : y + p, x : x + p], taught, taught
+
+    def _corner(self, image: NDArray[np.uint8], place: NDArray[np.float64]) -> tuple[int, int]:
+        """The upper left corner of the LR patch at `place` (0..1, 0..1) of (h, w, 3)."""
+        room = np.array(image.shape[:2]) - self.patch + 1
+        y, x = (int(v) for v in place * room)
+        return y, x
+
+    def _readable(self, number: int) -> tuple[int, Picture]:
+        """Source `number`, or the next one that can be decoded, and its number."""
         for following in range(len(self._chance)):
             tried = (number + following) % len(self._chance)
             try:
-                picture = self._store.get(tried)
-                break
+                return tried, self.store.get(tried)
             except UnreadableImage as error:
-                if tried not in self._unreadable:
-                    self._unreadable.add(tried)
-                    self._warn(f"skipped {error}")
-        else:
-            raise UsageError("none of the training pictures can be read")
-        p, s = self._patch, self._scale
-        room = np.array(picture.lr.shape[:2]) - p + 1
-        y, x = (int(v) for v in place * room)
-        lr = picture.lr[y : y + p, x : x + p]
-        hr = picture.hr[s * y : s * (y + p), s * x : s * (x + p)]
-        return _turned(lr, turn), _turned(hr, turn)
+                self.skip(tried, error)
+        raise UsageError("none of the training pictures can be read")
 
 
 def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
@@ -129,6 +212,10 @@ class PatchLoader:
         self._workers = workers
         self._ahead = ahead
         self.waited = 0.0  # seconds that the consumer has waited for data, in all
+
+    def cut(self, step: int) -> PatchBatch:
+        """Cut the batch of one step, now."""
+        return self._sampler.cut(step)
 
     def batches(self, first: int) -> Generator[PatchBatch]:
         """The batches of step `first` and all after it, without end; close it to stop."""

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from PIL import Image
 from srcli.data.resize import downscale, resize
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["Picture", "PictureStore", "Source", "find_sources", "read_rgb"]
+__all__ = ["Picture", "PictureStore", "Source", "find_sources", "image_files", "read_rgb"]
 
-_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ def find_sources(
     return sources, useless
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The files below `folder` that training would read, sorted; closed folders are left out."""
+    return _pictures_below(folder)[0]
+
+
 def _pictures_below(folder: Path) -> tuple[list[Path], list[str]]:
     """Files below `folder` with a picture's suffix, sorted; and a line for each closed folder."""
     closed: list[OSError] = []
@@ -173,6 +179,18 @@ class PictureStore:
             self._hr.shrink(self._budget - self._lr.size)
             self._lr.shrink(self._budget - self._hr.size)
         return Picture(hr, lr)
+
+    def all_readable(self, threads: int) -> Iterator[tuple[int, Picture | UnreadableImage]]:
+        """All pictures by number, in order, decoded in threads; the error of an unreadable one."""
+
+        def tried(number: int) -> Picture | UnreadableImage:
+            try:
+                return self.get(number)
+            except UnreadableImage as error:
+                return error
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="pictures") as pool:
+            yield from enumerate(pool.map(tried, range(len(self.sources))))
 
     def _decode(self, source: Source) -> NDArray[np.uint8]:
         image = read_rgb(source.path)

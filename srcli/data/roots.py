@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-import platformdirs
+from srcli.user_folders import user_data
 
 __all__ = ["data_roots"]
 
@@ -13,7 +13,7 @@ def data_roots(told: Path | None) -> list[Path]:
 
     `SRCLI_DATA` may name several, separated as in PATH.
     """
-    own = Path(platformdirs.user_data_dir("srcli", appauthor=False)) / "datasets"
+    own = user_data() / "datasets"
     if told is not None:
         return [told, own]
     named = os.environ.get("SRCLI_DATA", "").split(os.pathsep)

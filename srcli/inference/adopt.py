@@ -13,7 +13,7 @@ from torch import Tensor
 from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
 from srcli.inference.recognise import Match, closest, recognise
-from srcli.models import model_names
+from srcli.models import model_names, model_spec
 from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
 from srcli.weights.checkpoint import Checkpoint, open_checkpoint
 from srcli.weights.manifest_file import as_toml
@@ -190,7 +190,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _content(checkpoint: Checkpoint, match: Match) -> bytes:
-    """The safetensors file: parameters under our names, in the types they had."""
+    """The safetensors file: parameters as srcli has them, in the types they had."""
     given = checkpoint.tensors()
     plain = torch.contiguous_format
     tensors = {
@@ -198,6 +198,9 @@ def _content(checkpoint: Checkpoint, match: Match) -> bytes:
         for theirs, ours in match.names.items()
     }
     _check_values(checkpoint.path, tensors)
+    convert_authors = model_spec(match.model).convert_authors
+    if match.authors and convert_authors is not None:
+        tensors = convert_authors(tensors)
     return save(tensors, {"model": match.model, "scale": str(match.scale)})
 
 

@@ -3,11 +3,11 @@
 import os
 import shutil
 
-from platformdirs import user_cache_path
 from torch import nn
 
 from srcli.errors import UsageError
 from srcli.models.spec import SRNetwork
+from srcli.user_folders import user_cache
 
 __all__ = ["compile_parts"]
 
@@ -27,7 +27,7 @@ def compile_parts(network: SRNetwork) -> None:
     compiler = os.environ.get("CXX", "g++")
     if on_cpu and shutil.which(compiler) is None:
         raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache_path("srcli") / "compiled"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled"))
     for part in parts:
         _compile(part)
 

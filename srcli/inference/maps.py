@@ -25,7 +25,8 @@ class LayerMaps:
 
     Args:
         confidence: (h, w) float32 in [0, 1], estimated from the layer's output (AdaFormer,
-            Eq. 15); frozen windows keep the last value. None for a network that estimates none.
+            Eq. 15); windows in which all has halted keep the last value. None for a network that
+            estimates none.
         local_mask: (h / S, w / S) bool, True = this window sat out the local branch (Eq. 19).
         global_mask: (h, w) bool, True = this pixel sat out the global branch (Eq. 22).
     """

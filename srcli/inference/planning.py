@@ -90,10 +90,12 @@ class Planner:
 
         The less neighbouring tiles share, the less is computed twice.
         """
+        least = self._network.spec.alignment
+        sides = [side for side in _LARGE_FIRST if side == 0 or side >= least]
         if self._network.banded:
-            for side in _LARGE_FIRST:
+            for side in sides:
                 yield self._exact(height, width, side)
-        for side in (*_LARGE_FIRST, self._network.spec.alignment):
+        for side in (*sides, least):
             yield self._blended(height, width, side)
 
     def _exact(self, height: int, width: int, side: int) -> Plan:

@@ -160,6 +160,10 @@ def _compare(
             names[theirs] = theirs if ours in taken else ours
             taken.add(names[theirs])
     given = {ours: shapes[theirs] for theirs, ours in names.items()}
+    convert = model_spec(model).convert_authors
+    if renaming is not None and convert is not None:
+        empty = {ours: torch.empty(shape, device="meta") for ours, shape in given.items()}
+        given = {ours: tuple(value.shape) for ours, value in convert(empty).items()}
     return Match(model, scale, renaming is not None, names, fit_of(given, expected))
 
 

@@ -9,7 +9,8 @@ window or token whose sum reaches 1 - ε_h halts: the blocks after it no longer 
 
 There are two ways through a network: `forward` computes only what is live; `reference` computes
 everything and masks, plainly, in the order of the equations. They give the same result. Where the
-network departs from the paper, docs/models.md says so.
+network departs from the paper, docs/models.md says so. The network as its authors published it
+differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_published.py.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.errors import UsageError
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.residual import ResidualBlock
 from srcli.models.layers.sparse import TokenBand, layer_trace, sparse_layer
@@ -38,6 +40,7 @@ from srcli.models.spec import (
 __all__ = ["SPEC", "AdaFormer", "AdaFormerConfig"]
 
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+_HALTED = ("freeze", "pass")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,13 @@ class AdaFormerConfig:
         mlp_ratio: Width of the MLP's middle, in D.
         confidence_channels: Width of the confidence estimator's middle.
         region: Side of the global branch's region, in windows; 0 is the whole picture.
+        halted: What becomes of a halted token: "freeze" leaves it as it is; "pass" puts its
+            normalised value in place of the attention, and runs the MLP everywhere.
+        projected: A linear layer follows the attention.
+        shared_query: Prototypes ask by the projection that makes the queries of tokens.
+
+    Raises:
+        UsageError: There is no such rule for halted tokens.
     """
 
     scale: int
@@ -69,6 +79,13 @@ class AdaFormerConfig:
     mlp_ratio: int = 2
     confidence_channels: int = 32
     region: int = 4
+    halted: str = "freeze"
+    projected: bool = True
+    shared_query: bool = False
+
+    def __post_init__(self) -> None:
+        if self.halted not in _HALTED:
+            raise UsageError(f"halted is {self.halted!r}: have {', '.join(_HALTED)}")
 
 
 class AdaFormer(BandedNetwork):
@@ -94,6 +111,9 @@ class AdaFormer(BandedNetwork):
                 window=config.window,
                 prototypes=config.prototypes,
                 ratio=config.mlp_ratio,
+                halted=config.halted,
+                projected=config.projected,
+                shared_query=config.shared_query,
             )
             for _ in range(config.layers)
         )

@@ -53,7 +53,7 @@ class LayerTrace:
 
     Args:
         confidence_map: (b, 1, h, w) in [0, 1], estimated from the layer's output. None where no
-            one needed it. Frozen windows keep the last value estimated for them.
+            one needed it. Windows in which all has halted keep the last value estimated for them.
         local_mask: (b, 1, h / S, w / S) bool, True = this window sat out the local branch.
         global_mask: (b, 1, h, w) bool, True = this token sat out the global branch.
     """
@@ -196,6 +196,9 @@ class ModelSpec:
         bytes_per_attending_pixel: What a layer takes per LR pixel that it computes at a time, fp32.
         from_authors: Our name for a parameter of the authors' state dict; None for what is
             computed here. None altogether where there is no such state dict.
+        convert_authors: Our values for the authors', all by our names, where they differ in more
+            than names; takes a state dict that lacks parameters or has others, too. None: they
+            are the same.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
         build: Makes the network for a scale, with untrained parameters.
     """
@@ -214,3 +217,4 @@ class ModelSpec:
     holds_whole_image: bool = False
     bytes_per_attending_pixel: int = 0
     from_authors: Callable[[str], str | None] | None = None
+    convert_authors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from srcli.errors import ExitCode, SrcliError
+from srcli.training.clock import process_began
 from srcli.training.config_file import read_config
 from srcli.training.folder import RunFolder
 from srcli.training.loop import RunOptions, train
@@ -33,7 +34,9 @@ def _train(given: argparse.Namespace) -> int:
     """Train as the command line says."""
     config = read_config(given.config)
     folder = RunFolder(given.out or Path("training") / config.weights.name)
-    options = RunOptions(folder.path, given.resume, given.init, given.steps, given.minutes)
+    options = RunOptions(
+        folder.path, given.resume, given.init, given.steps, given.minutes, process_began()
+    )
     lines = Lines(sys.stderr)
     try:
         train(config, options, [lines, JsonLog(folder.log, lines.warn)])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,17 @@ from torch import Tensor
 from srcli.atomic import atomic_file
 from srcli.errors import WeightsError
 
-__all__ = ["TensorFile", "read_notes", "read_tensors", "write_whole"]
+__all__ = [
+    "TensorFile",
+    "read_checkpoint",
+    "read_notes",
+    "read_tensors",
+    "write_checkpoint",
+    "write_whole",
+]
+
+
+_BESIDE = "optimizer"  # the note of the file that holds the optimizer's state
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,48 @@ def read_tensors(path: Path) -> TensorFile:
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: {error}") from error
     return TensorFile(tensors, read_notes(path))
+
+
+def write_checkpoint(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    optimizer: Mapping[str, Tensor],
+    notes: Mapping[str, object],
+) -> None:
+    """Write a checkpoint as two files, each about half of it, that belong together.
+
+    The optimizer's has the step in its name and is written first; `path`, which names it, makes it
+    count, and only then the one before is removed. So there is a whole checkpoint at any time.
+
+    Args:
+        path: The file to make or to replace.
+        weights: Network and average.
+        optimizer: What the optimizers hold.
+        notes: Stored as JSON in `path`; "step" among them.
+
+    Raises:
+        OSError: It cannot be written; the checkpoint before is still there.
+    """
+    beside = path.with_name(f"{path.stem}-optimizer-{notes['step']}.safetensors")
+    write_whole(beside, optimizer, {})
+    write_whole(path, weights, {**notes, _BESIDE: beside.name})
+    for old in path.parent.glob(f"{path.stem}-optimizer-*.safetensors"):
+        if old != beside:
+            old.unlink()
+
+
+def read_checkpoint(path: Path) -> TensorFile:
+    """Read a checkpoint's two files as one; one of before, a single file, as it is.
+
+    Raises:
+        WeightsError: A file is not there, or is no safetensors file.
+    """
+    file = read_tensors(path)
+    beside = file.note(_BESIDE)
+    if beside is None:
+        return file
+    optimizer = read_tensors(path.with_name(Path(str(beside)).name))
+    return replace(file, tensors={**file.tensors, **optimizer.tensors})
 
 
 def read_notes(path: Path) -> dict[str, str]:

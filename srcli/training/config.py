@@ -8,6 +8,7 @@ from srcli.training.limits import faults
 
 __all__ = [
     "DataConfig",
+    "DistillationConfig",
     "LossConfig",
     "RunConfig",
     "ScheduleConfig",
@@ -17,6 +18,8 @@ __all__ = [
 ]
 
 _SCHEDULES = ("cosine", "halving")
+_COMPILE = ("never", "always", "auto")
+_IMAGES = ("host", "device", "auto")
 _PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -47,6 +50,7 @@ class DataConfig:
         large: HR px of the shorter side from which a photograph is large.
         memory_mb: MB of decoded HR pixels to keep.
         workers: Threads that decode and cut.
+        images: Where decoded images lie: "host", "device", or "auto" for the device on CUDA.
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
@@ -57,6 +61,7 @@ class DataConfig:
     large: int = 1200
     memory_mb: int = 4000
     workers: int = 2
+    images: str = "auto"
     fit: int = 1600
 
 
@@ -77,6 +82,36 @@ class LossConfig:
     eps: float = 0.05
     clip: float = 100.0
     ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class DistillationConfig:
+    """A teacher whose outputs are targets beside the originals.
+
+    A pixel's loss is weight · |sr - teacher| + (1 - weight) · |sr - hr|. The confidence
+    estimator's loss stays with |sr - hr|.
+
+    Args:
+        teacher: Name of weights as `-m` takes it, or a weights file; empty: no teacher.
+        weight: Of the distance to the teacher until `falls_from`, 0..1.
+        last_weight: The same from `falls_until` on, 0..1.
+        falls_from: Share of the run after which the weight falls, linearly; 1: it never does.
+        falls_until: Share of the run after which it has fallen.
+        self_ensemble: The teacher's output is its mean over the eight flips and turns of an image.
+        own_size: The second half of a batch takes HR images as LR; the teacher is their target.
+        cache: Folder for the teacher's outputs; empty: `teacher` in the run's folder.
+        licence: The teacher's, for the manifest entry, where srcli does not know the file.
+    """
+
+    teacher: str = ""
+    weight: float = 1.0
+    last_weight: float = 0.0
+    falls_from: float = 1.0
+    falls_until: float = 1.0
+    self_ensemble: bool = False
+    own_size: bool = False
+    cache: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,11 +152,14 @@ class ValidationConfig:
         sets: Folders with x{scale}/HR and x{scale}/LR in them.
         every_steps: Steps between validations; 0 leaves it to `every_minutes`.
         every_minutes: Minutes between validations; 0 leaves it to `every_steps`.
+        last_minutes: What the last validation may take: sets that it does not get through have no
+            figures; 0 sets no limit.
     """
 
     sets: tuple[str, ...] = ()
     every_steps: int = 0
     every_minutes: float = 10.0
+    last_minutes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +170,9 @@ class RunConfig:
         seed: Of the untrained parameters and of the order of the data.
         device: auto, cpu, cuda or mps.
         precision: fp32, bf16 (mixed), or auto for bf16 where the device computes it natively.
-        compile: Compile the network first: minutes once, then faster steps.
+        compile: Compile the network first, a minute or more, then faster steps: "never", "always",
+            or "auto" for CUDA alone.
+        record: On CUDA, record a step as one graph and replay it.
         threads: Threads of a CPU step; 0 leaves it to torch.
         log_every: Steps between lines of the log.
         checkpoint_minutes: Minutes between checkpoints.
@@ -141,7 +181,8 @@ class RunConfig:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
-    compile: bool = False
+    compile: str = "never"
+    record: bool = True
     threads: int = 0
     log_every: int = 20
     checkpoint_minutes: float = 5.0
@@ -157,6 +198,7 @@ class TrainingConfig:
             kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
         loss: What is minimised.
+        distillation: A teacher, if there is one.
         schedule: How long, and how fast.
         validation: How progress is measured.
         run: How the machine is used.
@@ -166,6 +208,7 @@ class TrainingConfig:
     network: NetworkConfig
     data: DataConfig
     loss: LossConfig = field(default_factory=LossConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -179,6 +222,7 @@ class TrainingConfig:
         for line in faults(self.weights.name, asdict(self)):
             raise UsageError(line)
         window, schedule, network = self.network.window, self.schedule, self.network
+        teaching = self.distillation
         unfit = {
             f"network.dim is {network.dim}: it must be a multiple of heads, {network.heads}": (
                 network.dim % network.heads != 0
@@ -198,8 +242,25 @@ class TrainingConfig:
             ),
             f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
             "they must rise from 0 to 1": schedule.warmup >= schedule.halting_from,
+            f"distillation.falls_from is {teaching.falls_from} and falls_until "
+            f"{teaching.falls_until}: the weight cannot end falling before it begins": (
+                teaching.falls_from > teaching.falls_until
+            ),
+            "distillation.own_size is true without a teacher: name one, distillation.teacher": (
+                teaching.own_size and not teaching.teacher
+            ),
+            f"distillation.own_size is true with a batch of {self.data.batch}: half a batch is of "
+            "such patches, set data.batch to 2 or more": (
+                teaching.own_size and self.data.batch < 2
+            ),
             f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
                 self.run.precision not in _PRECISIONS
+            ),
+            f"run.compile is {self.run.compile!r}: have {', '.join(_COMPILE)}": (
+                self.run.compile not in _COMPILE
+            ),
+            f"data.images is {self.data.images!r}: have {', '.join(_IMAGES)}": (
+                self.data.images not in _IMAGES
             ),
         }
         for line, wrong in unfit.items():

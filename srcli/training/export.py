@@ -22,7 +22,11 @@ __all__ = ["as_exported", "export_weights", "model_of"]
 
 
 def export_weights(
-    state: TrainingState, config: TrainingConfig, path: Path, psnr_y: Mapping[str, float]
+    state: TrainingState,
+    config: TrainingConfig,
+    path: Path,
+    psnr_y: Mapping[str, float],
+    teacher: str = "",
 ) -> None:
     """Write the averaged weights in fp16 to `path`, and beside it their manifest entry.
 
@@ -31,13 +35,14 @@ def export_weights(
         config: What it was.
         path: The weights file to write, NAME.safetensors; the entry is NAME.manifest.toml.
         psnr_y: PSNR-Y in dB by validation set of `as_exported`, nothing halting.
+        teacher: Whose outputs it was trained on, with sha256 and licence; empty without one.
 
     Raises:
         OSError: It cannot be written.
     """
     half = _halves(state)
     write_whole(path, half, {"model": model_of(config.network), "scale": config.network.scale})
-    entry = _manifest_entry(state, config, path.read_bytes(), psnr_y)
+    entry = _manifest_entry(state, config, path.read_bytes(), psnr_y, teacher)
     with atomic_file(path.with_suffix(".manifest.toml")) as file:
         file.write(entry.encode())
 
@@ -78,7 +83,11 @@ def _halves(state: TrainingState) -> dict[str, Tensor]:
 
 
 def _manifest_entry(
-    state: TrainingState, config: TrainingConfig, content: bytes, psnr_y: Mapping[str, float]
+    state: TrainingState,
+    config: TrainingConfig,
+    content: bytes,
+    psnr_y: Mapping[str, float],
+    teacher: str,
 ) -> str:
     """The file's entry in weights/manifest.toml."""
     data, scale = config.data, config.network.scale
@@ -96,6 +105,8 @@ def _manifest_entry(
         "psnr_protocol": f"Y channel, 8-bit output, {scale} px cropped a side, effort exact, "
         "fp32, whole picture",
     }
+    if teacher:
+        fields["teacher"] = teacher
     # A JSON string or integer is also a TOML one.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
     named = {json.dumps(name, ensure_ascii=False): value for name, value in psnr_y.items()}

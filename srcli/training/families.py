@@ -10,7 +10,7 @@ from srcli.models.atd import ATDConfig, ATDLight
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import EXACT, Halting, SRNetwork
-from srcli.training.network import PatchNetwork, PatchOutput
+from srcli.training.network import Backend, PatchNetwork, PatchOutput
 
 __all__ = [
     "FAMILIES",
@@ -55,7 +55,7 @@ def adaptive(config: NetworkConfig, eps: float) -> Halting:
     return Halting(eps=None, skip_pure=True)
 
 
-def for_patches(network: SRNetwork, token_share: float) -> nn.Module:
+def for_patches(network: SRNetwork, token_share: float) -> "PatchNetwork | PlainNetwork":
     """The network as it is trained: (lr, threshold) to `PatchOutput`."""
     if isinstance(network, AdaFormer):
         return PatchNetwork(network, token_share)
@@ -72,10 +72,24 @@ class PlainNetwork(nn.Module):
     def __init__(self, net: SRNetwork) -> None:
         super().__init__()
         self.net = net
+        self.run_plain()
+
+    def run_plain(self) -> None:
+        """Run as written, the way it is until `compile_parts`."""
+        self._upscale = _upscale
+
+    def compile_parts(self, backend: Backend = "inductor") -> None:
+        """Let it be compiled when it first runs."""
+        self._upscale = torch.compile(_upscale, backend=backend, dynamic=False)
 
     def forward(self, lr: Tensor, threshold: float) -> PatchOutput:
         """Upscale (b, 3, h, w); a finite threshold is the last phase."""
         last = threshold < float("inf")
-        output = self.net(lr, Halting(eps=None, skip_pure=True) if last else EXACT)
+        image = self._upscale(self.net, lr, Halting(eps=None, skip_pure=True) if last else EXACT)
         no_layers = lr.new_zeros(len(lr), 0, *lr.shape[2:])
-        return PatchOutput(output.image, no_layers, torch.zeros(0, device=lr.device))
+        return PatchOutput(image, no_layers, torch.zeros(0, device=lr.device))
+
+
+def _upscale(network: SRNetwork, lr: Tensor, halting: Halting) -> Tensor:
+    """The image (b, 3, s·h, s·w) alone."""
+    return network(lr, halting).image

@@ -32,6 +32,7 @@ class RunOptions:
         steps: Replaces the schedule's length, minutes included.
         minutes: Replaces the schedule's length, steps included. Without either, a resumed run
             keeps the length with which it was begun.
+        began: Since when minutes count, by `time.monotonic`; None: from the first step on.
     """
 
     out: Path
@@ -39,6 +40,7 @@ class RunOptions:
     init: Path | None = None
     steps: int | None = None
     minutes: float | None = None
+    began: float | None = None
 
 
 def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watcher]) -> Path | None:
@@ -79,7 +81,7 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
             folder.refuse_earlier_run()
         if not processes.leads:
             watchers = ()
-        run = Run(config, folder, watchers, processes)
+        run = Run(config, folder, watchers, processes, options.began)
         if options.resume:
             run.resume()
             for watcher in watchers:

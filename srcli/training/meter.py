@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from srcli.data.patches import PatchLoader
+from srcli.training.feed import Patches
 from srcli.training.processes import Processes
 from srcli.training.reports import StepReport
 from srcli.training.schedule import Rates
@@ -22,7 +22,7 @@ class Meter:
         batch: Patches a step, over all processes.
     """
 
-    def __init__(self, loader: PatchLoader, batch: int) -> None:
+    def __init__(self, loader: Patches, batch: int) -> None:
         self._loader = loader
         self._batch = batch
         self.restart()
@@ -30,15 +30,19 @@ class Meter:
     def restart(self) -> None:
         """Begin anew, forgetting what was added: after a pause, say."""
         self._sum: Tensor | None = None
+        self._taught = False
         self._steps = 0
         self._since = time.perf_counter()
         self._waited = self._loader.waited
 
     def add(self, figures: Figures) -> None:
         """Count one step."""
+        nothing = torch.zeros_like(figures.restoration)
+        self._taught = figures.teacher is not None
+        teacher = nothing if figures.teacher is None else figures.teacher
         flat = torch.cat(
             [
-                torch.stack([figures.restoration, figures.uncertainty, figures.gradient]),
+                torch.stack([figures.restoration, figures.uncertainty, figures.gradient, teacher]),
                 figures.correlation,
                 figures.live_windows,
             ]
@@ -53,7 +57,7 @@ class Meter:
         assert self._sum is not None, "a report needs a step"
         means = [float(value) for value in processes.mean(self._sum / self._steps).cpu()]
         seconds = time.perf_counter() - self._since
-        layers = (len(means) - 3) // 2
+        layers = (len(means) - 4) // 2
         report = StepReport(
             step=step,
             done=done,
@@ -65,8 +69,10 @@ class Meter:
             halting=now.halting,
             samples_per_second=self._steps * self._batch / seconds,
             waiting=(self._loader.waited - self._waited) / seconds,
-            correlation=tuple(means[3 : 3 + layers]),
-            live_windows=tuple(means[3 + layers :]),
+            correlation=tuple(means[4 : 4 + layers]),
+            live_windows=tuple(means[4 + layers :]),
+            teacher=means[3] if self._taught else None,
+            teacher_weight=now.teacher if self._taught else None,
         )
         self.restart()
         return report

@@ -5,6 +5,7 @@ more than it saves; and a compiler wants shapes that do not change. This is the 
 `reference` for patches that are regions of their own, all of them in one go.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.adaformer import AdaFormer
+from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.precision import in_full
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 
-__all__ = ["PatchNetwork", "PatchOutput"]
+__all__ = ["Backend", "PatchNetwork", "PatchOutput"]
+
+Backend = str | Callable[..., object]  # what `torch.compile` calls a backend
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,27 @@ class PatchNetwork(nn.Module):
         super().__init__()
         self.net = net
         self.token_share = token_share
+        self.run_plain()
+
+    def run_plain(self) -> None:
+        """Run as written, the way it is until `compile_parts`."""
+        self._convolve, self._attend, self._estimate = _apply, _block, _confidence
+
+    def compile_parts(self, backend: Backend = "inductor") -> None:
+        """Let its repeated parts be compiled when they first run.
+
+        Encoder and decoder share what is compiled, and so do all blocks: compiling takes a fraction
+        of what the whole network in one piece would.
+        """
+        self._convolve = torch.compile(_apply, backend=backend, dynamic=False)
+        self._attend = torch.compile(_block, backend=backend, dynamic=False)
+        self._estimate = torch.compile(_confidence, backend=backend, dynamic=False)
 
     def forward(self, lr: Tensor, threshold: float) -> PatchOutput:
         """Upscale (b, 3, h, w); a halting score of `threshold` stops a token (inf: never)."""
         net = self.net
         shallow = in_full(net.head, lr - net.mean)
-        features = net.encoder(shallow)  # (b, c, h, w)
+        features = self._convolve(net.encoder, shallow)  # (b, c, h, w)
         grid = WindowGrid.of(features, net.config.window)
         tokens = grid.split(net.embed(features))  # (n, t, c)
         score = torch.zeros_like(tokens[..., 0], dtype=torch.float32)  # (n, t)
@@ -63,28 +82,37 @@ class PatchNetwork(nn.Module):
             assert isinstance(block, TSAB)
             halts = threshold if maps else float("inf")  # nothing before there is a confidence
             local_halted = score.mean(1) >= halts  # Eq. 19
-            tokens = _block(block, tokens, local_halted, score >= halts, grid)
-            steady = tokens.detach()
-            seen = steady + self.token_share * (tokens - steady)
-            maps.append(net.confidence(grid.merge(seen)))
+            tokens = self._attend(block, tokens, local_halted, score >= halts, grid.batch)
+            maps.append(self._estimate(net.confidence, tokens, grid, self.token_share))
             live.append(1.0 - local_halted.float().mean())
             score = score + grid.split(maps[-1].detach()).squeeze(2)  # Eq. 18
-        features = net.decoder(features + net.unembed(grid.merge(tokens))) + shallow
+        features = features + net.unembed(grid.merge(tokens))
+        features = self._convolve(net.decoder, features) + shallow
         image = F.pixel_shuffle(in_full(net.tail, features), net.scale) + net.mean
         return PatchOutput(image, torch.cat(maps, 1), torch.stack(live))
 
 
-def _block(
-    block: TSAB, tokens: Tensor, local_halted: Tensor, global_halted: Tensor, grid: WindowGrid
+def _apply(stack: nn.Module, features: Tensor) -> Tensor:
+    """A stack of residual blocks over features (b, c, h, w)."""
+    return stack(features)
+
+
+def _confidence(
+    estimator: ConfidenceEstimator, tokens: Tensor, grid: WindowGrid, token_share: float
 ) -> Tensor:
-    """One TSAB over tokens (n, t, c), each patch of the grid being one region."""
+    """The confidence map (b, 1, h, w); `token_share` of its gradient reaches the tokens."""
+    steady = tokens.detach()
+    return estimator(grid.merge(steady + token_share * (tokens - steady)))
+
+
+def _block(
+    block: TSAB, tokens: Tensor, local_halted: Tensor, global_halted: Tensor, patches: int
+) -> Tensor:
+    """One TSAB over tokens (n, t, c) of a number of patches, each being one region."""
     y = block.norm1(tokens)
-    per_patch = (grid.batch, -1)
+    per_patch = (patches, -1)
     whole = block.global_branch.reference(
         y.view(*per_patch, y.shape[2]), ~global_halted.view(per_patch)
     )
-    mixed = block.local_branch.reference(y) * ~local_halted[:, None, None] + whole.reshape(y.shape)
-    z = tokens + block.proj(mixed)
-    z = z + block.mlp(block.norm2(z))
-    frozen = local_halted[:, None] & global_halted
-    return torch.where(frozen[..., None], tokens, z)
+    branches = block.local_branch.reference(y), whole.reshape(y.shape)
+    return block.combine(tokens, y, branches, local_halted, global_halted)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["StepReport", "ValidationReport", "Watcher"]
+__all__ = ["StepReport", "TeacherReport", "ValidationReport", "Watcher"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class StepReport:
         step: Steps done.
         done: Share of the run that is done, in [0, 1].
         minutes: Minutes so far, earlier parts of a resumed run included.
-        restoration: L1 in 8-bit units.
+        restoration: L1 to the originals in 8-bit units.
         uncertainty: Uncertainty loss, summed over layers.
         gradient: Norm of the gradient before clipping.
         learning_rate: The backbone's, now.
@@ -23,6 +23,8 @@ class StepReport:
         waiting: Share of the time spent waiting for data, in [0, 1].
         correlation: For each layer, of log confidence with log 1/error, in [-1, 1].
         live_windows: For each layer, the share of windows computed, in [0, 1].
+        teacher: L1 to the teacher's outputs in 8-bit units; None without a teacher.
+        teacher_weight: Weight of that distance in the loss, now, in [0, 1]; None likewise.
     """
 
     step: int
@@ -37,6 +39,23 @@ class StepReport:
     waiting: float
     correlation: tuple[float, ...]
     live_windows: tuple[float, ...]
+    teacher: float | None = None
+    teacher_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class TeacherReport:
+    """How far the teacher's outputs are, which are computed before the first step.
+
+    Args:
+        images: Outputs that there are.
+        of: Outputs that are needed.
+        seconds_left: What the rest takes at the pace so far; None before there is one.
+    """
+
+    images: int
+    of: int
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)
@@ -63,8 +82,14 @@ class Watcher(Protocol):
     def on_step(self, report: StepReport) -> None:
         """Some steps are done."""
 
+    def on_teacher(self, report: TeacherReport) -> None:
+        """Some of the teacher's outputs are computed."""
+
     def on_validation(self, report: ValidationReport) -> None:
         """The validation sets have been measured."""
+
+    def note(self, line: str) -> None:
+        """Something has been done that took a while."""
 
     def warn(self, line: str) -> None:
         """Something is amiss, but the run goes on."""

@@ -1,31 +1,29 @@
 """One process's part of a training run."""
 
-import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from srcli.data.patches import PatchLoader, PatchSampler, Share
-from srcli.data.pictures import PictureStore, Source, find_sources
 from srcli.errors import LossDiverged, OutOfMemory, UsageError
-from srcli.inference.device import one_memory_error, pick_precision
+from srcli.inference.device import pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
+from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic
 from srcli.training.config import TrainingConfig
 from srcli.training.export import as_exported, export_weights
 from srcli.training.families import adaptive, for_patches
+from srcli.training.feed import Patches, TrainingData
 from srcli.training.folder import RunFolder
 from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
 from srcli.training.processes import Processes
-from srcli.training.reports import ValidationReport, Watcher
-from srcli.training.schedule import Rates, levers, progress, rates
-from srcli.training.state import TrainingState
-from srcli.training.step import Stepper
+from srcli.training.reports import TeacherReport, ValidationReport, Watcher
+from srcli.training.runnable import working_state
+from srcli.training.schedule import Rates, levers, progress, rates, teacher_weight
+from srcli.training.step import StepOptions, Stepper
 from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_sets, measure
 
@@ -40,6 +38,7 @@ class Run:
         folder: For checkpoint and weights.
         watchers: Told of progress.
         processes: Who trains together.
+        began: Since when minutes count, by `time.monotonic`; None: from the first step on.
 
     Raises:
         UsageError: Folders, sets or settings are of no use.
@@ -51,15 +50,18 @@ class Run:
         folder: RunFolder,
         watchers: Sequence[Watcher],
         processes: Processes,
+        began: float | None = None,
     ) -> None:
         self._config, self._folder = config, folder
         self._watchers, self._processes = watchers, processes
         scale = config.network.scale
         self._sets = find_validation_sets(config.validation.sets, scale)
-        sources = self._find_sources()
-        self._loader = self._open_data(sources)
-        self._state = _working_state(config, processes.device, _told(sources))
-        self._began = time.monotonic()
+        self._data = TrainingData(config, processes, self._warn)
+        self._state = working_state(
+            config, processes.device, self._data.known_as, self._data.taught_by
+        )
+        self._told_began = began
+        self._began = time.monotonic() if began is None else began
         self._kept = 0  # the last checkpoint's step
         self._interrupted: Callable[[], bool] = lambda: False
 
@@ -73,7 +75,7 @@ class Run:
             return
         self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")
         own = data.batch // self._processes.count  # each process fits; the leading one's counts
-        with closing(self._loader.batches(0)) as batches:
+        with closing(self._data.originals().batches(0)) as batches:
             fit_tail(state.network, batches, -(-data.fit // own))
         state.average.load_state_dict(state.network.state_dict())
 
@@ -84,21 +86,24 @@ class Run:
 
     def go(self) -> Path | None:
         """Train to the end and export; the leading process returns the exported file."""
-        self._began = time.monotonic() - 60 * self._state.minutes
+        patches = self._data.open(self._folder.path, self._tell_teacher)
+        began = time.monotonic() if self._told_began is None else self._told_began
+        self._began = began - 60 * self._state.minutes
         self._kept = self._state.step
         with interrupts_held_back() as self._interrupted:
-            if not self._train_and_save():
+            if not self._train_and_save(patches):
                 self._processes.wait()  # torchrun ends all others as soon as one has ended
                 raise KeyboardInterrupt
             network = as_exported(self._state, self._config).to(self._processes.device)
-            psnr_y = self._validate(network, balanced=True)
+            limit = self._config.validation.last_minutes
+            psnr_y = self._validate(network, balanced=True, minutes=limit or math.inf)
             if self._processes.leads and self._interrupted():
                 raise KeyboardInterrupt
         if not self._processes.leads:
             return None
         path = self._folder.weights(self._config.weights.name)
         try:
-            export_weights(self._state, self._config, path, psnr_y)
+            export_weights(self._state, self._config, path, psnr_y, self._data.provenance)
         except OSError as error:
             raise UsageError(
                 f"cannot write {path}: {error.strerror}; --resume tries again"
@@ -110,17 +115,17 @@ class Run:
         """Minutes so far, earlier parts of the run included."""
         return (time.monotonic() - self._began) / 60
 
-    def _train_and_save(self) -> bool:
+    def _train_and_save(self, patches: Patches) -> bool:
         """Take steps as `_train` does, and keep them, whatever ends it.
 
         But for ruined weights, and for a second signal: then the last checkpoint stays.
         """
         try:
-            finished = self._train()
+            finished = self._train(patches)
         except LossDiverged as error:
             if not self._processes.leads:
                 raise
-            done = progress(self._config.schedule, self._state.step, self._minutes)
+            done = self._done_here()
             way = self._folder.past_divergence(
                 self._state.step, levers(self._config.schedule, done)
             )
@@ -131,39 +136,72 @@ class Run:
         self._save()
         return finished
 
-    def _train(self) -> bool:
+    def _train(self, patches: Patches) -> bool:
         """Take steps until the schedule's end; whether it was reached without interruption."""
         config, state = self._config, self._state
-        dtype = pick_precision(config.run.precision, self._processes.device)
-        network = self._patch_network()
-        stepper = Stepper(
-            config, state, network, self._processes, dtype=dtype, folder=self._folder.path
-        )
-        meter = Meter(self._loader, config.data.batch)
+        stepper = self._stepper(patches)
+        meter = Meter(patches, config.data.batch)
         saved = validated = self._minutes
-        with closing(self._loader.batches(state.step)) as batches:
-            while (done := self._done()) < 1.0:
-                now = rates(config.schedule, done)
+        self._count_as_idle()
+        first = state.step
+        with (
+            fast_arithmetic(self._processes.device),
+            closing(patches.batches(state.step)) as batches,
+        ):
+            while (done := self._processes.agree(self._done_here())) < 1.0:
+                weight = teacher_weight(config.distillation, done)
+                now = replace(rates(config.schedule, done), teacher=weight)
                 meter.add(stepper.take(next(batches), now))
+                if state.step == first + 1:
+                    self._count_as_idle()  # it compiled the network
                 state.minutes = self._minutes
                 if state.step % config.run.log_every == 0:
                     self._report(meter, now, done)
                 if self._validation_due(validated):
+                    stepper.check()
                     self._save()  # validating may take minutes, and a second signal end it
                     self._validate(state.average, balanced=now.halting)
                     validated = self._minutes
                     meter.restart()
                 if self._minutes - saved >= config.run.checkpoint_minutes:
+                    stepper.check()
                     self._save()
                     saved = self._minutes
                 if self._processes.any(self._interrupted()):
+                    stepper.check()
                     return False
+            stepper.check()
         return True
 
-    def _done(self) -> float:
-        """The share of the run that is done, the same in all processes."""
-        here = progress(self._config.schedule, self._state.step, self._minutes)
-        return self._processes.agree(here)
+    def _stepper(self, patches: Patches) -> Stepper:
+        """What takes the steps: on CUDA compiled and recorded, as the configuration says."""
+        run, processes = self._config.run, self._processes
+        device, cuda = processes.device, processes.device.type == "cuda"
+        plain = for_patches(self._state.network, self._config.loss.token_share)
+        compiles = run.compile == "always" or (run.compile == "auto" and cuda)
+        if compiles:
+            plain.compile_parts()
+        how = StepOptions(
+            pick_precision(run.precision, device),
+            patches.cut,
+            self._note,
+            plain.run_plain if compiles else None,
+            CudaGraphs(device) if cuda and run.record and processes.count == 1 else None,
+            run.log_every if cuda else 1,
+        )
+        network = processes.share_gradients(plain)
+        folder = self._folder.path
+        return Stepper(self._config, self._state, network, processes, how, folder=folder)
+
+    def _count_as_idle(self) -> None:
+        """Let the minutes since the last step, or since the beginning, not count as progress."""
+        self._state.idle += self._minutes - self._state.minutes
+        self._state.minutes = self._minutes
+
+    def _done_here(self) -> float:
+        """The share of the run that is done, by this process's clock."""
+        state = self._state
+        return progress(self._config.schedule, state.step, self._minutes, state.idle)
 
     def _validation_due(self, last: float) -> bool:
         """Whether it is time, `last` being the minutes at the last validation."""
@@ -178,25 +216,35 @@ class Run:
         for watcher in self._watchers:
             watcher.on_step(report)
 
-    def _validate(self, network: SRNetwork, *, balanced: bool) -> Mapping[str, float]:
+    def _validate(
+        self, network: SRNetwork, *, balanced: bool, minutes: float = math.inf
+    ) -> Mapping[str, float]:
         """Measure averaged weights, with halting too if wanted; PSNR-Y without it by set.
 
-        A signal ends it between two pictures; what it has found is then not told. Too little memory
-        costs the figures, not the run.
+        A signal ends it between two pictures; what it has found is then not told. So it does once
+        `minutes` have passed; what it has found until then counts. Too little memory costs the
+        figures, not the run.
         """
         if not self._sets or not self._processes.leads:
             return {}
         device = self._processes.device
         halting = adaptive(self._config.network, self._config.loss.eps)
-        stop = self._interrupted
+        until = self._minutes + minutes
+
+        def stop() -> bool:
+            return self._interrupted() or self._minutes > until
+
         try:
-            exact = measure(network, self._sets, EXACT, device, stop)
-            less = measure(network, self._sets, halting, device, stop) if balanced else {}
+            with full_arithmetic(device):
+                exact = measure(network, self._sets, EXACT, device, stop)
+                less = measure(network, self._sets, halting, device, stop) if balanced else {}
         except OutOfMemory as error:
             self._warn(f"not validated at step {self._state.step}: {error}")
             return {}
-        if stop():
+        if self._interrupted():
             return {}
+        if self._minutes > until:
+            self._warn(f"validation ended after {minutes:g} minutes, validation.last_minutes")
         report = ValidationReport(self._state.step, self._minutes, exact, less)
         for watcher in self._watchers:
             watcher.on_validation(report)
@@ -216,80 +264,14 @@ class Run:
         except OSError as error:
             self._warn(f"no checkpoint at step {state.step}, the last one stays: {error}")
 
+    def _tell_teacher(self, report: TeacherReport) -> None:
+        for watcher in self._watchers:
+            watcher.on_teacher(report)
+
+    def _note(self, line: str) -> None:
+        for watcher in self._watchers:
+            watcher.note(line)
+
     def _warn(self, line: str) -> None:
         for watcher in self._watchers:
             watcher.warn(line)
-
-    def _patch_network(self) -> nn.Module:
-        """The network as it is trained: shared between processes, compiled."""
-        plain = for_patches(self._state.network, self._config.loss.token_share)
-        shared = self._processes.share_gradients(plain)
-        if self._config.run.compile:
-            shared.compile()  # pyright: ignore[reportUnknownMemberType]
-        return shared
-
-    def _find_sources(self) -> list[Source]:
-        """Find and check the training pictures."""
-        data, scale = self._config.data, self._config.network.scale
-        folders = [Path(f) for f in data.folders]
-        _keep_apart(folders, [Path(s) for s in self._config.validation.sets])
-        sources, useless = find_sources(
-            folders, scale, data.patch * scale, data.reductions, data.large
-        )
-        for line in useless:
-            self._warn(f"skipped {line}")
-        return sources
-
-    def _open_data(self, sources: Sequence[Source]) -> PatchLoader:
-        """What cuts this process's patches."""
-        data, scale = self._config.data, self._config.network.scale
-        sampler = PatchSampler(
-            PictureStore(sources, scale, data.memory_mb * 1_000_000),
-            scale=scale,
-            patch=data.patch,
-            batch=data.batch,
-            seed=self._config.run.seed,
-            share=Share(self._processes.rank, self._processes.count),
-            warn=self._warn,
-        )
-        return PatchLoader(sampler, workers=data.workers, ahead=2 * data.workers)
-
-
-def _told(sources: Sequence[Source]) -> str:
-    """The training pictures in few words: another for any other pictures or order."""
-    each = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
-    return f"{len(sources)}, sha256 {hashlib.sha256(repr(each).encode()).hexdigest()[:16]}"
-
-
-def _working_state(config: TrainingConfig, device: torch.device, pictures: str) -> TrainingState:
-    """Make the network and try it on an empty patch.
-
-    Raises:
-        UsageError: Its numbers do not go together.
-    """
-    patch = config.data.patch
-    try:
-        state = TrainingState(config, device, pictures)
-        with one_memory_error(), torch.no_grad():
-            for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
-    except torch.OutOfMemoryError as error:
-        raise UsageError(
-            f"not enough memory on {device} for one patch of {patch}x{patch} LR px: lower "
-            "data.patch, or make [network] smaller"
-        ) from error
-    except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"[network] cannot be built as it stands: {reason}") from error
-    return state
-
-
-def _keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
-    """Refuse to train on what measures."""
-    for data in training:
-        for measured in validation:
-            inner, outer = data.resolve(), measured.resolve()
-            if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-                raise UsageError(
-                    f"training folder {data} and validation set {measured} share pictures: "
-                    "weights must not be trained on what measures them"
-                )

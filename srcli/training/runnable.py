@@ -1,14 +1,42 @@
-"""Whether srcli can run what a run makes, said before it begins."""
+"""Whether a run can begin, and srcli run what it makes, said before the first step."""
 
 from dataclasses import asdict
 
 import torch
 
+from srcli.errors import UsageError
+from srcli.inference.device import one_memory_error
 from srcli.models import model_names, model_spec
+from srcli.training.config import TrainingConfig
 from srcli.training.export import model_of
-from srcli.training.families import NetworkConfig, build, config_of
+from srcli.training.families import NetworkConfig, build, config_of, for_patches
+from srcli.training.state import TrainingState
 
-__all__ = ["why_not_runnable"]
+__all__ = ["why_not_runnable", "working_state"]
+
+
+def working_state(
+    config: TrainingConfig, device: torch.device, pictures: str, teacher: str
+) -> TrainingState:
+    """Make the network and try it on an empty patch.
+
+    Raises:
+        UsageError: Its numbers do not go together.
+    """
+    patch = config.data.patch
+    try:
+        state = TrainingState(config, device, pictures, teacher)
+        with one_memory_error(), torch.no_grad():
+            for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"not enough memory on {device} for one patch of {patch}x{patch} LR px: lower "
+            "data.patch, or make [network] smaller"
+        ) from error
+    except (ArithmeticError, AssertionError, IndexError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"[network] cannot be built as it stands: {reason}") from error
+    return state
 
 
 def why_not_runnable(config: NetworkConfig) -> str | None:

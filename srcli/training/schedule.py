@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from srcli.training.config import ScheduleConfig
+from srcli.training.config import DistillationConfig, ScheduleConfig
 
-__all__ = ["Rates", "levers", "progress", "rates"]
+__all__ = ["Rates", "levers", "progress", "rates", "teacher_weight"]
 
 
 @dataclass(frozen=True)
@@ -17,22 +17,38 @@ class Rates:
         estimator: Learning rate of the confidence estimator.
         halting: Whether tokens halt in this step.
         matrices: Learning rate of the backbone's weight matrices by Muon.
+        teacher: Weight of the distance to the teacher, in [0, 1]; unused without one.
     """
 
     backbone: float
     estimator: float
     halting: bool
     matrices: float = 0.0
+    teacher: float = 0.0
 
 
-def progress(schedule: ScheduleConfig, step: int, minutes: float) -> float:
+def progress(schedule: ScheduleConfig, step: int, minutes: float, idle: float = 0.0) -> float:
     """How much of the run is done after `step` steps and `minutes`, in [0, 1].
+
+    Args:
+        schedule: The run's length.
+        step: Steps done.
+        minutes: Minutes so far.
+        idle: Of these, minutes before there were steps: they shorten the run, but do not take it
+            past its warm-up.
 
     >>> progress(ScheduleConfig(steps=200, minutes=10), step=50, minutes=6)
     0.6
+    >>> progress(ScheduleConfig(minutes=10), step=50, minutes=6, idle=2)
+    0.5
     """
     by_step = step / schedule.steps if schedule.steps > 0 else 0.0
-    by_time = minutes / schedule.minutes if schedule.minutes > 0 else 0.0
+    if schedule.minutes <= 0:
+        by_time = 0.0
+    elif minutes >= schedule.minutes:
+        by_time = 1.0
+    else:
+        by_time = max(minutes - idle, 0.0) / (schedule.minutes - idle)
     return min(max(by_step, by_time), 1.0)
 
 
@@ -49,6 +65,22 @@ def rates(schedule: ScheduleConfig, done: float) -> Rates:
         halting=done >= schedule.halting_from,
         matrices=schedule.muon_lr * backbone / schedule.lr,
     )
+
+
+def teacher_weight(distillation: DistillationConfig, done: float) -> float:
+    """The weight of the distance to the teacher after a share `done` of the run, in [0, 1].
+
+    >>> told = DistillationConfig("t", weight=1.0, last_weight=0.5, falls_from=0.5, falls_until=0.9)
+    >>> [teacher_weight(told, done) for done in (0.25, 0.5, 0.7, 0.95)]
+    [1.0, 1.0, 0.75, 0.5]
+    """
+    first, last = distillation.falls_from, distillation.falls_until
+    if done < first:
+        return distillation.weight
+    if done >= last:
+        return distillation.last_weight
+    way = (done - first) / (last - first)
+    return distillation.weight + way * (distillation.last_weight - distillation.weight)
 
 
 def levers(schedule: ScheduleConfig, done: float) -> str:

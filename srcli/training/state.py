@@ -12,16 +12,20 @@ from torch import Tensor, nn
 
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
-from srcli.training.checkpoint import read_tensors, write_whole
-from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
+from srcli.training.config import DistillationConfig, TrainingConfig
 from srcli.training.families import build
-from srcli.training.muon import Muon, hidden_matrices
+from srcli.training.optimizers import FUSED, make_optimizers, set_rate
 from srcli.training.schedule import Rates
 
 __all__ = ["TrainingState"]
 
-_ESTIMATOR = "confidence."
 _LENGTH = ("schedule.steps", "schedule.minutes")
+_TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
+_HINTS = {
+    "distillation": "; hint: go on with the same [distillation], or begin another run from weights "
+    "(--init)"
+}
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
 
@@ -33,35 +37,66 @@ class TrainingState:
         device: Where parameters lie.
         pictures: What there is to train on, told so that it differs if anything does; empty if
             nobody cares.
+        teacher: sha256 of the teacher's weights; empty without one.
     """
 
-    def __init__(self, config: TrainingConfig, device: torch.device, pictures: str = "") -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        device: torch.device,
+        pictures: str = "",
+        teacher: str = "",
+    ) -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
-        self.network = _channels_last(build(config.network).to(device))
+        self.network = _laid_out(build(config.network).to(device), device)
         self.average = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
-        self._adam, self._muon = _optimizers(self.network, config.schedule)
+        self._adam, self._muon = make_optimizers(self.network, config.schedule, device)
+        self._follow = torch.zeros((), device=device)  # by how much the average follows
         self.step = 0
         self.whole = True  # no optimizer step was broken off half-way
         self.minutes = 0.0
+        self.idle = 0.0  # of these minutes, those without steps
         self.origin = ""
         self._config = config
-        self._identity, self._pictures = _identity(config), pictures
+        self._identity, self._pictures = _identity(config, teacher), pictures
+
+    @property
+    def leaves_steps_out(self) -> bool:
+        """Whether `apply` heeds `found_inf`; if not, it must not be called for such a step."""
+        return self._follow.device.type in FUSED
+
+    def set_rates(self, rates: Rates) -> None:
+        """Tell the device what the next optimizer step uses; nothing waits for it."""
+        backbone, estimator = self._adam.param_groups
+        set_rate(backbone, rates.backbone)
+        set_rate(estimator, rates.estimator)
+        if self._muon is not None:
+            set_rate(self._muon.param_groups[0], rates.matrices)
+        self._follow.fill_(1.0 - min(self._config.loss.ema, (2 + self.step) / (11 + self.step)))
 
     @torch.no_grad()  # or the average would hold on to the graph of every step
-    def update(self, rates: Rates) -> None:
-        """Take one optimizer step with the gradients there are, and let the average follow."""
-        self.whole = False
-        backbone, estimator = self._adam.param_groups
-        backbone["lr"], estimator["lr"] = rates.backbone, rates.estimator
+    def apply(self, found_inf: Tensor) -> None:
+        """Take one optimizer step with the gradients there are, and let the average follow.
+
+        Only the device works, so that a CUDA graph can hold it: `set_rates` comes before, `count`
+        after.
+
+        Args:
+            found_inf: A scalar on the device, 1.0 to change nothing at all, else 0.0.
+        """
+        if self.leaves_steps_out:  # as torch.amp.GradScaler does it
+            self._adam.found_inf = found_inf  # pyright: ignore[reportAttributeAccessIssue]
         self._adam.step()  # pyright: ignore[reportUnknownMemberType]
         if self._muon is not None:
-            self._muon.param_groups[0]["lr"] = rates.matrices
-            self._muon.step()
-        self.step += 1
-        decay = min(self._config.loss.ema, (1 + self.step) / (10 + self.step))
+            self._muon.step(found_inf)
         mean, now = list(self.average.parameters()), list(self.network.parameters())
-        torch._foreach_lerp_(mean, now, 1.0 - decay)  # pyright: ignore
-        self.whole = True
+        change = torch._foreach_sub(now, mean)  # pyright: ignore
+        torch._foreach_mul_(change, self._follow * (1.0 - found_inf))  # pyright: ignore
+        torch._foreach_add_(mean, change)  # pyright: ignore
+
+    def count(self) -> None:
+        """Count a step that was taken."""
+        self.step += 1
 
     def start_from(self, path: Path) -> list[str]:
         """Take over weights; a tail of another scale is left out, to be made anew.
@@ -102,19 +137,20 @@ class TrainingState:
         return missing
 
     def save(self, path: Path) -> None:
-        """Write all of it to `path`, whole or not at all.
+        """Write all of it to `path` and the optimizer's part beside it, whole or not at all.
 
         Raises:
             OSError: It cannot be written; an earlier checkpoint at `path` stays.
         """
-        tensors = _prefixed("network", self.network) | _prefixed("average", self.average)
+        held: dict[str, Tensor] = {}
         for kind, optimizer in self._optimizers():
             for name, parameter in self.network.named_parameters():
                 for key, value in optimizer.state.get(parameter, {}).items():
-                    tensors[f"{kind}.{key}.{name}"] = value
-        run = {"step": self.step, "minutes": self.minutes, "origin": self.origin}
+                    held[f"{kind}.{key}.{name}"] = value
+        run = {"step": self.step, "minutes": self.minutes, "idle": self.idle, "origin": self.origin}
         notes = self._identity | {"pictures": self._pictures} | _settings(self._config) | run
-        write_whole(path, tensors, notes)
+        both = _prefixed("network", self.network) | _prefixed("average", self.average)
+        write_checkpoint(path, both, held, notes)
 
     def resume(self, path: Path) -> list[str]:
         """Go back to what `save` wrote.
@@ -124,15 +160,19 @@ class TrainingState:
 
         Raises:
             WeightsError: It is no checkpoint, or of another architecture.
-            UsageError: It was made with other data, so that the order would differ.
+            UsageError: It was made with other data, so that the order would differ, or with
+                another teacher.
         """
-        file = read_tensors(path)
+        file = read_checkpoint(path)
         if "step" not in file.notes:
             raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
-            if others := list(_differences(key, file.note(key), value)):
+            before = file.note(key)
+            if key == "distillation" and before is None:  # made when there were no teachers
+                before = _teaching(DistillationConfig(), "")
+            if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
-                raise kind(f"{path} was made with {'; '.join(others)}")
+                raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
         pictures = file.note("pictures")
         if pictures and self._pictures and pictures != self._pictures:
             raise UsageError(
@@ -144,6 +184,7 @@ class TrainingState:
             raise WeightsError(f"{path} is damaged: {error}") from error
         self.step = int(str(file.note("step")))
         self.minutes = float(str(file.note("minutes")))
+        self.idle = float(str(file.note("idle") or 0))
         self.origin = str(file.note("origin"))
         return [
             f"{key} was {before}, and is {now} from step {self.step} on"
@@ -158,8 +199,11 @@ class TrainingState:
             network.load_state_dict(own)
         for kind, optimizer in self._optimizers():
             for name, parameter in self.network.named_parameters():
+                fused = parameter.device.type in FUSED
                 held: dict[str, Any] = {
-                    key: value if key == "step" else _laid_like(value, parameter)
+                    key: (value.to(parameter.device) if fused else value)
+                    if key == "step"
+                    else _laid_like(value, parameter)
                     for key in _OPTIMIZER_STATE
                     if (value := tensors.get(f"{kind}.{key}.{name}")) is not None
                 }
@@ -172,25 +216,16 @@ class TrainingState:
         return [("adam", self._adam), *muon]
 
 
-def _optimizers(
-    network: SRNetwork, schedule: ScheduleConfig
-) -> tuple[torch.optim.Adam, Muon | None]:
-    """Adam for backbone and estimator; Muon for the backbone's matrices if the schedule asks."""
-    named = dict(network.named_parameters())
-    estimator = {name: p for name, p in named.items() if name.startswith(_ESTIMATOR)}
-    hidden = hidden_matrices(network) if schedule.muon_lr else {}
-    matrices = [p for name, p in hidden.items() if name not in estimator]
-    rest = [p for name, p in named.items() if name not in hidden and name not in estimator]
-    adam = torch.optim.Adam([{"params": rest}, {"params": list(estimator.values())}], foreach=True)
-    return adam, Muon(matrices) if matrices else None
+def _laid_out(network: SRNetwork, device: torch.device) -> SRNetwork:
+    """Lay out the convolutions' weights as the device's fastest kernels want them, in place.
 
-
-def _channels_last(network: SRNetwork) -> SRNetwork:
-    """Lay out the convolutions' weights as the fastest kernels want them, in place."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            weight = module.weight.data.contiguous(memory_format=torch.channels_last)
-            module.weight.data = weight
+    Channels last on CUDA; on a CPU it costs a tenth, or gives nothing (docs/training.md).
+    """
+    if device.type == "cuda":
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                weight = module.weight.data.contiguous(memory_format=torch.channels_last)
+                module.weight.data = weight
     return network
 
 
@@ -203,7 +238,7 @@ def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter).copy_(value)
 
 
-def _identity(config: TrainingConfig) -> dict[str, object]:
+def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     """What must not change between parts of one run."""
     data = config.data
     return {
@@ -213,6 +248,16 @@ def _identity(config: TrainingConfig) -> dict[str, object]:
         "batch": data.batch,
         "folders": list(data.folders),
         "reductions": [data.large, *data.reductions],
+        "distillation": _teaching(config.distillation, teacher),
+    }
+
+
+def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
+    """What must not change of a teacher, whose file's sha256 is given; its weight may."""
+    return {
+        "teacher": f"sha256 {teacher[:16]}" if teacher else "none",
+        "self_ensemble": told.self_ensemble,
+        "own_size": told.own_size,
     }
 
 
@@ -229,7 +274,13 @@ def _differences(key: str, before: object, now: object) -> Iterator[str]:
 def _settings(config: TrainingConfig) -> dict[str, object]:
     """What may change between parts of one run, by its name in TOML; its length among them."""
     run = {"device": config.run.device, "precision": config.run.precision}
-    sections = {"loss": asdict(config.loss), "schedule": asdict(config.schedule), "run": run}
+    taught = asdict(config.distillation)
+    sections = {
+        "loss": asdict(config.loss),
+        "distillation": {key: taught[key] for key in _TEACHER_WEIGHT},
+        "schedule": asdict(config.schedule),
+        "run": run,
+    }
     return {
         f"{section}.{field}": value
         for section, fields in sections.items()

@@ -15,7 +15,7 @@ from srcli.inference.device import one_memory_error
 from srcli.metrics.psnr import psnr_y
 from srcli.models.spec import Halting, SRNetwork
 
-__all__ = ["ValidationSet", "find_validation_sets", "measure"]
+__all__ = ["ValidationSet", "find_validation_sets", "keep_apart", "measure"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,22 @@ def _find_set(folder: Path, scale: int) -> ValidationSet:
                 f"{where}: {pair.name} is too small, {scale} px of each side are not measured"
             )
     return ValidationSet(folder.name, tuple(pairs))
+
+
+def keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
+    """Refuse to train on what measures.
+
+    Raises:
+        UsageError: A folder of one lies in a folder of the other.
+    """
+    for data in training:
+        for measured in validation:
+            inner, outer = data.resolve(), measured.resolve()
+            if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+                raise UsageError(
+                    f"training folder {data} and validation set {measured} share pictures: "
+                    "weights must not be trained on what measures them"
+                )
 
 
 @torch.inference_mode()

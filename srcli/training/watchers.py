@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO, cast
 
-from srcli.training.reports import StepReport, ValidationReport
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
 
 __all__ = [
     "JsonLog",
@@ -16,6 +16,8 @@ __all__ = [
     "describe_layers",
     "describe_losses",
     "describe_pace",
+    "describe_teacher",
+    "describe_teacher_pass",
     "describe_validation",
 ]
 
@@ -36,9 +38,17 @@ class JsonLog:
         """Log some steps."""
         self._append({"event": "steps", **asdict(report)})
 
+    def on_teacher(self, report: TeacherReport) -> None:
+        """Log how far the teacher's outputs are."""
+        self._append({"event": "teacher", **asdict(report)})
+
     def on_validation(self, report: ValidationReport) -> None:
         """Log a validation."""
         self._append({"event": "validation", **asdict(report)})
+
+    def note(self, line: str) -> None:
+        """Log what has been done."""
+        self._append({"event": "note", "line": line})
 
     def warn(self, line: str) -> None:
         """Log a warning."""
@@ -81,9 +91,17 @@ class Lines:
         """Say how far the run is, and its figures."""
         self._say(f"{100 * report.done:5.1f} % step {report.step}  {describe_figures(report)}")
 
+    def on_teacher(self, report: TeacherReport) -> None:
+        """Say how far the teacher's outputs are."""
+        self._say(describe_teacher_pass(report))
+
     def on_validation(self, report: ValidationReport) -> None:
         """Say the PSNR of each set."""
         self._say(describe_validation(report))
+
+    def note(self, line: str) -> None:
+        """Say what has been done."""
+        self._say(line)
 
     def warn(self, line: str) -> None:
         """Say what is amiss."""
@@ -96,7 +114,12 @@ class Lines:
 
 def describe_figures(report: StepReport) -> str:
     """The figures of some steps in one line."""
-    parts = (describe_losses(report), describe_pace(report), describe_layers(report))
+    parts = (
+        describe_losses(report),
+        describe_teacher(report),
+        describe_pace(report),
+        describe_layers(report),
+    )
     return "  ".join(part for part in parts if part)
 
 
@@ -106,6 +129,22 @@ def describe_losses(report: StepReport) -> str:
         f"L1 {report.restoration:.3f}  uncertainty {report.uncertainty:.2f}  "
         f"gradient {report.gradient:.1f}  lr {report.learning_rate:.1e}"
     )
+
+
+def describe_teacher(report: StepReport) -> str:
+    """The distance to the teacher and its weight in the loss; empty without a teacher."""
+    if report.teacher is None or report.teacher_weight is None:
+        return ""
+    return f"teacher L1 {report.teacher:.3f}  weight {report.teacher_weight:.2f}"
+
+
+def describe_teacher_pass(report: TeacherReport) -> str:
+    """How many of the teacher's outputs there are, and how long the rest takes."""
+    words = f"teacher: {report.images} of {report.of} images"
+    if report.seconds_left is None or report.images == report.of:
+        return words
+    minutes, seconds = divmod(round(report.seconds_left), 60)
+    return f"{words}  time left {minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def describe_pace(report: StepReport) -> str:

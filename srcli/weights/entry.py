@@ -41,6 +41,7 @@ class WeightsEntry:
         page_file: What the file is called there.
         psnr_published: PSNR-Y in dB by data set, as its authors or the network's paper have it.
         published_by: Where that is written.
+        teacher: Weights whose outputs it was trained on, with their sha256 and licence.
         git_blob: SHA-1 of `blob <size>\0` and the file, as a git repository's tree names it.
         recommended: Whether `srcli weights download recommended` means it.
         folder: Where the file lies, for files that are neither shipped nor downloaded.
@@ -64,6 +65,7 @@ class WeightsEntry:
     page_file: str = ""
     psnr_published: Mapping[str, float] = field(default_factory=dict[str, float])
     published_by: str = ""
+    teacher: str = ""
     git_blob: str = ""
     recommended: bool = False
     folder: Path | None = None

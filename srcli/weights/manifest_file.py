@@ -122,8 +122,8 @@ def _figures(name: str, value: object) -> dict[str, float]:
 _NUMBERS = ("scale", "size")
 _LISTS = ("also_for", "urls")
 _TABLES = ("psnr_y", "psnr_published")
-_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "git_blob",
-             "recommended")  # fmt: skip
+_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "teacher",
+             "git_blob", "recommended")  # fmt: skip
 _Check = Callable[[str, object], object]
 
 

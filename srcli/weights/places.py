@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path
-
+from srcli.user_folders import user_cache, user_data
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest_file import box
 
@@ -14,7 +13,7 @@ __all__ = ["downloads", "file_of", "imports", "is_here", "records"]
 def downloads() -> Path:
     """The folder of downloaded files: the system's place for caches, or below `SRCLI_CACHE`."""
     told = os.environ.get("SRCLI_CACHE")
-    return (Path(told) if told else user_cache_path("srcli", appauthor=False)) / "weights"
+    return (Path(told) if told else user_cache()) / "weights"
 
 
 def imports() -> Path:
@@ -22,7 +21,7 @@ def imports() -> Path:
     told = os.environ.get("SRCLI_CACHE")
     if told:
         return Path(told) / "imported"
-    return user_data_path("srcli", appauthor=False) / "weights"
+    return user_data() / "weights"
 
 
 def records() -> Path:

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.pictures import PictureStore, find_sources, read_rgb
 from srcli.data.resize import downscale, resize
+from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
 ALONE = Share()
@@ -69,7 +71,7 @@ def test_says_why_there_is_nothing_to_train_on(folder: Path, tmp_path: Path):
     for name in ("empty", "damaged"):
         (tmp_path / name).mkdir()
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(UsageError, match=r"empty has no pictures \(\.bmp, .*\.webp\)$"):
+    with pytest.raises(UsageError, match=r"empty has no pictures \(\.avif, \.bmp, .*\.webp\)$"):
         find_sources([folder, tmp_path / "empty"], 2, 32, [], 90)
     (tmp_path / "damaged" / "x.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(
@@ -122,6 +124,64 @@ def test_processes_share_a_batch(folder: Path):
     assert torch.equal(torch.stack(parts, 1).flatten(0, 1), whole)
     with pytest.raises(UsageError, match="a batch of 7 cannot be shared by 2"):
         sampler(folder, batch=7, share=Share(0, 2))
+
+
+def test_a_teachers_patches_are_where_the_others_are(folder: Path, tmp_path: Path):
+    """A teacher that gives the original back, and each px of a file that is LR twice to a side."""
+    sources, _ = find_sources([folder], 2, 32, [0.5], 90)
+    store = PictureStore(sources, 2, 10**9)
+    whole = [0, 1, 2, 2]  # the last one is a reduction of the third
+    for number in range(4):
+        hr = store.get(number).hr
+        save_file({TENSOR: hr}, tmp_path / f"{number}.st")
+        save_file({TENSOR: hr.repeat(2, 0).repeat(2, 1)}, tmp_path / f"own{number}.st")
+    files = [tmp_path / f"{number}.st" for number in range(4)]
+    own_size = [(number, tmp_path / f"own{number}.st") for number in whole]
+    told = {"scale": 2, "patch": 16, "batch": 9, "seed": 3, "warn": print}
+    cutter = PatchSampler(store, share=ALONE, teacher=TargetImages(files, own_size), **told)
+    without = PatchSampler(store, share=ALONE, **told)
+    for step in range(4):
+        batch, plain = cutter.cut(step), without.cut(step)
+        assert batch.teacher is not None
+        assert batch.own_size == 4
+        assert torch.equal(batch.teacher, batch.hr)
+        assert torch.equal(batch.hr[:5], plain.hr[:5])
+        assert torch.equal(batch.lr[:5], plain.lr[:5])
+        assert torch.equal(batch.teacher[5:, :, ::2, ::2], batch.lr[5:])
+        assert plain.teacher is None
+        assert plain.own_size == 0
+    halves = [
+        PatchSampler(store, share=Share(r, 3), teacher=TargetImages(files, own_size), **told).cut(1)
+        for r in range(3)
+    ]
+    assert [half.own_size for half in halves] == [1, 1, 2]
+    assert torch.equal(torch.stack([h.lr for h in halves], 1).flatten(0, 1), cutter.cut(1).lr)
+    with pytest.raises(UsageError, match=r"leaves some of 9 processes no original: hint: data"):
+        PatchSampler(store, share=Share(0, 9), teacher=TargetImages(files, own_size), **told)
+
+
+def test_own_size_patches_skip_what_cannot_be_decoded(folder: Path, tmp_path: Path):
+    sources, _ = find_sources([folder], 2, 32, [0.5], 90)
+    store = PictureStore(sources, 2, 10**9)
+    for number in (0, 2, 3):
+        hr = store.get(number).hr
+        save_file({TENSOR: hr}, tmp_path / f"{number}.st")
+        save_file({TENSOR: hr.repeat(2, 0).repeat(2, 1)}, tmp_path / f"own{number}.st")
+    (folder / "b.webp").write_bytes((folder / "b.webp").read_bytes()[:600])
+    teacher = TargetImages(
+        [tmp_path / f"{number}.st" for number in range(4)],
+        [(number, tmp_path / f"own{number}.st") for number in (0, 1, 2, 2)],
+    )
+    heard: list[str] = []
+    cutter = PatchSampler(
+        PictureStore(sources, 2, 10**9), scale=2, patch=16, batch=8, seed=3, share=ALONE,
+        warn=heard.append, teacher=teacher,
+    )  # fmt: skip
+    for step in range(6):
+        batch = cutter.cut(step)
+        assert batch.teacher is not None
+        assert torch.equal(batch.teacher[4:, :, ::2, ::2], batch.lr[4:])
+    assert len(heard) == 1
 
 
 def test_loader_keeps_the_order(folder: Path):

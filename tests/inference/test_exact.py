@@ -43,11 +43,11 @@ def learned() -> AdaFormer:
     return network
 
 
-def adversarial(region: int) -> AdaFormer:
+def adversarial(region: int, halted: str = "freeze") -> AdaFormer:
     """Masks like noise: every layer halts tokens all over the picture, strays in most windows."""
     config = AdaFormerConfig(
         2, channels=16, dim=16, residual_blocks=2, layers=4, heads=2, prototypes=3,
-        confidence_channels=4, region=region,
+        confidence_channels=4, region=region, halted=halted,
     )  # fmt: skip
     network = AdaFormer(config).eval()
     generator = torch.Generator().manual_seed(region)
@@ -119,10 +119,13 @@ def clear_halting(network: AdaFormer, lr: torch.Tensor, start: float) -> Halting
 
 @settings(max_examples=40)
 @given(
-    st.integers(1, 120), st.integers(1, 120), st.integers(1, 130), st.integers(1, 3), st.booleans()
-)
-def test_adversarial_masks(height: int, width: int, tile: int, region: int, thin: bool) -> None:
-    network = adversarial(region)
+    st.integers(1, 120), st.integers(1, 120), st.integers(1, 130), st.integers(1, 3), st.booleans(),
+    st.sampled_from(["freeze", "pass"]),
+)  # fmt: skip
+def test_adversarial_masks(
+    height: int, width: int, tile: int, region: int, thin: bool, halted: str
+) -> None:
+    network = adversarial(region, halted)
     lr = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * width))
     with pytest.MonkeyPatch.context() as patch:
         if thin:

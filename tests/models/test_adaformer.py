@@ -17,11 +17,13 @@ BALANCED = Halting(eps=0.05, observe=True)
 SIZES = [(1, 1), (1, 9), (5, 3), (8, 8), (7, 30), (33, 17), (40, 64)]
 
 
-def small(generator: torch.Generator, *, scale: int = 2, region: int = 0) -> AdaFormer:
+def small(
+    generator: torch.Generator, *, scale: int = 2, region: int = 0, halted: str = "freeze"
+) -> AdaFormer:
     """A narrow network with random parameters, large enough for masks to matter."""
     config = AdaFormerConfig(
         scale, channels=16, dim=16, residual_blocks=1, layers=4, heads=2, prototypes=3,
-        confidence_channels=4, region=region,
+        confidence_channels=4, region=region, halted=halted,
     )  # fmt: skip
     network = AdaFormer(config).eval()
     with torch.no_grad():
@@ -63,10 +65,13 @@ def assert_same(network: AdaFormer, lr: Tensor, halting: Halting) -> list[float]
     return [layer.live_windows for layer in sparse.layers]
 
 
+@pytest.mark.parametrize("halted", ["freeze", "pass"])
 @pytest.mark.parametrize("region", [0, 1, 2, 4])
 @pytest.mark.parametrize("masks", ["random", "empty", "full"])
-def test_sparse_equals_masked(generator: torch.Generator, masks: str, region: int) -> None:
-    network = small(generator, region=region)
+def test_sparse_equals_masked(
+    generator: torch.Generator, masks: str, region: int, halted: str
+) -> None:
+    network = small(generator, region=region, halted=halted)
     set_confidence(network, masks)
     shares = [assert_same(network, torch.rand(1, 3, h, w, generator=generator), BALANCED)
               for h, w in SIZES]  # fmt: skip
@@ -91,9 +96,10 @@ def test_every_scale_and_a_batch(generator: torch.Generator, scale: int) -> None
     assert_same(network, torch.rand(2, 3, 21, 35, generator=generator), EXACT)
 
 
-def test_stray_tokens_fill_several_blocks(generator: torch.Generator) -> None:
+@pytest.mark.parametrize("halted", ["freeze", "pass"])
+def test_stray_tokens_fill_several_blocks(generator: torch.Generator, halted: str) -> None:
     """Halted windows with live pixels: the case that packing exists for."""
-    network = small(generator, region=3)
+    network = small(generator, region=3, halted=halted)
     set_confidence(network, "random")
     lr = torch.rand(1, 3, 70, 90, generator=generator)
     with torch.no_grad():
@@ -171,12 +177,13 @@ def test_learned_masks(generator: torch.Generator, region: int, photo) -> None:
     assert shares[-1] < 0.9
 
 
-def test_both_ways_have_the_same_gradients(generator: torch.Generator) -> None:
+@pytest.mark.parametrize("halted", ["freeze", "pass"])
+def test_both_ways_have_the_same_gradients(generator: torch.Generator, halted: str) -> None:
     """Halted or not, the sparse way can be trained through."""
     lr = torch.rand(1, 3, 33, 41, generator=generator)
     gradients = []
     for way in ("forward", "reference"):
-        network = small(torch.Generator().manual_seed(1), region=2)
+        network = small(torch.Generator().manual_seed(1), region=2, halted=halted)
         set_confidence(network, "random")
         getattr(network, way)(lr, BALANCED).image.square().sum().backward()
         parts = (network.head, network.blocks[0].mlp.fc1, network.blocks[3].local_branch.qkv)

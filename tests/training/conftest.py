@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from srcli.data.resize import downscale, resize
 from srcli.models.adaformer import AdaFormerConfig
+from srcli.training.checkpoint import read_checkpoint
 from srcli.training.config import (
     DataConfig,
     RunConfig,
@@ -19,7 +21,7 @@ from srcli.training.config import (
     ValidationConfig,
     WeightsConfig,
 )
-from srcli.training.reports import StepReport, ValidationReport
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
 
 TINY = AdaFormerConfig(
     2, channels=8, dim=8, residual_blocks=1, layers=3, heads=2, prototypes=3,
@@ -37,12 +39,19 @@ run = {{device = "cpu", precision = "fp32", log_every = 1, threads = 1}}
 """
 
 
+def whole_checkpoint(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a run's checkpoint."""
+    return dict(read_checkpoint(folder / "checkpoint.safetensors").tensors)
+
+
 class Recorder:
     """Keeps what a run reports; can interrupt it after a step."""
 
     def __init__(self, interrupt_at: int | None = None) -> None:
         self.steps: list[StepReport] = []
+        self.teaching: list[TeacherReport] = []
         self.validations: list[ValidationReport] = []
+        self.notes: list[str] = []
         self.warnings: list[str] = []
         self.strange_networks: list[str] = []  # said of every run of the tiny network
         self._interrupt_at = interrupt_at
@@ -52,8 +61,14 @@ class Recorder:
         if report.step == self._interrupt_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def on_teacher(self, report: TeacherReport) -> None:
+        self.teaching.append(report)
+
     def on_validation(self, report: ValidationReport) -> None:
         self.validations.append(report)
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
 
     def warn(self, line: str) -> None:
         strange = line.startswith("[network] is none that srcli runs")

@@ -22,6 +22,7 @@ SECTIONS: dict[str, list[type]] = {
     "atd-light, camixer-atd-light": [ATDConfig, CAMixerATDConfig],
     "`[data]`": [config.DataConfig],
     "`[loss]`": [config.LossConfig],
+    "`[distillation]`": [config.DistillationConfig],
     "`[schedule]`": [config.ScheduleConfig],
     "`[validation]`": [config.ValidationConfig],
     "`[run]`": [config.RunConfig],

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from srcli.errors import UsageError
@@ -13,7 +12,7 @@ from srcli.models import model_spec
 from srcli.training.config import TrainingConfig
 from srcli.training.loop import RunOptions, train
 from srcli.training.muon import Muon, hidden_matrices, orthogonal
-from tests.training.conftest import Recorder
+from tests.training.conftest import Recorder, whole_checkpoint
 
 
 def moved(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, steps: int = 3):
@@ -81,7 +80,7 @@ def test_a_run_with_muon_learns_and_resumes_bit_for_bit(longer: TrainingConfig, 
     with pytest.raises(KeyboardInterrupt):
         train(config, RunOptions(tmp_path / "parts"), [parts[0]])
     train(config, RunOptions(tmp_path / "parts", resume=True), [parts[1]])
-    ends = [load_file(tmp_path / n / "checkpoint.safetensors") for n in ("whole", "parts")]
+    ends = [whole_checkpoint(tmp_path / n) for n in ("whole", "parts")]
     assert ends[0].keys() == ends[1].keys()
     assert any(name.startswith("muon.average.blocks") for name in ends[0])
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
@@ -93,3 +92,50 @@ def test_a_negative_rate_is_refused(config: TrainingConfig):
     wrong = replace(config, schedule=replace(config.schedule, muon_lr=-1.0))
     with pytest.raises(UsageError, match=r"schedule.muon_lr is -1\.0"):
         wrong.check()
+
+
+def test_a_channels_last_convolution_moves_as_any_other():
+    start = torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(2))
+    rows = nn.Parameter(start.clone())
+    last = nn.Parameter(start.contiguous(memory_format=torch.channels_last))
+    optimizer = Muon([last])
+    assert torch.allclose(moved(Muon([rows]), rows), moved(optimizer, last), atol=1e-5)
+    assert optimizer.state[last]["average"].stride() == last.stride()
+
+
+def test_a_stack_of_equal_shapes_moves_as_each_alone():
+    random = torch.Generator().manual_seed(3)
+    shapes = [(8, 8), (24, 8), (8, 20), (4, 5, 2, 2), (8, 8)]
+    alone = [nn.Parameter(torch.randn(shape, generator=random)) for shape in shapes]
+    together = [nn.Parameter(p.detach().clone()) for p in alone]
+    optimizers = [*(Muon([p]) for p in alone), Muon(together)]
+    for _ in range(3):
+        for one, other in zip(alone, together, strict=True):
+            one.grad = torch.randn(one.shape, generator=random)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = 0.1
+            optimizer.step()
+    for one, other in zip(alone, together, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("worst", [torch.nan, torch.inf])
+def test_a_step_that_is_to_be_left_out_changes_nothing(worst: float):
+    first, second = nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4, 4))
+    optimizer = Muon([first, second])
+    optimizer.param_groups[0]["lr"] = torch.tensor(0.1)
+    for gradient, found_inf in ((torch.eye(4), 0.0), (torch.full((4, 4), worst), 1.0)):
+        before = [t.clone() for p in (first, second) for t in (p, *optimizer.state[p].values())]
+        first.grad, second.grad = gradient, torch.eye(4)
+        optimizer.step(torch.tensor(found_inf))
+        after = [t for p in (first, second) for t in (p, *optimizer.state[p].values())]
+        same = len(before) == len(after) and all(map(torch.equal, before, after))
+        assert same == (found_inf == 1.0)
+
+
+def test_bf16_turns_nearly_as_far():
+    matrices = torch.randn(3, 16, 40, generator=torch.Generator().manual_seed(4))
+    exact, rough = orthogonal(matrices), orthogonal(matrices, torch.bfloat16)
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).norm() < 0.05 * exact.norm()

@@ -33,8 +33,14 @@ def lr(generator: torch.Generator) -> Tensor:
     return torch.rand(2, 3, 24, 32, generator=generator)
 
 
+@pytest.mark.parametrize("halted", ["freeze", "pass"])
 @pytest.mark.parametrize("eps", [None, 0.05, 1.0])
-def test_computes_what_inference_computes(network: AdaFormer, lr: Tensor, eps: float | None):
+def test_computes_what_inference_computes(
+    network: AdaFormer, lr: Tensor, eps: float | None, halted: str
+):
+    parameters = network.state_dict()
+    network = AdaFormer(replace(TINY, halted=halted))
+    network.load_state_dict(parameters)
     with torch.no_grad():
         trained = PatchNetwork(network, token_share=0.1)(lr, threshold(eps))
         inferred = network(lr, Halting(eps, observe=True))

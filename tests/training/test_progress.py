@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from srcli.cli.train_progress import TrainingBar
-from srcli.training.reports import StepReport, ValidationReport
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
+from srcli.training.watchers import describe_teacher_pass
 
 REPORT = StepReport(
     step=12340, done=0.25, minutes=30.0, restoration=13.214, uncertainty=12.31, gradient=1234.5,
@@ -52,6 +53,18 @@ def test_bar_figures_and_layers_each_have_a_line_of_their_own() -> None:
     )
     assert losses == "step 12340  L1 13.214  uncertainty 12.31  gradient 1234.5  lr 2.0e-04"
     assert layers == ("correlation 0.93 -0.12 0.90 0.88 -0.81 -0.70  live 100 97 80 66 57 40 %")
+
+
+def test_a_teacher_has_a_line_of_its_own() -> None:
+    console = terminal()
+    with TrainingBar(console, 20) as bar:
+        bar.on_teacher(TeacherReport(120, 391, 3725.0))
+        bar.on_step(replace(REPORT, teacher=4.5678, teacher_weight=0.8))
+    lines = shown(console)
+    assert lines[-2] == "teacher L1 4.568  weight 0.80"
+    assert describe_teacher_pass(TeacherReport(120, 391, 3725.0)) == (
+        "teacher: 120 of 391 images  time left 1:02:05"
+    )
 
 
 def test_something_is_shown_before_the_first_report() -> None:

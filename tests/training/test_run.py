@@ -26,11 +26,7 @@ from srcli.training.state import TrainingState
 from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_sets, measure
 from srcli.training.watchers import JsonLog, describe_figures
-from tests.training.conftest import Recorder
-
-
-def checkpoint(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "checkpoint.safetensors")
+from tests.training.conftest import Recorder, whole_checkpoint
 
 
 def test_learns(longer: TrainingConfig, tmp_path: Path):
@@ -99,7 +95,7 @@ def test_atd_trains_resumes_and_is_adaptive_at_the_end(
     before = TrainingState(config, torch.device("cpu")).network.state_dict()
     predictors = [name for name in before if name.endswith(".score.0.weight")]
     assert len(predictors) == (2 if family is CAMixerATDConfig else 0)
-    end = checkpoint(tmp_path / "whole")
+    end = whole_checkpoint(tmp_path / "whole")
     assert not any(torch.equal(end[f"network.{name}"], before[name]) for name in predictors)
     assert whole.validations[-1].balanced.keys() == {"Mini"}
     assert "correlation" not in describe_figures(whole.steps[0])
@@ -112,7 +108,7 @@ def test_resume_goes_on_bit_for_bit(config: TrainingConfig, tmp_path: Path):
         train(config, RunOptions(tmp_path / "parts"), [parts[0]])
     train(config, RunOptions(tmp_path / "parts", resume=True), [parts[1]])
     assert [r.step for r in parts[1].steps] == [5, 6]
-    wanted, got = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "parts")
+    wanted, got = whole_checkpoint(tmp_path / "whole"), whole_checkpoint(tmp_path / "parts")
     assert wanted.keys() == got.keys()
     assert all(torch.equal(wanted[name], got[name]) for name in wanted)
     losses = [r.restoration for r in parts[0].steps + parts[1].steps]
@@ -203,7 +199,7 @@ def test_a_loss_that_diverges_leaves_the_checkpoint_from_which_its_advice_goes_o
     with pytest.raises(LossDiverged, match=advice):
         train(wild, RunOptions(tmp_path, resume=True), [])
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == good
-    assert all(bool(t.isfinite().all()) for t in checkpoint(tmp_path).values())
+    assert all(bool(t.isfinite().all()) for t in whole_checkpoint(tmp_path).values())
     saved = load_file(tmp_path / "diverged-step4-rank0.safetensors")
     assert saved["lr"].shape == (4, 3, 16, 16)
     assert saved["hr"].shape == (4, 3, 32, 32)
@@ -279,7 +275,7 @@ def test_refuses_a_folder_that_cannot_be(config: TrainingConfig, tmp_path: Path)
 def test_compiled_steps_are_the_same_steps(config: TrainingConfig, tmp_path: Path):
     plain, compiled = Recorder(), Recorder()
     train(config, RunOptions(tmp_path / "plain"), [plain])
-    faster = replace(config, run=replace(config.run, compile=True))
+    faster = replace(config, run=replace(config.run, compile="always"))
     train(faster, RunOptions(tmp_path / "compiled"), [compiled])
     for a, b in zip(plain.steps, compiled.steps, strict=True):
         assert b.restoration == pytest.approx(a.restoration, rel=1e-4)

@@ -1,4 +1,4 @@
-"""Parameters of untrained networks, as srcli and as the authors of ATD name them."""
+"""Parameters of untrained networks, as srcli and as the authors of ATD and AdaFormer name them."""
 
 import re
 
@@ -39,3 +39,45 @@ def theirs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             name = name.replace(old, new)
         turned[re.sub(r"\.dictionary\.([qkv])", r".attn_atd.w\1", name)] = tensor
     return turned
+
+
+def published_adaformer(scale: int = 4, seed: int = 0) -> dict[str, Tensor]:
+    """A state dict as the authors of AdaFormer save it, of random numbers: unused parts, too."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def layer(name: str, *weight: int) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = weight, weight[:1]
+
+    for name in ("sub_mean", "add_mean"):
+        layer(name, 3, 3, 1, 1)
+    layer("head.0", 64, 3, 3, 3)
+    layer("tail.0", 3 * scale**2, 64, 3, 3)
+    for stack in ("shollow_feature_extraction", "deep_feature_extraction"):
+        for number in range(8):
+            layer(f"{stack}.{number}.body.0", 64, 64, 3, 3)
+            layer(f"{stack}.{number}.body.2", 64, 64, 3, 3)
+    for name, weight in {
+        "embed": (64, 64, 1, 1), "unembed": (64, 64, 1, 1), "var.0": (32, 64, 3, 3),
+        "var.2": (1, 32, 3, 3),
+    }.items():  # fmt: skip
+        layer(f"body.{name}", *weight)
+    for number in range(6):
+        block = f"body.blocks.{number}"
+        for name, weight in {
+            "norm1": (64,), "norm2": (64,), "mlp.fc1": (128, 64), "mlp.fc2": (64, 128),
+            "attn.qkv": (192, 64), "attn.qkv_local": (192, 64), "attn.kv_global": (128, 64),
+            "attn.proj": (64, 64), "attn.norm1": (64,), "attn.norm2": (64,), "attn.norm3": (64,),
+            "project_out": (64, 64, 1, 1),
+        }.items():  # fmt: skip
+            layer(f"{block}.{name}", *weight)
+        shapes[f"{block}.attn.prototype"] = (1, 16, 64)
+        shapes[f"{block}.attn.relative_position_bias_table"] = (225, 4)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {
+        name: torch.randn(shape, generator=generator) * (0.02 if len(shape) == 4 else 0.1)
+        for name, shape in shapes.items()
+    }
+    for number in range(6):
+        index = torch.arange(64 * 64).view(64, 64) % 225
+        tensors[f"body.blocks.{number}.attn.relative_position_index"] = index
+    return tensors

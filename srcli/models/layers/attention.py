@@ -74,22 +74,30 @@ class PrototypeAttention(nn.Module):
         dim: Token width c.
         heads: Attention heads.
         prototypes: Number M of prototypes.
+        shared_query: Prototypes ask by the projection that makes the queries of tokens; otherwise
+            they have one of their own.
     """
 
-    def __init__(self, dim: int, heads: int, prototypes: int) -> None:
+    def __init__(
+        self, dim: int, heads: int, prototypes: int, *, shared_query: bool = False
+    ) -> None:
         super().__init__()
         self.heads = heads
         # All exactly 1, as the paper has it, would stay identical to each other for ever.
         self.prototypes = nn.Parameter(1.0 + 0.02 * torch.randn(prototypes, dim))
         self.norm = nn.LayerNorm(dim)
-        self.q_proto = nn.Linear(dim, dim)
+        self.q_proto = None if shared_query else nn.Linear(dim, dim)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.kv_proto = nn.Linear(dim, 2 * dim)
 
     def queries(self) -> Tensor:
         """What the prototypes ask, (heads, M, d), scaled by 1/√d."""
-        q = self.q_proto(self.norm(self.prototypes))  # (m, c)
-        q = q.unflatten(1, (self.heads, -1)).transpose(0, 1)
+        asking = self.norm(self.prototypes)  # (m, c)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        if self.q_proto is not None:
+            weight, bias = self.q_proto.weight, self.q_proto.bias
+        q = F.linear(asking, weight[: asking.shape[1]], bias[: asking.shape[1]])
+        q = q.view(len(q), self.heads, -1).transpose(0, 1)
         return q * q.shape[-1] ** -0.5
 
     def forward(self, blocks: Tensor, live: Tensor | None, region: Tensor, regions: int) -> Tensor:

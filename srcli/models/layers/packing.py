@@ -1,7 +1,8 @@
 """Which tokens a sparse layer computes, gathered into blocks of equal size.
 
-A token is frozen once its window and its pixel have both halted. What is left comes in two kinds:
-whole *live windows*, and *strays*: tokens that are live by pixel in a window that has halted.
+A token is *idle* once its window and its pixel have both halted: no attention computes it. What is
+left comes in two kinds: whole *live windows*, and *strays*: tokens that are live by pixel in a
+window that has halted.
 Strays are packed, region by region, into blocks as large as a window, so that a layer sees one
 array (n, t, c): live windows first, then blocks of strays. Both are in the order of their regions,
 so that a layer can also be computed a few regions at a time.
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from srcli.models.layers.windows import Regions
 
-__all__ = ["ActiveTokens", "everything", "pack"]
+__all__ = ["ActiveTokens", "everything", "idle_tokens", "pack"]
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,24 @@ def pack(
         regions=regions_left,
         touched=order[_places(touched, touched_count)],
     )
+
+
+def idle_tokens(active: ActiveTokens, local_halted: Tensor, global_halted: Tensor) -> Tensor:
+    """The tokens that `active` leaves out: halted in both branches.
+
+    Args:
+        active: What `pack` chose by the same masks.
+        local_halted: (n,) bool.
+        global_halted: (n, t) bool.
+
+    Returns:
+        (k,) int64, by their place in the flattened array (n·t).
+    """
+    t = global_halted.shape[1]
+    count = (len(local_halted) - len(active.windows)) * t - len(active.strays)
+    if not count:
+        return active.windows[:0]
+    return _places((local_halted[:, None] & global_halted).flatten(), count)
 
 
 def _places(mask: Tensor, count: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from srcli.models.layers.confidence import REACH, ConfidenceEstimator
-from srcli.models.layers.packing import everything, pack
+from srcli.models.layers.packing import everything, idle_tokens, pack
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace
@@ -59,6 +59,17 @@ class TokenBand:
                 part.regions,
             )
             part.scatter(x, self.tokens)
+        if block.passes:
+            self._pass_idle(block, piece)
+
+    def _pass_idle(self, block: TSAB, piece: int) -> None:
+        """Run what a block does with idle tokens, as many at a time as `piece` windows hold."""
+        tokens = self.tokens.view(-1, self.tokens.shape[2])
+        idle = idle_tokens(self._active, *self._masks)
+        step = piece * self.tokens.shape[1]
+        for start in range(0, len(idle), step):
+            some = idle[start : start + step]
+            tokens.index_copy_(0, some, block.pass_on(tokens.index_select(0, some)))
 
     def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
         """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""

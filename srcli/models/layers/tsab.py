@@ -26,16 +26,41 @@ class TSAB(nn.Module):
     """Texture-relevant sparse attention block (AdaFormer, Eqs. 8 to 14 and 20 to 24).
 
     The paper's Eq. 14 has no skip connections; trained networks of this kind need them, so both
-    the attention and the MLP add to their input. A token that has halted in one branch gets the
-    other branch and the MLP; one that has halted in both is left as it is.
+    the attention and the MLP add to their input.
+
+    Two rules say what a token gets from a branch in which it has halted. By "freeze" it gets
+    nothing from it, and is left as it is, without the MLP, if it has halted in both. By "pass" it
+    gets its own normalised value in place of the attention, and always the MLP.
+
+    Args:
+        dim: Token width c.
+        heads: Attention heads in both branches.
+        window: Side of a window, LR px.
+        prototypes: Prototypes of the global branch.
+        ratio: Width of the MLP's middle, in c.
+        halted: The rule, "freeze" or "pass".
+        projected: A linear layer follows the attention.
+        shared_query: Prototypes ask by the projection that makes the queries of tokens.
     """
 
-    def __init__(self, *, dim: int, heads: int, window: int, prototypes: int, ratio: int) -> None:
+    def __init__(
+        self,
+        *,
+        dim: int,
+        heads: int,
+        window: int,
+        prototypes: int,
+        ratio: int,
+        halted: str = "freeze",
+        projected: bool = True,
+        shared_query: bool = False,
+    ) -> None:
         super().__init__()
+        self.passes = halted == "pass"
         self.norm1 = nn.LayerNorm(dim)
         self.local_branch = LocalAttention(dim, heads, window)
-        self.global_branch = PrototypeAttention(dim, heads, prototypes)
-        self.proj = nn.Linear(dim, dim)
+        self.global_branch = PrototypeAttention(dim, heads, prototypes, shared_query=shared_query)
+        self.proj = nn.Linear(dim, dim) if projected else nn.Identity()
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, ratio)
 
@@ -54,8 +79,15 @@ class TSAB(nn.Module):
         y = self.norm1(x)
         mixed = self.global_branch(y, exchanging, region, regions)
         mixed[:live] += self.local_branch(y[:live])
-        x = x + self.proj(mixed)
-        return x + self.mlp(self.norm2(x))
+        if self.passes and exchanging is not None:
+            sat_out = (~exchanging).to(y.dtype)  # branches, of two, that a token sat out
+            sat_out[live:] += 1.0
+            mixed = torch.addcmul(mixed, y, sat_out[..., None])
+        return self._add(x, mixed)
+
+    def pass_on(self, x: Tensor) -> Tensor:
+        """Compute tokens (..., c) that have halted in both branches, by the rule "pass"."""
+        return self._add(x, 2.0 * self.norm1(x))
 
     def reference(
         self,
@@ -75,13 +107,43 @@ class TSAB(nn.Module):
             regions: Number of regions.
         """
         y = self.norm1(tokens)
-        mixed = self.local_branch.reference(y) * ~local_halted[:, None, None]
+        local = self.local_branch.reference(y)
+        exchanged = torch.zeros_like(local)
         for number in range(regions):
             mine = region == number
             whole = y[mine].flatten(0, 1)[None]  # (1, tokens of the region, c)
             live = ~global_halted[mine].flatten()[None]
-            mixed[mine] += self.global_branch.reference(whole, live).view_as(y[mine])
-        z = tokens + self.proj(mixed)
-        z = z + self.mlp(self.norm2(z))
+            exchanged[mine] = self.global_branch.reference(whole, live).view_as(y[mine])
+        return self.combine(tokens, y, (local, exchanged), local_halted, global_halted)
+
+    def combine(
+        self,
+        tokens: Tensor,
+        y: Tensor,
+        branches: tuple[Tensor, Tensor],
+        local_halted: Tensor,
+        global_halted: Tensor,
+    ) -> Tensor:
+        """The block's output from both branches computed everywhere, by the rule for halted tokens.
+
+        Args:
+            tokens: (n, t, c), what the block began with.
+            y: (n, t, c), the same normalised.
+            branches: (n, t, c) each, what the local and the global attention gave.
+            local_halted: (n,) bool.
+            global_halted: (n, t) bool.
+        """
+        local, exchanged = branches
+        instead = y.to(local.dtype) if self.passes else 0.0
+        local = torch.where(local_halted[:, None, None], instead, local)
+        exchanged = torch.where(global_halted[..., None], instead, exchanged)
+        z = self._add(tokens, local + exchanged)
+        if self.passes:
+            return z
         frozen = local_halted[:, None] & global_halted
         return torch.where(frozen[..., None], tokens, z)
+
+    def _add(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Add what the branches gave, then the MLP."""
+        x = x + self.proj(mixed)
+        return x + self.mlp(self.norm2(x))

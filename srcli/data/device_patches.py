@@ -1,0 +1,188 @@
+"""Training patches of images that lie on the device: a batch is gathered by index, all at once."""
+
+import os
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from srcli.data.patches import PatchBatch, PatchSampler
+from srcli.errors import UnreadableImage, UsageError
+
+__all__ = ["DevicePatches"]
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images side by side in one array.
+
+    Args:
+        pixels: (n, 3) uint8, image after image, row after row.
+        first: (images,) int64 on the host, where each begins.
+        height: (images,) int64 on the host, 0 for an image that is not there.
+        width: Likewise.
+    """
+
+    pixels: Tensor
+    first: NDArray[np.int64]
+    height: NDArray[np.int64]
+    width: NDArray[np.int64]
+
+
+class DevicePatches:
+    """Batches cut on a device, bit for bit those that the sampler cuts on the CPU.
+
+    All images are decoded, reduced and moved to the device before the first batch.
+
+    Args:
+        sampler: Says what to cut, and from which images.
+        device: Where images and patches lie.
+
+    Raises:
+        UsageError: No image can be read.
+    """
+
+    def __init__(self, sampler: PatchSampler, device: torch.device) -> None:
+        self._sampler, self._device = sampler, device
+        self.waited = 0.0  # nothing is waited for
+        scale, count = sampler.scale, len(sampler.store.sources)
+        height, width = (
+            np.array([getattr(s, side) for s in sampler.store.sources], np.int64)
+            for side in ("height", "width")
+        )
+        readable = np.ones(count, bool)
+        self._hr = _room(height, width, device)
+        self._lr = _room(height // scale, width // scale, device)
+        for number, image in sampler.store.all_readable(os.cpu_count() or 1):
+            if isinstance(image, UnreadableImage):
+                sampler.skip(number, image)
+                readable[number] = False
+            else:
+                _put(self._hr, number, image.hr)
+                _put(self._lr, number, image.lr)
+        self._instead = _next_readable(readable)
+        self._take_targets(readable)
+        sides = {sampler.patch, sampler.patch * scale}
+        self._turned = {side: _turned_places(side).to(device) for side in sides}
+
+    def _take_targets(self, readable: NDArray[np.bool_]) -> None:
+        """Move the teacher's outputs to the device, where there is one."""
+        teacher, scale = self._sampler.teacher, self._sampler.scale
+        if teacher is None:
+            return
+        numbers = [int(n) for n in np.flatnonzero(readable)]
+        self._taught = _room(self._hr.height, self._hr.width, self._device)
+        for number in numbers:
+            _put(self._taught, number, teacher.whole(number))
+        if not teacher.own_size:
+            return
+        self._whole = np.array([number for number, _ in teacher.own_size], np.int64)
+        own = np.zeros(len(readable), np.int64)
+        own[self._whole[numbers]] = scale
+        self._own = _room(own * self._hr.height, own * self._hr.width, self._device)
+        for number in np.flatnonzero(own):
+            _put(self._own, int(number), teacher.own_size_whole(int(number)))
+
+    def batches(self, first: int) -> Generator[PatchBatch]:
+        """The batches of step `first` and all after it, without end."""
+        step = first
+        while True:
+            yield self.cut(step)
+            step += 1
+
+    def cut(self, step: int) -> PatchBatch:
+        """Cut the patches of step `step`."""
+        drawn, s, p = self._sampler.draw(step), self._sampler.scale, self._sampler.patch
+        paired = len(drawn.sources) - drawn.own_size
+        number = self._instead[drawn.sources[:paired]]
+        corner = _corners(self._lr, number, drawn.places[:paired], p)
+        turn = drawn.turns[:paired]
+        lr = [self._gather(self._lr, number, corner, turn, p)]
+        hr = [self._gather(self._hr, number, s * corner, turn, s * p)]
+        if self._sampler.teacher is None:
+            return PatchBatch(step, lr[0], hr[0])
+        taught = [self._gather(self._taught, number, s * corner, turn, s * p)]
+        if drawn.own_size:
+            number = self._whole[self._instead[self._whole[drawn.sources[paired:]]]]
+            corner = _corners(self._hr, number, drawn.places[paired:], p)
+            turn = drawn.turns[paired:]
+            lr.append(self._gather(self._hr, number, corner, turn, p))
+            taught.append(self._gather(self._own, number, s * corner, turn, s * p))
+            hr.append(taught[1])
+        return PatchBatch(step, _joined(lr), _joined(hr), _joined(taught), drawn.own_size)
+
+    def _gather(
+        self,
+        images: _Images,
+        number: NDArray[np.int64],
+        corner: NDArray[np.int64],
+        turn: NDArray[np.int64],
+        side: int,
+    ) -> Tensor:
+        """Gather patches (b, 3, side, side), channels last, each turned as `turn` says."""
+        width = images.width[number]
+        first = images.first[number] + corner[:, 0] * width + corner[:, 1]
+        told = torch.from_numpy(np.stack([first, width, turn]))
+        if self._device.type == "cuda":
+            told = told.pin_memory()
+        begin, stride, way = told.to(self._device, non_blocking=True)[..., None, None]  # (b, 1, 1)
+        rows, columns = self._turned[side][:, way.flatten()]  # (b, side, side)
+        place = begin + rows * stride + columns
+        pixels = images.pixels.index_select(0, place.flatten())
+        return pixels.view(-1, side, side, 3).permute(0, 3, 1, 2)
+
+
+def _room(height: NDArray[np.int64], width: NDArray[np.int64], device: torch.device) -> _Images:
+    """Room for images of these sizes."""
+    ends = np.cumsum(height * width)
+    try:
+        pixels = torch.empty(int(ends[-1]), 3, dtype=torch.uint8, device=device)
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"the training images take {3 * int(ends[-1]) / 1e9:.1f} GB on {device}, more than is "
+            "free; hint: run.device_data = false, distillation.own_size = false or fewer images"
+        ) from error
+    return _Images(pixels, ends - height * width, height, width)
+
+
+def _put(images: _Images, number: int, image: NDArray[np.uint8]) -> None:
+    """Move (h, w, 3) to its place."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).view(-1, 3)
+    first = int(images.first[number])
+    images.pixels[first : first + len(pixels)].copy_(pixels)
+
+
+def _corners(
+    images: _Images, number: NDArray[np.int64], places: NDArray[np.float64], side: int
+) -> NDArray[np.int64]:
+    """Upper left corners (b, 2) of patches at `places` (0..1, 0..1), as the sampler rounds them."""
+    room = np.stack([images.height[number], images.width[number]], 1) - side + 1
+    return (places * room).astype(np.int64)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Patches of pairs, then those of own size, channels last."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _next_readable(readable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each source itself, or the next that is readable; the sampler looks on likewise."""
+    if not readable.any():
+        raise UsageError("none of the training pictures can be read")
+    there = np.flatnonzero(readable)
+    following = np.searchsorted(there, np.arange(len(readable)))
+    return there[following % len(there)]
+
+
+def _turned_places(side: int) -> Tensor:
+    """Where the pixels of a turned patch come from: rows and columns, (2, 8, side, side) int64."""
+    places = np.mgrid[:side, :side].transpose(1, 2, 0)  # (side, side, 2)
+    eight: Iterable[NDArray[np.int64]] = (
+        turned[:, ::-1] if turn >= 4 else turned
+        for turn in range(8)
+        for turned in [np.rot90(places, turn % 4)]
+    )
+    return torch.from_numpy(np.stack(list(eight)).astype(np.int64)).permute(3, 0, 1, 2).contiguous()

@@ -1,0 +1,209 @@
+"""`python -m srcli.training.check_device CONFIG.toml --init FILE`: a device tried for a minute.
+
+Compare what the network makes of an image with the CPU's; time steps in each way that `[run]` can
+ask for, at two batch sizes, and print their losses, which must agree. Nothing is kept.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from srcli.data.patches import PatchBatch
+from srcli.errors import ExitCode, SrcliError
+from srcli.models.spec import EXACT, SRNetwork
+from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic, in_a_line
+from srcli.training.config import TrainingConfig
+from srcli.training.config_file import read_config
+from srcli.training.families import adaptive, build, for_patches
+from srcli.training.processes import Processes, joined
+from srcli.training.schedule import rates
+from srcli.training.state import TrainingState
+from srcli.training.step import StepOptions, Stepper
+
+__all__ = ["check_device"]
+
+_SIDE = 192  # LR px of the image that is compared
+_WARM = 4  # steps before those that are timed: three as usual, one recorded
+
+
+def check_device(
+    config: TrainingConfig,
+    weights: Path,
+    processes: Processes,
+    tell: Callable[[str], None],
+    *,
+    steps: int,
+    seconds: float,
+) -> None:
+    """Compare the device with the CPU, then time training steps on it.
+
+    Args:
+        config: The run that is to come; its data is not read, the patches are noise.
+        weights: To start from.
+        processes: With the device; one process.
+        tell: Takes the result line by line.
+        steps: Timed steps of each way.
+        seconds: No further way is begun after this time.
+
+    Raises:
+        WeightsError: The weights do not fit.
+    """
+    until = time.monotonic() + seconds
+    device = processes.device
+    named = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    tell(f"{named}, torch {torch.__version__}")
+    _compare(config, weights, device, tell)
+    tell("| batch | precision | way | first step | patches a second | L1 after |")
+    tell("|---|---|---|---|---|---|")
+    cuda = device.type == "cuda"
+    ways = (
+        [(False, False), (False, True), (True, False), (True, True)] if cuda else [(False, False)]
+    )
+    batches = [config.data.batch, 2 * config.data.batch] if cuda else [config.data.batch]
+    for batch in batches:
+        sized = replace(config, data=replace(config.data, batch=batch))
+        for compiled, recorded in ways if batch == batches[0] else ways[-1:]:
+            if time.monotonic() > until:
+                tell(f"| {batch} | the other ways are left out after {seconds:g} s | | | | |")
+                return
+            tell(_timed(sized, weights, processes, steps, compiled=compiled, recorded=recorded))
+
+
+def _compare(
+    config: TrainingConfig, weights: Path, device: torch.device, tell: Callable[[str], None]
+) -> None:
+    """Compare what the device makes of one image with what the CPU makes of it in fp32."""
+    state = TrainingState(config, torch.device("cpu"))
+    state.start_from(weights)
+    noise = torch.rand(1, 3, _SIDE // 8, _SIDE // 8, generator=torch.Generator().manual_seed(0))
+    lr = torch.nn.functional.interpolate(noise, size=(_SIDE, _SIDE), mode="bicubic").clamp(0, 1)
+    for name, halting in (
+        ("exact", EXACT),
+        ("balanced", adaptive(config.network, config.loss.eps)),
+    ):
+        with torch.inference_mode():
+            wanted = state.network(lr, halting).image
+            for dtype in (torch.float32, torch.bfloat16):
+                network = _moved(state.network, config, device, dtype)
+                with full_arithmetic(device):
+                    found = network(lr.to(device), halting).image.float().cpu()
+                tell(f"{name} {str(dtype).removeprefix('torch.')}: {_off(found, wanted)}")
+
+
+def _moved(
+    network: SRNetwork, config: TrainingConfig, device: torch.device, dtype: torch.dtype
+) -> SRNetwork:
+    """The network on a device, in a precision."""
+    moved = build(config.network)
+    moved.load_state_dict(network.state_dict())
+    if dtype != torch.float32:
+        moved.lower_precision(dtype)
+    return moved.to(device)
+
+
+def _off(found: Tensor, wanted: Tensor) -> str:
+    """How far one image is from another, of a range of 1."""
+    error = (found - wanted).abs()
+    relative = error.square().sum().sqrt().item() / wanted.square().sum().sqrt().item()
+    return f"largest error {error.max().item():.1e}, relative {relative:.1e}"
+
+
+def _timed(
+    config: TrainingConfig,
+    weights: Path,
+    processes: Processes,
+    steps: int,
+    *,
+    compiled: bool,
+    recorded: bool,
+) -> str:
+    """Take steps in one way, and return its row of the table."""
+    device = processes.device
+    state = TrainingState(config, device)
+    state.start_from(weights)
+    plain = for_patches(state.network, config.loss.token_share)
+    if compiled:
+        plain.compile_parts()
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    said: list[str] = []
+    batch = _noise(config, device)
+    how = StepOptions(
+        dtype,
+        cut=lambda _: batch,
+        tell=said.append,
+        run_plain=plain.run_plain if compiled else None,
+        graphs=CudaGraphs(device) if recorded else None,
+        check_every=1_000_000,
+    )
+    way = " and ".join(["compiled"] * compiled + ["recorded"] * recorded) or "as written"
+    row = f"| {config.data.batch} | {str(dtype).removeprefix('torch.')} | {way} |"
+    with tempfile.TemporaryDirectory() as folder, fast_arithmetic(device):
+        stepper = Stepper(config, state, plain, processes, how, folder=Path(folder))
+        now = rates(config.schedule, 0.5)
+        began = time.perf_counter()
+        try:
+            stepper.take(batch, now).restoration.item()  # waits
+            first = time.perf_counter() - began
+            for _ in range(_WARM - 1):
+                stepper.take(batch, now)
+            stepper.check()
+            began = time.perf_counter()
+            for _ in range(steps - 1):
+                stepper.take(batch, now)
+            figures = stepper.take(batch, now)
+            stepper.check()  # waits
+            pace = steps * config.data.batch / (time.perf_counter() - began)
+            loss = figures.restoration.item()
+        except (SrcliError, RuntimeError) as error:
+            return f"{row} {in_a_line(error)} | | |"
+    lines = "".join(f" ({line})" for line in said if not line.startswith("compiled in"))
+    return f"{row} {first:.1f} s{lines} | {pace:.1f} | {loss:.4f} |"
+
+
+def _noise(config: TrainingConfig, device: torch.device) -> PatchBatch:
+    """A batch of smooth noise, the same for every way."""
+    data, scale = config.data, config.network.scale
+    random = torch.Generator().manual_seed(1)
+    hr = torch.rand(data.batch, 3, data.patch // 4, data.patch // 4, generator=random) * 255
+    hr = torch.nn.functional.interpolate(hr, size=(data.patch * scale,) * 2, mode="bicubic")
+    lr = torch.nn.functional.avg_pool2d(hr, scale)
+    both = [one.clamp(0, 255).round().to(torch.uint8).to(device) for one in (lr, hr)]
+    taught = both[1] if config.distillation.teacher else None
+    return PatchBatch(0, both[0], both[1], taught)
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m srcli.training.check_device", description="Try a device before a run."
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--init", type=Path, required=True, metavar="FILE", help="weights")
+    parser.add_argument("--steps", type=int, default=20, help="timed steps of each way (20)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="time to begin ways in (60)")
+    given = parser.parse_args()
+
+    def tell(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    try:
+        config = read_config(given.config)
+        with joined(config.run.device) as processes:
+            check_device(
+                config, given.init, processes, tell, steps=given.steps, seconds=given.seconds
+            )
+    except SrcliError as error:
+        sys.stderr.write(f"srcli: {error}\n")
+        return error.exit_code
+    return ExitCode.ALL_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

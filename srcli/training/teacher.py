@@ -1,0 +1,191 @@
+"""A teacher: weights whose outputs are targets of a training run."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from srcli.errors import UnknownModel, UsageError, WeightsError
+from srcli.inference.adopt import identify
+from srcli.inference.device import one_memory_error
+from srcli.models import model_spec
+from srcli.models.spec import EXACT, SRNetwork
+from srcli.training.config import DistillationConfig
+from srcli.weights import WeightsEntry, known
+from srcli.weights.checkpoint import open_checkpoint
+from srcli.weights.load import read_weights
+from srcli.weights.manifest import weights_named
+
+__all__ = ["Teacher", "find_teacher", "mean_of_eight"]
+
+_FILES = (".ckpt", ".pt", ".pth", ".safetensors")
+_UNKNOWN = "not stated"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Weights found and read; no network is built before `runner` is asked for one.
+
+    Args:
+        name: As the manifest has it, or the file's.
+        model: The network, by its name in the registry.
+        scale: SR px per LR px to a side.
+        sha256: Of the weights file, hexadecimal.
+        licence: SPDX expression, or in words.
+        training_data: What it was trained on; empty if not known.
+        parameters: By srcli's names for them, on the CPU.
+    """
+
+    name: str
+    model: str
+    scale: int
+    sha256: str
+    licence: str
+    training_data: str
+    parameters: Mapping[str, Tensor]
+
+    def provenance(self, *, self_ensemble: bool) -> str:
+        """One line for the manifest entry of what it has taught."""
+        how = ", mean of its eight flips and turns" if self_ensemble else ""
+        data = f", trained on {self.training_data}" if self.training_data else ""
+        return (
+            f"{self.name} ({self.model} x{self.scale}{how}), sha256 {self.sha256}, "
+            f"licence: {self.licence}{data}"
+        )
+
+    def runner(
+        self, device: torch.device, dtype: torch.dtype, *, self_ensemble: bool
+    ) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """What upscales a whole image on `device`: (h, w, 3) uint8 to (s·h, s·w, 3) uint8.
+
+        What is not finite in lower precision is computed again in fp32. What is made raises
+        `torch.OutOfMemoryError` where memory does not suffice, on every device, and `WeightsError`
+        for an output that is not finite in fp32 either.
+        """
+        network = self._build(device, dtype)
+
+        @torch.inference_mode()
+        def run(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            image = torch.as_tensor(lr, device=device).permute(2, 0, 1)[None].float() / 255.0
+            image = image.contiguous(memory_format=torch.channels_last)
+            way = mean_of_eight if self_ensemble else _once
+            with one_memory_error():
+                sr = way(network, image)
+                if dtype != torch.float32 and not bool(sr.isfinite().all()):
+                    sr = way(self._build(device, torch.float32), image)
+                if not bool(sr.isfinite().all()):
+                    raise WeightsError(
+                        f"the teacher {self.name} gives values that are not finite for an image of "
+                        f"{lr.shape[1]}x{lr.shape[0]} px, in fp32 too; hint: take another teacher"
+                    )
+                sr = (sr[0].clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+                return sr.permute(1, 2, 0).cpu().contiguous().numpy()
+
+        return run
+
+    def _build(self, device: torch.device, dtype: torch.dtype) -> SRNetwork:
+        with torch.random.fork_rng(devices=[]):  # a run's random numbers stay as they are
+            network = model_spec(self.model).build(self.scale)
+        network.load_state_dict(dict(self.parameters))
+        network.requires_grad_(requires_grad=False)
+        if dtype != torch.float32:
+            network.lower_precision(dtype)
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        return network.eval().to(device)
+
+
+def mean_of_eight(network: SRNetwork, lr: Tensor) -> Tensor:
+    """The self-ensemble: the mean output over the eight flips and turns of (b, 3, h, w)."""
+    total = None
+    for turn in range(8):
+        turned = torch.rot90(lr.flip(3) if turn >= 4 else lr, turn % 4, (2, 3))
+        sr = network(turned.contiguous(memory_format=torch.channels_last), EXACT).image.float()
+        sr = torch.rot90(sr, -(turn % 4), (2, 3))
+        sr = sr.flip(3) if turn >= 4 else sr
+        total = sr.clone() if total is None else total.add_(sr)
+    assert total is not None
+    return total / 8
+
+
+def _once(network: SRNetwork, lr: Tensor) -> Tensor:
+    return network(lr, EXACT).image.float()
+
+
+def find_teacher(config: DistillationConfig, scale: int) -> Teacher:
+    """Find and read the weights that a configuration names.
+
+    Raises:
+        UsageError: There are none of that name, or they are of another scale.
+        WeightsError: The file is missing, cannot be read, or is of no network that srcli has.
+    """
+    path = Path(config.teacher)
+    if path.suffix.lower() in _FILES or path.name != config.teacher or path.is_file():
+        return _of_file(path, config, scale)
+    try:
+        named = weights_named(config.teacher)
+    except UnknownModel as error:
+        raise UnknownModel(f"distillation.teacher: {error}") from error
+    fitting = [entry for entry in named if entry.scale == scale]
+    if not fitting:
+        raise _of_another_scale(config.teacher, [entry.scale for entry in named], scale)
+    entry = fitting[0]
+    model = model_spec(entry.model).build
+    with torch.random.fork_rng(devices=[]):
+        expected = {name: tuple(t.shape) for name, t in model(scale).state_dict().items()}
+    parameters = read_weights(entry, expected)
+    licence, data = _licence(entry, config), entry.training_data
+    return Teacher(entry.name, entry.model, scale, entry.sha256, licence, data, parameters)
+
+
+def _of_file(path: Path, config: DistillationConfig, scale: int) -> Teacher:
+    """The teacher in a weights file, whatever trainer wrote it."""
+    try:
+        checkpoint = open_checkpoint(path)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        matches = identify(checkpoint, None, None)
+        given = checkpoint.tensors()
+    except (OSError, WeightsError) as error:
+        raise WeightsError(
+            f"distillation.teacher: {error}; hint: name a file of weights that srcli can run, or "
+            "one that `srcli weights list` has"
+        ) from error
+    fitting = [match for match in matches if match.scale == scale]
+    if not fitting:
+        raise _of_another_scale(str(path), [match.scale for match in matches], scale)
+    names = fitting[0].names
+    parameters = {ours: given[theirs].float() for theirs, ours in names.items()}
+    for name, tensor in parameters.items():
+        if not bool(tensor.isfinite().all()):
+            raise WeightsError(f"distillation.teacher: {path} is ruined: {name} is not finite")
+    entry = _entry_of(sha256)
+    licence, data = _licence(entry, config), entry.training_data if entry else ""
+    return Teacher(path.name, fitting[0].model, scale, sha256, licence, data, parameters)
+
+
+def _licence(entry: WeightsEntry | None, config: DistillationConfig) -> str:
+    """What the manifest says, else what the configuration says."""
+    if entry is not None and entry.licence != _UNKNOWN:
+        return entry.licence
+    return config.licence or _UNKNOWN
+
+
+def _entry_of(sha256: str) -> WeightsEntry | None:
+    """The manifest's entry of a file; None if no manifest has it, or can be read."""
+    with suppress(WeightsError):
+        return next((entry for entry in known() if entry.sha256 == sha256), None)
+    return None
+
+
+def _of_another_scale(name: str, scales: list[int], scale: int) -> UsageError:
+    have = ", ".join(f"x{one}" for one in sorted(set(scales)))
+    return UsageError(
+        f"distillation.teacher {name} is for {have}, the network to train is x{scale}; hint: "
+        "teacher and network have the same scale"
+    )
