@@ -27,7 +27,7 @@ def imports() -> Path:
 def records() -> Path:
     """The folder of what is remembered of published checkpoints; it outlives the downloads."""
     told = os.environ.get("SRCLI_CACHE")
-    return (Path(told) if told else user_data_path("srcli", appauthor=False)) / "records"
+    return (Path(told) if told else user_data()) / "records"
 
 
 def file_of(entry: WeightsEntry) -> Path:
