@@ -37,7 +37,7 @@ def read_weights(
     path = file_of(entry)
     meant = resolved(entry)
     if meant is None:
-        raise WeightsError(f"{entry.model} x{entry.scale}: {how_to_get(entry)}")
+        raise WeightsError(how_to_get(entry))
     entry = meant
     try:
         size = path.stat().st_size

@@ -267,3 +267,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SRCLI_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def served(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """The servers of published weights, which the environment leads to."""
+    from tests.weights.published_server import serving_published
+
+    with serving_published(tmp_path) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server

@@ -18,11 +18,17 @@ from pathlib import Path
 
 import torch
 
+from srcli.inference.adopt import published_content
 from srcli.weights import WeightsEntry, manifest
+from srcli.weights.download import download
 from srcli.weights.manifest_file import as_toml
+from srcli.weights.policy import Policy
 from tests.weights.conftest import make_certificate
 from tests.weights.states import published_adaformer, state, theirs
 
+SMALL, BLOB, UNVERIFIED = "smfanet_x4", "adaformer-published_x4", "atd-light_x2"
+QUICK = Policy(back_off=0.01, timeout=5, retries=2)
+TRUSTING = replace(QUICK, trust_first=True)
 HOSTS = ("github.com", "raw.githubusercontent.com", "drive.usercontent.google.com")
 PAGE = b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning</title></html>"
 
@@ -204,3 +210,20 @@ def publish_fabricated(served: PublishedServer, path: Path) -> Path:
         lines.append(as_toml(entry_of(name, content)))
     path.write_text("\n".join(lines), "utf-8")
     return path
+
+
+def offered(served: PublishedServer, name: str, content: bytes | None = None) -> WeightsEntry:
+    """The entry, with a file at its real address; its hashes are of the fabricated one."""
+    entry = entry_of(name, fabricated(name))
+    served.serve(entry, fabricated(name) if content is None else content)
+    return entry
+
+
+def fetch(entry: WeightsEntry, policy: Policy = QUICK) -> Path:
+    return download(entry, policy, convert=published_content)
+
+
+def left(cache: Path) -> list[str]:
+    """All files there are, but for locks."""
+    found = (p for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock")
+    return sorted(str(path.relative_to(cache)) for path in found)
