@@ -1,7 +1,9 @@
 """Downloads as the terminal shows them, and what happens when weights are missing."""
 
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import click
@@ -9,11 +11,14 @@ from tqdm import tqdm
 
 from srcli.cli.printable import tell
 from srcli.errors import WeightsError
-from srcli.weights import Source, WeightsEntry, best_scale, how_to_get
+from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
 from srcli.weights.places import file_of, is_here
 from srcli.weights.policy import Policy, is_switched_on
 
 __all__ = ["fetch_all", "fetch_before_use"]
+
+_ACCEPTED = "SRCLI_ACCEPT_LICENCES"
+_UNASKED = "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking"
 
 
 def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
@@ -34,10 +39,11 @@ def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
     return failed
 
 
-def fetch_before_use(model: str, scale: float, *, yes: bool, offline: bool) -> None:
+def fetch_before_use(model: str, scale: float, policy: Policy, *, yes: bool) -> None:
     """Download the weights that a run needs, if they are not here and that is wanted.
 
-    On a terminal it asks first; elsewhere `yes` or `SRCLI_AUTO_DOWNLOAD` must be set.
+    On a terminal it asks first; elsewhere `yes`, `SRCLI_AUTO_DOWNLOAD` or `SRCLI_ACCEPT_LICENCES`
+    must be set.
 
     Raises:
         WeightsError: They are not here, and are not to be downloaded or cannot be.
@@ -46,28 +52,62 @@ def fetch_before_use(model: str, scale: float, *, yes: bool, offline: bool) -> N
     entry = best_scale(model, scale)
     if entry.source is not Source.DOWNLOAD or is_here(entry):
         return
-    policy = Policy.of_environment(offline=offline)
-    if not policy.offline and not (yes or is_switched_on("SRCLI_AUTO_DOWNLOAD")):
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise WeightsError(
-                f"{how_to_get(entry)} ({_what(entry, policy)}); or upscale with --yes, or set "
-                "SRCLI_AUTO_DOWNLOAD=1"
-            )
-        if not click.confirm(f"Download {_what(entry, policy)}?", default=True, err=True):
-            raise WeightsError(how_to_get(entry))
+    if not policy.offline and not (yes or _accepted(entry)):
+        policy = _ask(entry, policy)
     _fetch(entry, policy)
+
+
+def _accepted(entry: WeightsEntry) -> bool:
+    """Whether the environment says that downloads of this licence are wanted.
+
+    `SRCLI_ACCEPT_LICENCES` is 1 or "all" for any, or names licences, separated by commas.
+    """
+    if is_switched_on("SRCLI_AUTO_DOWNLOAD") or is_switched_on(_ACCEPTED):
+        return True
+    named = [one.strip().lower() for one in os.environ.get(_ACCEPTED, "").split(",")]
+    return "all" in named or entry.licence.lower() in named
+
+
+def _ask(entry: WeightsEntry, policy: Policy) -> Policy:
+    """Ask on a terminal, also for trust where nothing can be verified; the policy after that.
+
+    Raises:
+        WeightsError: The answer is no, or there is nobody to ask.
+    """
+    what = _what(entry, policy)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        named = os.environ.get(_ACCEPTED)
+        but = f"; {_ACCEPTED}={named} does not name that licence" if named else ""
+        raise WeightsError(f"{how_to_get(entry)} ({what}){but}; {_UNASKED}")
+    trusted = policy.trust_first or not needs_trust(entry)
+    if not trusted:
+        click.echo(
+            f"Nobody publishes a hash of {entry.name}: its first download is checked by its "
+            "structure, and remembered.",
+            err=True,
+        )
+    if not click.confirm(f"Download {what}?", default=trusted, err=True):
+        raise WeightsError(how_to_get(entry))
+    return replace(policy, trust_first=True)
 
 
 def _fetch(entry: WeightsEntry, policy: Policy) -> None:
     # Imported when needed: most runs download nothing.
     from srcli.weights.download import download
 
-    if is_here(entry) or entry.source is not Source.DOWNLOAD or policy.offline:
-        download(entry, policy)
+    convert = None
+    if entry.converted:
+        from srcli.inference.adopt import published_content as convert
+        from srcli.inference.adopt import require_network
+
+        require_network(entry)
+    refused = policy.offline or (needs_trust(entry) and not policy.trust_first)
+    if is_here(entry) or entry.source is not Source.DOWNLOAD or refused:
+        download(entry, policy, convert=convert)
         return
     click.echo(f"downloading {_what(entry, policy)}", err=True)
     with tqdm(
-        total=entry.size,
+        total=entry.size or None,
         desc=entry.name,
         unit="B",
         unit_scale=True,
@@ -75,19 +115,21 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
         disable=None,  # where stderr is no terminal
     ) as bar:
 
-        def on_bytes(done: int, _: int) -> None:
+        def on_bytes(done: int, total: int) -> None:
+            bar.total = total or None
             bar.update(done - bar.n)
 
         def on_wait() -> None:
             click.echo(f"another process is downloading {entry.name}: waiting for it", err=True)
 
-        download(entry, policy, on_bytes, on_wait)
+        download(entry, policy, on_bytes, on_wait, convert)
 
 
 def _what(entry: WeightsEntry, policy: Policy) -> str:
     hosts = [_host(address) for address in policy.addresses(entry)]
     where = " or ".join(dict.fromkeys(hosts))
-    return f"{entry.name}, {entry.size / 1e6:.1f} MB, licence {entry.licence}, from {where}"
+    size = f"{entry.size / 1e6:.1f} MB" if entry.size else "size not stated"
+    return f"{entry.name}, {size}, licence {entry.licence}, from {where}"
 
 
 def _host(address: str) -> str:

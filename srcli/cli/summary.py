@@ -16,12 +16,13 @@ __all__ = ["by_layer", "exit_code", "print_summary"]
 _SHOWN_FAILURES = 20
 
 
-def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
+def print_summary(finished: Sequence[Finished], *, seconds: float, better: str = "") -> None:
     """Print to stdout what was done, skipped and failed, how fast, and how much was live.
 
     Args:
         finished: How each job ended.
         seconds: Wall time of the batch.
+        better: That there are better weights, if so; said only if something was done.
     """
     counts = Counter(end.state for end in finished)
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -50,6 +51,8 @@ def print_summary(finished: Sequence[Finished], *, seconds: float) -> None:
         table.add_row("  failed", printable(end.reason))
     if len(failures) > _SHOWN_FAILURES:
         table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
+    if better and reports:
+        table.add_row("weights", better)
     Console().print(table, markup=False, highlight=False)
 
 

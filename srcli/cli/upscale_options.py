@@ -10,6 +10,7 @@ from srcli.cli.option_types import BoxSize, TileSize
 from srcli.jobs.sizes import SizeWish
 
 __all__ = [
+    "DEFAULT_MODEL",
     "Engine",
     "Handling",
     "Result",
@@ -20,6 +21,7 @@ __all__ = [
     "selection_options",
 ]
 
+DEFAULT_MODEL = "adaformer"
 FORMATS = {
     "same": None,
     "png": "png",
@@ -157,6 +159,7 @@ class Engine:
     compiled: bool
     yes: bool
     offline: bool
+    trust_first: bool = False
 
     @property
     def asked_effort(self) -> str | float:
@@ -172,7 +175,7 @@ class Engine:
 engine_options: Decorator = grouped(
     "engine",
     Engine,
-    click.option("-m", "--model", default="adaformer", show_default=True, help="Network."),
+    click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="Network."),
     click.option(
         "--effort",
         type=click.Choice(["exact", "balanced", "fast"]),
@@ -212,6 +215,12 @@ engine_options: Decorator = grouped(
     ),
     click.option(
         "-y", "--yes", is_flag=True, help="Download weights that are missing; do not ask."
+    ),
+    click.option(
+        "--trust-first",
+        is_flag=True,
+        help="Also those of which nobody publishes a hash, if their structure is right; the first "
+        "download counts from then on (or SRCLI_TRUST_FIRST=1).",
     ),
     click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1)."),
 )

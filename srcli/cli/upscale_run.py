@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import clips_of
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
@@ -29,7 +30,8 @@ from srcli.jobs.preflight import forecast, require_room, require_writable
 from srcli.jobs.settings import Settings
 from srcli.jobs.sizes import SizeWish
 from srcli.media import DecodeLimits, Decoder, MetadataPolicy
-from srcli.weights import WeightsEntry, best_scale, largest_scale
+from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
+from srcli.weights.policy import Policy as DownloadPolicy
 
 __all__ = ["run"]
 
@@ -46,14 +48,14 @@ def run(
     wish = result.size()
     weights = _weights(engine.model, wish)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
-    settings = _settings(result, engine, wish, weights, policy)
     planned = _jobs(selection, result, engine, wish, clip_options.frames_dir, handling)
+    _require_fingerprint(engine, weights, handling)
+    settings = _settings(result, engine, wish, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
     clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
     started = time.monotonic()
-    finished: list[Finished] = []
-    interrupted = False
+    finished, interrupted = list[Finished](), False
     with (
         Decoder(_decoding(limits)) as decoder,
         Ledger(jobs, settings, wait=handling.wait, tell=tell) as ledger,
@@ -69,7 +71,7 @@ def run(
         finished.extend(skipped)
         require_writable(everything)
         if everything:
-            fetch_before_use(engine.model, weights.scale, yes=engine.yes, offline=engine.offline)
+            _fetch(engine, weights)
         with _progress(len(everything), handling) as progress:
             _announce(everything, skipped, handling, progress)
             if everything:
@@ -89,8 +91,22 @@ def run(
                     came = work(todo, clips, upscalers, means)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
-    seconds = time.monotonic() - started
-    return _summed_up(finished, handling, seconds=seconds, interrupted=interrupted)
+    code = exit_code(finished, interrupted=interrupted)
+    return _summed_up(finished, handling, code, time.monotonic() - started, engine, weights)
+
+
+def _fetch(engine: Engine, weights: WeightsEntry) -> None:
+    """Download the weights, if they are missing and that is wanted."""
+    downloads = DownloadPolicy.of_environment(
+        offline=engine.offline, trust_first=engine.trust_first
+    )
+    fetch_before_use(engine.model, weights.scale, downloads, yes=engine.yes)
+
+
+def _require_fingerprint(engine: Engine, weights: WeightsEntry, handling: Handling) -> None:
+    """Download first those weights whose hash only a download tells: journals know them by it."""
+    if not fingerprint_of(weights) and not handling.dry_run:
+        _fetch(engine, weights)
 
 
 def _announce(
@@ -111,14 +127,18 @@ def _decoding(limits: Limits) -> DecodeLimits:
 
 
 def _summed_up(
-    finished: Sequence[Finished], handling: Handling, *, seconds: float, interrupted: bool
+    finished: Sequence[Finished],
+    handling: Handling,
+    code: ExitCode,
+    seconds: float,
+    engine: Engine,
+    weights: WeightsEntry,
 ) -> ExitCode:
     """Say what a run came to."""
-    code = exit_code(finished, interrupted=interrupted)
     if handling.json:
         emit_summary(finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
-        print_summary(finished, seconds=seconds)
+        print_summary(finished, seconds=seconds, better=better_weights_line(engine, weights))
     return code
 
 
@@ -139,7 +159,7 @@ def _settings(
 ) -> Settings:
     return Settings(
         model=engine.model,
-        weights=weights.sha256,
+        weights=fingerprint_of(weights),
         size=wish.label,
         effort=engine.effort_label,
         precision=engine.precision,

@@ -23,7 +23,7 @@ from srcli.jobs.serving import Batch, Upscalers
 from srcli.jobs.settings import Settings
 from srcli.jobs.sizes import SizeWish
 from srcli.media import Decoder, MetadataPolicy
-from srcli.weights import WeightsEntry
+from srcli.weights import WeightsEntry, fingerprint_of
 
 __all__ = ["Means", "Progressed", "load", "record", "work"]
 
@@ -76,7 +76,7 @@ def record(
         pid=os.getpid(),
         version=version("srcli"),
         model=engine.model,
-        weights_sha256=weights.sha256,
+        weights_sha256=fingerprint_of(weights),
         settings=settings.text("any"),
         resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
     )

@@ -19,14 +19,14 @@ def weights() -> None:
 @weights.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_weights(*, as_json: bool) -> None:
-    """List all weights, here and to be had.
+    """List all weights, here and to be had, the best of each scale first.
 
     The figures are PSNR-Y on Set5, measured by us and published with the network.
     """
     from srcli.cli.weights_output import print_json, print_table
-    from srcli.weights import known
+    from srcli.weights import by_quality, known
 
-    (print_json if as_json else print_table)(known())
+    (print_json if as_json else print_table)(by_quality(known()))
 
 
 @weights.command()
@@ -54,26 +54,40 @@ def show(name: str, *, as_json: bool) -> None:
 @weights.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="All that can be downloaded.")
+@click.option(
+    "--trust-first",
+    is_flag=True,
+    help="Also files of which nobody publishes a hash, if their structure is right; the first "
+    "download counts from then on (or SRCLI_TRUST_FIRST=1).",
+)
 @click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
 @click.option("--insecure", is_flag=True, help="Take http addresses, too.")
 def download(
-    names: tuple[str, ...], *, everything: bool, offline: bool, insecure: bool
+    names: tuple[str, ...], *, everything: bool, trust_first: bool, offline: bool, insecure: bool
 ) -> ExitCode:
     """Download weights, and check them.
 
-    Those that are here and whole are not downloaded again; what was cut off goes on. Ends with 1
-    if some fail, with 3 if all do.
+    NAME is of srcli weights list, a network, or "recommended". Those that are here and whole are
+    not downloaded again; what was cut off goes on. Ends with 1 if some fail, with 3 if all do.
     """
     from srcli.cli.fetching import fetch_all
-    from srcli.weights import Source, known, weights_named
+    from srcli.weights import RECOMMENDED, Source, known, needs_trust, recommended, weights_named
     from srcli.weights.policy import Policy
 
     if everything == bool(names):
-        raise UsageError("download what? NAME..., or --all (srcli weights list)")
-    entries = [entry for name in names for entry in weights_named(name)]
+        raise UsageError("download what? NAME..., recommended, or --all (srcli weights list)")
+    policy = Policy.of_environment(offline=offline, insecure=insecure, trust_first=trust_first)
+    entries = [
+        entry
+        for name in names
+        for entry in (recommended() if name == RECOMMENDED else weights_named(name))
+    ]
     if everything:
-        entries = [entry for entry in known() if entry.source is Source.DOWNLOAD]
-    policy = Policy.of_environment(offline=offline, insecure=insecure)
+        entries = [
+            entry
+            for entry in known()
+            if entry.source is Source.DOWNLOAD and (policy.trust_first or not needs_trust(entry))
+        ]
     failed = fetch_all(entries, policy)
     if not failed:
         return ExitCode.ALL_DONE
@@ -126,13 +140,18 @@ def path(name: str | None) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-def remove(names: tuple[str, ...]) -> None:
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Also forget the hash of the first download, where nobody publishes one.",
+)
+def remove(names: tuple[str, ...], *, forget: bool) -> None:
     """Delete downloaded and imported weights."""
     from srcli.weights import weights_named
     from srcli.weights.remove import remove_weights
 
     chosen = [entry for name in names for entry in weights_named(name)]
-    for removed in remove_weights(chosen):
+    for removed in remove_weights(chosen, forget=forget):
         click.echo(f"removed {removed}", err=True)
 
 

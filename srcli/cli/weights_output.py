@@ -11,6 +11,7 @@ from rich.table import Table
 from srcli.cli.printable import printable
 from srcli.weights import Source, WeightsEntry, how_to_get
 from srcli.weights.places import file_of, is_here
+from srcli.weights.records import record_of
 
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
 
@@ -90,14 +91,29 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "to get it": "" if here else how_to_get(entry),
         "size": _size(entry.size) if entry.size else "not known",
         "sha256": entry.sha256 or "not known",
+        "git blob": entry.git_blob,
+        "verified by": _verified_by(entry),
         "licence": entry.licence,
         "trained on": entry.training_data,
         "teacher": entry.teacher,
         "origin": entry.origin,
         "address": " ".join(entry.urls) or entry.page,
+        "page": entry.page if entry.urls else "",
         "measured": _listed(entry.psnr_y, f"dB ({entry.psnr_protocol})"),
         "published": _listed(entry.psnr_published, f"dB ({entry.published_by})"),
     }
+
+
+def _verified_by(entry: WeightsEntry) -> str:
+    """By what it is known to be the file that is meant."""
+    if not entry.converted:
+        return ""
+    record = record_of(entry)
+    if entry.hash_published:
+        return f"the published {'sha256' if entry.sha256 else 'git blob'}; then converted"
+    if record is not None:
+        return f"sha256 of the first download, {record.sha256}; then converted"
+    return "its structure, with --trust-first; from then on the sha256 of the first download"
 
 
 def _size(size: int) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,12 +14,13 @@ from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
 from srcli.inference.recognise import Match, closest, recognise
 from srcli.models import model_names, model_spec
-from srcli.weights import Source, WeightsEntry, known
+from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
 from srcli.weights.checkpoint import Checkpoint, open_checkpoint
 from srcli.weights.manifest_file import as_toml
-from srcli.weights.places import imports
+from srcli.weights.places import imports, is_here
+from srcli.weights.verify import FileHashes, hashes_of, mismatch
 
-__all__ = ["adopt", "convert", "identify"]
+__all__ = ["adopt", "convert", "identify", "published_content", "require_network"]
 
 _TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -93,6 +95,7 @@ def adopt(
     entry_name = f"{name or match.model}_x{match.scale}"
     _refuse_taken(entry_name, name, match.model)
     content = _content(checkpoint, match)
+    found = _hashes(source)
     folder = imports().absolute()
     entry = WeightsEntry(
         name=entry_name,
@@ -103,15 +106,43 @@ def adopt(
         sha256=hashlib.sha256(content).hexdigest(),
         licence="not stated",
         training_data="not stated",
-        origin=f"imported from {_printable(source.name)}, sha256 {_sha256(source)}",
+        origin=f"imported from {_printable(source.name)}, sha256 {found.sha256}",
         psnr_protocol="not measured",
         variant=name or "",
         also_for=tuple(m.model for m in recognise(checkpoint.shapes) if m.model != match.model),
         folder=folder,
     )
+    entry = _as_published(entry, found)
     _write(folder / entry.file, content)
     _write(folder / f"{entry_name}.toml", as_toml(entry).encode())
     return entry
+
+
+def require_network(entry: WeightsEntry) -> None:
+    """Refuse weights of a network that is not in the registry, before they are downloaded.
+
+    Raises:
+        WeightsError: This srcli is older than the manifest.
+    """
+    if entry.model not in model_names():
+        raise WeightsError(
+            f"{entry.name} is for the network {entry.model}, which this srcli does not have (have "
+            f"{', '.join(model_names())}); hint: install a newer srcli"
+        )
+
+
+def published_content(entry: WeightsEntry, source: Path) -> bytes:
+    """The safetensors file of a published checkpoint: under our names, and checked as an import.
+
+    Args:
+        entry: What the checkpoint shall be.
+        source: The checkpoint; no code in it is run.
+
+    Raises:
+        WeightsError: Names, shapes, types or values are not those of the entry's network.
+    """
+    checkpoint = open_checkpoint(source)
+    return _content(checkpoint, identify(checkpoint, entry.model, entry.scale)[0])
 
 
 def _check_name(name: str | None) -> None:
@@ -122,6 +153,8 @@ def _check_name(name: str | None) -> None:
             f"name {name!r}: use up to 60 letters, digits, '-', '_' and '.', "
             "a letter or digit first"
         )
+    if name == RECOMMENDED:
+        raise UsageError(f"{name} is a word of srcli weights download: use another --name")
     if name in model_names():
         raise UsageError(f"{name} is a network's own name: leave --name away, or use another")
 
@@ -134,11 +167,16 @@ def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
     for entry in known():
         if name is not None and _means_others(name, entry, model):
             raise UsageError(f"{name} is the name of {entry.name} already: use another --name")
-        if _alike(entry.name, entry_name) and entry.source is not Source.BY_HAND:
+        if _alike(entry.name, entry_name) and not _to_be_had(entry):
             remedy = f"srcli weights remove {entry_name} first, or use another --name"
             if entry.source is not Source.FOLDER:
                 remedy = "give yours a --name" if name is None else "use another --name"
             raise UsageError(f"{entry_name} is there already: {remedy}")
+
+
+def _to_be_had(entry: WeightsEntry) -> bool:
+    """Whether the manifest only says where others publish them: an import may be just that."""
+    return entry.source is Source.BY_HAND or (entry.converted and not is_here(entry))
 
 
 def _means_others(name: str, entry: WeightsEntry, model: str) -> bool:
@@ -191,6 +229,30 @@ def _printable(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hashes(path: Path) -> FileHashes:
+    try:
+        return hashes_of(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+
+
+def _as_published(entry: WeightsEntry, found: FileHashes) -> WeightsEntry:
+    """The entry of an import with what is known of that very file, if it is a published one."""
+    for published in manifest():
+        if (
+            published.converted
+            and published.hash_published
+            and published.model == entry.model
+            and mismatch(published, found) is None
+        ):
+            return replace(
+                entry,
+                licence=published.licence,
+                training_data=published.training_data,
+                origin=f"{published.origin}; {entry.origin}",
+                psnr_protocol=published.psnr_protocol,
+                psnr_y=published.psnr_y,
+                psnr_published=published.psnr_published,
+                published_by=published.published_by,
+            )
+    return entry

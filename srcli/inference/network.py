@@ -9,7 +9,7 @@ from srcli.errors import NonFiniteOutput
 from srcli.inference.compiling import compile_parts
 from srcli.models import model_spec
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
-from srcli.weights import WeightsEntry
+from srcli.weights import WeightsEntry, fingerprint_of
 from srcli.weights.load import read_weights
 
 __all__ = ["LoadedNetwork"]
@@ -74,8 +74,8 @@ class LoadedNetwork:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of the weights; "random" if there are none."""
-        return "random" if self.weights is None else self.weights.sha256
+        """Hash of the weights' file as published; "random" if there are none."""
+        return "random" if self.weights is None else fingerprint_of(self.weights)
 
     @property
     def bytes_per_pixel(self) -> float:

@@ -2,27 +2,41 @@
 
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest import (
+    RECOMMENDED,
     best_scale,
+    better_than,
+    by_quality,
+    figure_of,
     how_to_get,
     known,
     largest_scale,
     manifest,
+    needs_trust,
     network_of,
+    recommended,
     runnable_networks,
     weights_named,
 )
 from srcli.weights.manifest_file import box
+from srcli.weights.records import fingerprint_of
 
 __all__ = [
+    "RECOMMENDED",
     "Source",
     "WeightsEntry",
     "best_scale",
+    "better_than",
     "box",
+    "by_quality",
+    "figure_of",
+    "fingerprint_of",
     "how_to_get",
     "known",
     "largest_scale",
     "manifest",
+    "needs_trust",
     "network_of",
+    "recommended",
     "runnable_networks",
     "weights_named",
 ]

@@ -19,15 +19,15 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """One weights file.
+    r"""One weights file.
 
     Args:
         name: File name without suffix.
         model: The network it is for, by its name in the registry.
         scale: The scale it was trained for.
-        file: File name.
+        file: File name; for a published checkpoint (`converted`) as its publisher has it.
         size: Bytes; 0 if not known.
-        sha256: Of the whole file, hexadecimal; empty if not known, then it is never loaded.
+        sha256: Of the whole file, hexadecimal; empty if nobody has published it.
         licence: SPDX expression, or in words.
         training_data: What it was trained on, with attribution.
         origin: How the file was made.
@@ -42,6 +42,8 @@ class WeightsEntry:
         psnr_published: PSNR-Y in dB by data set, as its authors or the network's paper have it.
         published_by: Where that is written.
         teacher: Weights whose outputs it was trained on, with their sha256 and licence.
+        git_blob: SHA-1 of `blob <size>\0` and the file, as a git repository's tree names it.
+        recommended: Whether `srcli weights download recommended` means it.
         folder: Where the file lies, for files that are neither shipped nor downloaded.
     """
 
@@ -64,6 +66,8 @@ class WeightsEntry:
     psnr_published: Mapping[str, float] = field(default_factory=dict[str, float])
     published_by: str = ""
     teacher: str = ""
+    git_blob: str = ""
+    recommended: bool = False
     folder: Path | None = None
 
     @property
@@ -74,6 +78,16 @@ class WeightsEntry:
         if self.urls:
             return Source.DOWNLOAD
         return Source.BY_HAND if self.page else Source.BOX
+
+    @property
+    def converted(self) -> bool:
+        """Whether the file is a published checkpoint, of which srcli makes a safetensors file."""
+        return bool(self.urls) and (not self.sha256 or Path(self.file).suffix != ".safetensors")
+
+    @property
+    def hash_published(self) -> bool:
+        """Whether the bytes of the first download can be verified."""
+        return bool(self.sha256 or self.git_blob)
 
     def answers_to(self, model: str) -> bool:
         """Whether `-m model` means it."""

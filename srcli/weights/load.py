@@ -14,6 +14,7 @@ from srcli.weights.fit import fit_of
 from srcli.weights.header import Header, Shape, parse_header
 from srcli.weights.manifest import how_to_get
 from srcli.weights.places import file_of
+from srcli.weights.records import resolved
 
 __all__ = ["read_weights"]
 
@@ -34,16 +35,21 @@ def read_weights(
             this network.
     """
     path = file_of(entry)
+    meant = resolved(entry)
+    if meant is None:
+        raise WeightsError(how_to_get(entry))
+    entry = meant
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size == entry.size else b""
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}; {how_to_get(entry)}") from error
     digest = hashlib.sha256(content).hexdigest()
+    who = "the record of its download" if entry.converted else "the manifest"
     if size != entry.size:
-        raise _altered(entry, f"size is {size}, the manifest says {entry.size}")
+        raise _altered(entry, f"size is {size}, {who} says {entry.size}")
     if digest != entry.sha256:
-        raise _altered(entry, f"sha256 is {digest[:12]}…, the manifest says {entry.sha256[:12]}…")
+        raise _altered(entry, f"sha256 is {digest[:12]}…, {who} says {entry.sha256[:12]}…")
     header = parse_header(content, size, str(path))
     _check(entry, header, header.shapes if expected is None else expected)
     try:
@@ -57,7 +63,7 @@ def _check(entry: WeightsEntry, header: Header, expected: Mapping[str, Shape]) -
     fit = fit_of(header.shapes, expected)
     if not fit.whole:
         raise WeightsError(
-            f"{entry.file} does not fit {entry.model} x{entry.scale}: {fit.describe()}"
+            f"{file_of(entry).name} does not fit {entry.model} x{entry.scale}: {fit.describe()}"
         )
     for name, info in header.tensors.items():
         if info.dtype not in _FLOATS:

@@ -1,6 +1,7 @@
 """What weights there are: those srcli knows of, a team's, and a person's own."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -8,18 +9,28 @@ from pathlib import Path
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest_file import box, read_manifest
-from srcli.weights.places import imports
+from srcli.weights.places import imports, is_here
+from srcli.weights.records import record_of
 
 __all__ = [
+    "RECOMMENDED",
     "best_scale",
+    "better_than",
+    "by_quality",
+    "figure_of",
     "how_to_get",
     "known",
     "largest_scale",
     "manifest",
+    "needs_trust",
     "network_of",
+    "recommended",
     "runnable_networks",
     "weights_named",
 ]
+
+RECOMMENDED = "recommended"
+"""What `srcli weights download` takes for the names of all recommended weights."""
 
 
 @cache
@@ -120,10 +131,39 @@ def _serving(model: str, scale: float) -> list[WeightsEntry]:
     return [_as_asked(entry, model) for entry in entries]
 
 
+def recommended() -> tuple[WeightsEntry, ...]:
+    """The weights that `srcli weights download recommended` means, the best first per scale."""
+    return by_quality(entry for entry in known() if entry.recommended)
+
+
+def by_quality(entries: Iterable[WeightsEntry]) -> tuple[WeightsEntry, ...]:
+    """Entries by scale, the largest first, and of each scale the best first."""
+    return tuple(sorted(entries, key=lambda entry: (-entry.scale, -figure_of(entry))))
+
+
+def figure_of(entry: WeightsEntry) -> float:
+    """PSNR-Y on Set5 in dB to rank weights by: as measured, else as published; 0 if neither."""
+    return entry.psnr_y.get("Set5", entry.psnr_published.get("Set5", 0.0))
+
+
+def better_than(entry: WeightsEntry) -> WeightsEntry | None:
+    """The best recommended weights of the same scale that are better and not here.
+
+    Returns:
+        None if there are none, or better ones are here already.
+    """
+    alike = [other for other in known() if other.scale == entry.scale]
+    better = [other for other in by_quality(alike) if figure_of(other) > figure_of(entry)]
+    if any(is_here(other) for other in better):
+        return None
+    return next((other for other in better if other.recommended), None)
+
+
 def how_to_get(entry: WeightsEntry) -> str:
     """One line that says what to do about weights that are not here."""
     if entry.source is Source.DOWNLOAD:
-        return f"{entry.name} is not here yet: srcli weights download {entry.name}"
+        trust = " --trust-first" if needs_trust(entry) else ""
+        return f"{entry.name} is not here yet: srcli weights download {entry.name}{trust}"
     if entry.source is Source.BY_HAND:
         return (
             f"{entry.name} has no direct download: get {entry.page_file} from {entry.page}, then "
@@ -134,8 +174,15 @@ def how_to_get(entry: WeightsEntry) -> str:
     return f"import {entry.name} again, or srcli weights remove {entry.name}"
 
 
+def needs_trust(entry: WeightsEntry) -> bool:
+    """Whether nothing is known yet by which a download could be verified."""
+    return entry.converted and not entry.hash_published and record_of(entry) is None
+
+
 def _usable(entry: WeightsEntry) -> bool:
-    return bool(entry.sha256) and entry.source is not Source.BY_HAND
+    return entry.source is Source.DOWNLOAD or (
+        bool(entry.sha256) and entry.source is not Source.BY_HAND
+    )
 
 
 def _short(entry: WeightsEntry) -> str:

@@ -71,16 +71,22 @@ def _entry(table: object, folder: Path | None) -> WeightsEntry:
         if name not in _KINDS:
             raise ValueError(f"unknown key {name!r}")
         checked[name] = _KINDS[name](name, value)
-    checked["sha256"] = checked["sha256"].lower()
+    for name in ("sha256", "git_blob"):
+        checked[name] = checked.get(name, "").lower()
     entry = WeightsEntry(**checked)
     for name in (entry.file, entry.name):
         if not name or name.startswith(".") or any(one in name for one in "/\\:"):
             raise ValueError(f"{name!r} is not a plain file name")
-    if not (entry.page or (entry.size and entry.sha256)):
-        raise ValueError(f"{entry.name} needs its size and sha256")
-    if entry.sha256 and not re.fullmatch("[0-9a-f]{64}", entry.sha256):
-        raise ValueError(f"sha256 = {entry.sha256!r} is not 64 hexadecimal digits")
+    _check_hashes(entry)
     return entry if entry.urls or entry.page else dataclasses.replace(entry, folder=folder)
+
+
+def _check_hashes(entry: WeightsEntry) -> None:
+    if not (entry.converted or entry.page or (entry.size and entry.sha256)):
+        raise ValueError(f"{entry.name} needs its size and sha256")
+    for name, value, digits in (("sha256", entry.sha256, 64), ("git_blob", entry.git_blob, 40)):
+        if value and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+            raise ValueError(f"{name} = {value!r} is not {digits} hexadecimal digits")
 
 
 def _text(name: str, value: object) -> str:
@@ -92,6 +98,12 @@ def _text(name: str, value: object) -> str:
 def _number(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError(f"{name} = {value!r} is not a whole number")
+    return value
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} = {value!r} is neither true nor false")
     return value
 
 
@@ -110,7 +122,8 @@ def _figures(name: str, value: object) -> dict[str, float]:
 _NUMBERS = ("scale", "size")
 _LISTS = ("also_for", "urls")
 _TABLES = ("psnr_y", "psnr_published")
-_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "teacher")
+_OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "teacher",
+             "git_blob", "recommended")  # fmt: skip
 _Check = Callable[[str, object], object]
 
 
@@ -119,6 +132,8 @@ def _check_of(name: str) -> _Check:
         return _number
     if name in _TABLES:
         return _figures
+    if name == "recommended":
+        return _switch
     return _texts if name in _LISTS else _text
 
 

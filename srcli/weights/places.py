@@ -7,7 +7,7 @@ from srcli.user_folders import user_cache, user_data
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest_file import box
 
-__all__ = ["downloads", "file_of", "imports", "is_here"]
+__all__ = ["downloads", "file_of", "imports", "is_here", "records"]
 
 
 def downloads() -> Path:
@@ -24,8 +24,16 @@ def imports() -> Path:
     return user_data() / "weights"
 
 
+def records() -> Path:
+    """The folder of what is remembered of published checkpoints; it outlives the downloads."""
+    told = os.environ.get("SRCLI_CACHE")
+    return (Path(told) if told else user_data()) / "records"
+
+
 def file_of(entry: WeightsEntry) -> Path:
-    """Where the file of an entry is, or will be once it is there."""
+    """Where the safetensors file of an entry is, or will be once it is there."""
+    if entry.converted:
+        return downloads() / f"{entry.name}.safetensors"
     if entry.folder is not None:
         return entry.folder / entry.file
     return (box() if entry.source is Source.BOX else downloads()) / entry.file

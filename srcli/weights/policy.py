@@ -11,9 +11,11 @@ import certifi
 from srcli.errors import WeightsError
 from srcli.weights.entry import WeightsEntry
 
-__all__ = ["Policy", "is_switched_on", "trusted_certificates", "without_password"]
+__all__ = ["Policy", "is_switched_on", "proxy_named", "trusted_certificates", "without_password"]
 
 _ON = ("1", "true", "yes", "on")
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+_MIRRORS = ("SRCLI_WEIGHTS_URL", "SRCLI_WEIGHTS_MIRROR")
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -29,6 +31,7 @@ class Policy:
         back_off: Seconds before the first retry; doubled each time.
         timeout: Seconds without a byte after which it has failed.
         redirects: How many may follow each other.
+        trust_first: Take a file of which no hash is published, if its structure is right.
     """
 
     offline: bool = False
@@ -38,14 +41,22 @@ class Policy:
     back_off: float = 0.5
     timeout: float = 30.0
     redirects: int = 5
+    trust_first: bool = False
 
     @classmethod
-    def of_environment(cls, *, offline: bool = False, insecure: bool = False) -> "Policy":
-        """What `SRCLI_OFFLINE` and `SRCLI_WEIGHTS_MIRROR` say, and the command line."""
+    def of_environment(
+        cls, *, offline: bool = False, insecure: bool = False, trust_first: bool = False
+    ) -> "Policy":
+        """Settings of the command line, and of the environment where that says more.
+
+        `SRCLI_OFFLINE`, `SRCLI_TRUST_FIRST` and `SRCLI_WEIGHTS_URL`, which was
+        `SRCLI_WEIGHTS_MIRROR`.
+        """
         return cls(
             offline=offline or is_switched_on("SRCLI_OFFLINE"),
             insecure=insecure,
-            mirror=os.environ.get("SRCLI_WEIGHTS_MIRROR", ""),
+            mirror=next(filter(None, map(os.environ.get, _MIRRORS)), ""),
+            trust_first=trust_first or is_switched_on("SRCLI_TRUST_FIRST"),
         )
 
     def addresses(self, entry: WeightsEntry) -> tuple[str, ...]:
@@ -72,6 +83,14 @@ class Policy:
 def is_switched_on(variable: str) -> bool:
     """Whether an environment variable says yes."""
     return os.environ.get(variable, "").strip().lower() in _ON
+
+
+def proxy_named() -> str:
+    """The proxy that the environment names for https, as `VARIABLE=address`; "" if none."""
+    for variable in _PROXIES:
+        if address := os.environ.get(variable):
+            return f"{variable}={without_password(address)}"
+    return ""
 
 
 def without_password(address: str) -> str:

@@ -11,20 +11,31 @@ from urllib.parse import urljoin
 import httpx
 
 from srcli.errors import WeightsError
-from srcli.weights.policy import Policy
+from srcli.weights.policy import Policy, proxy_named
 
 __all__ = ["OnBytes", "Refused", "transfer"]
 
 OnBytes = Callable[[int, int], None]
-"""Told how many bytes are there, of how many."""
+"""Told how many bytes are there, of how many; of 0 while the server has not said."""
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_WAIT = 60.0  # s, whatever the server says
+_LARGEST_UNSTATED = 200_000_000  # bytes of a file whose size no manifest states
+_PAGE_START = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 
 class Refused(WeightsError):
-    """An address will not give the file, however often it is asked."""
+    """An address will not give the file, however often it is asked.
+
+    Args:
+        message: What happened.
+        hint: What may help.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class _Interrupted(Exception):
@@ -42,13 +53,14 @@ class _Stale(_Interrupted):
 def transfer(
     client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
 ) -> None:
-    """Bring what is missing of a file, until `partial` has `size` bytes.
+    """Bring what is missing of a file, until `partial` has all its bytes.
 
     Args:
         client: Follows no redirects by itself.
         address: Where from.
         partial: What is there already, perhaps of an earlier process.
-        size: Bytes of the whole file.
+        size: Bytes of the whole file; 0 if no manifest states them: then as many as the server
+            says, and none that is larger than 200 MB.
         policy: Which addresses are allowed, and how patient to be.
         on_bytes: Told about progress.
 
@@ -57,52 +69,103 @@ def transfer(
         OSError: The disk does not take it.
     """
     failures = best = 0
-    while (there := _size(partial)) != size:
-        if there > size:
+    while (there := _size(partial)) != size or not size:
+        if 0 < size < there:
             partial.unlink()
             continue
         best = max(best, there)
         try:
-            _go_on(client, address, partial, size, policy, on_bytes)
+            size = _go_on(client, address, partial, size, policy, on_bytes)
             _expect_all(partial, size)
         except (_Interrupted, httpx.TransportError) as error:
             if _is_about_certificates(error):
                 raise Refused(
-                    f"{address}: {_reason(error)}; if your network has a certificate authority of "
-                    "its own, SSL_CERT_FILE names its file"
+                    f"{address}: {_reason(error)}",
+                    "if your network has a certificate authority of its own, SSL_CERT_FILE names "
+                    "its file",
                 ) from error
             if isinstance(error, _Stale):
                 partial.unlink()
             failures = 1 if _size(partial) > best else failures + 1
             if failures > policy.retries:
-                raise Refused(f"{address}: {_reason(error)} ({failures} times)") from error
+                message = f"{address}: {_reason(error)} ({failures} times)"
+                raise Refused(message, _remedy(error)) from error
             wait = error.wait if isinstance(error, _Interrupted) else None
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
 
 
 def _go_on(
     client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
-) -> None:
-    """One request, and as much of its answer as comes."""
+) -> int:
+    """One request, and as much of its answer as comes.
+
+    Returns:
+        Bytes of the whole file.
+    """
     there = _size(partial)
     headers = {"Range": f"bytes={there}-"} if there else {}
     with _answer(client, address, headers, policy) as response:
+        if not size and _is_whole(response, there):
+            return there
         start = _start(response, there, address)
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and start + int(length) != size:
-            raise Refused(
-                f"{address}: has {start + int(length)} bytes, the manifest says {size}; "
-                "not the file it means"
-            )
+        _refuse_page(response, address)
+        announced = _announced(response, start, size, address)
+        limit = announced or _LARGEST_UNSTATED
         with partial.open("r+b" if start else "wb") as file:
             file.seek(start)
             for piece in response.iter_raw():
+                if not start and piece.lstrip()[:9].lower().startswith(_PAGE_START):
+                    raise _page(address)
                 start += len(piece)
-                if start > size:
+                if start > limit:
                     file.truncate(0)
-                    raise Refused(f"{address}: gives more than the {size} bytes of the manifest")
+                    said = f"the {size} bytes of the manifest" if size else f"{limit} bytes"
+                    raise Refused(f"{address}: gives more than {said}")
                 file.write(piece)
-                on_bytes(start, size)
+                on_bytes(start, announced)
+    return announced or start
+
+
+def _announced(response: httpx.Response, start: int, size: int, address: str) -> int:
+    """Bytes of the whole file: the manifest's, else what the server says; 0 if neither does.
+
+    Raises:
+        Refused: The two differ, or it is too large.
+    """
+    length = response.headers.get("Content-Length", "")
+    if not length.isdigit():
+        return size
+    announced = start + int(length)
+    if size and announced != size:
+        raise Refused(
+            f"{address}: has {announced} bytes, the manifest says {size}; not the file it means"
+        )
+    if announced > _LARGEST_UNSTATED and not size:
+        raise Refused(
+            f"{address}: has {announced} bytes, more than the {_LARGEST_UNSTATED} that srcli takes "
+            "of a file whose size its manifest does not state"
+        )
+    return announced
+
+
+def _is_whole(response: httpx.Response, there: int) -> bool:
+    """Whether the server says that nothing is missing: no range begins at the file's end."""
+    ended = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there
+    return bool(ended) and response.headers.get("Content-Range", "") == f"bytes */{there}"
+
+
+def _refuse_page(response: httpx.Response, address: str) -> None:
+    """Refuse a web page: what share sites and captive portals answer with instead of the file."""
+    if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise _page(address)
+
+
+def _page(address: str) -> Refused:
+    return Refused(
+        f"{address}: answers with a web page instead of the file",
+        "a log-in page of your network, or a share that asks first: open the address in a browser "
+        "once, or get the file there, then srcli weights import FILE",
+    )
 
 
 @contextmanager
@@ -170,3 +233,11 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _remedy(error: Exception) -> str:
+    """What may help against a failure of the network."""
+    if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
+        proxy = proxy_named()
+        return f"check the network{f', and the proxy {proxy}' if proxy else ''}"
+    return "try again later: it goes on where it stopped"

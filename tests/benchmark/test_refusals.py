@@ -69,6 +69,18 @@ def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator
             one.compare(enough[1:], enough[1:], 2)
 
 
+def test_weights_that_are_not_here_are_named_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SRCLI_CACHE", str(tmp_path))
+    ended = bench("--latency", "8x8", "-m", "atd-light", data=tmp_path)
+    assert ended.returncode == 3
+    assert ended.stderr.endswith(
+        "atd-light_x4 is not here yet: srcli weights download atd-light_x4 --trust-first\n"
+    )
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -80,7 +92,6 @@ def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator
         (("--latency", "8x8", "-m", ","), "no model to measure: name some with -m"),
         (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
         (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
-        (("--latency", "8x8", "-m", "atd-light"), "no weights for"),
         (("--latency", "8x8", "-s", "7", "--random-weights"), "adaformer has no scale 7 (have 2"),
         (("--latency", "8x8", "--protocol", "y"), "no protocol named 'y'"),
         (

@@ -17,7 +17,8 @@ from tests.weights.conftest import Server
 
 entry = import_module("srcli.cli.main")
 SHIPPED = box() / "adaformer_x4.safetensors"
-CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST")
+CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST",
+           "SRCLI_WEIGHTS_URL", "SRCLI_ACCEPT_LICENCES", "SRCLI_TRUST_FIRST")  # fmt: skip
 
 
 class World:

@@ -230,14 +230,20 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """Of a company's own certificate authority, for 127.0.0.1; key and certificate in one file."""
+    return make_certificate(tmp_path)
+
+
+def make_certificate(folder: Path, *hosts: str) -> Path:
+    """A certificate that signs itself, for this machine and for hosts by name."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
-    key, made = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    names = ",".join(["IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)])
     subprocess.run(
         [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
          "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)],
+         f"subjectAltName={names}", "-keyout", str(key), "-out", str(made)],
         check=True, capture_output=True,
     )  # fmt: skip
     made.write_bytes(key.read_bytes() + made.read_bytes())
@@ -254,9 +260,21 @@ def https_server(certificate: Path) -> Iterator[Server]:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and nothing of this machine's environment."""
     for name in ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_WEIGHTS_MANIFEST",
+                 "SRCLI_WEIGHTS_URL", "SRCLI_TRUST_FIRST", "SRCLI_ACCEPT_LICENCES",
                  "SRCLI_AUTO_DOWNLOAD", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy",
                  "https_proxy", "all_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE",
                  "CURL_CA_BUNDLE"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SRCLI_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def served(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """The servers of published weights, which the environment leads to."""
+    from tests.weights.published_server import serving_published
+
+    with serving_published(tmp_path) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server

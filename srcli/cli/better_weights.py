@@ -1,0 +1,40 @@
+"""One line to those who run the box's weights: better ones can be had, and how."""
+
+import contextlib
+import sys
+
+from srcli.cli.upscale_options import DEFAULT_MODEL, Engine
+from srcli.weights import Source, WeightsEntry, better_than, figure_of
+from srcli.weights.places import records
+from srcli.weights.policy import is_switched_on
+
+__all__ = ["better_weights_line"]
+
+_TOLD = "told_of_better_weights"
+
+
+def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
+    """What to say at the end of a run with these weights; "" if there is nothing to say.
+
+    That is so where another network was chosen, where no network may be used, and where better
+    weights are here. A person at a terminal is told once, a log every time.
+    """
+    offline = engine.offline or is_switched_on("SRCLI_OFFLINE")
+    if engine.model != DEFAULT_MODEL or weights.source is not Source.BOX or offline:
+        return ""
+    better = better_than(weights)
+    if better is None or (sys.stdout.isatty() and not _first_time()):
+        return ""
+    figures = f"Set5 {figure_of(better):.2f} dB, not {figure_of(weights):.2f}"
+    return f"better ones ({figures}) can be had: -m {better.model}"
+
+
+def _first_time() -> bool:
+    """Whether nobody was told yet; from now on somebody was."""
+    told = records() / _TOLD
+    if told.exists():
+        return False
+    with contextlib.suppress(OSError):  # a folder that cannot be written: told again next time
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.touch()
+    return True
