@@ -121,13 +121,16 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
     [
         (
             ["-m", "dense"],
-            "dense has no masks, it computes everything (masks: adaformer, adaformer-s, bright, "
-            "extending)",
+            "dense has no masks, it computes everything (masks: adaformer, adaformer-published, "
+            "adaformer-s, pp-atd-light, bright, extending)",
         ),
-        (["--what", "pure"], "adaformer has no pure pixels (have: bright, extending)"),
+        (
+            ["--what", "pure"],
+            "adaformer has no pure pixels (have: pp-atd-light, bright, extending)",
+        ),
         (
             ["-m", "bright", "--what", "depth"],
-            "bright has no halting depth (have: adaformer, adaformer-s)",
+            "bright has no halting depth (have: adaformer, adaformer-published, adaformer-s)",
         ),
         (
             ["-m", "bright", "--effort", "exact"],
