@@ -1,6 +1,6 @@
 """A network with its weights, on its device, in its precision."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -54,6 +54,20 @@ class LoadedNetwork:
         network._set_up(spec, scale, None, device, dtype)
         return network
 
+    @classmethod
+    def of_parameters(
+        cls,
+        spec: ModelSpec,
+        scale: int,
+        parameters: Mapping[str, Tensor],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> "LoadedNetwork":
+        """A network with parameters that are in memory, by srcli's names for them."""
+        network = cls.__new__(cls)
+        network._set_up(spec, scale, None, device, dtype, parameters)
+        return network
+
     def _set_up(
         self,
         spec: ModelSpec,
@@ -61,8 +75,10 @@ class LoadedNetwork:
         weights: WeightsEntry | None,
         device: torch.device,
         dtype: torch.dtype,
+        parameters: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.weights = weights
+        self._parameters = parameters
         self.device = device
         self.dtype = dtype
         self.spec = spec
@@ -135,13 +151,14 @@ class LoadedNetwork:
         )
 
     def _load(self, dtype: torch.dtype) -> SRNetwork:
-        if self.weights is None:
-            with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # a training run's random numbers stay as they are
+            if self.weights is None and self._parameters is None:
                 torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-                network = self.spec.build(self.scale)
-        else:
             network = self.spec.build(self.scale)
+        if self.weights is not None:
             _take_over(network, self.weights)
+        elif self._parameters is not None:
+            network.load_state_dict(dict(self._parameters))
         network.requires_grad_(requires_grad=False)
         if dtype != torch.float32:
             network.lower_precision(dtype)

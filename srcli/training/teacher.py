@@ -1,6 +1,5 @@
 """A teacher: weights whose outputs are targets of a training run."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,16 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.errors import UnknownModel, UsageError, WeightsError
+from srcli.errors import NonFiniteOutput, UnknownModel, UsageError, WeightsError
 from srcli.inference.adopt import identify
 from srcli.inference.device import one_memory_error
+from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
-from srcli.models.spec import EXACT, SRNetwork
+from srcli.models.spec import EXACT
 from srcli.training.config import DistillationConfig
 from srcli.weights import WeightsEntry, known
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.load import read_weights
 from srcli.weights.manifest import weights_named
+from srcli.weights.records import record_of
+from srcli.weights.verify import FileHashes, hashes_of
 
 __all__ = ["Teacher", "find_teacher", "mean_of_eight"]
 
@@ -62,59 +64,46 @@ class Teacher:
     def runner(
         self, device: torch.device, dtype: torch.dtype, *, self_ensemble: bool
     ) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-        """What upscales a whole image on `device`: (h, w, 3) uint8 to (s·h, s·w, 3) uint8.
+        """Make the function that upscales a whole image: (h, w, 3) to (s·h, s·w, 3), uint8.
 
-        What is not finite in lower precision is computed again in fp32. What is made raises
+        What is not finite in lower precision is computed again in fp32. The function raises
         `torch.OutOfMemoryError` where memory does not suffice, on every device, and `WeightsError`
         for an output that is not finite in fp32 either.
         """
-        network = self._build(device, dtype)
+        network = LoadedNetwork.of_parameters(
+            model_spec(self.model), self.scale, self.parameters, device, dtype
+        )
+
+        def once(lr: Tensor) -> Tensor:
+            return network(lr, EXACT).image.float()
 
         @torch.inference_mode()
         def run(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
             image = torch.as_tensor(lr, device=device).permute(2, 0, 1)[None].float() / 255.0
-            image = image.contiguous(memory_format=torch.channels_last)
-            way = mean_of_eight if self_ensemble else _once
-            with one_memory_error():
-                sr = way(network, image)
-                if dtype != torch.float32 and not bool(sr.isfinite().all()):
-                    sr = way(self._build(device, torch.float32), image)
-                if not bool(sr.isfinite().all()):
-                    raise WeightsError(
-                        f"the teacher {self.name} gives values that are not finite for an image of "
-                        f"{lr.shape[1]}x{lr.shape[0]} px, in fp32 too; hint: take another teacher"
-                    )
-                sr = (sr[0].clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-                return sr.permute(1, 2, 0).cpu().contiguous().numpy()
+            try:
+                with one_memory_error():
+                    sr = mean_of_eight(once, image) if self_ensemble else once(image)
+                    sr = (sr[0].clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+                    return sr.permute(1, 2, 0).cpu().contiguous().numpy()
+            except NonFiniteOutput as error:
+                raise WeightsError(
+                    f"the teacher {self.name} gives values that are not finite for an image of "
+                    f"{lr.shape[1]}x{lr.shape[0]} px, in fp32 too; hint: take another teacher"
+                ) from error
 
         return run
 
-    def _build(self, device: torch.device, dtype: torch.dtype) -> SRNetwork:
-        with torch.random.fork_rng(devices=[]):  # a run's random numbers stay as they are
-            network = model_spec(self.model).build(self.scale)
-        network.load_state_dict(dict(self.parameters))
-        network.requires_grad_(requires_grad=False)
-        if dtype != torch.float32:
-            network.lower_precision(dtype)
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return network.eval().to(device)
 
-
-def mean_of_eight(network: SRNetwork, lr: Tensor) -> Tensor:
+def mean_of_eight(upscale: Callable[[Tensor], Tensor], lr: Tensor) -> Tensor:
     """The self-ensemble: the mean output over the eight flips and turns of (b, 3, h, w)."""
     total = None
     for turn in range(8):
-        turned = torch.rot90(lr.flip(3) if turn >= 4 else lr, turn % 4, (2, 3))
-        sr = network(turned.contiguous(memory_format=torch.channels_last), EXACT).image.float()
+        sr = upscale(torch.rot90(lr.flip(3) if turn >= 4 else lr, turn % 4, (2, 3)))
         sr = torch.rot90(sr, -(turn % 4), (2, 3))
         sr = sr.flip(3) if turn >= 4 else sr
         total = sr.clone() if total is None else total.add_(sr)
     assert total is not None
     return total / 8
-
-
-def _once(network: SRNetwork, lr: Tensor) -> Tensor:
-    return network(lr, EXACT).image.float()
 
 
 def find_teacher(config: DistillationConfig, scale: int) -> Teacher:
@@ -140,15 +129,16 @@ def find_teacher(config: DistillationConfig, scale: int) -> Teacher:
         expected = {name: tuple(t.shape) for name, t in model(scale).state_dict().items()}
     parameters = read_weights(entry, expected)
     licence, data = _licence(entry, config), entry.training_data
-    return Teacher(entry.name, entry.model, scale, entry.sha256, licence, data, parameters)
+    record = record_of(entry) if entry.converted else None  # has it where no manifest states it
+    sha256 = entry.sha256 if record is None else record.sha256
+    return Teacher(entry.name, entry.model, scale, sha256, licence, data, parameters)
 
 
 def _of_file(path: Path, config: DistillationConfig, scale: int) -> Teacher:
     """The teacher in a weights file, whatever trainer wrote it."""
     try:
         checkpoint = open_checkpoint(path)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashes_of(path)
         matches = identify(checkpoint, None, None)
         given = checkpoint.tensors()
     except (OSError, WeightsError) as error:
@@ -164,9 +154,9 @@ def _of_file(path: Path, config: DistillationConfig, scale: int) -> Teacher:
     for name, tensor in parameters.items():
         if not bool(tensor.isfinite().all()):
             raise WeightsError(f"distillation.teacher: {path} is ruined: {name} is not finite")
-    entry = _entry_of(sha256)
+    entry = _entry_of(found)
     licence, data = _licence(entry, config), entry.training_data if entry else ""
-    return Teacher(path.name, fitting[0].model, scale, sha256, licence, data, parameters)
+    return Teacher(path.name, fitting[0].model, scale, found.sha256, licence, data, parameters)
 
 
 def _licence(entry: WeightsEntry | None, config: DistillationConfig) -> str:
@@ -176,10 +166,12 @@ def _licence(entry: WeightsEntry | None, config: DistillationConfig) -> str:
     return config.licence or _UNKNOWN
 
 
-def _entry_of(sha256: str) -> WeightsEntry | None:
+def _entry_of(found: FileHashes) -> WeightsEntry | None:
     """The manifest's entry of a file; None if no manifest has it, or can be read."""
     with suppress(WeightsError):
-        return next((entry for entry in known() if entry.sha256 == sha256), None)
+        for entry in known():
+            if entry.sha256 == found.sha256 or entry.git_blob == found.git_blob:
+                return entry
     return None
 
 

@@ -10,6 +10,8 @@ import torch
 
 from srcli.errors import UsageError, WeightsError
 from srcli.inference.adopt import adopt
+from srcli.training.config import DistillationConfig
+from srcli.training.teacher import find_teacher
 from srcli.weights import best_scale, by_quality, known, manifest, needs_trust
 from srcli.weights.load import read_weights
 from srcli.weights.places import file_of
@@ -80,6 +82,17 @@ def test_a_checkpoint_is_converted_once(served: PublishedServer, cache: Path, na
     assert read_weights(entry)
     assert fetch(entry) == path
     assert len(served.requests) == 1
+
+
+@pytest.mark.parametrize("name", [SMALL, BLOB])
+def test_a_published_teacher_goes_by_the_sha256_of_its_checkpoint(
+    served: PublishedServer, cache: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = offered(served, name)
+    fetch(entry)
+    monkeypatch.setattr("srcli.training.teacher.weights_named", lambda _: (entry,))
+    teacher = find_teacher(DistillationConfig(entry.model), entry.scale)
+    assert teacher.sha256 == hashlib.sha256(fabricated(name)).hexdigest()
 
 
 def test_an_altered_safetensors_file_is_refused_and_fetched_again(
