@@ -14,10 +14,10 @@ _TOLD = "told_of_better_weights"
 
 
 def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
-    """What to say at the end of a run with these weights; "" if there is nothing to say.
+    """Name better weights for the summary of a run with the box's; "" if there are none to name.
 
-    That is so where another network was chosen, where no network may be used, and where better
-    weights are here. A person at a terminal is told once, a log every time.
+    None are named where another network was chosen, where downloads are switched off, and where
+    better weights are here. A person at a terminal is told once, a log every time.
     """
     offline = engine.offline or is_switched_on("SRCLI_OFFLINE")
     if engine.model != DEFAULT_MODEL or weights.source is not Source.BOX or offline:
@@ -30,7 +30,7 @@ def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
 
 
 def _first_time() -> bool:
-    """Whether nobody was told yet; from now on somebody was."""
+    """Record that somebody was told; True the first time."""
     told = records() / _TOLD
     if told.exists():
         return False

@@ -58,7 +58,7 @@ def fetch_before_use(model: str, scale: float, policy: Policy, *, yes: bool) -> 
 
 
 def _accepted(entry: WeightsEntry) -> bool:
-    """Whether the environment says that downloads of this licence are wanted.
+    """True if the environment accepts downloads under this licence.
 
     `SRCLI_ACCEPT_LICENCES` is 1 or "all" for any, or names licences, separated by commas.
     """

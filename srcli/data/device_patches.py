@@ -1,7 +1,7 @@
 """Training patches of images that lie on the device: a batch is gathered by index, all at once."""
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.patches import PatchBatch, PatchSampler
+from srcli.data.patches import PatchBatch, PatchSampler, turned_patch
 from srcli.errors import UnreadableImage, UsageError
 
 __all__ = ["DevicePatches"]
@@ -143,7 +143,7 @@ def _room(height: NDArray[np.int64], width: NDArray[np.int64], device: torch.dev
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"the training images take {3 * int(ends[-1]) / 1e9:.1f} GB on {device}, more than is "
-            "free; hint: run.device_data = false, distillation.own_size = false or fewer images"
+            "free; hint: data.images = 'host', distillation.own_size = false or fewer images"
         ) from error
     return _Images(pixels, ends - height * width, height, width)
 
@@ -180,9 +180,5 @@ def _next_readable(readable: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _turned_places(side: int) -> Tensor:
     """Where the pixels of a turned patch come from: rows and columns, (2, 8, side, side) int64."""
     places = np.mgrid[:side, :side].transpose(1, 2, 0)  # (side, side, 2)
-    eight: Iterable[NDArray[np.int64]] = (
-        turned[:, ::-1] if turn >= 4 else turned
-        for turn in range(8)
-        for turned in [np.rot90(places, turn % 4)]
-    )
-    return torch.from_numpy(np.stack(list(eight)).astype(np.int64)).permute(3, 0, 1, 2).contiguous()
+    eight = np.stack([turned_patch(places, turn) for turn in range(8)]).astype(np.int64)
+    return torch.from_numpy(eight).permute(3, 0, 1, 2).contiguous()

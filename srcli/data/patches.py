@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from srcli.data.pictures import Picture, PictureStore
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["PatchBatch", "PatchDraw", "PatchLoader", "PatchSampler", "Share"]
+__all__ = ["PatchBatch", "PatchDraw", "PatchLoader", "PatchSampler", "Share", "turned_patch"]
+
+_Pixel = TypeVar("_Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Share:
 
 @dataclass(frozen=True)
 class PatchDraw:
-    """What was drawn for the patches of one step that are wanted here.
+    """Sources, places and turns drawn for one process's patches of one step.
 
     Args:
         sources: (b,) int64, the number of each patch's source.
@@ -125,7 +128,10 @@ class PatchSampler:
         lr, hr, *taught = (
             torch.as_tensor(
                 np.stack(
-                    [_turned(one, int(turn)) for one, turn in zip(some, drawn.turns, strict=True)]
+                    [
+                        turned_patch(one, int(turn))
+                        for one, turn in zip(some, drawn.turns, strict=True)
+                    ]
                 )
             ).permute(0, 3, 1, 2)
             for some in zip(*cuts, strict=True)
@@ -192,8 +198,8 @@ class PatchSampler:
         raise UsageError("none of the training pictures can be read")
 
 
-def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """One of the eight ways to lay down a square: quarter turns, mirrored from 4 on."""
+def turned_patch(patch: NDArray[_Pixel], turn: int) -> NDArray[_Pixel]:
+    """One of the eight ways to lay down a square (p, p, c): quarter turns, mirrored from 4 on."""
     patch = np.rot90(patch, turn % 4)
     return np.ascontiguousarray(patch[:, ::-1] if turn >= 4 else patch)
 

@@ -175,7 +175,7 @@ def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
 
 
 def _to_be_had(entry: WeightsEntry) -> bool:
-    """Whether the manifest only says where others publish them: an import may be just that."""
+    """True for weights that the manifest knows by address alone: an import may be that file."""
     return entry.source is Source.BY_HAND or (entry.converted and not is_here(entry))
 
 

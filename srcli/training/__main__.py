@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from srcli.errors import ExitCode, SrcliError
+from srcli.errors import ExitCode
 from srcli.training.clock import process_began
 from srcli.training.config_file import read_config
 from srcli.training.folder import RunFolder
 from srcli.training.loop import RunOptions, train
+from srcli.training.program import run_program
 from srcli.training.watchers import JsonLog, Lines
 
 
@@ -23,14 +24,10 @@ def _main() -> int:
     parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")
     given = parser.parse_args()
-    try:
-        return _train(given)
-    except SrcliError as error:
-        sys.stderr.write(f"srcli: {error}\n")
-        return error.exit_code
+    return run_program(lambda: _train(given))
 
 
-def _train(given: argparse.Namespace) -> int:
+def _train(given: argparse.Namespace) -> ExitCode:
     """Train as the command line says."""
     config = read_config(given.config)
     folder = RunFolder(given.out or Path("training") / config.weights.name)

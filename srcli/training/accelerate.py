@@ -1,4 +1,4 @@
-"""What makes steps fast on an accelerator: arithmetic, and a step recorded as one CUDA graph.
+"""Fast steps on an accelerator: reduced arithmetic, and a step recorded as one CUDA graph.
 
 A step of a small network is a thousand small kernels; launched one by one they leave a GPU idle
 most of the time. Recorded once and replayed, they follow each other without the host.
@@ -49,7 +49,7 @@ def _arithmetic(device: torch.device, *, tf32: bool) -> Generator[None]:
 
 @runtime_checkable
 class Graphs(Protocol):
-    """What can record work on a device."""
+    """A recorder of work on a device, to be replayed."""
 
     def warm(self, work: Callable[[], _T]) -> _T:
         """Do the work as usual, where it will be recorded."""

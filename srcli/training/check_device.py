@@ -24,6 +24,7 @@ from srcli.training.config import TrainingConfig
 from srcli.training.config_file import read_config
 from srcli.training.families import adaptive, build, for_patches
 from srcli.training.processes import Processes, joined
+from srcli.training.program import run_program
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from srcli.training.step import StepOptions, Stepper
@@ -111,7 +112,7 @@ def _moved(
 
 
 def _off(found: Tensor, wanted: Tensor) -> str:
-    """How far one image is from another, of a range of 1."""
+    """The largest and the relative error of an image in [0, 1], in words."""
     error = (found - wanted).abs()
     relative = error.square().sum().sqrt().item() / wanted.square().sum().sqrt().item()
     return f"largest error {error.max().item():.1e}, relative {relative:.1e}"
@@ -195,16 +196,15 @@ def _main() -> int:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
-    try:
+    def work() -> ExitCode:
         config = read_config(given.config)
         with joined(config.run.device) as processes:
             check_device(
                 config, given.init, processes, tell, steps=given.steps, seconds=given.seconds
             )
-    except SrcliError as error:
-        sys.stderr.write(f"srcli: {error}\n")
-        return error.exit_code
-    return ExitCode.ALL_DONE
+        return ExitCode.ALL_DONE
+
+    return run_program(work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run trains on: images found, a teacher's outputs for them, and the patches cut of both."""
+"""The training data of a run: images, a teacher's outputs for them, patches cut from both."""
 
 import hashlib
 import os
@@ -115,7 +115,7 @@ class TrainingData:
         return sources
 
     def _sampler(self, taught: TargetImages | None) -> PatchSampler:
-        """What says which patches this process cuts."""
+        """Make the sampler that chooses this process's patches."""
         data, processes = self._config.data, self._processes
         return PatchSampler(
             self._store,

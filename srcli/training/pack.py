@@ -21,7 +21,8 @@ from PIL import Image, features
 
 from srcli.atomic import atomic_file
 from srcli.data.pictures import image_files, read_rgb
-from srcli.errors import ExitCode, SrcliError, UnreadableImage, UsageError
+from srcli.errors import ExitCode, UnreadableImage, UsageError
+from srcli.training.program import run_program
 
 __all__ = ["Packed", "pack"]
 
@@ -198,18 +199,18 @@ def _main() -> int:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--size", type=float, default=40.0, metavar="MIB", help="MiB (40)")
     given = parser.parse_args()
-    try:
+
+    def work() -> ExitCode:
         for folder in given.folders:
             if not folder.is_dir():
                 raise UsageError(f"there is no folder {folder}")
-        sys.stdout.write(f"{pack(given.folders, given.out, given.size)}\n")
-    except SrcliError as error:
-        sys.stderr.write(f"srcli: {error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"srcli: cannot write to {given.out}: {error.strerror}\n")
-        return UsageError.exit_code
-    return ExitCode.ALL_DONE
+        try:
+            sys.stdout.write(f"{pack(given.folders, given.out, given.size)}\n")
+        except OSError as error:
+            raise UsageError(f"cannot write to {given.out}: {error.strerror}") from error
+        return ExitCode.ALL_DONE
+
+    return run_program(work)
 
 
 if __name__ == "__main__":
