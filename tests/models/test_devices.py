@@ -143,3 +143,21 @@ def test_the_fused_attention_kernel_runs(lr: torch.Tensor, dtype: torch.dtype) -
         network(lr[..., :16, 20:44])
     assert ops.names.count("_scaled_dot_product_flash_attention_for_cpu") == 6
     assert not [name for name in ops.names if "attention_math" in name]
+
+
+@torch.no_grad()
+def test_a_block_of_which_no_window_is_live_asks_attention_about_none(
+    network: AdaFormer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch 2.11 returns None for no windows at all, in bf16 on CUDA (seen on an H100)."""
+    fused = torch.nn.functional.scaled_dot_product_attention
+
+    def as_on_cuda(q: torch.Tensor, *args: object, **options: object) -> torch.Tensor | None:
+        return fused(q, *args, **options) if len(q) else None
+
+    strays = torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(0))
+    region = torch.zeros(2, dtype=torch.int64)
+    given = strays, 0, torch.ones(2, 64, dtype=torch.bool), region, 1
+    wanted = network.blocks[1](*given)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", as_on_cuda)
+    assert torch.equal(network.blocks[1](*given), wanted)

@@ -23,6 +23,18 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, *, bias: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """Scaled dot-product attention over (n, heads, t, d), n = 0 included.
+
+    For n = 0 in bf16 on CUDA, PyTorch 2.11 returns None instead of an empty tensor.
+    """
+    if not len(q):
+        return v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
+
+
 class LocalAttention(nn.Module):
     """Self-attention inside each window, with relative position bias (AdaFormer, Eqs. 8 and 9).
 
@@ -55,7 +67,7 @@ class LocalAttention(nn.Module):
         bias = self.bias().contiguous()
         if not torch.is_grad_enabled():
             bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
-        return join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias))
+        return join_heads(attend(q, k, v, bias=bias))
 
     def reference(self, windows: Tensor) -> Tensor:
         """The same, written out."""

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.attention import join_heads, split_heads
+from srcli.models.layers.attention import attend, join_heads, split_heads
 from srcli.models.layers.projected import Projected, tokens_at_a_time
 
 __all__ = ["CategoryAttention", "Exempt", "sorted_by_category"]
@@ -131,7 +130,7 @@ class CategoryAttention(nn.Module):
     def _attend(self, groups: Tensor) -> Tensor:
         """Attend within each group of (g, t, 3·c), to (g, t, c)."""
         q, k, v = split_heads(groups, 3, self.heads)  # (g, heads, t, d)
-        return join_heads(F.scaled_dot_product_attention(q, k, v, scale=1.0))
+        return join_heads(attend(q, k, v, scale=1.0))
 
     def _sharpness(self) -> Tensor:
         return self.logit_scale.clamp(max=_SHARPEST).exp()

@@ -10,9 +10,8 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.attention import join_heads, split_heads
+from srcli.models.layers.attention import attend, join_heads, split_heads
 from srcli.models.layers.projected import Projected, tokens_at_a_time
 
 __all__ = ["ShiftedWindowAttention"]
@@ -104,7 +103,7 @@ class ShiftedWindowAttention(nn.Module):
         """Attend within windows of one kind, packed (b, k·t, 3·c), to (b, k·t, c)."""
         q, k, v = split_heads(tokens.view(-1, self.window**2, tokens.shape[2]), 3, self.heads)
         bias = bias.to(q.dtype)  # another one under autocast
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (b·k, heads, t, d)
+        mixed = attend(q, k, v, bias=bias)  # (b·k, heads, t, d)
         return join_heads(mixed).view(*tokens.shape[:2], -1)
 
     def reference(self, qkv: Projected, height: int, width: int) -> Tensor:
