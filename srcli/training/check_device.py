@@ -1,7 +1,8 @@
 """`python -m srcli.training.check_device CONFIG.toml --init FILE`: a device tried for a minute.
 
 Compare what the network makes of an image with the CPU's; time steps in each way that `[run]` can
-ask for, at two batch sizes, and print their losses, which must agree. Nothing is kept.
+ask for, at two batch sizes, and print their losses, which must agree. With `--profile`, list the
+kernels that a step spends its time in. Nothing is kept.
 """
 
 import argparse
@@ -9,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from srcli.data.patches import PatchBatch
 from srcli.errors import ExitCode, SrcliError
@@ -29,10 +32,12 @@ from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from srcli.training.step import StepOptions, Stepper
 
-__all__ = ["check_device"]
+__all__ = ["check_device", "profile_steps"]
 
 _SIDE = 192  # LR px of the image that is compared
 _WARM = 4  # steps before those that are timed: three as usual, one recorded
+_PROFILED = 3  # steps
+_KERNELS = 30  # rows of the table
 
 
 def check_device(
@@ -128,27 +133,14 @@ def _timed(
     recorded: bool,
 ) -> str:
     """Take steps in one way, and return its row of the table."""
-    device = processes.device
-    state = TrainingState(config, device)
-    state.start_from(weights)
-    plain = for_patches(state.network, config.loss.token_share)
-    if compiled:
-        plain.compile_parts()
-    dtype = pick_precision(config.run.precision, device)
     said: list[str] = []
-    batch = _noise(config, device)
-    how = StepOptions(
-        dtype,
-        cut=lambda _: batch,
-        tell=said.append,
-        run_plain=plain.run_plain if compiled else None,
-        graphs=CudaGraphs(device) if recorded else None,
-        check_every=1_000_000,
-    )
+    batch = _noise(config, processes.device)
     way = " and ".join(["compiled"] * compiled + ["recorded"] * recorded) or "as written"
+    dtype = pick_precision(config.run.precision, processes.device)
     row = f"| {config.data.batch} | {str(dtype).removeprefix('torch.')} | {way} |"
-    with tempfile.TemporaryDirectory() as folder, fast_arithmetic(device):
-        stepper = Stepper(config, state, plain, processes, how, folder=Path(folder))
+    with tempfile.TemporaryDirectory() as folder, fast_arithmetic(processes.device):
+        how = _Way(compiled=compiled, recorded=recorded, tell=said.append)
+        stepper = _stepper(config, weights, processes, batch, how, Path(folder))
         now = rates(config.schedule, 0.5)
         began = time.perf_counter()
         try:
@@ -168,6 +160,79 @@ def _timed(
             return f"{row} {in_a_line(error)} | | |"
     lines = "".join(f" ({line})" for line in said if not line.startswith("compiled in"))
     return f"{row} {first:.1f} s{lines} | {pace:.1f} | {loss:.4f} |"
+
+
+def profile_steps(
+    config: TrainingConfig, weights: Path, processes: Processes, tell: Callable[[str], None]
+) -> None:
+    """List the kernels and operators in which compiled steps spend their time, longest first.
+
+    Args:
+        config: The run that is to come; its data is not read, the patches are noise.
+        weights: To start from.
+        processes: With the device; one process.
+        tell: Takes the table line by line.
+    """
+    device = processes.device
+    cuda = device.type == "cuda"
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    batch, now = _noise(config, device), rates(config.schedule, 0.5)
+    with tempfile.TemporaryDirectory() as folder, fast_arithmetic(device):
+        how = _Way(compiled=cuda, recorded=False, tell=tell)
+        stepper = _stepper(config, weights, processes, batch, how, Path(folder))
+        stepper.take(batch, now)
+        stepper.check()
+        with profile(activities=kinds) as found:
+            for _ in range(_PROFILED):
+                stepper.take(batch, now)
+            stepper.check()  # waits
+    order = "self_device_time_total" if cuda else "self_cpu_time_total"
+    averages = cast("_Averages", found.key_averages())
+    table = averages.table(sort_by=order, row_limit=_KERNELS, max_name_column_width=70)
+    tell(f"{_PROFILED} steps of {config.data.batch} patches:")
+    for line in table.splitlines():
+        tell(line)
+
+
+class _Averages(Protocol):
+    """The part of a profile that is used here; PyTorch's own is not typed."""
+
+    def table(self, *, sort_by: str, row_limit: int, max_name_column_width: int) -> str: ...
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to run steps, as `[run]` asks for it."""
+
+    compiled: bool
+    recorded: bool
+    tell: Callable[[str], None]
+
+
+def _stepper(
+    config: TrainingConfig,
+    weights: Path,
+    processes: Processes,
+    batch: PatchBatch,
+    way: _Way,
+    folder: Path,
+) -> Stepper:
+    """Make a stepper whose every batch is `batch`."""
+    device = processes.device
+    state = TrainingState(config, device)
+    state.start_from(weights)
+    plain = for_patches(state.network, config.loss.token_share)
+    if way.compiled:
+        plain.compile_parts()
+    options = StepOptions(
+        pick_precision(config.run.precision, device),
+        cut=lambda _: batch,
+        tell=way.tell,
+        run_plain=plain.run_plain if way.compiled else None,
+        graphs=CudaGraphs(device) if way.recorded else None,
+        check_every=1_000_000,
+    )
+    return Stepper(config, state, plain, processes, options, folder=folder)
 
 
 def _noise(config: TrainingConfig, device: torch.device) -> PatchBatch:
@@ -190,6 +255,7 @@ def _main() -> int:
     parser.add_argument("--init", type=Path, required=True, metavar="FILE", help="weights")
     parser.add_argument("--steps", type=int, default=20, help="timed steps of each way (20)")
     parser.add_argument("--seconds", type=float, default=60.0, help="time to begin ways in (60)")
+    parser.add_argument("--profile", action="store_true", help="list a step's kernels at the end")
     given = parser.parse_args()
 
     def tell(line: str) -> None:
@@ -202,6 +268,8 @@ def _main() -> int:
             check_device(
                 config, given.init, processes, tell, steps=given.steps, seconds=given.seconds
             )
+            if given.profile:
+                profile_steps(config, given.init, processes, tell)
         return ExitCode.ALL_DONE
 
     return run_program(work)

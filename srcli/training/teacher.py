@@ -24,7 +24,7 @@ from srcli.weights.manifest import weights_named
 from srcli.weights.records import record_of
 from srcli.weights.verify import FileHashes, hashes_of
 
-__all__ = ["Teacher", "find_teacher", "mean_of_eight"]
+__all__ = ["Teacher", "find_teacher", "mean_of_eight", "teacher_upscaler"]
 
 _FILES = (".ckpt", ".pt", ".pth", ".safetensors")
 _UNKNOWN = "not stated"
@@ -74,15 +74,16 @@ class Teacher:
             model_spec(self.model), self.scale, self.parameters, device, dtype
         )
 
-        def once(lr: Tensor) -> Tensor:
-            return network(lr, EXACT).image.float()
+        upscale = teacher_upscaler(
+            network, self_ensemble=self_ensemble, few_launches=device.type == "cuda"
+        )
 
         @torch.inference_mode()
         def run(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
             image = torch.as_tensor(lr, device=device).permute(2, 0, 1)[None].float() / 255.0
             try:
                 with one_memory_error():
-                    sr = mean_of_eight(once, image) if self_ensemble else once(image)
+                    sr = upscale(image)
                     sr = (sr[0].clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
                     return sr.permute(1, 2, 0).cpu().contiguous().numpy()
             except NonFiniteOutput as error:
@@ -94,14 +95,60 @@ class Teacher:
         return run
 
 
-def mean_of_eight(upscale: Callable[[Tensor], Tensor], lr: Tensor) -> Tensor:
-    """The self-ensemble: the mean output over the eight flips and turns of (b, 3, h, w)."""
+def teacher_upscaler(
+    network: LoadedNetwork, *, self_ensemble: bool, few_launches: bool
+) -> Callable[[Tensor], Tensor]:
+    """Make the function that upscales (1, 3, h, w) in [0, 1], in fp32.
+
+    Args:
+        network: The teacher's.
+        self_ensemble: Take the mean over the eight flips and turns.
+        few_launches: Where a network works in bands to save memory, compute whole images and four
+            turns at once, as long as memory allows: on a GPU the launches of bands take longer
+            than their arithmetic.
+    """
+
+    def in_bands(lr: Tensor) -> Tensor:
+        return network(lr, EXACT).image.float()
+
+    def one_by_one(lr: Tensor) -> Tensor:
+        return mean_of_eight(in_bands, lr) if self_ensemble else in_bands(lr)
+
+    whole = network.module.plain_ways().get("reference")
+    if whole is None or not (few_launches and network.spec.holds_whole_image):
+        return one_by_one
+
+    def at_once(lr: Tensor) -> Tensor:
+        return whole(network.take(lr)).image.float()
+
+    def quickly(lr: Tensor) -> Tensor:
+        try:
+            sr = mean_of_eight(at_once, lr, together=4) if self_ensemble else at_once(lr)
+        except torch.OutOfMemoryError:
+            return one_by_one(lr)
+        return sr if bool(sr.isfinite().all()) else one_by_one(lr)
+
+    return quickly
+
+
+def mean_of_eight(upscale: Callable[[Tensor], Tensor], lr: Tensor, *, together: int = 1) -> Tensor:
+    """Compute the self-ensemble: the mean output over the eight flips and turns.
+
+    Args:
+        upscale: Takes (b, 3, h, w) to (b, 3, s·h, s·w).
+        lr: (1, 3, h, w).
+        together: Flips and turns of one shape that go through at once: 1, 2 or 4.
+    """
+    upright = [lr, lr.rot90(2, (2, 3)), lr.flip(3), lr.flip(3).rot90(2, (2, 3))]
+    aside = [one.rot90(1, (2, 3)) for one in upright]
     total = None
-    for turn in range(8):
-        sr = upscale(torch.rot90(lr.flip(3) if turn >= 4 else lr, turn % 4, (2, 3)))
-        sr = torch.rot90(sr, -(turn % 4), (2, 3))
-        sr = sr.flip(3) if turn >= 4 else sr
-        total = sr.clone() if total is None else total.add_(sr)
+    for turned, back in ((upright, 0), (aside, -1)):
+        batches = [torch.cat(turned[i : i + together]) for i in range(0, 4, together)]
+        sr = [one[None] for batch in batches for one in upscale(batch)]
+        for number, one in enumerate(sr):
+            one = one.rot90(back, (2, 3)).rot90(-2 * (number % 2), (2, 3))
+            one = one.flip(3) if number >= 2 else one
+            total = one.clone() if total is None else total.add_(one)
     assert total is not None
     return total / 8
 

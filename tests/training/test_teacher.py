@@ -20,14 +20,17 @@ from safetensors.torch import save_file
 from srcli.data.pictures import PictureStore, find_sources
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import SrcliError, UsageError, WeightsError
+from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer
+from srcli.models.smfanet import SMFANet, SMFANetConfig
+from srcli.models.spec import SROutput
 from srcli.training import targets
 from srcli.training.config import DistillationConfig
 from srcli.training.processes import Processes
 from srcli.training.reports import TeacherReport
 from srcli.training.targets import TeacherCache
-from srcli.training.teacher import Teacher, find_teacher
+from srcli.training.teacher import Teacher, find_teacher, teacher_upscaler
 from srcli.weights.manifest_file import box
 
 CPU = torch.device("cpu")
@@ -105,6 +108,37 @@ def test_self_ensemble_is_the_plain_mean_of_eight(
     assert np.abs(got - np.mean(eight, 0).clip(0, 255)).max() <= 0.501
     once = teacher.runner(CPU, torch.float32, self_ensemble=False)(photo)
     assert np.abs(got.astype(int) - once).max() > 1
+
+
+@pytest.mark.parametrize("self_ensemble", [False, True])
+def test_few_launches_give_what_bands_give_where_memory_runs_out_too(
+    self_ensemble: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    parameters = SMFANet(SMFANetConfig(2, 36, 8)).state_dict()
+    network = LoadedNetwork.of_parameters(model_spec("smfanet"), 2, parameters, CPU, torch.float32)
+    lr = torch.rand(1, 3, 33, 20)
+    batches: list[int] = []
+    reference, room = SMFANet.reference, [8]
+
+    def limited(self: SMFANet, lr: torch.Tensor) -> SROutput:
+        batches.append(len(lr))
+        if len(lr) > room[0]:
+            raise torch.OutOfMemoryError
+        return reference(self, lr)
+
+    monkeypatch.setattr(SMFANet, "reference", limited)
+    slowly, quickly = (
+        teacher_upscaler(network, self_ensemble=self_ensemble, few_launches=few)
+        for few in (False, True)
+    )
+    with torch.inference_mode():
+        wanted = slowly(lr)
+        assert not batches
+        torch.testing.assert_close(quickly(lr), wanted, atol=1e-5, rtol=0)
+        assert batches == ([4, 4] if self_ensemble else [1])
+        room[0] = 0
+        assert torch.equal(quickly(lr), wanted)
 
 
 def test_what_overflows_in_low_precision_is_computed_again_in_fp32(
