@@ -1,6 +1,9 @@
 """What all tests share."""
 # ruff: noqa: E402 (types are checked at run time from the first import of srcli on)
 
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from beartype import BeartypeConf
@@ -28,6 +31,38 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared is absent: golden outputs and benchmark sets are not at hand")
     return SHARED
+
+
+_may_read_shared = True  # between tests, and in those that ask for the fixture
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Refuse ../shared to tests without the fixture: they pass where it is absent, too."""
+    global _may_read_shared
+    _may_read_shared = "shared" in getattr(item, "fixturenames", ())
+    try:
+        return (yield)
+    finally:
+        _may_read_shared = True
+
+
+def _refuse_shared(event: str, args: tuple[object, ...]) -> None:
+    """Audit hook: fail a test that opens or lists something below ../shared without asking."""
+    if _may_read_shared or event not in ("open", "os.listdir", "os.scandir") or not args:
+        return
+    path = args[0]
+    if (
+        isinstance(path, str)
+        and "shared" in path
+        and Path(os.path.abspath(path)).is_relative_to(SHARED)  # noqa: PTH100
+    ):
+        pytest.fail(
+            f"opens {path} without the fixture `shared`: it fails where ../shared is absent"
+        )
+
+
+sys.addaudithook(_refuse_shared)
 
 
 @pytest.fixture(scope="session")
