@@ -9,6 +9,7 @@ from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.device import available_ram
 from srcli.inference.report import Report
+from srcli.jobs.clip_keys import key_of_reading
 from srcli.jobs.clip_sources import ClipSettings, open_source
 from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
 from srcli.jobs.plan import Job
@@ -49,7 +50,7 @@ def upscale_to_frames(
         **settings.key,
         "scale": str(upscaler.scale),
         "source": source.identity,
-        "reading": repr(settings.reading),
+        "reading": key_of_reading(settings.reading),
     }
     _claim(folder, json.dumps(key, indent=1, sort_keys=True))
     missing = _Missing(source.frames, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
+from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.jobs.clip_parts import Parts
 from srcli.jobs.clip_sources import ClipSettings, open_source
 from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
@@ -60,9 +61,9 @@ def upscale_clip(
     key = {
         **settings.key,
         "source": source.identity,
-        "reading": repr(settings.reading),
-        "encoding": repr(encoding),
-        "result": repr(info),
+        "reading": key_of_reading(settings.reading),
+        "encoding": key_of_encoding(encoding),
+        "result": key_of_info(info),
         "segment": str(settings.segment),
     }
     with _told_when_full(job.target), Parts(job.target, key) as parts:
