@@ -36,8 +36,6 @@ def test_from_the_list_to_the_bin(world: World) -> None:
         [
             "adaformer_x4:",
             "whole",
-            "adaformer-s_x2:",
-            "whole",
             "adaformer-s_x4:",
             "whole",
             "far_x4:",

@@ -193,7 +193,7 @@ def test_names_that_cannot_be(tmp_path: Path, cache: Path, name: str) -> None:
     ("name", "model", "line"),
     [
         ("adaformer_x4", "adaformer-s", "adaformer_x4 is the name of adaformer_x4 already"),
-        ("AdaFormer-S_x2", "adaformer-s", "is the name of adaformer-s_x2 already"),
+        ("AdaFormer-S_x4", "adaformer-s", "is the name of adaformer-s_x4 already"),
         ("my", "adaformer", "my is the name of my_x2 already"),
         ("MY", "adaformer-s", "MY is the name of my_x2 already"),
     ],
