@@ -11,6 +11,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   └── JournalError      the folder's record of what was done cannot be read
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
+    ├── DownloadError         a file cannot be had from its server (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch goes on (exit 1)
         ├── UnreadableImage
@@ -25,6 +26,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
 from enum import IntEnum
 
 __all__ = [
+    "DownloadError",
     "ExitCode",
     "ImageTooLarge",
     "InputError",
@@ -93,6 +95,10 @@ class NothingToDo(SrcliError):
 
 class LossDiverged(SrcliError):
     """The loss or its gradient is no longer finite."""
+
+
+class DownloadError(SrcliError):
+    """A file cannot be had from its server, or cannot be kept."""
 
 
 class WeightsError(SrcliError):

@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from srcli.cli.printable import tell
 from srcli.errors import WeightsError
+from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
 from srcli.weights.places import file_of, is_here
-from srcli.weights.policy import Policy, is_switched_on
 
 __all__ = ["fetch_all", "fetch_before_use"]
 
@@ -126,7 +126,7 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
 
 
 def _what(entry: WeightsEntry, policy: Policy) -> str:
-    hosts = [_host(address) for address in policy.addresses(entry)]
+    hosts = [_host(address) for address in policy.addresses(entry.file, entry.urls)]
     where = " or ".join(dict.fromkeys(hosts))
     size = f"{entry.size / 1e6:.1f} MB" if entry.size else "size not stated"
     return f"{entry.name}, {size}, licence {entry.licence}, from {where}"
