@@ -7,6 +7,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── UnknownModel
     │   ├── UnknownScale
     │   ├── UnavailableDevice
+    │   ├── MissingDataSet    a benchmark set is not on this machine
     │   ├── FolderBusy        another run writes there
     │   └── JournalError      the folder's record of what was done cannot be read
     ├── NothingToDo           no input at all (exit 3)
@@ -31,6 +32,7 @@ __all__ = [
     "ImageTooLarge",
     "InputError",
     "LossDiverged",
+    "MissingDataSet",
     "NonFiniteOutput",
     "NothingToDo",
     "OutOfMemory",
@@ -79,6 +81,19 @@ class UnknownScale(UsageError):
 
 class UnavailableDevice(UsageError):
     """The device asked for is not on this machine."""
+
+
+class MissingDataSet(UsageError):
+    """A benchmark set is not on this machine.
+
+    Args:
+        message: What and where.
+        hint: What to do, for a second line; "" if the message says it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class FolderBusy(UsageError):

@@ -11,6 +11,7 @@ from typing import ParamSpec
 import click
 from click.core import ParameterSource
 
+from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.printable import printable, tell
 from srcli.errors import ExitCode, UsageError
 
@@ -37,6 +38,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 
 
 @click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
 @click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
 @click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
 @click.option("--lr", type=_FOLDER, help="A folder of reduced pictures; alone, for time and masks.")
@@ -81,8 +83,10 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
     help="Measure nothing; say what moved from A to B beyond the spread.",
 )  # fmt: skip
+@download_options
 @_interruptible
 def bench(
+    folder: Path | None,
     dataset: str | None,
     hr: Path | None,
     lr: Path | None,
@@ -101,22 +105,27 @@ def bench(
     markdown_file: Path | None,
     plot: Path | None,
     compare: tuple[Path, Path] | None,
+    downloads: Downloads,
     *,
     random_weights: bool,
     plain: bool,
     end_to_end: bool,
     pictures: bool,
 ) -> ExitCode:
-    """Measure networks on a benchmark set, a folder, or sizes alone.
+    """Measure networks on a folder of images, a benchmark set, or sizes alone.
 
+    FOLDER holds originals, of which LR is made by MATLAB's bicubic, or HR and LR side by side in
+    one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4, HR and
+    LR_bicubic/X4). Weights that are missing are downloaded after a question, as upscale does.
     Models take turns on every picture, so that a machine that slows down slows them all.
     """
-    from srcli.benchmark.lineup import Setup, contenders_named
+    from srcli.benchmark.lineup import Setup, contenders_named, networks_named
     from srcli.benchmark.machine import describe_machine
     from srcli.benchmark.material import Material, as_text, loaded
     from srcli.benchmark.measure import Settings, measure
     from srcli.benchmark.results import Run
     from srcli.cli.bench_output import Files, compared, deliver, print_tables
+    from srcli.cli.fetching import fetch_before_use
     from srcli.inference.device import pick_device, pick_precision
     from srcli.metrics.protocols import protocol_named
 
@@ -126,21 +135,25 @@ def bench(
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
     words = None if sizes is None else _listed(sizes)
-    name, pairs = Material(dataset, hr, lr, words, data_root, limit).find(scale)
+    name, pairs = Material(dataset, folder, hr, lr, words, data_root, limit).find(scale)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = Settings(scale, protocol_named(protocol), repeats, where)
+    asked = None if _is_default("efforts") else _listed(efforts)
+    if not random_weights:
+        networks = networks_named(_listed(models), asked)
+        fetch_before_use([(one, scale) for one in networks], downloads.policy(), yes=downloads.yes)
     failed: dict[str, str] = {}
 
     def leave_out(picture: str, reason: str) -> None:
         failed[picture] = as_text(reason)
         click.echo(f"left out: {printable(reason)}", err=True)
 
-    with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
+    with tempfile.TemporaryDirectory() as scratch, _progress(len(pairs)) as advance:
         setup = Setup(
-            scale, where, dtype, None if _is_default("efforts") else _listed(efforts),
+            scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(folder) if end_to_end else None,
+            end_to_end=Path(scratch) if end_to_end else None,
         )  # fmt: skip
         contenders = contenders_named(_listed(models), setup, tell)
         compares = any(one.has_quality for one in contenders)

@@ -100,7 +100,7 @@ def _fetch(engine: Engine, weights: WeightsEntry) -> None:
     downloads = DownloadPolicy.of_environment(
         offline=engine.offline, trust_first=engine.trust_first
     )
-    fetch_before_use(engine.model, weights.scale, downloads, yes=engine.yes)
+    fetch_before_use([(engine.model, weights.scale)], downloads, yes=engine.yes)
 
 
 def _require_fingerprint(engine: Engine, weights: WeightsEntry, handling: Handling) -> None:

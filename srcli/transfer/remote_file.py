@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -14,7 +15,9 @@ import httpx
 from srcli.transfer.policy import Policy, proxy_named
 from srcli.transfer.server import HttpClient, Refused
 
-__all__ = ["OnBytes", "RemoteFile", "transfer"]
+__all__ = ["OnBytes", "RemoteFile", "transfer", "transfer_checked"]
+
+Checked = TypeVar("Checked")
 
 OnBytes = Callable[[int, int], None]
 """Told how many bytes are there, of how many; of 0 while the server has not said."""
@@ -95,6 +98,50 @@ def transfer(
                 raise Refused(message, _remedy(error)) from error
             wait = error.wait if isinstance(error, _Interrupted) else None
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
+
+
+def transfer_checked(
+    client: HttpClient,
+    remote: RemoteFile,
+    partial: Path,
+    policy: Policy,
+    on_bytes: OnBytes,
+    check: Callable[[Path], Checked],
+) -> Checked:
+    """Bring a file as `transfer` does, and check it; a wrong one is deleted.
+
+    Where a part was there before, it may be of another file: a wrong one is then brought once
+    more, from its first byte.
+
+    Args:
+        client: See `transfer`.
+        remote: See `transfer`.
+        partial: See `transfer`.
+        policy: See `transfer`.
+        on_bytes: See `transfer`.
+        check: Raises `Refused` if the file is not the one that is meant.
+
+    Returns:
+        What `check` does.
+
+    Raises:
+        Refused: See `transfer` and `check`.
+        OSError: The disk does not take it.
+    """
+    resumed = partial.exists()
+    transfer(client, remote, partial, policy, on_bytes)
+    try:
+        return check(partial)
+    except Refused:
+        partial.unlink()
+        if not resumed:
+            raise
+    transfer(client, remote, partial, policy, on_bytes)
+    try:
+        return check(partial)
+    except Refused:
+        partial.unlink()
+        raise
 
 
 def _go_on(

@@ -11,7 +11,7 @@ from srcli.atomic import atomic_file
 from srcli.errors import DownloadError, WeightsError
 from srcli.transfer.partial_file import locked, partial_name, require_room
 from srcli.transfer.policy import Policy, without_password
-from srcli.transfer.remote_file import OnBytes, RemoteFile, transfer
+from srcli.transfer.remote_file import OnBytes, RemoteFile, transfer_checked
 from srcli.transfer.server import HttpClient, Refused, ask_in_turn, http_client
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest import how_to_get, needs_trust
@@ -19,7 +19,7 @@ from srcli.weights.places import file_of
 from srcli.weights.records import DownloadRecord, record_file, remember
 from srcli.weights.verify import FileHashes, fault_of, hashes_of, mismatch
 
-__all__ = ["Convert", "download"]
+__all__ = ["Convert", "download", "require_trust"]
 
 Convert = Callable[[WeightsEntry, Path], bytes]
 """Makes the content of the safetensors file of a published checkpoint.
@@ -100,6 +100,15 @@ def _require_permission(entry: WeightsEntry, policy: Policy) -> None:
             f"{entry.name} is not here whole, and srcli is told to stay offline: leave --offline "
             f"and SRCLI_OFFLINE away, or {by_hand}"
         )
+    require_trust(entry, policy)
+
+
+def require_trust(entry: WeightsEntry, policy: Policy) -> None:
+    """Refuse a first download that nothing verifies, unless that is allowed.
+
+    Raises:
+        WeightsError: It is not.
+    """
     if needs_trust(entry) and not policy.trust_first:
         raise WeightsError(
             f"{entry.name}: nobody publishes a hash of it, so that its first download can only be "
@@ -129,17 +138,15 @@ def _from_anywhere(task: _Task) -> None:
 def _from_address(client: HttpClient, address: str, task: _Task) -> None:
     """Bring the file from one address, check it, and give it its name."""
     entry, partial = task.entry, task.partial
-    resumed = partial.exists()
     remote = RemoteFile(address, entry.size, _LARGEST_UNSTATED, "srcli weights import FILE")
-    transfer(client, remote, partial, task.policy, task.on_bytes)
-    found = hashes_of(partial)
-    if mismatch(entry, found) and resumed:  # the part from before may be of another file
-        partial.unlink()
-        transfer(client, remote, partial, task.policy, task.on_bytes)
-        found = hashes_of(partial)
-    if fault := mismatch(entry, found):
-        partial.unlink()
-        raise Refused(f"{address}: {fault}; deleted, not used", _remedy(entry))
+
+    def check(path: Path) -> FileHashes:
+        found = hashes_of(path)
+        if fault := mismatch(entry, found):
+            raise Refused(f"{address}: {fault}; deleted, not used", _remedy(entry))
+        return found
+
+    found = transfer_checked(client, remote, partial, task.policy, task.on_bytes, check)
     if entry.converted:
         _keep_converted(address, task, found)
         return
