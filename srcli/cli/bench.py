@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.printable import printable, tell
-from srcli.errors import ExitCode, UsageError
+from srcli.errors import ExitCode
 
 __all__ = ["bench"]
 
@@ -116,16 +116,15 @@ def bench(
 
     FOLDER holds originals, of which LR is made by MATLAB's bicubic, or HR and LR side by side in
     one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4, HR and
-    LR_bicubic/X4). Weights that are missing are downloaded after a question, as upscale does.
+    LR_bicubic/X4). Missing weights are downloaded after a question, as upscale does.
     Models take turns on every picture, so that a machine that slows down slows them all.
     """
-    from srcli.benchmark.lineup import Setup, contenders_named, networks_named
+    from srcli.benchmark.lineup import Setup, contenders_named
     from srcli.benchmark.machine import describe_machine
     from srcli.benchmark.material import Material, as_text, loaded
     from srcli.benchmark.measure import Settings, measure
     from srcli.benchmark.results import Run
     from srcli.cli.bench_output import Files, compared, deliver, print_tables
-    from srcli.cli.fetching import fetch_before_use
     from srcli.inference.device import pick_device, pick_precision
     from srcli.metrics.protocols import protocol_named
 
@@ -141,8 +140,7 @@ def bench(
     settings = Settings(scale, protocol_named(protocol), repeats, where)
     asked = None if _is_default("efforts") else _listed(efforts)
     if not random_weights:
-        networks = networks_named(_listed(models), asked)
-        fetch_before_use([(one, scale) for one in networks], downloads.policy(), yes=downloads.yes)
+        _fetch(_listed(models), asked, scale, downloads)
     failed: dict[str, str] = {}
 
     def leave_out(picture: str, reason: str) -> None:
@@ -161,12 +159,7 @@ def bench(
         exercises = loaded(pairs, scale, smallest, leave_out)
         measured = measure(contenders, exercises, settings, advance, leave_out)
     if not measured.rows:
-        if measured.interrupted:
-            tell(f"interrupted before any of {len(pairs)} pictures was measured")
-            return ExitCode.INTERRUPTED
-        raise UsageError(
-            f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
-        )
+        return _nothing_measured(len(pairs), failed, interrupted=measured.interrupted)
     done = len(measured.rows) // len(contenders)
     untried = len(pairs) - done - len(failed) if measured.interrupted else 0
     run = Run(
@@ -188,6 +181,29 @@ def bench(
         tell(f"interrupted: these figures are over {done} of {len(pairs)} pictures")
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
+
+
+def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) -> ExitCode:
+    """Say why none of `count` images was measured.
+
+    Raises:
+        UsageError: None could be.
+    """
+    if not interrupted:
+        raise UsageError(
+            f"none of {count} pictures could be measured: {next(iter(failed.values()))}"
+        )
+    tell(f"interrupted before any of {count} pictures was measured")
+    return ExitCode.INTERRUPTED
+
+
+def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: Downloads) -> None:
+    """Download the networks' weights that are not here, if that is wanted."""
+    from srcli.benchmark.lineup import networks_named
+    from srcli.cli.fetching import fetch_before_use
+
+    networks = networks_named(models, efforts)
+    fetch_before_use([(one, scale) for one in networks], downloads.policy(), yes=downloads.yes)
 
 
 def _is_default(name: str) -> bool:

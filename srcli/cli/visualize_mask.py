@@ -123,8 +123,8 @@ def visualize_mask(
     """Draw where a network looked and where it stopped: confidence, halting masks, depth.
 
     Upscales every picture as upscale does, and writes a folder of maps at the size of the result,
-    with a contact sheet that sums up. Existing results are kept and counted as skipped. Weights that
-    are missing are downloaded after a question, as upscale does.
+    with a contact sheet that sums up. Existing results are kept and counted as skipped. Missing
+    weights are downloaded after a question, as upscale does.
     """
     from srcli.cli.fetching import fetch_before_use
     from srcli.cli.mask_batch import Drawing, Settings, explain_all, open_result, set_aside
