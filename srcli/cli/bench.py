@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.printable import printable, tell
-from srcli.errors import ExitCode
+from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
 
