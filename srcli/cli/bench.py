@@ -200,10 +200,10 @@ def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) 
 def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: Downloads) -> None:
     """Download the networks' weights that are not here, if that is wanted."""
     from srcli.benchmark.lineup import networks_named
-    from srcli.cli.fetching import fetch_before_use
+    from srcli.cli.fetching import fetch_before_use, policy_of
 
     networks = networks_named(models, efforts)
-    fetch_before_use([(one, scale) for one in networks], downloads.policy(), yes=downloads.yes)
+    fetch_before_use([(one, scale) for one in networks], policy_of(downloads), yes=downloads.yes)
 
 
 def _is_default(name: str) -> bool:

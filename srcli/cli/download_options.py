@@ -1,14 +1,10 @@
 """The options of commands that download weights which are missing."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import click
 
 from srcli.cli.grouping import Decorator, grouped
-
-if TYPE_CHECKING:
-    from srcli.transfer.policy import Policy
 
 __all__ = ["Downloads", "download_options", "offline_option", "trust_first_option", "yes_option"]
 
@@ -33,12 +29,6 @@ class Downloads:
     yes: bool
     trust_first: bool
     offline: bool
-
-    def policy(self) -> "Policy":
-        """What downloads may do, by these options and the environment."""
-        from srcli.transfer.policy import Policy
-
-        return Policy.of_environment(offline=self.offline, trust_first=self.trust_first)
 
 
 download_options: Decorator = grouped(

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 import click
 from tqdm import tqdm
 
+from srcli.cli.download_options import Downloads
 from srcli.cli.printable import tell
 from srcli.errors import WeightsError
 from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
 from srcli.weights.places import file_of, is_here
 
-__all__ = ["fetch_all", "fetch_before_use", "host_of"]
+__all__ = ["fetch_all", "fetch_before_use", "host_of", "policy_of"]
 
 _ACCEPTED = "SRCLI_ACCEPT_LICENCES"
 _UNASKED = "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking"
@@ -73,6 +74,11 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
             require_trust(entry, allowed)
     for entry, allowed in settled:
         _fetch(entry, allowed)
+
+
+def policy_of(downloads: Downloads) -> Policy:
+    """What downloads may do, by a command's options and the environment."""
+    return Policy.of_environment(offline=downloads.offline, trust_first=downloads.trust_first)
 
 
 def _accepted(entry: WeightsEntry) -> bool:

@@ -2,10 +2,9 @@
 
 import sys
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from tqdm import tqdm
@@ -30,7 +29,7 @@ def fetch_set(one: BenchmarkSet, scale: int, root: Path, policy: Policy) -> Path
     if part is None:
         return download_set(one, scale, root, policy, SetProgress())
     title = f"{one.name} x{scale}"
-    with _bar(title, part) as bar:
+    with closing(_Bar(title, part)) as bar:
 
         def on_begin(files: Sequence[SetFile]) -> None:
             click.echo(f"downloading {_what(title, files, part.terms, policy)}", err=True)
@@ -46,12 +45,24 @@ def fetch_set(one: BenchmarkSet, scale: int, root: Path, policy: Policy) -> Path
 class _Bar:
     """A bar that counts images, or the bytes of archives, and the bytes that have come."""
 
-    def __init__(self, bar: "tqdm[NoReturn]", *, counts_bytes: bool) -> None:
-        self._bar = bar
-        self._counts_bytes = counts_bytes
+    def __init__(self, title: str, part: SetPart) -> None:
+        self._counts_bytes = all(file.size for file in part.files)
+        self._bar = tqdm(
+            total=None if self._counts_bytes else len(part.files),
+            desc=title,
+            unit="B" if self._counts_bytes else " images",
+            unit_scale=self._counts_bytes,
+            file=sys.stderr,
+            delay=1e-3,  # s: none is shown where nothing is to be done
+            disable=None,  # where stderr is no terminal
+        )
         self._before = 0  # bytes of the files that are there
         self._current = 0  # bytes of the file that is coming
         self._started = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
 
     def begin(self, files: Sequence[SetFile]) -> None:
         """Say what is to come."""
@@ -74,21 +85,6 @@ class _Bar:
         self._before += file.size if self._counts_bytes else self._current
         self._current = 0
         self._bar.update(self._before - self._bar.n if self._counts_bytes else 1)
-
-
-@contextmanager
-def _bar(title: str, part: SetPart) -> Generator[_Bar]:
-    counts_bytes = all(file.size for file in part.files)
-    with tqdm(
-        total=None if counts_bytes else len(part.files),
-        desc=title,
-        unit="B" if counts_bytes else " images",
-        unit_scale=counts_bytes,
-        file=sys.stderr,
-        delay=1e-3,  # s: none is shown where nothing is to be done
-        disable=None,  # where stderr is no terminal
-    ) as bar:
-        yield _Bar(bar, counts_bytes=counts_bytes)
 
 
 def _what(title: str, files: Sequence[SetFile], terms: str, policy: Policy) -> str:

@@ -126,7 +126,7 @@ def visualize_mask(
     with a contact sheet that sums up. Existing results are kept and counted as skipped. Missing
     weights are downloaded after a question, as upscale does.
     """
-    from srcli.cli.fetching import fetch_before_use
+    from srcli.cli.fetching import fetch_before_use, policy_of
     from srcli.cli.mask_batch import Drawing, Settings, explain_all, open_result, set_aside
     from srcli.cli.mask_summary import print_figures
     from srcli.cli.summary import exit_code, print_summary
@@ -145,7 +145,7 @@ def visualize_mask(
     kinds = choose_kinds(model, effort, what)
     todo, skipped = set_aside(jobs, overwrite=overwrite)
     if todo:
-        fetch_before_use([(model, scale)], downloads.policy(), yes=downloads.yes)
+        fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
     started = time.monotonic()
     settings = Settings(model, scale, device, precision, effort, tile)
     drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)

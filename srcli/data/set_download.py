@@ -1,7 +1,7 @@
 """Downloading a benchmark set: every image whole, and held against the first download."""
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -74,9 +74,8 @@ class _Task:
             for one in filter(None, (name, self.lr_of(name)))
         )
 
-    def note(self, hashes: Mapping[str, str]) -> None:
-        """Take images down in the hash list."""
-        self.hashes.update(hashes)
+    def write_list(self) -> None:
+        """Write the hash list as far as it goes."""
         write_hashes(self.folder / HASH_LIST, self.hashes)
 
 
@@ -139,9 +138,7 @@ def _bring_all(task: _Task) -> None:
                 return
             task.progress.on_begin(missing)
             with http_client(task.policy) as client:
-                for file in missing:
-                    _bring(client, file, task)
-                    task.progress.on_file(file)
+                _bring_files(client, missing, task)
     except DownloadError as error:
         raise DownloadError(f"{task.title} could not be downloaded: {error}") from error
     except OSError as error:
@@ -156,6 +153,21 @@ def _bring_all(task: _Task) -> None:
         for folder in folders:
             with suppress(OSError):  # it has images
                 folder.rmdir()
+
+
+def _bring_files(client: HttpClient, files: Sequence[SetFile], task: _Task) -> None:
+    """Bring one file after the other; the hash list holds what has come, however that ends."""
+    before = dict(task.hashes)
+    try:
+        for file in files:
+            _bring(client, file, task)
+            if not before:  # so that what a killed process leaves is not taken for the set
+                task.write_list()
+                before = dict(task.hashes)
+            task.progress.on_file(file)
+    finally:
+        if task.hashes != before:
+            task.write_list()
 
 
 def _bring(client: HttpClient, file: SetFile, task: _Task) -> None:
@@ -177,7 +189,7 @@ def _bring_image(client: HttpClient, address: str, file: SetFile, task: _Task) -
     hashes = {name: sha256}
     if lr := task.lr_of(name):
         hashes[lr] = _kept_lr(image, lr, task) or write_png(_reduced(image, task), task.folder / lr)
-    task.note(hashes)
+    task.hashes.update(hashes)
 
 
 def _brought_image(
@@ -236,7 +248,7 @@ def _bring_archive(client: HttpClient, address: str, file: SetFile, task: _Task)
             coming.unlink(missing_ok=True)
         raise
     try:
-        task.note(unpack(coming, address, file.images, task.folder, task.hashes))
+        task.hashes.update(unpack(coming, address, file.images, task.folder, task.hashes))
     except (OSError, Refused):
         coming.unlink()
         raise

@@ -27,7 +27,7 @@ def png(seed: int, height: int = 64, width: int = 48) -> bytes:
 def serve_images(served: PublishedServer, name: str, scale: int = 4) -> list[bytes]:
     """Serve what SelfExSR's repository has of a set; the images in their order."""
     files = benchmark_set(name).parts[scale].files
-    images = [png(number) for number, _ in enumerate(files)]
+    images = [png(number, 16 * scale, 12 * scale) for number, _ in enumerate(files)]
     for file, content in zip(files, images, strict=True):
         served.serve_at(file.url, content)
     return images

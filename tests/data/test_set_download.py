@@ -198,21 +198,23 @@ def test_an_archive_goes_on_where_another_process_was_killed(
     served: PublishedServer, root: Path
 ) -> None:
     one = serve_div2k(served)
+    one = replace(one, parts={4: replace(one.parts[4], files=one.parts[4].files[:1])})
     hr = one.parts[4].files[0]
     whole = served.files[hr.url.removeprefix("https://")]
     (root / "DIV2K").mkdir(parents=True)
     (root / "DIV2K" / ".DIV2K_valid_HR.zip.part").write_bytes(whole[:1000])
     download_set(one, 4, root, QUICK, SILENT)
-    assert served.requests[0][1] == "bytes=1000-"
-    assert len(left(root)) == 201
+    assert [asked for _, asked in served.requests] == ["bytes=1000-"]
+    assert len(left(root)) == 101
 
 
 def test_a_part_of_another_archive_is_forgotten(served: PublishedServer, root: Path) -> None:
     one = serve_div2k(served)
+    one = replace(one, parts={4: replace(one.parts[4], files=one.parts[4].files[:1])})
     (root / "DIV2K").mkdir(parents=True)
     (root / "DIV2K" / ".DIV2K_valid_HR.zip.part").write_bytes(b"of another version")
     download_set(one, 4, root, QUICK, SILENT)
-    assert [asked for _, asked in served.requests] == ["bytes=18-", "", ""]
+    assert [asked for _, asked in served.requests] == ["bytes=18-", ""]
 
 
 def test_a_wrong_archive_is_refused_and_leaves_nothing(served: PublishedServer, root: Path) -> None:
