@@ -7,10 +7,12 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── UnknownModel
     │   ├── UnknownScale
     │   ├── UnavailableDevice
+    │   ├── MissingDataSet    a benchmark set is not on this machine
     │   ├── FolderBusy        another run writes there
     │   └── JournalError      the folder's record of what was done cannot be read
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
+    ├── DownloadError         a file cannot be had from its server (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch goes on (exit 1)
         ├── UnreadableImage
@@ -25,10 +27,12 @@ An error's message is one line: the value, the limit it broke and what to do abo
 from enum import IntEnum
 
 __all__ = [
+    "DownloadError",
     "ExitCode",
     "ImageTooLarge",
     "InputError",
     "LossDiverged",
+    "MissingDataSet",
     "NonFiniteOutput",
     "NothingToDo",
     "OutOfMemory",
@@ -79,6 +83,19 @@ class UnavailableDevice(UsageError):
     """The device asked for is not on this machine."""
 
 
+class MissingDataSet(UsageError):
+    """A benchmark set is not on this machine.
+
+    Args:
+        message: What and where.
+        hint: What to do, for a second line; "" if the message says it.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class FolderBusy(UsageError):
     """Another run writes into the same folder."""
 
@@ -93,6 +110,10 @@ class NothingToDo(SrcliError):
 
 class LossDiverged(SrcliError):
     """The loss or its gradient is no longer finite."""
+
+
+class DownloadError(SrcliError):
+    """A file cannot be had from its server, or cannot be kept."""
 
 
 class WeightsError(SrcliError):

@@ -19,7 +19,7 @@ from srcli.models import model_names, model_spec
 from srcli.models.spec import Halting, SROutput
 from srcli.weights import best_scale, network_of
 
-__all__ = ["Setup", "contenders_named"]
+__all__ = ["Setup", "contenders_named", "networks_named"]
 
 
 def _lanczos(lr: Image8, height: int, width: int) -> Image8:
@@ -64,22 +64,34 @@ def contenders_named(
     Raises:
         UsageError: A name or effort does not exist, or not for that scale.
     """
-    if not names:
-        raise UsageError("no model to measure: name some with -m, a comma between them")
-    if setup.efforts is not None:
-        _check_efforts([name for name in names if network_of(name) in model_names()], setup.efforts)
+    networks_named(names, setup.efforts)
     if setup.random and setup.end_to_end is not None:
         raise UsageError("--end-to-end makes pictures, which random weights cannot: leave one out")
     made: list[Contender] = []
     for name in names:
         if name in _RESAMPLERS:
             made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
-        elif network_of(name) in model_names():
-            made.extend(_ways(name, setup, warn))
         else:
+            made.extend(_ways(name, setup, warn))
+    return made
+
+
+def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[str]:
+    """Those of the names that are networks, or weights, and not resampling.
+
+    Raises:
+        UsageError: A name does not exist, there is none, or an effort none of them has.
+    """
+    if not names:
+        raise UsageError("no model to measure: name some with -m, a comma between them")
+    networks = [name for name in names if name not in _RESAMPLERS]
+    for name in networks:
+        if network_of(name) not in model_names():
             have = ", ".join([*_RESAMPLERS, *model_names()])
             raise UsageError(f"no model named {name!r} (have {have})")
-    return made
+    if efforts is not None:
+        _check_efforts(networks, efforts)
+    return networks
 
 
 def _check_efforts(networks: Sequence[str], efforts: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srcli.benchmark.measure import Exercise
-from srcli.data.benchmark_set import Pair, find_set, pair_folders, single_folder
+from srcli.data.benchmark_set import Pair, find_set, pair_folders, pairs_in, single_folder
 from srcli.data.roots import data_roots
-from srcli.data.sets import benchmark_set
+from srcli.data.sets import benchmark_set, benchmark_sets
 from srcli.data.sizes import pictures_of_sizes
 from srcli.errors import InputError, UsageError
 
@@ -20,10 +20,11 @@ __all__ = ["Material", "as_text", "loaded"]
 
 @dataclass(frozen=True)
 class Material:
-    """What is measured on: exactly one of a set, folders, or sizes.
+    """What is measured on: exactly one of a set, a folder, HR and LR folders, or sizes.
 
     Args:
         dataset: A set by name.
+        folder: A folder of originals, or of HR and LR in a layout of `pairs_in`.
         hr: A folder of originals; without `lr` their LR is made by bicubic.
         lr: A folder of LR pictures.
         sizes: LR sizes as 512x341, and picture files used as LR.
@@ -32,6 +33,7 @@ class Material:
     """
 
     dataset: str | None
+    folder: Path | None
     hr: Path | None
     lr: Path | None
     sizes: Sequence[str] | None
@@ -44,10 +46,10 @@ class Material:
         Raises:
             UsageError: Nothing or too much is asked for, or it is not there.
         """
-        given = [self.dataset is not None, bool(self.hr or self.lr), self.sizes is not None]
-        if sum(given) != 1:
+        given = [self.dataset, self.folder, self.hr or self.lr, self.sizes]
+        if sum(one is not None for one in given) != 1:
             raise UsageError(
-                "say what to measure on: one of --dataset NAME, --hr DIR and --lr DIR, "
+                "say what to measure on: one of FOLDER, --dataset NAME, --hr DIR and --lr DIR, "
                 "or --latency 512x341"
             )
         if self.sizes is not None:
@@ -55,13 +57,36 @@ class Material:
         elif self.dataset is not None:
             one = benchmark_set(self.dataset)
             name, found = one.name, find_set(one, scale, data_roots(self.data_root))
+        elif self.folder is not None:
+            name, found = self.folder.absolute().name, _in_folder(self.folder, scale)
         elif self.hr is not None and self.lr is not None:
             name, found = self.hr.name, pair_folders(self.hr, self.lr, scale)
         else:
-            folder = self.hr or self.lr
-            assert folder is not None
-            name, found = folder.name, single_folder(folder, is_hr=self.hr is not None)
+            alone = self.hr or self.lr
+            assert alone is not None
+            name, found = alone.name, single_folder(alone, is_hr=self.hr is not None)
         return as_text(name), _told_apart(found[: self.limit])
+
+
+def _in_folder(folder: Path, scale: int) -> list[Pair]:
+    """The images of a folder that somebody names.
+
+    Raises:
+        UsageError: There is no such folder, or no images are in it.
+    """
+    if not folder.is_dir():
+        by_lower = {name.lower(): name for name in benchmark_sets()}
+        known = by_lower.get(str(folder).lower())
+        hint = f"; hint: a set by name: --dataset {known}" if known else ""
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {what}{hint}")
+    found = pairs_in(folder, scale)
+    if not found:
+        raise UsageError(
+            f"no images in {folder}, and no HR and LR for x{scale} below it; hint: originals lie "
+            "in it or in its HR, their LR in its LR (or --hr DIR --lr DIR)"
+        )
+    return found
 
 
 def as_text(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import ParamSpec
 import click
 from click.core import ParameterSource
 
+from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.printable import printable, tell
 from srcli.errors import ExitCode, UsageError
 
@@ -37,6 +38,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 
 
 @click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
 @click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
 @click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
 @click.option("--lr", type=_FOLDER, help="A folder of reduced pictures; alone, for time and masks.")
@@ -81,8 +83,10 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
     help="Measure nothing; say what moved from A to B beyond the spread.",
 )  # fmt: skip
+@download_options
 @_interruptible
 def bench(
+    folder: Path | None,
     dataset: str | None,
     hr: Path | None,
     lr: Path | None,
@@ -101,14 +105,18 @@ def bench(
     markdown_file: Path | None,
     plot: Path | None,
     compare: tuple[Path, Path] | None,
+    downloads: Downloads,
     *,
     random_weights: bool,
     plain: bool,
     end_to_end: bool,
     pictures: bool,
 ) -> ExitCode:
-    """Measure networks on a benchmark set, a folder, or sizes alone.
+    """Measure networks on a folder of images, a benchmark set, or sizes alone.
 
+    FOLDER holds originals, of which LR is made by MATLAB's bicubic, or HR and LR side by side in
+    one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4, HR and
+    LR_bicubic/X4). Missing weights are downloaded after a question, as upscale does.
     Models take turns on every picture, so that a machine that slows down slows them all.
     """
     from srcli.benchmark.lineup import Setup, contenders_named
@@ -126,21 +134,24 @@ def bench(
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
     words = None if sizes is None else _listed(sizes)
-    name, pairs = Material(dataset, hr, lr, words, data_root, limit).find(scale)
+    name, pairs = Material(dataset, folder, hr, lr, words, data_root, limit).find(scale)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = Settings(scale, protocol_named(protocol), repeats, where)
+    asked = None if _is_default("efforts") else _listed(efforts)
+    if not random_weights:
+        _fetch(_listed(models), asked, scale, downloads)
     failed: dict[str, str] = {}
 
     def leave_out(picture: str, reason: str) -> None:
         failed[picture] = as_text(reason)
         click.echo(f"left out: {printable(reason)}", err=True)
 
-    with tempfile.TemporaryDirectory() as folder, _progress(len(pairs)) as advance:
+    with tempfile.TemporaryDirectory() as scratch, _progress(len(pairs)) as advance:
         setup = Setup(
-            scale, where, dtype, None if _is_default("efforts") else _listed(efforts),
+            scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(folder) if end_to_end else None,
+            end_to_end=Path(scratch) if end_to_end else None,
         )  # fmt: skip
         contenders = contenders_named(_listed(models), setup, tell)
         compares = any(one.has_quality for one in contenders)
@@ -148,12 +159,7 @@ def bench(
         exercises = loaded(pairs, scale, smallest, leave_out)
         measured = measure(contenders, exercises, settings, advance, leave_out)
     if not measured.rows:
-        if measured.interrupted:
-            tell(f"interrupted before any of {len(pairs)} pictures was measured")
-            return ExitCode.INTERRUPTED
-        raise UsageError(
-            f"none of {len(pairs)} pictures could be measured: {next(iter(failed.values()))}"
-        )
+        return _nothing_measured(len(pairs), failed, interrupted=measured.interrupted)
     done = len(measured.rows) // len(contenders)
     untried = len(pairs) - done - len(failed) if measured.interrupted else 0
     run = Run(
@@ -175,6 +181,29 @@ def bench(
         tell(f"interrupted: these figures are over {done} of {len(pairs)} pictures")
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
+
+
+def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) -> ExitCode:
+    """Say why none of `count` images was measured.
+
+    Raises:
+        UsageError: None could be.
+    """
+    if not interrupted:
+        raise UsageError(
+            f"none of {count} pictures could be measured: {next(iter(failed.values()))}"
+        )
+    tell(f"interrupted before any of {count} pictures was measured")
+    return ExitCode.INTERRUPTED
+
+
+def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: Downloads) -> None:
+    """Download the networks' weights that are not here, if that is wanted."""
+    from srcli.benchmark.lineup import networks_named
+    from srcli.cli.fetching import fetch_before_use, policy_of
+
+    networks = networks_named(models, efforts)
+    fetch_before_use([(one, scale) for one in networks], policy_of(downloads), yes=downloads.yes)
 
 
 def _is_default(name: str) -> bool:

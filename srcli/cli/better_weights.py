@@ -4,9 +4,9 @@ import contextlib
 import sys
 
 from srcli.cli.upscale_options import DEFAULT_MODEL, Engine
+from srcli.transfer.policy import is_switched_on
 from srcli.weights import Source, WeightsEntry, better_than, figure_of
 from srcli.weights.places import records
-from srcli.weights.policy import is_switched_on
 
 __all__ = ["better_weights_line"]
 

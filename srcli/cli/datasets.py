@@ -1,8 +1,11 @@
-"""`srcli datasets`: which benchmark sets there are, and making the large ones."""
+"""`srcli datasets`: benchmark sets by name: list, download, verify, and make those of DIV8K."""
 
 from pathlib import Path
 
 import click
+
+from srcli.cli.printable import tell
+from srcli.errors import DownloadError, ExitCode
 
 __all__ = ["datasets"]
 
@@ -11,13 +14,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group()
 def datasets() -> None:
-    """List the benchmark sets, and make the large ones from DIV8K."""
+    """List, download and check benchmark sets, and make the large ones from DIV8K."""
 
 
 @datasets.command("list")
 @click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
 def list_sets(data_root: Path | None) -> None:
-    """List the sets by name, which scales are on this machine, and where to get them."""
+    """List the sets by name, which scales are on this machine, and how to get them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -27,12 +30,85 @@ def list_sets(data_root: Path | None) -> None:
 
     roots = data_roots(data_root)
     table = Table(box=None, pad_edge=False)
-    for header in ("set", "pictures", "Mpx each", "here", "where to get it"):
+    for header in ("set", "images", "Mpx each", "here", "how to get it"):
         table.add_column(header, overflow="fold")
     for one in benchmark_sets().values():
         here = " ".join(f"x{scale}" for scale in scales_there(one, roots)) or "no"
-        table.add_row(one.name, str(one.pictures), f"{one.megapixels:g}", here, one.source)
+        how = one.command() or one.origin
+        table.add_row(one.name, str(one.pictures), f"{one.megapixels:g}", here, how)
     Console().print(table, markup=False, highlight=False)
+
+
+@datasets.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "-s", "--scale", "scales", type=click.IntRange(2, 4), multiple=True, default=(4,),
+    show_default=True, help="HR px per LR px to a side. Repeatable.",
+)  # fmt: skip
+@click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
+@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
+@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+def download(
+    names: tuple[str, ...],
+    scales: tuple[int, ...],
+    data_root: Path | None,
+    *,
+    offline: bool,
+    insecure: bool,
+) -> ExitCode:
+    """Download benchmark sets: Set5, Set14, B100, Urban100, DIV2K (its validation set).
+
+    Images that are there and whole are kept; what was cut off goes on. The first download makes
+    a list of hashes that later ones are held against. Ends with 1 if some sets fail, with 3 if
+    all do.
+    """
+    from srcli.cli.set_fetching import fetch_set
+    from srcli.data.roots import data_roots
+    from srcli.data.set_download import MIRRORS
+    from srcli.data.sets import benchmark_set
+    from srcli.transfer.policy import Policy
+
+    policy = Policy.of_environment(offline=offline, insecure=insecure, mirrors=MIRRORS)
+    wanted = [(benchmark_set(name), scale) for name in names for scale in dict.fromkeys(scales)]
+    failed = 0
+    for one, scale in wanted:
+        try:
+            click.echo(fetch_set(one, scale, data_roots(data_root)[0], policy))
+        except DownloadError as error:
+            tell(str(error))
+            failed += 1
+    if not failed:
+        return ExitCode.ALL_DONE
+    return ExitCode.SOME_FAILED if failed < len(wanted) else ExitCode.NOTHING_DONE
+
+
+@datasets.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
+    """Check images against the list of hashes that their first download, or making, left.
+
+    Without a NAME, all sets that have one. Ends with 1 if an image is altered or missing.
+    """
+    from srcli.data.hash_list import altered_files, read_hashes
+    from srcli.data.roots import data_roots
+    from srcli.data.sets import benchmark_set, benchmark_sets
+
+    chosen = [benchmark_set(name) for name in names] or list(benchmark_sets().values())
+    faulty = False
+    for one in chosen:
+        lists = one.hash_lists(data_roots(data_root))
+        if names and not lists:
+            tell(f"{one.name}: there is no list of hashes; hint: {one.command() or one.origin}")
+            faulty = True
+        for path in lists:
+            altered = altered_files(path)
+            faulty |= bool(altered)
+            first = f": {path.parent / altered[0]}" if altered else ""
+            whole = f"whole, {len(read_hashes(path))} files"
+            state = f"{len(altered)} altered or missing{first}" if altered else whole
+            click.echo(f"{path.parent}: {state}")
+    return ExitCode.SOME_FAILED if faulty else ExitCode.ALL_DONE
 
 
 @datasets.command()

@@ -2,20 +2,21 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import click
 from tqdm import tqdm
 
+from srcli.cli.download_options import Downloads
 from srcli.cli.printable import tell
 from srcli.errors import WeightsError
+from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
 from srcli.weights.places import file_of, is_here
-from srcli.weights.policy import Policy, is_switched_on
 
-__all__ = ["fetch_all", "fetch_before_use"]
+__all__ = ["fetch_all", "fetch_before_use", "host_of", "policy_of"]
 
 _ACCEPTED = "SRCLI_ACCEPT_LICENCES"
 _UNASKED = "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking"
@@ -39,22 +40,45 @@ def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
     return failed
 
 
-def fetch_before_use(model: str, scale: float, policy: Policy, *, yes: bool) -> None:
+def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes: bool) -> None:
     """Download the weights that a run needs, if they are not here and that is wanted.
 
     On a terminal it asks first; elsewhere `yes`, `SRCLI_AUTO_DOWNLOAD` or `SRCLI_ACCEPT_LICENCES`
-    must be set.
+    must be set. Nothing is downloaded before all are settled.
+
+    Args:
+        wanted: Networks, or weights by name, each with its scale.
+        policy: What downloads may do.
+        yes: Do not ask.
 
     Raises:
         WeightsError: They are not here, and are not to be downloaded or cannot be.
         UsageError: There are none.
     """
-    entry = best_scale(model, scale)
-    if entry.source is not Source.DOWNLOAD or is_here(entry):
+    chosen = [best_scale(model, scale) for model, scale in wanted]
+    missing = {
+        entry.name: entry
+        for entry in chosen
+        if entry.source is Source.DOWNLOAD and not is_here(entry)
+    }
+    settled: list[tuple[WeightsEntry, Policy]] = []
+    for entry in missing.values():
+        asks = not policy.offline and not (yes or _accepted(entry))
+        settled.append((entry, _ask(entry, policy) if asks else policy))
+    if not settled:
         return
-    if not policy.offline and not (yes or _accepted(entry)):
-        policy = _ask(entry, policy)
-    _fetch(entry, policy)
+    from srcli.weights.download import require_trust
+
+    for entry, allowed in settled:
+        if not allowed.offline:
+            require_trust(entry, allowed)
+    for entry, allowed in settled:
+        _fetch(entry, allowed)
+
+
+def policy_of(downloads: Downloads) -> Policy:
+    """What downloads may do, by a command's options and the environment."""
+    return Policy.of_environment(offline=downloads.offline, trust_first=downloads.trust_first)
 
 
 def _accepted(entry: WeightsEntry) -> bool:
@@ -126,13 +150,13 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
 
 
 def _what(entry: WeightsEntry, policy: Policy) -> str:
-    hosts = [_host(address) for address in policy.addresses(entry)]
+    hosts = [host_of(address) for address in policy.addresses(entry.file, entry.urls)]
     where = " or ".join(dict.fromkeys(hosts))
     size = f"{entry.size / 1e6:.1f} MB" if entry.size else "size not stated"
     return f"{entry.name}, {size}, licence {entry.licence}, from {where}"
 
 
-def _host(address: str) -> str:
+def host_of(address: str) -> str:
     """Its host; where it is no address, what there is."""
     try:
         return urlsplit(address).hostname or address

@@ -15,7 +15,7 @@ from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.cli.visualize_mask import visualize_mask
 from srcli.cli.weights import weights
-from srcli.errors import ExitCode, SrcliError
+from srcli.errors import ExitCode, MissingDataSet, SrcliError
 
 __all__ = ["main", "run"]
 
@@ -59,6 +59,8 @@ def _exit_code() -> ExitCode | int:
         return main.main(prog_name="srcli", standalone_mode=False) or ExitCode.ALL_DONE
     except SrcliError as error:
         tell(str(error))
+        if isinstance(error, MissingDataSet) and error.hint:
+            tell(f"hint: {error.hint}")
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, TileSize
 from srcli.jobs.sizes import SizeWish
@@ -213,16 +214,9 @@ engine_options: Decorator = grouped(
         is_flag=True,
         help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
     ),
-    click.option(
-        "-y", "--yes", is_flag=True, help="Download weights that are missing; do not ask."
-    ),
-    click.option(
-        "--trust-first",
-        is_flag=True,
-        help="Also those of which nobody publishes a hash, if their structure is right; the first "
-        "download counts from then on (or SRCLI_TRUST_FIRST=1).",
-    ),
-    click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1)."),
+    yes_option,
+    trust_first_option,
+    offline_option,
 )
 
 

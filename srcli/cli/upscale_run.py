@@ -30,8 +30,8 @@ from srcli.jobs.preflight import forecast, require_room, require_writable
 from srcli.jobs.settings import Settings
 from srcli.jobs.sizes import SizeWish
 from srcli.media import DecodeLimits, Decoder, MetadataPolicy
+from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
-from srcli.weights.policy import Policy as DownloadPolicy
 
 __all__ = ["run"]
 
@@ -100,7 +100,7 @@ def _fetch(engine: Engine, weights: WeightsEntry) -> None:
     downloads = DownloadPolicy.of_environment(
         offline=engine.offline, trust_first=engine.trust_first
     )
-    fetch_before_use(engine.model, weights.scale, downloads, yes=engine.yes)
+    fetch_before_use([(engine.model, weights.scale)], downloads, yes=engine.yes)
 
 
 def _require_fingerprint(engine: Engine, weights: WeightsEntry, handling: Handling) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.option_types import TileSize
 from srcli.errors import ExitCode, NothingToDo
 
@@ -99,6 +100,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
     "--open", "show", is_flag=True, help="Open the first picture's report, or contact sheet."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@download_options
 def visualize_mask(
     inputs: tuple[Path, ...],
     output: Path | None,
@@ -111,6 +113,7 @@ def visualize_mask(
     layers: str,
     what: tuple[str, ...],
     image_format: str,
+    downloads: Downloads,
     *,
     npz: bool,
     html: bool,
@@ -120,8 +123,10 @@ def visualize_mask(
     """Draw where a network looked and where it stopped: confidence, halting masks, depth.
 
     Upscales every picture as upscale does, and writes a folder of maps at the size of the result,
-    with a contact sheet that sums up. Existing results are kept and counted as skipped.
+    with a contact sheet that sums up. Existing results are kept and counted as skipped. Missing
+    weights are downloaded after a question, as upscale does.
     """
+    from srcli.cli.fetching import fetch_before_use, policy_of
     from srcli.cli.mask_batch import Drawing, Settings, explain_all, open_result, set_aside
     from srcli.cli.mask_summary import print_figures
     from srcli.cli.summary import exit_code, print_summary
@@ -139,6 +144,8 @@ def visualize_mask(
         )
     kinds = choose_kinds(model, effort, what)
     todo, skipped = set_aside(jobs, overwrite=overwrite)
+    if todo:
+        fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
     started = time.monotonic()
     settings = Settings(model, scale, device, precision, effort, tile)
     drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)

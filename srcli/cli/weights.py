@@ -71,8 +71,8 @@ def download(
     not downloaded again; what was cut off goes on. Ends with 1 if some fail, with 3 if all do.
     """
     from srcli.cli.fetching import fetch_all
+    from srcli.transfer.policy import Policy
     from srcli.weights import RECOMMENDED, Source, known, needs_trust, recommended, weights_named
-    from srcli.weights.policy import Policy
 
     if everything == bool(names):
         raise UsageError("download what? NAME..., recommended, or --all (srcli weights list)")

@@ -15,6 +15,7 @@ from srcli.weights.records import record_of
 
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
 
+_ENDLESS = 10_000  # columns
 _SET = "Set5"  # its PSNR-Y is in the table, as the one that all papers give
 
 
@@ -31,12 +32,24 @@ def state_of(entry: WeightsEntry) -> str:
 
 
 def print_table(entries: Sequence[WeightsEntry]) -> None:
-    """A line for each."""
+    """A line for each, with what `-m` also takes where the terminal is wide enough for it."""
+    console, endless = Console(), Console(width=_ENDLESS)
+    table = _table(entries, with_model=True)
+    if endless.measure(table).maximum > console.width:
+        table = _table(entries, with_model=False)
+        console.width = max(console.width, endless.measure(table).minimum)  # a name is never cut
+    console.print(table, markup=False, highlight=False)
+
+
+def _table(entries: Sequence[WeightsEntry], *, with_model: bool) -> Table:
+    """The list; what has spaces is folded first, names never."""
     table = Table(box=None, pad_edge=False)
-    for header in ("name", "-m", "scale", "state", "size", f"{_SET} dB", "paper", "licence"):
-        table.add_column(header, overflow="fold", no_wrap=header == "name")
+    headers = ("name", "-m", "scale", "state", "size", f"{_SET} dB", "paper", "licence")
+    columns = [header for header in headers if with_model or header != "-m"]
+    for header in columns:
+        table.add_column(header, no_wrap=header != "licence", overflow="fold")
     for entry in entries:
-        table.add_row(
+        cells = (
             entry.name,
             entry.variant or entry.model,
             f"x{entry.scale}",
@@ -46,7 +59,9 @@ def print_table(entries: Sequence[WeightsEntry]) -> None:
             _figure(entry.psnr_published),
             entry.licence,
         )
-    Console().print(table, markup=False, highlight=False)
+        shown = zip(headers, cells, strict=True)
+        table.add_row(*(cell for header, cell in shown if header in columns))
+    return table
 
 
 def print_entries(entries: Sequence[WeightsEntry], *, as_json: bool) -> None:

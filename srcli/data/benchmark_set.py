@@ -1,16 +1,18 @@
 """Benchmark sets: pictures by name, found in the layouts that people have."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from srcli.data.hash_list import HASH_LIST
 from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
-from srcli.errors import UsageError
+from srcli.data.set_source import SetPart
+from srcli.errors import MissingDataSet, UsageError
 
 __all__ = [
     "BenchmarkSet",
@@ -33,13 +35,36 @@ class BenchmarkSet:
         name: As papers write it; its folder bears it, in any case.
         pictures: How many there are.
         megapixels: Of a typical HR picture.
-        source: Where to get it.
+        parts: What `datasets download` brings, by scale; none if it cannot be downloaded.
+        origin: Where its images are to be had otherwise, as a clause.
+        prepared: Whether `datasets prepare` makes it of DIV8K.
     """
 
     name: str
     pictures: int
     megapixels: float
-    source: str
+    parts: Mapping[int, SetPart] = field(default_factory=dict[int, SetPart])
+    origin: str = ""
+    prepared: bool = False
+
+    def command(self, scale: int = 4) -> str:
+        """The command that brings or makes it for a scale; "" if there is none."""
+        of_scale = "" if scale == 4 else f" -s {scale}"
+        if scale in self.parts:
+            return f"srcli datasets download {self.name}{of_scale}"
+        if self.prepared:
+            return f"srcli datasets prepare {self.name} --div8k FOLDER{of_scale}"
+        return ""
+
+    def hash_lists(self, roots: Sequence[Path]) -> list[Path]:
+        """The hash lists of its folders in `roots`, those of its scales included."""
+        return [
+            path
+            for root in roots
+            for folder in _folders_named(root, self.name)
+            for path in (folder / HASH_LIST, *sorted(folder.glob(f"x*/{HASH_LIST}")))
+            if path.is_file()
+        ]
 
 
 @dataclass(frozen=True)
@@ -96,23 +121,41 @@ class Pair:
 def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]:
     """Find a set's pictures under the first of `roots` that has them.
 
-    Layouts: `x4/HR` and `x4/LR`; `GTmod12` and `LRbicx4` (BasicSR); `HR` and `LR_bicubic/X4`
-    (KAIR); `HR` alone, or pictures in the set's folder itself, from which LR is made.
+    Layouts: see `pairs_in`.
 
     Raises:
-        UsageError: It is nowhere, or its HR and LR do not belong together.
+        MissingDataSet: It is nowhere, or its download has not come to an end.
+        UsageError: Its HR and LR do not belong together.
     """
     for root in roots:
         for folder in _folders_named(root, one.name):
             pairs = pairs_in(folder, scale)
             if pairs:
+                _require_all(pairs, one, scale, folder)
                 return pairs
+    raise _missing(one, scale, roots)
+
+
+def _require_all(pairs: Sequence[Pair], one: BenchmarkSet, scale: int, folder: Path) -> None:
+    """Refuse what a download, or making, that was cut off has left."""
+    lists = [path / HASH_LIST for path in (folder, folder / f"x{scale}")]
+    if len(pairs) < one.pictures and any(path.is_file() for path in lists):
+        raise MissingDataSet(
+            f"{one.name} x{scale} is in {folder} only in part: {len(pairs)} of {one.pictures} "
+            f"images; hint: {one.command(scale)} goes on"
+        )
+
+
+def _missing(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> MissingDataSet:
+    """Where it was looked for, and how it is to be had."""
     looked = ", ".join(str(root / one.name) for root in roots)
-    raise UsageError(
-        f"{one.name} x{scale} is not on this machine: looked for {looked}, with x{scale}/HR and "
-        f"x{scale}/LR, GTmod12 and LRbicx{scale}, HR and LR_bicubic/X{scale}, or HR alone in it. "
-        f"Get it {one.source}; name its parent folder with --data-root or SRCLI_DATA"
-    )
+    line = f"{one.name} x{scale} is not on this machine (looked for {looked})"
+    elsewhere = "--data-root or SRCLI_DATA names the folder that holds it"
+    command = one.command(scale)
+    if not one.origin:
+        return MissingDataSet(f"{line}; hint: {command or elsewhere}")
+    remedy = f"once that folder is there: {command}; " if command else "once they are there: "
+    return MissingDataSet(f"{line}: {one.origin}", f"{remedy}{elsewhere}")
 
 
 def scales_there(one: BenchmarkSet, roots: Sequence[Path]) -> list[int]:
@@ -164,23 +207,39 @@ def single_folder(folder: Path, *, is_hr: bool) -> list[Pair]:
 
 
 def pairs_in(folder: Path, scale: int) -> list[Pair]:
-    """The set in `folder`, in whichever layout of `find_set`; empty if it is in none.
+    """The images in `folder`, in the first of these layouts; empty if it is in none.
+
+    `x4/HR` and `x4/LR`; `GTmod12` and `LRbicx4` (BasicSR); `HR` and `LR_bicubic/X4` (KAIR); `HR`
+    and `LR`; `GTmod12` or `HR` alone, or images in the folder itself, from which LR is made.
+    Names of folders are taken in any case.
 
     Raises:
         UsageError: Its HR and LR do not belong together.
     """
     layouts = (
-        (folder / f"x{scale}" / "HR", folder / f"x{scale}" / "LR"),
-        (folder / "GTmod12", folder / f"LRbicx{scale}"),
-        (folder / "HR", folder / "LR_bicubic" / f"X{scale}"),
+        (f"x{scale}/HR", f"x{scale}/LR"),
+        ("GTmod12", f"LRbicx{scale}"),
+        ("HR", f"LR_bicubic/X{scale}"),
+        ("HR", "LR"),
     )
-    for hr, lr in layouts:
-        if hr.is_dir() and lr.is_dir():
+    for names in layouts:
+        hr, lr = (_below(folder, name) for name in names)
+        if hr is not None and lr is not None and _pictures(hr) and _pictures(lr):
             return pair_folders(hr, lr, scale)
-    for hr in (folder / "GTmod12", folder / "HR", folder):
-        if hr.is_dir() and _pictures(hr):
+    for hr in (_below(folder, "GTmod12"), _below(folder, "HR"), folder):
+        if hr is not None and hr.is_dir() and _pictures(hr):
             return single_folder(hr, is_hr=True)
     return []
+
+
+def _below(folder: Path, path: str) -> Path | None:
+    """The folder of that path in `folder`, whatever its case; None if there is none."""
+    for name in path.split("/"):
+        found = _folders_named(folder, name)
+        if not found:
+            return None
+        folder = found[0]
+    return folder
 
 
 def _folders_named(root: Path, name: str) -> list[Path]:

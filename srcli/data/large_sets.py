@@ -4,18 +4,13 @@ DIV8K's pictures 1201 to 1300, 1301 to 1400 and 1401 to 1500; Test2K is the HR r
 by bicubic, Test4K twice, Test8K as it is. LR is a further reduction by the scale.
 """
 
-import hashlib
-import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from srcli.atomic import atomic_file
+from srcli.data.hash_list import HASH_LIST, is_whole, read_hashes, write_hashes, write_png
 from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
 from srcli.errors import InputError, UsageError
@@ -72,27 +67,17 @@ def _prepare(
     """Make what is not there of a set in `folder`, from its pictures by number."""
     for part in ("HR", "LR"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    manifest = folder / "manifest.json"
-    hashes = _hashes_in(manifest)
+    manifest = folder / HASH_LIST
+    hashes = read_hashes(manifest)
     for number, source in sources.items():
         names = [f"{part}/{number}.png" for part in ("HR", "LR")]
-        if not all(_is_whole(folder / n, hashes.get(n)) for n in names):
+        if not all(is_whole(folder / n, hashes.get(n)) for n in names):
             hr = _reduced(source, reduction, scale)
             for target, picture in zip(names, (hr, downscale(hr, scale)), strict=True):
-                hashes[target] = _write(picture, folder / target)
-            with atomic_file(manifest) as file:
-                file.write(json.dumps(hashes, indent=1).encode())
+                hashes[target] = write_png(picture, folder / target)
+            write_hashes(manifest, hashes)
         on_picture(number)
     return manifest
-
-
-def _hashes_in(manifest: Path) -> dict[str, str]:
-    """sha256 by name; none of a manifest that cannot be read, so that all is made again."""
-    try:
-        found = json.loads(manifest.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, str]", found) if isinstance(found, dict) else {}
 
 
 def _source(div8k: Path, number: int) -> Path:
@@ -111,16 +96,3 @@ def _reduced(source: Path, reduction: int, scale: int) -> NDArray[np.uint8]:
     step = reduction * scale
     picture = picture[: picture.shape[0] // step * step, : picture.shape[1] // step * step]
     return picture if reduction == 1 else downscale(picture, reduction)
-
-
-def _is_whole(path: Path, sha256: str | None) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-
-
-def _write(picture: NDArray[np.uint8], path: Path) -> str:
-    """Write a PNG, whole or not at all, and return its sha256."""
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, format="PNG")
-    with atomic_file(path) as file:
-        file.write(encoded.getbuffer())
-    return hashlib.sha256(encoded.getbuffer()).hexdigest()

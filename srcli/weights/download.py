@@ -3,32 +3,31 @@
 import errno
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-from filelock import FileLock, Timeout
-
 from srcli.atomic import atomic_file
-from srcli.errors import WeightsError
+from srcli.errors import DownloadError, WeightsError
+from srcli.transfer.partial_file import locked, partial_name, require_room
+from srcli.transfer.policy import Policy, without_password
+from srcli.transfer.remote_file import OnBytes, RemoteFile, transfer_checked
+from srcli.transfer.server import HttpClient, Refused, ask_in_turn, http_client
 from srcli.weights.entry import Source, WeightsEntry
 from srcli.weights.manifest import how_to_get, needs_trust
 from srcli.weights.places import file_of
-from srcli.weights.policy import Policy, trusted_certificates, without_password
 from srcli.weights.records import DownloadRecord, record_file, remember
-from srcli.weights.transfer import OnBytes, Refused, transfer
 from srcli.weights.verify import FileHashes, fault_of, hashes_of, mismatch
 
-__all__ = ["Convert", "download"]
+__all__ = ["Convert", "download", "require_trust"]
 
 Convert = Callable[[WeightsEntry, Path], bytes]
 """Makes the content of the safetensors file of a published checkpoint.
 
 Raises `WeightsError` if names, shapes, types or values are not those of the entry's network.
 """
+
+_LARGEST_UNSTATED = 200_000_000  # bytes of a file whose size no manifest states
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class _Task:
     @property
     def partial(self) -> Path:
         """What has come so far."""
-        return self.path.with_name(f".{self.path.name}.part")
+        return partial_name(self.path)
 
 
 def download(
@@ -79,9 +78,11 @@ def download(
     _require_permission(entry, policy)
     try:
         task.path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(task.path, on_wait):
+        with locked(task.path, on_wait):
             if fault_of(entry) is not None:  # else another process has brought it meanwhile
                 _from_anywhere(task)
+    except DownloadError as error:
+        raise WeightsError(f"{entry.name} could not be downloaded: {error}") from error
     except OSError as error:
         raise WeightsError(_disk_trouble(task.path, entry, error)) from error
     return task.path
@@ -99,6 +100,15 @@ def _require_permission(entry: WeightsEntry, policy: Policy) -> None:
             f"{entry.name} is not here whole, and srcli is told to stay offline: leave --offline "
             f"and SRCLI_OFFLINE away, or {by_hand}"
         )
+    require_trust(entry, policy)
+
+
+def require_trust(entry: WeightsEntry, policy: Policy) -> None:
+    """Refuse a first download that nothing verifies, unless that is allowed.
+
+    Raises:
+        WeightsError: It is not.
+    """
     if needs_trust(entry) and not policy.trust_first:
         raise WeightsError(
             f"{entry.name}: nobody publishes a hash of it, so that its first download can only be "
@@ -112,54 +122,31 @@ def _from_anywhere(task: _Task) -> None:
     entry, policy, partial = task.entry, task.policy, task.partial
     if needs_trust(entry):  # no hash would tell that two halves are not of one file
         partial.unlink(missing_ok=True)
-    _refuse_without_room(partial, entry)
-    troubles: list[str] = []
-    hints: list[str] = []
-    with _client(policy) as client:
-        for address in policy.addresses(entry):
-            try:
-                _from_address(client, address, task)
-            except OSError as error:
-                if error.errno == errno.ENOSPC:  # a full disk is not to stay full
-                    partial.unlink(missing_ok=True)
-                raise
-            except WeightsError as trouble:
-                troubles.append(str(trouble).replace(address, without_password(address)))
-                hints += [trouble.hint] if isinstance(trouble, Refused) and trouble.hint else []
-            except (httpx.InvalidURL, httpx.HTTPError, ValueError) as error:  # no address at all
-                troubles.append(f"{without_password(address)}: {error}")
-            else:
-                return
-    advice = "".join(f"; hint: {hint}" for hint in dict.fromkeys(hints))
-    raise WeightsError(f"{entry.name} could not be downloaded: {'; '.join(troubles)}{advice}")
+    require_room(partial, entry.size, copies=2 if entry.converted else 1)
+    with http_client(policy) as client:
+        try:
+            ask_in_turn(
+                policy.addresses(entry.file, entry.urls),
+                lambda address: _from_address(client, address, task),
+            )
+        except OSError as error:
+            if error.errno == errno.ENOSPC:  # a full disk is not to stay full
+                partial.unlink(missing_ok=True)
+            raise
 
 
-def _client(policy: Policy) -> httpx.Client:
-    """Speaks HTTP by way of the proxies of the environment, but directly to this machine."""
-    try:
-        return httpx.Client(
-            headers={"User-Agent": "srcli", "Accept-Encoding": "identity"},
-            timeout=policy.timeout,
-            verify=trusted_certificates(),
-            mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
-        )
-    except ValueError as error:  # what httpx makes of an address that is none
-        raise WeightsError(f"the proxy of the environment cannot be used: {error}") from error
-
-
-def _from_address(client: httpx.Client, address: str, task: _Task) -> None:
+def _from_address(client: HttpClient, address: str, task: _Task) -> None:
     """Bring the file from one address, check it, and give it its name."""
     entry, partial = task.entry, task.partial
-    resumed = partial.exists()
-    transfer(client, address, partial, entry.size, task.policy, task.on_bytes)
-    found = hashes_of(partial)
-    if mismatch(entry, found) and resumed:  # the part from before may be of another file
-        partial.unlink()
-        transfer(client, address, partial, entry.size, task.policy, task.on_bytes)
-        found = hashes_of(partial)
-    if fault := mismatch(entry, found):
-        partial.unlink()
-        raise Refused(f"{address}: {fault}; deleted, not used", _remedy(entry))
+    remote = RemoteFile(address, entry.size, _LARGEST_UNSTATED, "srcli weights import FILE")
+
+    def check(path: Path) -> FileHashes:
+        found = hashes_of(path)
+        if fault := mismatch(entry, found):
+            raise Refused(f"{address}: {fault}; deleted, not used", _remedy(entry))
+        return found
+
+    found = transfer_checked(client, remote, partial, task.policy, task.on_bytes, check)
     if entry.converted:
         _keep_converted(address, task, found)
         return
@@ -201,29 +188,6 @@ def _remedy(entry: WeightsEntry) -> str:
         f"if its authors have replaced it and you trust that, srcli weights remove {entry.name} "
         "--forget, then download it again"
     )
-
-
-@contextmanager
-def _locked(path: Path, on_wait: Callable[[], None]) -> Generator[None]:
-    """Hold the lock that is one for all processes; it lies beside the file."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        on_wait()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _refuse_without_room(partial: Path, entry: WeightsEntry) -> None:
-    there = partial.stat().st_size if partial.exists() else 0
-    needed = entry.size * (2 if entry.converted else 1) - there
-    free = shutil.disk_usage(partial.parent).free
-    if free < needed:
-        raise OSError(errno.ENOSPC, f"{needed} bytes needed, {free} free")
 
 
 def _disk_trouble(path: Path, entry: WeightsEntry, error: OSError) -> str:

@@ -75,9 +75,8 @@ def test_weights_that_are_not_here_are_named_with_the_command(
     monkeypatch.setenv("SRCLI_CACHE", str(tmp_path))
     ended = bench("--latency", "8x8", "-m", "atd-light", data=tmp_path)
     assert ended.returncode == 3
-    assert ended.stderr.endswith(
-        "atd-light_x4 is not here yet: srcli weights download atd-light_x4 --trust-first\n"
-    )
+    assert "atd-light_x4 is not here yet: srcli weights download atd-light_x4 --tr" in ended.stderr
+    assert "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 

@@ -1,5 +1,6 @@
 """What several tests of the command line need."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from tests.cli.weights_world import SHIPPED, World
 from tests.weights.conftest import serving
+from tests.weights.published_server import PublishedServer, publish_fabricated, serving_published
 
 
 @pytest.fixture
@@ -29,3 +31,20 @@ def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 def picture(tmp_path: Path, photo: np.ndarray) -> Path:
     Image.fromarray(photo[:16, :24]).save(tmp_path / "a.png")
     return tmp_path / "a.png"
+
+
+@pytest.fixture
+def far(world: World, tmp_path: Path) -> Iterator[PublishedServer]:
+    """All published addresses, with files of the right names and shapes."""
+    with serving_published(tmp_path) as served:
+        world.manifest = publish_fabricated(served, tmp_path / "published.toml")
+        world.environment |= served.environment | {"SRCLI_WEIGHTS_MANIFEST": str(world.manifest)}
+        yield served
+
+
+@pytest.fixture
+def photos(tmp_path: Path, photo: np.ndarray) -> Path:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(photo[:16, :24]).save(tmp_path / "photos" / name)
+    return tmp_path / "photos"

@@ -1,30 +1,20 @@
 """The first minute with published weights: what is asked, fetched, said and remembered."""
 
-import os
-import pty
 import re
 import shlex
-import subprocess
-import termios
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from srcli.weights import by_quality, manifest
-from tests.cli.processes import COMMAND
-from tests.cli.weights_world import SHIPPED, World
+from tests.cli.weights_world import SHIPPED, World, at_a_terminal
 from tests.conftest import ROOT
 from tests.weights.published_server import (
     PUBLISHED,
     PublishedServer,
     fabricated,
-    publish_fabricated,
     published,
-    serving_published,
 )
 from tests.weights.states import state
 
@@ -37,23 +27,6 @@ COMMANDS = [
 
 
 NONE = "\N{EN DASH}"
-
-
-@pytest.fixture
-def far(world: World, tmp_path: Path) -> Iterator[PublishedServer]:
-    """All published addresses, with files of the right names and shapes."""
-    with serving_published(tmp_path) as served:
-        world.manifest = publish_fabricated(served, tmp_path / "published.toml")
-        world.environment |= served.environment | {"SRCLI_WEIGHTS_MANIFEST": str(world.manifest)}
-        yield served
-
-
-@pytest.fixture
-def photos(tmp_path: Path, photo: np.ndarray) -> Path:
-    (tmp_path / "photos").mkdir()
-    for name in ("a.png", "b.png"):
-        Image.fromarray(photo[:16, :24]).save(tmp_path / "photos" / name)
-    return tmp_path / "photos"
 
 
 def asked(far: PublishedServer) -> list[str]:
@@ -247,29 +220,6 @@ def test_a_person_is_told_of_better_weights_once(
     ]
     assert ["better ones" in shown for shown in told] == [True, False]
     assert SHIPPED.exists()
-
-
-def at_a_terminal(world: World, answer: str, *arguments: object) -> tuple[int, str]:
-    """The command in a terminal, where a question gets an answer: exit code, all it showed."""
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (24, 120))
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(slave)
-    shown = b""
-    answered = False
-    try:
-        while part := os.read(master, 4096):
-            shown += part
-            if not answered and b"[y/N]" in shown:
-                os.write(master, f"{answer}\n".encode())
-                answered = True
-    except OSError:
-        pass  # how Linux says that the other side has closed
-    os.close(master)
-    return process.wait(timeout=600), shown.decode()
 
 
 def test_the_entries_offered_are_published_ones() -> None:

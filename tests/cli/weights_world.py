@@ -1,8 +1,10 @@
 """A server, a cache and a box of weights of one's own."""
 
 import os
+import pty
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -18,6 +20,7 @@ from tests.weights.conftest import Server
 entry = import_module("srcli.cli.main")
 SHIPPED = box() / "adaformer_x4.safetensors"
 CLEARED = ("SRCLI_OFFLINE", "SRCLI_WEIGHTS_MIRROR", "SRCLI_AUTO_DOWNLOAD", "SRCLI_WEIGHTS_MANIFEST",
+           "SRCLI_DATA", "SRCLI_DATASETS_URL",
            "SRCLI_WEIGHTS_URL", "SRCLI_ACCEPT_LICENCES", "SRCLI_TRUST_FIRST")  # fmt: skip
 
 
@@ -67,3 +70,26 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def at_a_terminal(world: World, answer: str, *arguments: object) -> tuple[int, str]:
+    """The command in a terminal, where a question gets an answer: exit code, all it showed."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 120))
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    answered = False
+    try:
+        while part := os.read(master, 4096):
+            shown += part
+            if not answered and b"[y/N]" in shown:
+                os.write(master, f"{answer}\n".encode())
+                answered = True
+    except OSError:
+        pass  # how Linux says that the other side has closed
+    os.close(master)
+    return process.wait(timeout=600), shown.decode()

@@ -9,16 +9,17 @@ import pytest
 from PIL import Image
 
 from srcli.data import large_sets
-from srcli.data.benchmark_set import BenchmarkSet, find_set, pair_folders, single_folder
+from srcli.data.benchmark_set import BenchmarkSet, find_set, pair_folders, pairs_in, single_folder
+from srcli.data.hash_list import altered_files
 from srcli.data.large_sets import RECIPES, prepare
 from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
 from srcli.data.sizes import pictures_of_sizes
-from srcli.errors import UsageError
+from srcli.errors import MissingDataSet, UsageError
 
-MINI = BenchmarkSet("Mini", 2, 0.1, "nowhere")
+MINI = BenchmarkSet("Mini", 2, 0.1, origin="it is to be had nowhere")
 
 
 @pytest.fixture
@@ -36,6 +37,8 @@ LAYOUTS = {
     "basicsr": ("GTmod12/{}.png", "LRbicx4/{}.png"),
     "basicsr-named": ("GTmod12/{}.png", "LRbicx4/{}x4.png"),
     "kair": ("HR/{}.png", "LR_bicubic/X4/{}x4.png"),
+    "plain": ("HR/{}.png", "LR/{}.png"),
+    "lower": ("hr/{}.png", "lr/{}.png"),
     "hr alone": ("HR/{}.png", None),
     "bare": ("{}.png", None),
 }
@@ -65,10 +68,12 @@ def test_hr_is_cropped_to_whole_lr_pixels(tmp_path: Path, hr: np.ndarray):
 
 
 def test_a_missing_set_says_where_and_how(tmp_path: Path):
-    with pytest.raises(UsageError, match="Mini x4 is not on this machine") as caught:
+    with pytest.raises(MissingDataSet, match="Mini x4 is not on this machine") as caught:
         find_set(MINI, 4, [tmp_path])
-    for word in (str(tmp_path / "Mini"), "GTmod12", "LR_bicubic/X4", "nowhere", "--data-root"):
-        assert word in str(caught.value)
+    for word in (str(tmp_path / "Mini"), "nowhere", "--data-root"):
+        assert word in f"{caught.value}; {caught.value.hint}"
+    with pytest.raises(MissingDataSet, match=r"; hint: srcli datasets download Set5 -s 2$"):
+        find_set(benchmark_set("Set5"), 2, [tmp_path])
 
 
 def test_pairs_of_one_name_are_not_mixed_up(tmp_path: Path, hr: np.ndarray):
@@ -134,17 +139,23 @@ def test_large_sets_follow_the_recipe_and_resume(tmp_path: Path, div8k: Path):
     done: list[str] = []
     manifest = prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
     assert done == ["1201", "1202", "1203"]
-    pairs = find_set(benchmark_set("Test2K"), 4, [tmp_path / "root"])
+    pairs = pairs_in(tmp_path / "root" / "Test2K", 4)
+    with pytest.raises(
+        MissingDataSet, match="only in part: 3 of 100 images; hint: srcli datasets pr"
+    ):
+        find_set(benchmark_set("Test2K"), 4, [tmp_path / "root"])
     hr, lr = pairs[0].load(4)
     source = read_rgb(div8k / "1201.png")[:64, :96]
     assert np.array_equal(hr, downscale(source, 4))
     assert np.array_equal(lr, downscale(downscale(source, 4), 4))
     hashes = json.loads(manifest.read_text())
     assert set(hashes) == {f"{part}/{n}.png" for part in ("HR", "LR") for n in done}
+    assert altered_files(manifest) == []
     kept, broken = manifest.parent / "HR" / "1201.png", manifest.parent / "LR" / "1202.png"
     before = kept.stat().st_mtime_ns
     broken.write_bytes(broken.read_bytes()[:20])
     (manifest.parent / "LR" / "1203.png").unlink()
+    assert altered_files(manifest) == ["LR/1202.png", "LR/1203.png"]
     manifest = prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
     assert json.loads(manifest.read_text()) == hashes
     assert kept.stat().st_mtime_ns == before

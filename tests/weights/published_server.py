@@ -19,17 +19,18 @@ from pathlib import Path
 import torch
 
 from srcli.inference.adopt import published_content
+from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry, manifest
 from srcli.weights.download import download
 from srcli.weights.manifest_file import as_toml
-from srcli.weights.policy import Policy
 from tests.weights.conftest import make_certificate
 from tests.weights.states import published_adaformer, state, theirs
 
 SMALL, BLOB, UNVERIFIED = "smfanet_x4", "adaformer-published_x4", "atd-light_x2"
 QUICK = Policy(back_off=0.01, timeout=5, retries=2)
 TRUSTING = replace(QUICK, trust_first=True)
-HOSTS = ("github.com", "raw.githubusercontent.com", "drive.usercontent.google.com")
+HOSTS = ("github.com", "raw.githubusercontent.com", "drive.usercontent.google.com",
+         "data.vision.ee.ethz.ch")  # fmt: skip
 PAGE = b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning</title></html>"
 
 
@@ -42,7 +43,8 @@ class PublishedServer:
     files: dict[str, bytes] = field(default_factory=dict)  # by URL without its scheme
     requests: list[tuple[str, str]] = field(default_factory=list)  # (URL without scheme, Range)
     cuts: int = 0  # answers that end in the middle
-    fault: str = ""  # "page", "quiet-page", "wrong", "unannounced", "denied"
+    fault: str = ""  # "page", "quiet-page", "wrong", "unannounced", "denied", "stalled"
+    gate: threading.Event = field(default_factory=threading.Event)  # opens the second half
 
     @property
     def environment(self) -> dict[str, str]:
@@ -50,7 +52,16 @@ class PublishedServer:
 
     def serve(self, entry: WeightsEntry, content: bytes) -> None:
         for url in entry.urls:
-            self.files[url.removeprefix("https://")] = content
+            self.serve_at(url, content)
+
+    def serve_at(self, url: str, content: bytes) -> None:
+        self.files[first_asked(url.removeprefix("https://"))] = content
+
+
+def first_asked(place: str) -> str:
+    """The address that leads to a place of GitHub's by a redirect; any other as it is."""
+    found = re.fullmatch(r"raw\.githubusercontent\.com/([^/]+/[^/]+)/(.*)", place)
+    return f"github.com/{found[1]}/raw/{found[2]}" if found else place
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -89,8 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         if place.startswith("github.com/") and "/raw/" in place:  # as it answers really
             return self.answer(302, b"", {"Location": self.raw(place)})
         asked = self.headers.get("Range", "")
-        content = self.served.files.get(self.before(place))
-        self.served.requests.append((self.before(place), asked))
+        content = self.served.files.get(first_asked(place))
+        self.served.requests.append((first_asked(place), asked))
         if content is None:
             return self.answer(404, b"Not Found")
         if self.served.fault:
@@ -107,11 +118,6 @@ class Handler(BaseHTTPRequestHandler):
         return "https://" + place.replace("github.com", "raw.githubusercontent.com").replace(
             "/raw/", "/"
         )
-
-    def before(self, place: str) -> str:
-        """The address that led here by a redirect."""
-        found = re.fullmatch(r"raw\.githubusercontent\.com/([^/]+/[^/]+)/(.*)", place)
-        return f"github.com/{found[1]}/raw/{found[2]}" if found else place
 
     def answer(self, status: int, body: bytes, headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
@@ -137,6 +143,15 @@ class Handler(BaseHTTPRequestHandler):
     def wrong(self, content: bytes) -> None:
         self.answer(200, content[::-1])
 
+    def stalled(self, content: bytes) -> None:
+        """Half of the file, and the rest once the gate is open."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.give(content[: len(content) // 2])
+        self.served.gate.wait(60)
+        self.give(content[len(content) // 2 :])
+
     def unannounced(self, content: bytes) -> None:
         """Half of the file, and no word of how much there should be."""
         self.send_response(200)
@@ -161,6 +176,7 @@ def serving_published(folder: Path) -> Iterator[PublishedServer]:
         try:
             yield served
         finally:
+            served.gate.set()
             listening.shutdown()
             thread.join()
 

@@ -9,11 +9,11 @@ import torch
 
 from srcli.errors import WeightsError
 from srcli.inference.adopt import published_content
+from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry
 from srcli.weights.download import download
 from srcli.weights.load import read_weights
 from srcli.weights.places import file_of
-from srcli.weights.policy import Policy
 from srcli.weights.remove import remove_weights
 from srcli.weights.verify import fault_of
 from tests.weights.published_server import (
@@ -160,7 +160,7 @@ def test_a_server_that_never_gives_all_is_given_up(served: PublishedServer, cach
 def test_more_than_srcli_takes_is_refused(
     served: PublishedServer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("srcli.weights.transfer._LARGEST_UNSTATED", 10_000)
+    monkeypatch.setattr("srcli.weights.download._LARGEST_UNSTATED", 10_000)
     entry = offered(served, BLOB)
     with pytest.raises(WeightsError, match=r"bytes, more than the 10000 that srcli takes"):
         fetch(entry)

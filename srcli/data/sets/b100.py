@@ -1,6 +1,7 @@
 """B100: the 100 test pictures of the Berkeley segmentation set (Martin et al., ICCV 2001)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
+from srcli.data.set_source import selfexsr
 
 __all__ = ["SET"]
 
@@ -8,5 +9,5 @@ SET = BenchmarkSet(
     name="B100",
     pictures=100,
     megapixels=0.15,
-    source=("in the archives of benchmark sets that EDSR, RCAN and BasicSR link to"),
+    parts=selfexsr("BSD100", 100, (2, 3, 4)),
 )

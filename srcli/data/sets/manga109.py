@@ -8,5 +8,5 @@ SET = BenchmarkSet(
     name="Manga109",
     pictures=109,
     megapixels=0.97,
-    source=("from manga109.org, on request and for research"),
+    origin="its images are to be asked for at manga109.org, for research",
 )

@@ -1,6 +1,7 @@
 """Set14: fourteen small pictures (Zeyde et al., 2010)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
+from srcli.data.set_source import selfexsr
 
 __all__ = ["SET"]
 
@@ -8,5 +9,5 @@ SET = BenchmarkSet(
     name="Set14",
     pictures=14,
     megapixels=0.23,
-    source=("in the archives of benchmark sets that EDSR, RCAN and BasicSR link to"),
+    parts=selfexsr("Set14", 14, (2, 3, 4)),
 )

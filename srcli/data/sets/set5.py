@@ -1,6 +1,7 @@
 """Set5: five small pictures (Bevilacqua et al., BMVC 2012)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
+from srcli.data.set_source import selfexsr
 
 __all__ = ["SET"]
 
@@ -8,5 +9,5 @@ SET = BenchmarkSet(
     name="Set5",
     pictures=5,
     megapixels=0.11,
-    source=("in the archives of benchmark sets that EDSR, RCAN and BasicSR link to"),
+    parts=selfexsr("Set5", 5, (2, 3, 4)),
 )

@@ -8,5 +8,9 @@ SET = BenchmarkSet(
     name="Test2K",
     pictures=100,
     megapixels=2.2,
-    source=("made from DIV8K: srcli datasets prepare Test2K --div8k DIR"),
+    origin=(
+        "it is DIV8K's images 1201 to 1300, reduced by 4, and DIV8K is to be asked for at its "
+        "authors' (Gu et al., ICCVW 2019)"
+    ),
+    prepared=True,
 )

@@ -8,5 +8,9 @@ SET = BenchmarkSet(
     name="Test4K",
     pictures=100,
     megapixels=8.8,
-    source=("made from DIV8K: srcli datasets prepare Test4K --div8k DIR"),
+    origin=(
+        "it is DIV8K's images 1301 to 1400, reduced by 2, and DIV8K is to be asked for at its "
+        "authors' (Gu et al., ICCVW 2019)"
+    ),
+    prepared=True,
 )

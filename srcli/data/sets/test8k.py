@@ -8,5 +8,9 @@ SET = BenchmarkSet(
     name="Test8K",
     pictures=100,
     megapixels=35,
-    source=("made from DIV8K: srcli datasets prepare Test8K --div8k DIR"),
+    origin=(
+        "it is DIV8K's images 1401 to 1500, as they are, and DIV8K is to be asked for at its "
+        "authors' (Gu et al., ICCVW 2019)"
+    ),
+    prepared=True,
 )

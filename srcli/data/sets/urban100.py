@@ -1,6 +1,7 @@
 """Urban100: 100 pictures of buildings (Huang et al., CVPR 2015)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
+from srcli.data.set_source import selfexsr
 
 __all__ = ["SET"]
 
@@ -8,8 +9,5 @@ SET = BenchmarkSet(
     name="Urban100",
     pictures=100,
     megapixels=0.77,
-    source=(
-        "in the archives of benchmark sets that EDSR, RCAN and BasicSR link to; "
-        "first published with SelfExSR"
-    ),
+    parts=selfexsr("Urban100", 100, (2, 4)),
 )

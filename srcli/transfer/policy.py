@@ -3,19 +3,19 @@
 import ipaddress
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 import certifi
 
-from srcli.errors import WeightsError
-from srcli.weights.entry import WeightsEntry
+from srcli.errors import DownloadError
 
 __all__ = ["Policy", "is_switched_on", "proxy_named", "trusted_certificates", "without_password"]
 
 _ON = ("1", "true", "yes", "on")
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-_MIRRORS = ("SRCLI_WEIGHTS_URL", "SRCLI_WEIGHTS_MIRROR")
+_WEIGHTS_MIRRORS = ("SRCLI_WEIGHTS_URL", "SRCLI_WEIGHTS_MIRROR")
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -26,7 +26,7 @@ class Policy:
     Args:
         offline: Never touch the network.
         insecure: Take http, too, from machines other than this one.
-        mirror: A base address that is asked before those of the manifest; "" for none.
+        mirror: A base address that is asked before a file's own; "" for none.
         retries: How often in a row it may fail without a byte of progress.
         back_off: Seconds before the first retry; doubled each time.
         timeout: Seconds without a byte after which it has failed.
@@ -45,30 +45,35 @@ class Policy:
 
     @classmethod
     def of_environment(
-        cls, *, offline: bool = False, insecure: bool = False, trust_first: bool = False
+        cls,
+        *,
+        offline: bool = False,
+        insecure: bool = False,
+        trust_first: bool = False,
+        mirrors: Sequence[str] = _WEIGHTS_MIRRORS,
     ) -> "Policy":
         """Settings of the command line, and of the environment where that says more.
 
-        `SRCLI_OFFLINE`, `SRCLI_TRUST_FIRST` and `SRCLI_WEIGHTS_URL`, which was
-        `SRCLI_WEIGHTS_MIRROR`.
+        `SRCLI_OFFLINE`, `SRCLI_TRUST_FIRST`, and the first of the variables `mirrors` that is
+        set: by default `SRCLI_WEIGHTS_URL`, which was `SRCLI_WEIGHTS_MIRROR`.
         """
         return cls(
             offline=offline or is_switched_on("SRCLI_OFFLINE"),
             insecure=insecure,
-            mirror=next(filter(None, map(os.environ.get, _MIRRORS)), ""),
+            mirror=next(filter(None, map(os.environ.get, mirrors)), ""),
             trust_first=trust_first or is_switched_on("SRCLI_TRUST_FIRST"),
         )
 
-    def addresses(self, entry: WeightsEntry) -> tuple[str, ...]:
-        """Where to ask for an entry's file, in this order."""
-        mirrored = (f"{self.mirror.rstrip('/')}/{quote(entry.file)}",) if self.mirror else ()
-        return (*mirrored, *entry.urls)
+    def addresses(self, name: str, own: Sequence[str]) -> tuple[str, ...]:
+        """Where to ask for a file, in this order: the mirror, where it lies by `name`; its own."""
+        mirrored = (f"{self.mirror.rstrip('/')}/{quote(name)}",) if self.mirror else ()
+        return (*mirrored, *own)
 
     def check(self, address: str) -> None:
         """Refuse an address that anyone on the way could answer for, or that is none.
 
         Raises:
-            WeightsError: It is neither https, nor http to this very machine.
+            DownloadError: It is neither https, nor http to this very machine.
         """
         parts = urlsplit(address)
         if parts.hostname and parts.scheme == "https":
@@ -76,8 +81,8 @@ class Policy:
         if parts.hostname and parts.scheme == "http":
             if self.insecure or _is_loopback(parts.hostname):
                 return
-            raise WeightsError(f"{address}: http is not safe; use https, or --insecure")
-        raise WeightsError(f"{address}: only https addresses are downloaded from")
+            raise DownloadError(f"{address}: http is not safe; use https, or --insecure")
+        raise DownloadError(f"{address}: only https addresses are downloaded from")
 
 
 def is_switched_on(variable: str) -> bool:
@@ -105,14 +110,14 @@ def trusted_certificates() -> ssl.SSLContext:
     Without these, what the system trusts, and Mozilla's list.
 
     Raises:
-        WeightsError: There is no such bundle.
+        DownloadError: There is no such bundle.
     """
     for variable in _BUNDLES:
         if bundle := os.environ.get(variable):
             try:
                 return ssl.create_default_context(cafile=bundle)
             except OSError as error:  # ssl.SSLError is one
-                raise WeightsError(
+                raise DownloadError(
                     f"{variable}={bundle}: no certificates there: {error.strerror}"
                 ) from error
     context = ssl.create_default_context()

@@ -4,16 +4,20 @@ import ssl
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import httpx
 
-from srcli.errors import WeightsError
-from srcli.weights.policy import Policy, proxy_named
+from srcli.transfer.policy import Policy, proxy_named
+from srcli.transfer.server import HttpClient, Refused
 
-__all__ = ["OnBytes", "Refused", "transfer"]
+__all__ = ["OnBytes", "RemoteFile", "transfer", "transfer_checked"]
+
+Checked = TypeVar("Checked")
 
 OnBytes = Callable[[int, int], None]
 """Told how many bytes are there, of how many; of 0 while the server has not said."""
@@ -21,21 +25,24 @@ OnBytes = Callable[[int, int], None]
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_WAIT = 60.0  # s, whatever the server says
-_LARGEST_UNSTATED = 200_000_000  # bytes of a file whose size no manifest states
 _PAGE_START = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 
-class Refused(WeightsError):
-    """An address will not give the file, however often it is asked.
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on a server, and what is known of it before it is asked for.
 
     Args:
-        message: What happened.
-        hint: What may help.
+        address: Its URL.
+        size: Bytes of the whole file; 0 if nobody has published them.
+        largest: Most bytes taken of a file whose size is not known.
+        by_hand: What to do with the file once a browser has got it, as a command or in words.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+    address: str
+    size: int
+    largest: int
+    by_hand: str
 
 
 class _Interrupted(Exception):
@@ -51,16 +58,14 @@ class _Stale(_Interrupted):
 
 
 def transfer(
-    client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
+    client: HttpClient, remote: RemoteFile, partial: Path, policy: Policy, on_bytes: OnBytes
 ) -> None:
     """Bring what is missing of a file, until `partial` has all its bytes.
 
     Args:
-        client: Follows no redirects by itself.
-        address: Where from.
+        client: From `http_client`; follows no redirects by itself.
+        remote: Which file. Where its size is not known, as many bytes as the server says.
         partial: What is there already, perhaps of an earlier process.
-        size: Bytes of the whole file; 0 if no manifest states them: then as many as the server
-            says, and none that is larger than 200 MB.
         policy: Which addresses are allowed, and how patient to be.
         on_bytes: Told about progress.
 
@@ -68,6 +73,7 @@ def transfer(
         Refused: The address does not have it, or leads where it must not; or it failed too often.
         OSError: The disk does not take it.
     """
+    address, size = remote.address, remote.size
     failures = best = 0
     while (there := _size(partial)) != size or not size:
         if 0 < size < there:
@@ -75,7 +81,7 @@ def transfer(
             continue
         best = max(best, there)
         try:
-            size = _go_on(client, address, partial, size, policy, on_bytes)
+            size = _go_on(client, replace(remote, size=size), partial, policy, on_bytes)
             _expect_all(partial, size)
         except (_Interrupted, httpx.TransportError) as error:
             if _is_about_certificates(error):
@@ -94,8 +100,52 @@ def transfer(
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
 
 
+def transfer_checked(
+    client: HttpClient,
+    remote: RemoteFile,
+    partial: Path,
+    policy: Policy,
+    on_bytes: OnBytes,
+    check: Callable[[Path], Checked],
+) -> Checked:
+    """Bring a file as `transfer` does, and check it; a wrong one is deleted.
+
+    Where a part was there before, it may be of another file: a wrong one is then brought once
+    more, from its first byte.
+
+    Args:
+        client: See `transfer`.
+        remote: See `transfer`.
+        partial: See `transfer`.
+        policy: See `transfer`.
+        on_bytes: See `transfer`.
+        check: Raises `Refused` if the file is not the one that is meant.
+
+    Returns:
+        What `check` does.
+
+    Raises:
+        Refused: See `transfer` and `check`.
+        OSError: The disk does not take it.
+    """
+    resumed = partial.exists()
+    transfer(client, remote, partial, policy, on_bytes)
+    try:
+        return check(partial)
+    except Refused:
+        partial.unlink()
+        if not resumed:
+            raise
+    transfer(client, remote, partial, policy, on_bytes)
+    try:
+        return check(partial)
+    except Refused:
+        partial.unlink()
+        raise
+
+
 def _go_on(
-    client: httpx.Client, address: str, partial: Path, size: int, policy: Policy, on_bytes: OnBytes
+    client: HttpClient, remote: RemoteFile, partial: Path, policy: Policy, on_bytes: OnBytes
 ) -> int:
     """One request, and as much of its answer as comes.
 
@@ -104,46 +154,46 @@ def _go_on(
     """
     there = _size(partial)
     headers = {"Range": f"bytes={there}-"} if there else {}
-    with _answer(client, address, headers, policy) as response:
-        if not size and _is_whole(response, there):
+    with _answer(client, remote.address, headers, policy) as response:
+        if not remote.size and _is_whole(response, there):
             return there
-        start = _start(response, there, address)
-        _refuse_page(response, address)
-        announced = _announced(response, start, size, address)
-        limit = announced or _LARGEST_UNSTATED
+        start = _start(response, there, remote.address)
+        _refuse_page(response, remote)
+        announced = _announced(response, start, remote)
+        limit = announced or remote.largest
         with partial.open("r+b" if start else "wb") as file:
             file.seek(start)
             for piece in response.iter_raw():
                 if not start and piece.lstrip()[:9].lower().startswith(_PAGE_START):
-                    raise _page(address)
+                    raise _page(remote)
                 start += len(piece)
                 if start > limit:
                     file.truncate(0)
-                    said = f"the {size} bytes of the manifest" if size else f"{limit} bytes"
-                    raise Refused(f"{address}: gives more than {said}")
+                    raise Refused(f"{remote.address}: gives more than {limit} bytes")
                 file.write(piece)
                 on_bytes(start, announced)
     return announced or start
 
 
-def _announced(response: httpx.Response, start: int, size: int, address: str) -> int:
-    """Bytes of the whole file: the manifest's, else what the server says; 0 if neither does.
+def _announced(response: httpx.Response, start: int, remote: RemoteFile) -> int:
+    """Bytes of the whole file: as published, else what the server says; 0 if neither does.
 
     Raises:
         Refused: The two differ, or it is too large.
     """
     length = response.headers.get("Content-Length", "")
     if not length.isdigit():
-        return size
+        return remote.size
     announced = start + int(length)
-    if size and announced != size:
+    if remote.size and announced != remote.size:
         raise Refused(
-            f"{address}: has {announced} bytes, the manifest says {size}; not the file it means"
+            f"{remote.address}: has {announced} bytes, must have {remote.size}: not the file that "
+            "is meant"
         )
-    if announced > _LARGEST_UNSTATED and not size:
+    if announced > remote.largest and not remote.size:
         raise Refused(
-            f"{address}: has {announced} bytes, more than the {_LARGEST_UNSTATED} that srcli takes "
-            "of a file whose size its manifest does not state"
+            f"{remote.address}: has {announced} bytes, more than the {remote.largest} that srcli "
+            "takes of a file whose size is not published"
         )
     return announced
 
@@ -154,23 +204,23 @@ def _is_whole(response: httpx.Response, there: int) -> bool:
     return bool(ended) and response.headers.get("Content-Range", "") == f"bytes */{there}"
 
 
-def _refuse_page(response: httpx.Response, address: str) -> None:
+def _refuse_page(response: httpx.Response, remote: RemoteFile) -> None:
     """Refuse a web page: what share sites and captive portals answer with instead of the file."""
     if response.headers.get("Content-Type", "").lower().startswith("text/html"):
-        raise _page(address)
+        raise _page(remote)
 
 
-def _page(address: str) -> Refused:
+def _page(remote: RemoteFile) -> Refused:
     return Refused(
-        f"{address}: answers with a web page instead of the file",
+        f"{remote.address}: answers with a web page instead of the file",
         "a log-in page of your network, or a share that asks first: open the address in a browser "
-        "once, or get the file there, then srcli weights import FILE",
+        f"once, or get the file there, then {remote.by_hand}",
     )
 
 
 @contextmanager
 def _answer(
-    client: httpx.Client, address: str, headers: dict[str, str], policy: Policy
+    client: HttpClient, address: str, headers: dict[str, str], policy: Policy
 ) -> Generator[httpx.Response]:
     """Ask, and follow redirects, each checked before it is followed."""
     asked = address

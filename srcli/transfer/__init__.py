@@ -1,0 +1,1 @@
+"""Downloads of single files: the only place that speaks to the network."""
