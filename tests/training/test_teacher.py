@@ -290,7 +290,7 @@ def test_too_little_memory_is_said_before_anything_is_computed(
     fill: Fill, teacher: Teacher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(targets, "free_memory", lambda _: 10**6)
-    line = r"not enough memory on cpu for the teacher adaformer-s_x2.* on the whole of .*png, 84x72 "
+    line = r"not enough memory on cpu for the teacher adaformer-s_x2.* on the whole of .*, 84x72 "
     with pytest.raises(UsageError, match=f"{line}LR px: about 0.0 GB, .* hint: distillation.own"):
         fill(teacher, own_size=True)
     assert not (tmp_path / "cache").exists()
