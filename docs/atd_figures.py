@@ -3,7 +3,7 @@
 python docs/atd_figures.py PHOTO 256x256 --find 1024x683 --runs 5
 python docs/atd_figures.py PHOTO 256x256 --runs 5 --processor
 
-PHOTO is any picture, reduced with Pillow's bicubic to the LR size that follows. All networks are
+PHOTO is any image, reduced with Pillow's bicubic to the LR size that follows. All networks are
 x4 with random weights and compute in fp32 on the CPU, in one process, in turns; figures are
 medians. Times are by the wall clock on two threads, with --processor by the processor on one,
 which other work disturbs less. --find measures the search for pure pixels beside the network's

@@ -25,30 +25,30 @@ from srcli import Upscaler
 from srcli.cli.progress import QuietProgress
 from srcli.jobs.batch import run_batch
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.ledger import Ledger, Made
-from srcli.jobs.outcome import State
 from srcli.jobs.plan import Job
-from srcli.jobs.serving import Batch, Upscalers
+from srcli.jobs.result import State
+from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.sizes import SizeWish
-from srcli.media import Decoded, DecodeLimits, Decoder, MetadataPolicy, read_picture
+from srcli.jobs.target_size import TargetSize
+from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.media import Decoded, DecodeLimits, DecoderProcess, MetadataPolicy, read_image
 
 _SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
 
 
-class InProcess(Decoder):
+class InProcess(DecoderProcess):
     """Decodes here, without a worker and without the file's hash."""
 
     def read(self, path: Path, page: int = 0) -> Decoded:
         """See `Decoder`."""
         state = path.stat()
-        return Decoded(read_picture(path, page=page), state.st_size, state.st_mtime_ns, "")
+        return Decoded(read_image(path, page=page), state.st_size, state.st_mtime_ns, "")
 
 
-class NoLedger(Ledger):
+class NoLedger(RunJournal):
     """Writes nothing down."""
 
-    def whole(self, job: Job, made: Made) -> Callable[[Path], None]:
+    def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
         """See `Ledger`."""
         return lambda temporary: None
 
@@ -65,14 +65,14 @@ class Way:
         upscalers: The network.
     """
 
-    def __init__(self, decoder: Decoder, ledger: Ledger, upscalers: Upscalers) -> None:
+    def __init__(self, decoder: DecoderProcess, ledger: RunJournal, upscalers: Upscalers) -> None:
         self._decoder, self._ledger, self._upscalers = decoder, ledger, upscalers
         self.wall: list[float] = []
         self.processor: list[float] = []
 
     def do(self, job: Job) -> None:
         """Do one photograph, and take the time."""
-        batch = Batch(SizeWish(scale=4), 95, 8192, MetadataPolicy())
+        batch = Batch(TargetSize(scale=4), 95, 8192, MetadataPolicy())
         began, used = time.perf_counter(), _processor_seconds()
         ends = run_batch(
             [job],
@@ -108,10 +108,10 @@ def main(folder: Path, count: int) -> None:
             [Job(p, out / name / f"{i}.jpg", "jpeg", out / name) for i, p in enumerate(photos)]
             for name in ("shipped", "plain")
         ]
-        ledger = stack.enter_context(Ledger(jobs[0], _SETTINGS, wait=False, tell=print))
+        ledger = stack.enter_context(RunJournal(jobs[0], _SETTINGS, wait=False, tell=print))
         ledger.begin(RunRecord(1, "0", "adaformer", "0" * 64, "{}", "cpu"), jobs[0])
         none = NoLedger(jobs[1], _SETTINGS, wait=False, tell=print)
-        decoder = stack.enter_context(Decoder(DecodeLimits()))
+        decoder = stack.enter_context(DecoderProcess(DecodeLimits()))
         ways = Way(decoder, ledger, upscalers), Way(InProcess(DecodeLimits()), none, upscalers)
         for way, own in zip(ways, jobs, strict=True):
             way.do(own[0])  # warm

@@ -21,7 +21,7 @@ COLUMNS = ("bicubic x4", "srcli x4", "original")
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the image."""
     upscaler = Upscaler(scale=4, effort="balanced")
     size = (len(COLUMNS) * WIDTH * ZOOM, BAR + len(CROPS) * HEIGHT * ZOOM)
     sheet = Image.new("RGB", size, "white")

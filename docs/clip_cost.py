@@ -31,7 +31,7 @@ from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
 from srcli.media import Pixels
-from srcli.media.video import ClipInfo, SegmentWriter, Wanted, choose_encoding
+from srcli.media.video import ClipInfo, EncoderOptions, SegmentWriter, choose_encoding
 from srcli.media.video.colour import Colour
 from srcli.models import model_spec
 from srcli.weights import best_scale
@@ -64,7 +64,7 @@ class Frames:
 
 
 def panned(width: int, height: int, frames: int) -> list[Pixels]:
-    """Frames of a picture that passes by, one LR px at a time."""
+    """Frames of an image that passes by, one LR px at a time."""
     noise = torch.rand(1, 3, 24, 24 + frames // 8, generator=torch.Generator().manual_seed(0))
     size = (height, width + frames)
     wide = torch.nn.functional.interpolate(noise, size, mode="bicubic").clamp(0, 1)[0]
@@ -98,7 +98,7 @@ def whole(upscaler: Frames, pictures: Sequence[Pixels], preset: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mp4"), Path(folder, "out.mp4")
         write(source, pictures)
-        settings = ClipSettings(wanted=Wanted(preset=preset))
+        settings = ClipSettings(wanted=EncoderOptions(preset=preset))
         started = time.perf_counter()
         _, report = upscale_clip(
             Job(source, target, CLIP), upscaler, settings, lambda done, total: None
@@ -123,7 +123,7 @@ def encoders(pictures: Sequence[Pixels], names: Sequence[str], preset: str) -> N
         for name in names:
             path = Path(folder, f"{name}.mkv")
             writer = SegmentWriter(
-                path, choose_encoding(Wanted(name, preset=preset), info, path), info
+                path, choose_encoding(EncoderOptions(name, preset=preset), info, path), info
             )
             started = time.process_time()
             for number, pixels in enumerate(pictures):

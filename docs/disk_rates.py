@@ -2,7 +2,7 @@
 
 python docs/disk_rates.py FOLDER [FOLDER ...]
 
-Of up to twelve pictures of each folder the middle is kept as PNG and as JPEG of quality 90, as a
+Of up to twelve images of each folder the middle is kept as PNG and as JPEG of quality 90, as a
 user may have it, upscaled, and written in every format with 8 and, where it can be, 16 bits. A line
 each: format and bits, then the least, median and greatest bytes a sample byte, and the least and
 greatest share of the forecast of `srcli.jobs.disk` that was needed.
@@ -20,14 +20,14 @@ from PIL import Image
 
 from srcli import Upscaler
 from srcli.jobs.disk import estimated_bytes
-from srcli.media import Picture, Pixels, probe, read_picture, write_picture
+from srcli.media import DecodedImage, Pixels, probe, read_image, write_image
 
 _SIDE, _MOST = 160, 12
 _FORMATS = ("png", "tiff", "jpeg", "webp", "avif", "heic", "jxl", "bmp")
 
 
 def middles(folders: list[Path], work: Path) -> Iterator[Path]:
-    """The middle of each picture, as PNG and as JPEG."""
+    """The middle of each image, as PNG and as JPEG."""
     for folder in folders:
         found = sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png", ".webp"))
         for path in found[:: max(1, len(found) // _MOST)][:_MOST]:
@@ -55,13 +55,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
         for path in middles([Path(name) for name in sys.argv[1:]], work):
-            large = upscaler(read_picture(path).pixels)
+            large = upscaler(read_image(path).pixels)
             info = probe(path)
             low_bytes = 0.95 * _SIDE**2 * info.channels
             deep = [(16, deepened(large))] if info.format == "png" else []
             for bits, pixels in [(8, large), *deep]:
                 for format in _FORMATS if bits == 8 else ("png", "tiff"):
-                    write_picture(Picture(pixels, format), work / "result")
+                    write_image(DecodedImage(pixels, format), work / "result")
                     took = (work / "result").stat().st_size
                     size = large.shape[1], large.shape[0]
                     there = path.stat().st_size + int(low_bytes * (bits == 16))

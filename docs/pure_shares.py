@@ -2,8 +2,8 @@
 
 python docs/pure_shares.py LR
 
-LR is a folder of LR pictures, as ../shared/data/benchmark/B100/x4/LR. Printed is the mean over
-pictures of the share of their px that are pure, as PP-ATD-light finds them: in one windowing, and
+LR is a folder of LR images, as ../shared/data/benchmark/B100/x4/LR. Printed is the mean over
+images of the share of their px that are pure, as PP-ATD-light finds them: in one windowing, and
 united with a second that is shifted by half a window down and right.
 """
 
@@ -23,14 +23,14 @@ COLOURS, WINDOWS = (8, 16, 32), (2, 4, 8)  # K; w in LR px
 
 
 def pictures(folder: Path) -> Iterator[Tensor]:
-    """Each picture of `folder`, (1, 3, h, w), RGB in [0, 1]."""
+    """Each image of `folder`, (1, 3, h, w), RGB in [0, 1]."""
     for pair in single_folder(folder, is_hr=False):
         _, pixels = pair.load(1)
         yield torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
 
 def shares(lr: Tensor) -> Iterator[float]:
-    """The picture's share for each K and w, in one windowing and in two."""
+    """The image's share for each K and w, in one windowing and in two."""
     h, w = lr.shape[2:]
     wide = extend_by_mirroring(lr, ATDConfig(4).window)
     for colours in COLOURS:
@@ -46,7 +46,7 @@ def main(folder: str) -> None:
     """Print a table in Markdown."""
     found = torch.tensor([list(shares(lr)) for lr in pictures(Path(folder))])
     means = found.mean(0).view(len(COLOURS), len(WINDOWS), 2)
-    sys.stdout.write(f"{len(found)} pictures; one windowing / two\n\n")
+    sys.stdout.write(f"{len(found)} images; one windowing / two\n\n")
     sys.stdout.write("| K | " + " | ".join(f"w = {w}" for w in WINDOWS) + " |\n")
     sys.stdout.write("|---" * (len(WINDOWS) + 1) + "|\n")
     for colours, row in zip(COLOURS, means.tolist(), strict=True):

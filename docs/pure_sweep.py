@@ -3,8 +3,8 @@
 python docs/pure_sweep.py WEIGHTS SET [SET ...]
 
 WEIGHTS are ATD-light's at x4, as `srcli train` writes them, SET a folder as `srcli bench` knows it
-(../shared/data/benchmark/Set5). Every picture is upscaled whole in all ways, on one thread; before
-its turns it is upscaled once untimed, and each picture begins with another way, so that none is
+(../shared/data/benchmark/Set5). Every image is upscaled whole in all ways, on one thread; before
+its turns it is upscaled once untimed, and each image begins with another way, so that none is
 always first.
 Printed, for each set and way: the share of the px that are pure, the mean PSNR-Y and its
 difference to no mask, and the processor's time in parts of that of no mask.
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from srcli.data.benchmark_set import Pair, pairs_in
 from srcli.metrics.psnr import psnr_y
 from srcli.models.atd import ATDConfig, ATDLayer
-from srcli.models.layers.category import CategoryAttention, Exempt
-from srcli.models.layers.projected import Projected
+from srcli.models.layers.category import CategoryAttention, PureSplit
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import EXACT, Halting
 
@@ -50,7 +50,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Result:
-    """What one way made of one picture: share of pure px, dB, and seconds of the processor."""
+    """What one way made of one image: share of pure px, dB, and seconds of the processor."""
 
     pure: float
     psnr: float
@@ -69,7 +69,7 @@ class Compensated(nn.Module):
         super().__init__()
         self.attention, self.instead = attention, instead
 
-    def forward(self, qkv: Projected, similarity: Tensor, exempt: Exempt | None) -> Tensor:
+    def forward(self, qkv: LazyQKV, similarity: Tensor, exempt: PureSplit | None) -> Tensor:
         """See `CategoryAttention`."""
         mixed = self.attention(qkv, similarity, exempt)
         if exempt is not None:
@@ -110,7 +110,7 @@ def networks(weights: Path) -> Mapping[str, PPATDLight]:
 
 @torch.inference_mode()
 def results(pair: Pair, network: Mapping[str, PPATDLight], first: int) -> list[Result]:
-    """One picture in all ways, which take their turns from number `first` on."""
+    """One image in all ways, which take their turns from number `first` on."""
     hr, lr = pair.load(SCALE)
     assert hr is not None, "a benchmark set has originals"
     planes = torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255
@@ -144,7 +144,7 @@ def main(weights: str, *sets: str) -> None:
         )
         plain = by_way[0]
         sys.stdout.write(
-            f"\n| {Path(folder).name}, {len(pairs)} pictures | pure | PSNR-Y | | time |\n"
+            f"\n| {Path(folder).name}, {len(pairs)} images | pure | PSNR-Y | | time |\n"
         )
         sys.stdout.write("|---|---|---|---|---|\n")
         for way, found in zip(ways(), by_way, strict=True):

@@ -1,12 +1,12 @@
-"""Where the last reduction shall be done: in the picture's gamma or in linear light.
+"""Where the last reduction shall be done: in the image's gamma or in linear light.
 
 python docs/reduction_light.py BENCHMARK [PHOTO ...]
 
 BENCHMARK holds Set5 and Set14 as ../shared/data/benchmark does: for x2 and x3 the network's x4 is
-reduced both ways, and compared with the true picture as the field does (PSNR-Y). Of photographs the
+reduced both ways, and compared with the true image as the field does (PSNR-Y). Of photographs the
 middle is made half as large, once in gamma (as benchmarks are) and once in linear light (as a lens
 does), and upscaled again; beside PSNR-Y it is told how much light the sixteenth with the most fine
-bright detail has, in parts of what the true picture has there.
+bright detail has, in parts of what the true image has there.
 """
 
 import sys
@@ -45,7 +45,7 @@ def reduced(picture: Floats, height: int, width: int) -> Floats:
 
 
 def both_ways(large: Floats, height: int, width: int) -> Iterator[tuple[str, Floats]]:
-    """The picture reduced in gamma and in light."""
+    """The image reduced in gamma and in light."""
     yield "gamma", reduced(large, height, width)
     yield "light", to_code(reduced(to_light(large), height, width))
 

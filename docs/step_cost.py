@@ -23,8 +23,8 @@ from srcli.data.patches import PatchBatch
 from srcli.models.layers.attention import LocalAttention
 from srcli.training.config import TrainingConfig
 from srcli.training.config_file import read_config
+from srcli.training.distributed import ProcessGroup
 from srcli.training.families import for_patches
-from srcli.training.processes import Processes
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from srcli.training.step import StepOptions, Stepper
@@ -74,7 +74,7 @@ def stepper(
     network = for_patches(state.network, config.loss.token_share)
     batch, now = noise(config, channels_last=channels_last), rates(config.schedule, 0.3)
     how = StepOptions(dtype, cut=lambda _: batch, tell=sys.stdout.write)
-    steps = Stepper(config, state, network, Processes(0, 1, _CPU), how, folder=folder)
+    steps = Stepper(config, state, network, ProcessGroup(0, 1, _CPU), how, folder=folder)
     return lambda: steps.take(batch, now)
 
 

@@ -1,9 +1,9 @@
-"""What blended tiles change, for a network whose tokens see the whole picture.
+"""What blended tiles change, for a network whose tokens see the whole image.
 
-python docs/tile_difference.py NAME SCALE PICTURE [PICTURE ...]
+python docs/tile_difference.py NAME SCALE IMAGE [IMAGE ...]
 
-NAME are weights as `srcli upscale -m` knows them; a file has to be imported first. Every picture is
-upscaled whole, and in tiles of 256 and of 128 LR px, in fp32. Printed, for each picture and side:
+NAME are weights as `srcli upscale -m` knows them; a file has to be imported first. Every image is
+upscaled whole, and in tiles of 256 and of 128 LR px, in fp32. Printed, for each image and side:
 the number of tiles, the largest and the mean absolute difference of the results in 8-bit levels,
 before rounding, and the PSNR of one against the other, all over R, G and B.
 """
@@ -32,7 +32,7 @@ def main(name: str, scale: str, *pictures: str) -> None:
         Upscaler(name, float(scale), precision="fp32", tile=tile) for tile in (0, *TILES)
     )
     sys.stdout.write(
-        "| picture | tile | tiles | largest | mean | PSNR |\n|---|---|---|---|---|---|\n"
+        "| image | tile | tiles | largest | mean | PSNR |\n|---|---|---|---|---|---|\n"
     )
     for picture in map(Path, pictures):
         with Image.open(picture) as opened:

@@ -1,4 +1,4 @@
-"""Make the pictures of `visualize.md`: contact sheets, and the report in a browser.
+"""Make the images of `visualize.md`: contact sheets, and the report in a browser.
 
 python docs/visualize_pictures.py
 """
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def shoot(page: Page, path: Path) -> None:
-    """Take the report with a map over the picture and a window pointed at."""
+    """Take the report with a map over the image and a window pointed at."""
     page.wait_for_function("document.getElementById('overlay').naturalWidth > 0")
     box = page.locator("#stage").bounding_box()
     assert box is not None
@@ -46,7 +46,7 @@ def shoot(page: Page, path: Path) -> None:
 
 
 def save(source: Path, target: Path) -> None:
-    """Convert a picture to a small WebP."""
+    """Convert an image to a small WebP."""
     picture = Image.open(source).convert("RGB")
     for quality in range(90, 20, -5):
         picture.save(target, quality=quality, method=6)

@@ -50,7 +50,7 @@ __all__ = [
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """Exit codes of the process."""
 
     ALL_DONE = 0
     SOME_FAILED = 1
@@ -131,7 +131,7 @@ class UnreadableImage(InputError):
 
 
 class ImageTooLarge(InputError):
-    """The picture is beyond a limit."""
+    """The image is beyond a limit."""
 
 
 class UnwritableImage(InputError):
@@ -147,7 +147,7 @@ class UnwritableVideo(InputError):
 
 
 class OutOfMemory(InputError):
-    """There is not enough memory for this picture, however it is cut."""
+    """There is not enough memory for this image, however it is cut."""
 
 
 class NonFiniteOutput(InputError):

@@ -1,6 +1,6 @@
-"""Sizes, scales and the cutting of pictures into tiles: integers only.
+"""Sizes, scales and the cutting of images into tiles: integers only.
 
-A picture axis is cut into *cores* that partition it. A tile computes its core plus some context
+An image axis is cut into *cores* that partition it. A tile computes its core plus some context
 on each inner side, its *crop*; neighbouring tiles are blended across the core boundary. All
 lengths are LR px unless a name says otherwise.
 """
@@ -39,7 +39,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileGrid:
-    """All tiles of a picture, in reading order."""
+    """All tiles of an image, in reading order."""
 
     rows: tuple[TileSpan, ...]
     columns: tuple[TileSpan, ...]
@@ -48,7 +48,7 @@ class TileGrid:
     def plan(
         cls, height: int, width: int, tile: int, *, alignment: int, overlap: int
     ) -> "TileGrid":
-        """Cut a picture of `height` × `width` px; see `tile_axis` for the rest."""
+        """Cut an image of `height` × `width` px; see `tile_axis` for the rest."""
         return cls(
             tile_axis(height, tile, alignment=alignment, overlap=overlap),
             tile_axis(width, tile, alignment=alignment, overlap=overlap),
@@ -62,7 +62,7 @@ def tile_axis(length: int, tile: int, *, alignment: int, overlap: int) -> tuple[
     """Cut an axis into nearly equal cores no longer than `tile`, each with its context.
 
     Cores and crops start on multiples of `alignment`, so that the windows and regions of a tile
-    lie where they lie in the whole picture.
+    lie where they lie in the whole image.
 
     Args:
         length: Px along the axis, ≥ 1.

@@ -1,4 +1,4 @@
-"""How a folder that `visualize-mask` filled is told from anyone's: by a summary that is ours."""
+"""Recognise folders that `visualize-mask` wrote, by their summary."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ SUMMARY = "summary.json"
 """Lists every file that we wrote into its folder."""
 
 SHEET = "contact-sheet.png"
-"""What every such folder holds."""
+"""Names that every such folder holds."""
 
 _KEYS = frozenset({"model", "effort", "scale", "window", "halted_windows", "dense_gflops"})
 _LARGEST = 1 << 20  # bytes; ours has a few thousand
 
 
 def is_mask_folder(folder: Path) -> bool:
-    """Whether `visualize-mask` filled a folder: its summary has our keys and lists the sheet."""
+    """Tell if `visualize-mask` wrote a folder: its summary has our keys and lists the sheet."""
     return bool(files_of_masks(folder))
 
 

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures that all tests share."""
 # ruff: noqa: E402 (types are checked at run time from the first import of srcli on)
 
 import os
@@ -83,7 +83,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def photo(rng: np.random.Generator) -> np.ndarray:
-    """A small picture with flat, smooth and busy parts, (40, 56, 3) uint8."""
+    """A small image with flat, smooth and busy parts, (40, 56, 3) uint8."""
     y, x = np.mgrid[0:40, 0:56]
     picture = np.stack([x * 4, y * 6, (x + y) * 2], -1).astype(np.uint8)
     picture[:16, :24] = (200, 30, 90)

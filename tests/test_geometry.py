@@ -1,4 +1,4 @@
-"""Tiles partition every picture, on the grid, with their context."""
+"""Tiles partition every image, on the grid, with their context."""
 
 from hypothesis import given
 from hypothesis import strategies as st

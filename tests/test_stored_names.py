@@ -10,21 +10,21 @@ from srcli.benchmark.results import Run, Summary
 from srcli.jobs.records import RunRecord
 from srcli.jobs.settings import Settings
 from srcli.training.reports import StepReport, ValidationReport
-from srcli.viz.figures import Figures
+from srcli.viz.stats import MaskStats
 
 STORED = {
     Settings: "model weights size effort precision device tile quality metadata",
     RunRecord: "pid version model weights_sha256 settings resolved started ended outcome",
     Run: "dataset settings machine weights rows failed untried",
-    Row: "contender picture width height psnr ssim seconds gflops dense_gflops peak_bytes "
+    Row: "contender image width height psnr ssim seconds gflops dense_gflops peak_bytes "
     "halted_windows halted_tokens pure identical",
-    Summary: "contender pictures psnr ssim median p95 spread per_second megapixels ratio gflops "
+    Summary: "contender images psnr ssim median p95 spread per_second megapixels ratio gflops "
     "dense_gflops peak_bytes halted_windows halted_tokens pure identical",
     Machine: "processor device threads system python torch srcli commit peak_gflops",
     StepReport: "step done minutes restoration uncertainty gradient learning_rate halting "
     "samples_per_second waiting correlation live_windows teacher teacher_weight",
     ValidationReport: "step minutes exact balanced",
-    Figures: "model effort scale width height window threshold halted_windows halted_pixels "
+    MaskStats: "model effort scale width height window threshold halted_windows halted_pixels "
     "depth_shares pure_pixels gflops dense_gflops seconds exact_seconds",
 }
 

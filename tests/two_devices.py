@@ -1,4 +1,4 @@
-"""What CUDA and MPS would refuse: an operation on tensors of two devices. Held on the CPU.
+"""Operations on tensors of two devices, which CUDA and MPS would refuse; tested on the CPU.
 
 No test machine has a second device, so one is played: tensors that the code moved to
 `network.device`, or made there, and whatever comes of them, are the device's; all others are the

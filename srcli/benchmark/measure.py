@@ -1,6 +1,6 @@
-"""The measurement: every picture through every contender, by turns.
+"""The measurement: every image through every contender, by turns.
 
-Contenders take turns on each picture, run after run, so that a machine that slows down slows
+Contenders take turns on each image, run after run, so that a machine that slows down slows
 them all.
 """
 
@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from srcli.benchmark.contenders import Contender, Outcome
 from srcli.benchmark.machine import PeakMemory, synchronise
+from srcli.benchmark.methods import Method, MethodOutput
 from srcli.errors import InputError
 from srcli.inference.device import one_memory_error, release_cached_memory
 from srcli.metrics.flops import count_flops
 from srcli.metrics.protocols import Protocol, Quality
 
-__all__ = ["Exercise", "Measured", "Row", "Settings", "measure"]
+__all__ = ["MeasureSettings", "Measured", "Row", "Sample", "measure"]
 
 
 @dataclass(frozen=True)
-class Exercise:
-    """One picture: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
+class Sample:
+    """One image: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
 
     name: str
     lr: NDArray[np.uint8]
@@ -33,13 +33,13 @@ class Exercise:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How it is measured.
+class MeasureSettings:
+    """Options of a measurement.
 
     Args:
         scale: SR px per LR px to a side.
         protocol: How results are compared with HR.
-        repeats: Timed runs of each contender on each picture.
+        repeats: Timed runs of each contender on each image.
         device: Where networks run.
     """
 
@@ -51,11 +51,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Row:
-    """One picture through one contender.
+    """One image through one contender.
 
     Args:
         contender: Its name.
-        picture: Its name.
+        image: Its name.
         width: LR px.
         height: LR px.
         psnr: dB, None without an original or without trained weights, or where it is infinite.
@@ -88,11 +88,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """What there is: rows of the pictures that all contenders have done.
+    """Results so far: rows of the images that all methods have done.
 
     Args:
-        rows: One for each of these pictures and contender.
-        interrupted: Whether someone stopped it before all pictures had been tried.
+        rows: One for each of these images and contender.
+        interrupted: Whether someone stopped it before all images had been tried.
     """
 
     rows: tuple[Row, ...]
@@ -101,11 +101,11 @@ class Measured:
 
 @dataclass
 class _Turn:
-    """A contender at one picture, half way."""
+    """A contender at one image, half way."""
 
-    contender: Contender
+    contender: Method
     prepared: object
-    outcome: Outcome
+    outcome: MethodOutput
     gflops: float
     dense_gflops: float
     peak: int | None
@@ -113,22 +113,22 @@ class _Turn:
 
 
 def measure(
-    contenders: Sequence[Contender],
-    exercises: Iterable[Exercise],
-    settings: Settings,
+    contenders: Sequence[Method],
+    exercises: Iterable[Sample],
+    settings: MeasureSettings,
     on_picture: Callable[[str], None],
     leave_out: Callable[[str, str], None],
 ) -> Measured:
-    """Measure all contenders on all pictures; one that a contender fails on is left out.
+    """Measure all contenders on all images; one that a contender fails on is left out.
 
     Ctrl-C ends it early, with what is measured by then.
 
     Args:
         contenders: What is measured.
-        exercises: Pictures, loaded one after the other.
+        exercises: Images, loaded one after the other.
         settings: How.
-        on_picture: Told the name of each picture that is done.
-        leave_out: Told the name of each picture that is left out, and why.
+        on_picture: Told the name of each image that is done.
+        leave_out: Told the name of each image that is left out, and why.
     """
     rows: list[Row] = []
     try:
@@ -146,9 +146,9 @@ def measure(
 
 
 def _measured(
-    contenders: Sequence[Contender], exercise: Exercise, settings: Settings
+    contenders: Sequence[Method], exercise: Sample, settings: MeasureSettings
 ) -> list[Row] | str:
-    """One picture through all contenders, or why that cannot be."""
+    """One image through all contenders, or why that cannot be."""
     turns: list[_Turn] = []
     try:
         with one_memory_error():
@@ -167,7 +167,7 @@ def _measured(
         return f"{exercise.name}: {error}"
 
 
-def _warm_up(contender: Contender, exercise: Exercise, settings: Settings) -> _Turn:
+def _warm_up(contender: Method, exercise: Sample, settings: MeasureSettings) -> _Turn:
     """The first run, untimed: counts operations and memory, and gives the result."""
     prepared = contender.prepare(exercise.lr)
     peak = PeakMemory(settings.device)
@@ -185,7 +185,7 @@ def _timed(turn: _Turn, device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
+def _row(turn: _Turn, exercise: Sample, settings: MeasureSettings) -> Row:
     quality: Quality | None = None
     if exercise.hr is not None and turn.contender.has_quality:
         quality = settings.protocol.compare(turn.outcome.image, exercise.hr, settings.scale)
@@ -209,8 +209,8 @@ def _row(turn: _Turn, exercise: Exercise, settings: Settings) -> Row:
     )
 
 
-def _pure_share(outcome: Outcome, exercise: Exercise) -> float | None:
-    """The share of pure px of the picture itself, without what it was extended by."""
+def _pure_share(outcome: MethodOutput, exercise: Sample) -> float | None:
+    """The share of pure px of the image itself, without what it was extended by."""
     if outcome.pure is None:
         return None
     height, width = exercise.lr.shape[:2]

@@ -1,4 +1,4 @@
-"""A run as a picture: quality against latency, and what halted by layer."""
+"""A run as an image: quality against latency, and what halted by layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def draw_run(run: Run, file: IO[bytes]) -> None:
     """Write a PNG: PSNR against latency, bubbles as large as GFLOPs; below, halted shares.
 
     Without quality the first panel shows latency alone; without halting there is no second. What
-    equals the original has no place on the axis: identical pictures are not in the mean.
+    equals the original has no place on the axis: identical images are not in the mean.
     """
     found = summaries(run)
     colours = {one.contender: _COLOURS[n % len(_COLOURS)] for n, one in enumerate(found)}
@@ -84,7 +84,7 @@ def _quality_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str
     psnr = [one.psnr for one in found if one.psnr is not None]
     panel = _Panel(
         f"{run.dataset} x{run.settings['scale']}: quality against latency",
-        ("median seconds a picture", _ticks(0, max(seconds))),
+        ("median seconds an image", _ticks(0, max(seconds))),
         (f"PSNR dB ({run.settings['protocol']})", _ticks(min(psnr), max(psnr))), 2,
     )  # fmt: skip
     most = max((one.gflops or 0 for one in found), default=0) or 1
@@ -96,7 +96,7 @@ def _quality_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str
         panel.draw.ellipse(box, outline=colours[one.contender], width=4)
     words = {_described(one): colours[one.contender] for one in found}
     panel.legend(words, _WIDTH - _MARGIN - 400, _HEIGHT - _MARGIN - 22 * len(words))
-    without = ", PSNR without identical pictures" if any(one.identical for one in found) else ""
+    without = ", PSNR without identical images" if any(one.identical for one in found) else ""
     panel.text((_WIDTH - _MARGIN, 60), f"bubble: GFLOPs executed{without}", 13, "rm")
     return panel
 
@@ -128,7 +128,7 @@ def _sparsity_panel(found: Sequence[Summary], colours: Mapping[str, str]) -> _Pa
 def _latency_panel(found: Sequence[Summary], run: Run, colours: Mapping[str, str]) -> _Panel:
     panel = _Panel(
         f"{run.dataset} x{run.settings['scale']}: latency",
-        ("median seconds a picture", _ticks(0, max(one.median for one in found))),
+        ("median seconds an image", _ticks(0, max(one.median for one in found))),
         ("", [float(n) for n in range(len(found) + 1)]), 0,
     )  # fmt: skip
     for number, one in enumerate(found):

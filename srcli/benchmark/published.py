@@ -1,4 +1,4 @@
-"""What the papers publish, to stand beside what is measured here: not measured by us."""
+"""Published figures of the papers, shown beside ours; not measured by us."""
 
 from dataclasses import dataclass
 

@@ -25,9 +25,9 @@ class Run:
         settings: Every setting that bears on a figure, by name.
         machine: Where.
         weights: sha256 by contender; "random" or "" where there are none.
-        rows: One for each picture and contender.
-        failed: Pictures that could not be measured, with the reason.
-        untried: How many pictures were not come to before someone stopped it.
+        rows: One for each image and contender.
+        failed: Images that could not be measured, with the reason.
+        untried: How many images were not come to before someone stopped it.
     """
 
     dataset: str
@@ -41,17 +41,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """One contender over all pictures.
+    """One contender over all images.
 
     Args:
         contender: Its name.
-        pictures: How many the means are over.
-        psnr: Mean, dB, without identical pictures; None without originals or trained weights.
+        images: How many the means are over.
+        psnr: Mean, dB, without identical images; None without originals or trained weights.
         ssim: Mean.
-        median: Seconds; the median over pictures of each picture's median run.
-        p95: Seconds; the 95th percentile over pictures of their medians.
-        spread: Of the runs of one picture, (slowest - fastest) / median; the median over pictures.
-        per_second: Pictures a second, from the medians.
+        median: Seconds; the median over images of each image's median run.
+        p95: Seconds; the 95th percentile over images of their medians.
+        spread: Of the runs of one image, (slowest - fastest) / median; the median over images.
+        per_second: Images a second, from the medians.
         megapixels: Output Mpx a second, from the medians.
         ratio: Time against the first contender, from sums of medians.
         gflops: Mean executed, a multiply-add counting twice.
@@ -60,7 +60,7 @@ class Summary:
         halted_windows: By layer, mean share.
         halted_tokens: By layer, mean share.
         pure: Mean share of px exempt from category attention; None where none can be.
-        identical: Pictures equal to the original: of infinite PSNR, and not in its mean.
+        identical: Images equal to the original: of infinite PSNR, and not in its mean.
     """
 
     contender: str
@@ -83,7 +83,7 @@ class Summary:
 
 
 def summaries(run: Run) -> list[Summary]:
-    """Each contender over all pictures, in the order of the run."""
+    """Each contender over all images, in the order of the run."""
     by_contender: dict[str, list[Row]] = {}
     for row in run.rows:
         by_contender.setdefault(row.contender, []).append(row)
@@ -146,7 +146,7 @@ def to_json(run: Run) -> str:
 
 
 def to_csv(run: Run) -> str:
-    """One line for each picture and contender; lists are separated by blanks, PSNR may be inf."""
+    """One line for each image and contender; lists are separated by blanks, PSNR may be inf."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(Row)]

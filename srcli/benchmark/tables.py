@@ -82,10 +82,10 @@ def _peak(run: Run) -> str:
 
 
 def _over(run: Run, found: Sequence[Summary]) -> str:
-    """Over how many pictures the means are."""
+    """Over how many images the means are."""
     measured = max((one.pictures for one in found), default=0)
     asked = measured + len(run.failed) + run.untried
-    return f"{measured} pictures" if measured == asked else f"{measured} of {asked} pictures"
+    return f"{measured} images" if measured == asked else f"{measured} of {asked} images"
 
 
 def _table(title: str, columns: Sequence[_Column], found: Sequence[Summary]) -> Table:
@@ -129,9 +129,9 @@ def _halted(layer: int) -> Callable[[Summary], str]:
 
 
 def picture_table(run: Run) -> Table:
-    """A line for each picture and contender."""
+    """A line for each image and contender."""
     return Table(
-        title="by picture",
+        title="by image",
         headers=("picture", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
         cells=tuple(
             (
@@ -149,7 +149,7 @@ def picture_table(run: Run) -> Table:
 
 
 def compare_table(before: Run, after: Run) -> Table:
-    """What moved from one run to another beyond the spread of either.
+    """Differences between two runs beyond the spread of either.
 
     Quality has no spread: any difference that shows is listed.
     """
@@ -170,7 +170,7 @@ def compare_table(before: Run, after: Run) -> Table:
             ("SSIM", was.ssim, new.ssim, ".4f"),
             ("GFLOPs", was.gflops, new.gflops, ".4g"),
             ("pure pixels", was.pure, new.pure, ".1%"),
-            ("identical pictures", was.identical, new.identical, "d"),
+            ("identical images", was.identical, new.identical, "d"),
         ):
             if a is not None and b is not None and f"{a:{form}}" != f"{b:{form}}":
                 cells.append(
@@ -201,7 +201,7 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _decibels(psnr: float | None, identical: int) -> str:
-    """PSNR; infinite where nothing but identical pictures was compared."""
+    """PSNR; infinite where nothing but identical images was compared."""
     return "∞" if psnr is None and identical else _figure(psnr, ".3f")
 
 

@@ -11,8 +11,8 @@ from typing import ParamSpec
 import click
 from click.core import ParameterSource
 
+from srcli.cli.console import echo_line, printable
 from srcli.cli.download_options import Downloads, download_options
-from srcli.cli.printable import printable, tell
 from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
@@ -31,7 +31,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
-            tell("interrupted; the same command measures everything anew")
+            echo_line("interrupted; the same command measures everything anew")
             return ExitCode.INTERRUPTED
 
     return wrapped
@@ -41,7 +41,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
 @click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
 @click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
-@click.option("--lr", type=_FOLDER, help="A folder of reduced pictures; alone, for time and masks.")
+@click.option("--lr", type=_FOLDER, help="A folder of reduced images; alone, for time and masks.")
 @click.option(
     "--latency", "sizes", metavar="SIZE|IMAGE,…", help="Time alone: LR sizes as 512x341, or files."
 )
@@ -59,7 +59,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 )  # fmt: skip
 @click.option("--protocol", default="basicsr-y", show_default=True, help="How PSNR is measured.")
 @click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
-@click.option("--limit", type=click.IntRange(1), help="Only the first N pictures.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N images.")
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timed runs.")
 @click.option("--random-weights", is_flag=True, help="Time networks without weights.")
 @click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
@@ -69,14 +69,14 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
     show_default=True, help="Number format of the networks.",
 )  # fmt: skip
-@click.option("--pictures", is_flag=True, help="Also a line for each picture.")
+@click.option("--pictures", is_flag=True, help="Also a line for each image.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
     help="Write everything to a file; - for stdout.",
 )
-@click.option("--csv", "csv_file", type=_FILE, help="Write a line for each picture and model.")
+@click.option("--csv", "csv_file", type=_FILE, help="Write a line for each image and model.")
 @click.option("--markdown", "markdown_file", type=_FILE, help="Write the tables.")
 @click.option("--plot", type=_FILE, help="Write a PNG of quality, latency and sparsity.")
 @click.option(
@@ -117,12 +117,12 @@ def bench(
     FOLDER holds originals, of which LR is made by MATLAB's bicubic, or HR and LR side by side in
     one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4, HR and
     LR_bicubic/X4). Missing weights are downloaded after a question, as upscale does.
-    Models take turns on every picture, so that a machine that slows down slows them all.
+    Models take turns on every image, so that a machine that slows down slows them all.
     """
-    from srcli.benchmark.lineup import Setup, contenders_named
+    from srcli.benchmark.choose_methods import Setup, methods_named
+    from srcli.benchmark.inputs import BenchmarkInputs, as_text, loaded
     from srcli.benchmark.machine import describe_machine
-    from srcli.benchmark.material import Material, as_text, loaded
-    from srcli.benchmark.measure import Settings, measure
+    from srcli.benchmark.measure import MeasureSettings, measure
     from srcli.benchmark.results import Run
     from srcli.cli.bench_output import Files, compared, deliver, print_tables
     from srcli.inference.device import pick_device, pick_precision
@@ -134,10 +134,10 @@ def bench(
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
     words = None if sizes is None else _listed(sizes)
-    name, pairs = Material(dataset, folder, hr, lr, words, data_root, limit).find(scale)
+    name, pairs = BenchmarkInputs(dataset, folder, hr, lr, words, data_root, limit).find(scale)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
-    settings = Settings(scale, protocol_named(protocol), repeats, where)
+    settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)
     asked = None if _is_default("efforts") else _listed(efforts)
     if not random_weights:
         _fetch(_listed(models), asked, scale, downloads)
@@ -153,7 +153,7 @@ def bench(
             random=random_weights, plain=plain,
             end_to_end=Path(scratch) if end_to_end else None,
         )  # fmt: skip
-        contenders = contenders_named(_listed(models), setup, tell)
+        contenders = methods_named(_listed(models), setup, echo_line)
         compares = any(one.has_quality for one in contenders)
         smallest = settings.protocol.smallest(scale) if compares else 0
         exercises = loaded(pairs, scale, smallest, leave_out)
@@ -178,7 +178,7 @@ def bench(
     )  # fmt: skip
     deliver(run, files, pictures=pictures)
     if measured.interrupted:
-        tell(f"interrupted: these figures are over {done} of {len(pairs)} pictures")
+        echo_line(f"interrupted: these figures are over {done} of {len(pairs)} images")
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
 
@@ -190,16 +190,14 @@ def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) 
         UsageError: None could be.
     """
     if not interrupted:
-        raise UsageError(
-            f"none of {count} pictures could be measured: {next(iter(failed.values()))}"
-        )
-    tell(f"interrupted before any of {count} pictures was measured")
+        raise UsageError(f"none of {count} images could be measured: {next(iter(failed.values()))}")
+    echo_line(f"interrupted before any of {count} images was measured")
     return ExitCode.INTERRUPTED
 
 
 def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: Downloads) -> None:
     """Download the networks' weights that are not here, if that is wanted."""
-    from srcli.benchmark.lineup import networks_named
+    from srcli.benchmark.choose_methods import networks_named
     from srcli.cli.fetching import fetch_before_use, policy_of
 
     networks = networks_named(models, efforts)
@@ -207,7 +205,7 @@ def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: 
 
 
 def _is_default(name: str) -> bool:
-    """Whether no one has said anything about an option."""
+    """Tell if nobody has set an option."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
 
 

@@ -21,7 +21,7 @@ from srcli.benchmark.tables import (
     sparsity_table,
     summary_tables,
 )
-from srcli.cli.printable import printable
+from srcli.cli.console import printable
 from srcli.errors import UsageError
 
 __all__ = ["Files", "compared", "deliver", "print_tables"]
@@ -63,12 +63,12 @@ def _unwritable(path: Path) -> str:
 
 
 def _is_replaced(path: Path) -> bool:
-    """Whether a new file takes that name; not of /dev/null, or a pipe."""
+    """Tell if a new file takes that name; not of /dev/null, or a pipe."""
     return path.is_file() or not path.exists()
 
 
 def deliver(run: Run, files: Files, *, pictures: bool) -> None:
-    """Show the tables, with a line for each picture if wanted, and write the files.
+    """Show the tables, with a line for each image if wanted, and write the files.
 
     Each file is written whole or not at all; one that cannot be leaves an older one as it was,
     and the others are written.
@@ -107,7 +107,7 @@ def _failure(path: Path | None, write: Callable[[IO[bytes]], object]) -> str:
 
 
 def compared(before: Path, after: Path) -> Table:
-    """What moved from one run's JSON to another's."""
+    """Differences between two runs' JSON files."""
 
     def read(path: Path) -> Run:
         try:

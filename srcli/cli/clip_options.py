@@ -63,7 +63,7 @@ class Seconds(click.ParamType[Fraction]):
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """What was said about clips; names as on the command line."""
+    """Options of clips; names as on the command line."""
 
     codec: str
     crf: float | None
@@ -114,7 +114,7 @@ clip_options: Decorator = grouped(
         help="Clips: take the numbers of HDR as if they were SDR; colours come out flat.",
     ),
     click.option(
-        "--fps", type=FrameRate(), help="Of numbered pictures: frames/%06d.png becomes a clip."
+        "--fps", type=FrameRate(), help="Of numbered images: frames/%06d.png becomes a clip."
     ),
     click.option(
         "--frames-dir",

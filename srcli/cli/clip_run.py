@@ -8,11 +8,11 @@ from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.jobs.clip_sources import ClipSettings, rate_for
-from srcli.jobs.outcome import Finished, set_aside
 from srcli.jobs.plan import CLIP, Job
-from srcli.jobs.sizes import SizeWish
+from srcli.jobs.result import Finished, set_aside
+from srcli.jobs.target_size import TargetSize
 from srcli.media import MetadataPolicy
-from srcli.media.video import Reading, Wanted, check_wanted, codec_for
+from srcli.media.video import DecodeOptions, EncoderOptions, check_encoder_options, codec_for
 from srcli.media.video.names import is_sequence
 
 __all__ = ["Clips", "clips_of"]
@@ -36,7 +36,7 @@ class Clips:
 def clips_of(
     jobs: Sequence[Job],
     options: ClipOptions,
-    wish: SizeWish,
+    wish: TargetSize,
     engine: Engine,
     policy: MetadataPolicy,
     *,
@@ -50,7 +50,7 @@ def clips_of(
     if jobs and wish.scale is None:
         raise UsageError(
             f"{jobs[0].source} is a clip: use --scale for it; --width, --height, --fit and "
-            "--megapixels are for pictures"
+            "--megapixels are for images"
         )
     settings = replace(_settings(options), policy=policy)
     for job in jobs:
@@ -73,21 +73,21 @@ def _settings(options: ClipOptions) -> ClipSettings:
     if options.tonemap and options.force_sdr:
         raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
     if options.duration == 0:
-        raise UsageError("--duration 0 takes nothing: give seconds above 0")
+        raise UsageError("--duration must be above 0 seconds, got 0")
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
-    reading = Reading(options.start, options.duration, options.deinterlace, hdr)
-    wanted = Wanted(options.codec, options.crf, options.preset, options.pix_fmt)
+    reading = DecodeOptions(options.start, options.duration, options.deinterlace, hdr)
+    wanted = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
     return ClipSettings(reading, wanted, rate=options.fps)
 
 
-def _check_encoders(wanted: Wanted, targets: Sequence[Path]) -> None:
+def _check_encoders(wanted: EncoderOptions, targets: Sequence[Path]) -> None:
     """Refuse before any work what one of the clips could not be encoded with."""
     if not targets and wanted.codec:  # named: it must be there even if no clip is
         targets = [Path("clip.mp4")]
     firsts = {codec_for(wanted, target): target for target in reversed(targets)}
     for target in firsts.values():
         try:
-            check_wanted(wanted, target)
+            check_encoder_options(wanted, target)
         except UsageError as error:
             if len(firsts) == 1:
                 raise

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from srcli.cli.printable import tell
+from srcli.cli.console import echo_line
 from srcli.errors import DownloadError, ExitCode
 
 __all__ = ["datasets"]
@@ -75,7 +75,7 @@ def download(
         try:
             click.echo(fetch_set(one, scale, data_roots(data_root)[0], policy))
         except DownloadError as error:
-            tell(str(error))
+            echo_line(str(error))
             failed += 1
     if not failed:
         return ExitCode.ALL_DONE
@@ -99,7 +99,9 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
     for one in chosen:
         lists = one.hash_lists(data_roots(data_root))
         if names and not lists:
-            tell(f"{one.name}: there is no list of hashes; hint: {one.command() or one.origin}")
+            echo_line(
+                f"{one.name}: there is no list of hashes; hint: {one.command() or one.origin}"
+            )
             faulty = True
         for path in lists:
             altered = altered_files(path)
@@ -113,7 +115,7 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
 
 @datasets.command()
 @click.argument("name", type=click.Choice(["Test2K", "Test4K", "Test8K"], case_sensitive=False))
-@click.option("--div8k", type=_FOLDER, required=True, help="The folder of DIV8K's pictures.")
+@click.option("--div8k", type=_FOLDER, required=True, help="The folder of DIV8K's images.")
 @click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
 @click.option("-s", "--scale", type=click.IntRange(2), default=4, show_default=True)
 def prepare(name: str, div8k: Path, data_root: Path | None, scale: int) -> None:

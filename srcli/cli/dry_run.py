@@ -8,19 +8,19 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.console import printable
 from srcli.cli.events import emit
-from srcli.cli.printable import printable
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
-from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import Forecast, require_room
-from srcli.jobs.sizes import scale_needed
+from srcli.jobs.result import Finished
+from srcli.jobs.target_size import scale_needed
 from srcli.weights import best_scale
 
 __all__ = ["show_plan"]
 
-_PROBE = 96  # px to a side of the picture that is timed
+_PROBE = 96  # px to a side of the image that is timed
 _SHOWN = 200
 
 
@@ -33,7 +33,7 @@ def show_plan(
 ) -> None:
     """Print every job with the size of its result, and the time and disk that all will take.
 
-    The time is that of a small picture, computed now, times the pixels to do; clips are named,
+    The time is that of a small image, computed now, times the pixels to do; clips are named,
     but not looked into.
 
     Raises:
@@ -75,7 +75,7 @@ def _emit(
     seconds: float,
     handling: Handling,
 ) -> None:
-    """The same as events."""
+    """The plan as events."""
     for one in forecasts:
         emit("planned", _fields(one))
     for job in clips:
@@ -117,7 +117,7 @@ def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
 
 
 def _seconds_per_pixel(engine: Engine, scale: int) -> float:
-    """Time of the network per LR px, measured on a picture of noise, where little is halted."""
+    """Time of the network per LR px, measured on an image of noise, where little is halted."""
     import torch
 
     from srcli.inference.upscaler import Upscaler

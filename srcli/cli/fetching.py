@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import click
 from tqdm import tqdm
 
+from srcli.cli.console import echo_line
 from srcli.cli.download_options import Downloads
-from srcli.cli.printable import tell
 from srcli.errors import WeightsError
 from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
@@ -33,7 +33,7 @@ def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
         try:
             _fetch(entry, policy)
         except WeightsError as error:
-            tell(str(error))
+            echo_line(str(error))
             failed += 1
         else:
             click.echo(file_of(entry))
@@ -121,8 +121,8 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
 
     convert = None
     if entry.converted:
-        from srcli.inference.adopt import published_content as convert
-        from srcli.inference.adopt import require_network
+        from srcli.inference.import_weights import published_content as convert
+        from srcli.inference.import_weights import require_network
 
         require_network(entry)
     refused = policy.offline or (needs_trust(entry) and not policy.trust_first)

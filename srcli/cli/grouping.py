@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from srcli.cli.settings_file import outdone
+from srcli.cli.settings_file import overridden
 
 __all__ = ["Decorator", "grouped"]
 
@@ -28,7 +28,7 @@ def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorat
     def decorate(command: Command) -> Command:
         @wraps(command)
         def call(**given: object) -> object:
-            instead = outdone(click.get_current_context())
+            instead = overridden(click.get_current_context())
             group = kind(**{field: instead.get(field, given.pop(field)) for field in names})
             return command(**given, **{name: group})
 

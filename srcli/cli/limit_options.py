@@ -12,7 +12,7 @@ __all__ = ["Limits", "limit_options"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one input may take."""
+    """Limits for one input."""
 
     max_megapixels: float
     max_output_megapixels: float
@@ -31,7 +31,7 @@ limit_options: Decorator = grouped(
         type=_ABOVE_ZERO,
         default=512,
         show_default=True,
-        help="Largest picture read, in millions of pixels.",
+        help="Largest image read, in millions of pixels.",
     ),
     click.option(
         "--max-output-megapixels",

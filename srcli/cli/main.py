@@ -7,8 +7,8 @@ import click
 from srcli.cli.bench import bench
 from srcli.cli.completion import completion
 from srcli.cli.config import config
+from srcli.cli.console import echo_line
 from srcli.cli.datasets import datasets
-from srcli.cli.printable import tell
 from srcli.cli.settings_file import default_map, read_settings
 from srcli.cli.status import status, verify
 from srcli.cli.train import train
@@ -58,13 +58,13 @@ def _exit_code() -> ExitCode | int:
     try:
         return main.main(prog_name="srcli", standalone_mode=False) or ExitCode.ALL_DONE
     except SrcliError as error:
-        tell(str(error))
+        echo_line(str(error))
         if isinstance(error, MissingDataSet) and error.hint:
-            tell(f"hint: {error.hint}")
+            echo_line(f"hint: {error.hint}")
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        tell("interrupted; run the same command again to go on")
+        echo_line("interrupted; run the same command again to go on")
         return ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""What `visualize-mask` does with its pictures, as the terminal shows it."""
+"""Explain the images of `visualize-mask`, and show progress on the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,24 +7,24 @@ from pathlib import Path
 import click
 
 from srcli.cli.progress import BatchProgress, progress_for
-from srcli.inference.streaming import Outcome
+from srcli.inference.streaming import StageResult
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import require_writable
+from srcli.jobs.result import Finished, State, reason_of
 from srcli.masks import SHEET, is_mask_folder
 from srcli.viz.choice import choose_layers
-from srcli.viz.figures import Figures, Yardstick
-from srcli.viz.files import REPORT, Wanted
-from srcli.viz.kinds import Kind
+from srcli.viz.files import REPORT, MaskFiles
+from srcli.viz.map_types import MapType
 from srcli.viz.run import Drawn, MaskJob, explain_pictures
+from srcli.viz.stats import DenseBaseline, MaskStats
 
-__all__ = ["Drawing", "Results", "Settings", "explain_all", "open_result", "set_aside"]
+__all__ = ["Drawing", "MaskSettings", "Results", "explain_all", "open_result", "set_aside"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How pictures are upscaled; see `Upscaler`."""
+class MaskSettings:
+    """Options for upscaling; see `Upscaler`."""
 
     model: str
     scale: float
@@ -39,19 +39,19 @@ class Settings:
             self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
         )
 
-    def yardstick(self) -> Yardstick:
+    def yardstick(self) -> DenseBaseline:
         """Computes everything, for comparison."""
         exact = Upscaler(
             self.model, self.scale, self.device, self.precision, effort="exact", tile=0
         )
-        return Yardstick(exact)
+        return DenseBaseline(exact)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn; see `Wanted`. `layers` as it was typed."""
+    """Options for drawing; see `MaskFiles`. `layers` as typed."""
 
-    kinds: Sequence[Kind]
+    kinds: Sequence[MapType]
     layers: str
     image_format: str
     npz: bool
@@ -60,10 +60,10 @@ class Drawing:
 
 @dataclass
 class Results:
-    """How the jobs ended."""
+    """Ends of the jobs."""
 
     finished: list[Finished] = field(default_factory=list[Finished])
-    figures: list[tuple[Path, Figures]] = field(default_factory=list[tuple[Path, Figures]])
+    figures: list[tuple[Path, MaskStats]] = field(default_factory=list[tuple[Path, MaskStats]])
     interrupted: bool = False
 
 
@@ -80,9 +80,9 @@ def set_aside(jobs: Sequence[MaskJob], *, overwrite: bool) -> tuple[list[MaskJob
 
 
 def explain_all(
-    todo: Sequence[MaskJob], settings: Settings, drawing: Drawing, *, overwrite: bool
+    todo: Sequence[MaskJob], settings: MaskSettings, drawing: Drawing, *, overwrite: bool
 ) -> Results:
-    """Explain pictures, showing progress.
+    """Explain images, showing progress.
 
     Raises:
         UsageError: What is asked for cannot be, or an output folder cannot be written.
@@ -92,7 +92,7 @@ def explain_all(
         return results
     require_writable([_as_job(job) for job in todo])
     upscaler, yardstick = settings.upscaler(), settings.yardstick()
-    wanted = Wanted(
+    wanted = MaskFiles(
         drawing.kinds,
         choose_layers(drawing.layers, yardstick.layers),
         drawing.image_format,
@@ -119,7 +119,7 @@ def explain_all(
 
 
 def open_result(jobs: Sequence[MaskJob], *, html: bool) -> None:
-    """Open the first picture's report, or contact sheet, with what the desktop has for it."""
+    """Open the first image's report, or contact sheet, with what the desktop has for it."""
     names = (REPORT, SHEET) if html else (SHEET,)
     for job in jobs:
         for name in names:
@@ -128,7 +128,7 @@ def open_result(jobs: Sequence[MaskJob], *, html: bool) -> None:
                 return
 
 
-def _note(outcome: Outcome[MaskJob, Drawn], results: Results, progress: BatchProgress) -> None:
+def _note(outcome: StageResult[MaskJob, Drawn], results: Results, progress: BatchProgress) -> None:
     """Keep how a job ended, and show it."""
     job, drawn = _as_job(outcome.item), outcome.stored
     if drawn is None:

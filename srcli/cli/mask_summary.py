@@ -1,4 +1,4 @@
-"""The numbers of explained pictures, as a table on stdout."""
+"""The numbers of explained images, as a table on stdout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.printable import printable
-from srcli.viz.figures import Figures
-from srcli.viz.kinds import percent
+from srcli.cli.console import printable
+from srcli.viz.map_types import percent
 from srcli.viz.sheet import headline
+from srcli.viz.stats import MaskStats
 
-__all__ = ["print_figures"]
+__all__ = ["print_mask_summary"]
 
 
-def print_figures(explained: Sequence[tuple[Path, Figures]]) -> None:
-    """Print for each picture what halted in which layer, and what that saved."""
+def print_mask_summary(explained: Sequence[tuple[Path, MaskStats]]) -> None:
+    """Print for each image what halted in which layer, and what that saved."""
     console = Console()
     for path, figures in explained:
         line = f"{printable(path.name)}:  {headline(figures)}"

@@ -1,4 +1,4 @@
-"""What can be typed for an option, beyond what click knows."""
+"""Values of options, beyond those that click knows."""
 
 import math
 import re
@@ -39,7 +39,7 @@ class TileSize(click.ParamType[int | None]):
         except ValueError:
             size = -1
         if size < 0:
-            self.fail(f"{value!r} is neither auto nor 0 (whole picture) nor a number of px")
+            self.fail(f"{value!r} is neither auto nor 0 (whole image) nor a number of px")
         return size
 
 

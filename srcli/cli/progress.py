@@ -17,11 +17,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from srcli.cli.pace import Pace
-from srcli.cli.printable import printable, tell
+from srcli.cli.console import echo_line, printable
 from srcli.cli.summary import by_layer
-from srcli.jobs.outcome import Finished, State
+from srcli.cli.video_progress import VideoProgress
 from srcli.jobs.plan import Job
+from srcli.jobs.result import Finished, State
 
 __all__ = ["BatchProgress", "progress_for"]
 
@@ -45,15 +45,15 @@ class BatchProgress(ABC):
         """Say something once, beside the progress."""
 
     def begun(self, job: Job) -> None:
-        """The network begins with a picture."""
+        """The network begins with an image."""
         return
 
     @abstractmethod
     def tile(self, job: Job, done: int, total: int) -> None:
-        """A tile of a picture is done."""
+        """A tile of an image is done."""
 
     def page(self, job: Job, done: int, total: int) -> None:
-        """A page of a picture file with several is done."""
+        """A page of an image file with several is done."""
         return
 
     @abstractmethod
@@ -76,7 +76,7 @@ class BatchProgress(ABC):
         if end.report is not None and not end.report.exact:
             self.note(
                 f"{end.job.source}: overlapping tiles were blended, which is not quite what "
-                "the whole picture gives; more free memory, or --tile 0, gives that"
+                "the whole image gives; more free memory, or --tile 0, gives that"
             )
 
 
@@ -86,11 +86,11 @@ class PlainProgress(BatchProgress):
     def __init__(self, files: int) -> None:
         self._files = files
         self._ended = 0
-        self._pace = Pace()
+        self._pace = VideoProgress()
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
-        tell(text)
+        echo_line(text)
 
     def tile(self, job: Job, done: int, total: int) -> None:
         """Nothing: a log wants one line for each file."""
@@ -139,7 +139,7 @@ class BarProgress(BatchProgress):
         self._all = self._progress.add_task("upscaling", total=files, unit="files")
         self._one = self._progress.add_task("", total=None, unit="tiles", visible=False)
         self._current: Path | None = None
-        self._pace = Pace()
+        self._pace = VideoProgress()
 
     def __enter__(self) -> Self:
         self._progress.start()

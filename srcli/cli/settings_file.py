@@ -20,7 +20,7 @@ from click.core import ParameterSource
 from srcli.errors import UsageError
 from srcli.user_folders import user_config
 
-__all__ = ["FILE_NAME", "Setting", "default_map", "default_of", "outdone", "read_settings"]
+__all__ = ["FILE_NAME", "Setting", "default_map", "default_of", "overridden", "read_settings"]
 
 FILE_NAME = "srcli.toml"
 
@@ -76,12 +76,12 @@ def default_map(settings: Mapping[str, Mapping[str, Setting]]) -> dict[str, dict
 
 
 def default_of(option: click.Parameter) -> object:
-    """What an option is where nobody says anything; None if nothing."""
+    """Default of an option where nothing is set; None if it has none."""
     plain = (str, int, float, bool)
     return option.default if isinstance(option.default, plain) else None
 
 
-def outdone(context: click.Context) -> dict[str, object]:
+def overridden(context: click.Context) -> dict[str, object]:
     """Options set by a file in whose place another was typed (`--width` for `scale`).
 
     Returns:

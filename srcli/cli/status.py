@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srcli.cli.printable import printable, tell
+from srcli.cli.console import echo_line, printable
 from srcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from srcli.jobs.condition import Inspected
     from srcli.jobs.journal import RunRecord
+    from srcli.jobs.verify import Verification
 
 __all__ = ["status", "verify"]
 
@@ -32,12 +32,12 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
 
     Ends with 0 if all is done and there, with 1 otherwise.
     """
-    from srcli.jobs.condition import Condition, glance
     from srcli.jobs.journal import Journal
+    from srcli.jobs.verify import Condition, check_quickly
 
     journal = Journal(folder, create=False)
     last = journal.last_run()
-    found = list(glance(folder, journal.entries().values()))
+    found = list(check_quickly(folder, journal.entries().values()))
     journal.close()
     bad = [one for one in found if one.condition is not Condition.SOUND]
     if as_json:
@@ -53,24 +53,24 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
 def verify(folder: Path, *, as_json: bool) -> ExitCode:
     """Decode every result in a folder and compare it with the journal.
 
-    Pictures that the journal does not know are decoded too. Ends with 0 if every one is sound,
+    Images that the journal does not know are decoded too. Ends with 0 if every one is sound,
     with 1 otherwise.
     """
-    from srcli.jobs.condition import Condition, verify, verify_unknown, was_made
     from srcli.jobs.discover import discover
     from srcli.jobs.journal import Journal, journal_path
-    from srcli.media import DecodeLimits, Decoder
+    from srcli.jobs.verify import Condition, verify, verify_unknown, was_made
+    from srcli.media import DecodeLimits, DecoderProcess
 
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder: check the name")
+        raise UsageError(f"{folder} is not a folder: check the name")
     known = {}
     if journal_path(folder).exists():
         journal = Journal(folder, create=False)
         known = journal.entries()
         journal.close()
-    found: list[Inspected] = []
+    found: list[Verification] = []
     limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
-    with Decoder(limits) as decoder:
+    with DecoderProcess(limits) as decoder:
         made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
         for entry in made.values():
             found.append(verify(folder, entry, decoder))
@@ -88,13 +88,13 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
     return ExitCode.ALL_DONE if all_good else ExitCode.SOME_FAILED
 
 
-def _tell(one: "Inspected") -> None:
+def _tell(one: "Verification") -> None:
     """Say at once what is wrong: verifying takes long."""
     if one.condition.value in ("missing", "altered", "damaged"):
-        tell(f"{one.target}: {one.condition.value}, {one.reason}")
+        echo_line(f"{one.target}: {one.condition.value}, {one.reason}")
 
 
-def _print_json(found: Iterable["Inspected"], last: "RunRecord | None") -> None:
+def _print_json(found: Iterable["Verification"], last: "RunRecord | None") -> None:
     outputs = [
         {"output": str(one.target), "condition": one.condition.value, "reason": one.reason}
         for one in found
@@ -105,7 +105,7 @@ def _print_json(found: Iterable["Inspected"], last: "RunRecord | None") -> None:
     sys.stdout.write(f"{json.dumps(document)}\n")
 
 
-def _print_table(found: Sequence["Inspected"], last: "RunRecord | None") -> None:
+def _print_table(found: Sequence["Verification"], last: "RunRecord | None") -> None:
     from rich.console import Console
     from rich.table import Table
 

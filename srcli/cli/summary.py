@@ -1,4 +1,4 @@
-"""What a batch came to: the table at its end, and the exit code."""
+"""Summary of a batch: the table at its end, and the exit code."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.printable import printable
+from srcli.cli.console import printable
 from srcli.errors import ExitCode
 from srcli.inference.report import add_reports
-from srcli.jobs.outcome import Finished, State
+from srcli.jobs.result import Finished, State
 
 __all__ = ["by_layer", "exit_code", "print_summary"]
 

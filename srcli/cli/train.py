@@ -54,8 +54,8 @@ def train(
     from srcli.training.clock import process_began
     from srcli.training.config_file import read_config
     from srcli.training.folder import RunFolder
+    from srcli.training.loggers import JsonLogger, LineLogger
     from srcli.training.loop import RunOptions, train
-    from srcli.training.watchers import JsonLog, Lines
 
     told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)
@@ -63,11 +63,11 @@ def train(
     options = RunOptions(folder.path, resume, init, steps, minutes, began)
     try:
         if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
-            lines = Lines(sys.stderr)
-            path = train(told, options, [lines, JsonLog(folder.log, lines.warn)])
+            lines = LineLogger(sys.stderr)
+            path = train(told, options, [lines, JsonLogger(folder.log, lines.warn)])
         else:
             with TrainingBar(Console(stderr=True), told.run.log_every) as bar:
-                path = train(told, options, [bar, JsonLog(folder.log, bar.warn)])
+                path = train(told, options, [bar, JsonLogger(folder.log, bar.warn)])
                 bar.finish()
     except KeyboardInterrupt:
         click.echo(f"srcli: {folder.how_to_go_on()}", err=True)

@@ -8,8 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Column
 from rich.text import Text
 
-from srcli.training.reports import StepReport, TeacherReport, ValidationReport
-from srcli.training.watchers import (
+from srcli.training.loggers import (
     describe_layers,
     describe_losses,
     describe_pace,
@@ -17,6 +16,7 @@ from srcli.training.watchers import (
     describe_teacher_pass,
     describe_validation,
 )
+from srcli.training.reports import StepReport, TeacherReport, ValidationReport
 
 __all__ = ["TrainingBar"]
 

@@ -1,4 +1,4 @@
-"""`srcli upscale`: folders and files of pictures, larger."""
+"""`srcli upscale`: folders and files of images, larger."""
 
 import click
 
@@ -34,7 +34,7 @@ def upscale(
     limits: Limits,
     clips: ClipOptions,
 ) -> ExitCode:
-    """Upscale pictures and clips: files, and folders with everything in them.
+    """Upscale images and clips: files, and folders with everything in them.
 
     Of several inputs a journal is kept in the output folder: the same command again does what is
     not done yet, what has changed, and what was made with other settings. Results are written

@@ -8,7 +8,7 @@ import click
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, TileSize
-from srcli.jobs.sizes import SizeWish
+from srcli.jobs.target_size import TargetSize
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -37,7 +37,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which pictures are meant, and what their results are called."""
+    """Which images are meant, and what their results are called."""
 
     inputs: tuple[str, ...]
     files_from: Path | None
@@ -55,7 +55,7 @@ selection_options: Decorator = grouped(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
-        help="Where results go: a folder, or a picture's name for a single file."
+        help="Where results go: a folder, or an image's name for a single file."
         "  [default: NAME_x4/ beside a folder, STEM_x4.EXT beside a file]",
     ),
     click.option(
@@ -86,7 +86,7 @@ selection_options: Decorator = grouped(
 
 @dataclass(frozen=True)
 class Result:
-    """What results are like."""
+    """Options of the results."""
 
     scale: float | None
     width: int | None
@@ -98,15 +98,15 @@ class Result:
     strip_metadata: bool
     no_gps: bool
 
-    def size(self) -> SizeWish:
-        """How large they shall be; x4 if nothing is said.
+    def size(self) -> TargetSize:
+        """Size of the results; x4 if nothing is said.
 
         Raises:
             UsageError: Two sizes are asked for.
         """
         wishes = (self.width, self.height, self.fit, self.megapixels)
         scale = 4.0 if self.scale is None and not any(wishes) else self.scale
-        return SizeWish(scale, self.width, self.height, self.fit, self.megapixels)
+        return TargetSize(scale, self.width, self.height, self.fit, self.megapixels)
 
     @property
     def format(self) -> str | None:
@@ -143,13 +143,13 @@ result_options: Decorator = grouped(
         help="Of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there, 100 is lossless).",
     ),
     click.option("--strip-metadata", is_flag=True, help="Keep only the colour profile."),
-    click.option("--no-gps", is_flag=True, help="Leave out where pictures were taken."),
+    click.option("--no-gps", is_flag=True, help="Leave out where images were taken."),
 )
 
 
 @dataclass(frozen=True)
 class Engine:
-    """How results are computed."""
+    """Options of the computation."""
 
     model: str
     effort: str
@@ -169,7 +169,7 @@ class Engine:
 
     @property
     def effort_label(self) -> str:
-        """The same in words, for names and records."""
+        """The effort in words, for names and records."""
         return self.effort if self.halt_eps is None else f"{self.halt_eps:g}"
 
 
@@ -182,7 +182,7 @@ engine_options: Decorator = grouped(
         type=click.Choice(["exact", "balanced", "fast"]),
         default="balanced",
         show_default=True,
-        help="exact computes everything; the others stop where the picture is restored.",
+        help="exact computes everything; the others stop where the image is restored.",
     ),
     click.option(
         "--halt-eps",
@@ -196,7 +196,7 @@ engine_options: Decorator = grouped(
         type=TileSize(),
         default="auto",
         show_default=True,
-        help="Largest piece in px of the input; 0 takes pictures whole.",
+        help="Largest piece in px of the input; 0 takes images whole.",
     ),
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
@@ -222,7 +222,7 @@ engine_options: Decorator = grouped(
 
 @dataclass(frozen=True)
 class Handling:
-    """What happens to what is there already, and what is told."""
+    """Options for existing outputs, and for messages."""
 
     overwrite: bool
     on_mismatch: str

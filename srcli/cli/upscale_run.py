@@ -1,4 +1,4 @@
-"""What `srcli upscale` does, from the names on the command line to the summary."""
+"""Run `srcli upscale`, from the names on the command line to the summary."""
 
 import os
 import threading
@@ -11,25 +11,25 @@ import click
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import clips_of
+from srcli.cli.console import echo_line
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
+from srcli.cli.existing_outputs import choose
 from srcli.cli.fetching import fetch_before_use
-from srcli.cli.interrupts import stopping_politely
 from srcli.cli.limit_options import Limits
-from srcli.cli.mismatch import choose
-from srcli.cli.printable import tell
 from srcli.cli.progress import BatchProgress, progress_for
+from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
-from srcli.jobs.discover import Filter, discover, listed
-from srcli.jobs.ledger import Ledger
+from srcli.jobs.discover import Filter, discover, read_file_list
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import forecast, require_room, require_writable
+from srcli.jobs.result import Finished
+from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.sizes import SizeWish
-from srcli.media import DecodeLimits, Decoder, MetadataPolicy
+from srcli.jobs.target_size import TargetSize
+from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
 
@@ -57,8 +57,8 @@ def run(
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
     with (
-        Decoder(_decoding(limits)) as decoder,
-        Ledger(jobs, settings, wait=handling.wait, tell=tell) as ledger,
+        DecoderProcess(_decoding(limits)) as decoder,
+        RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as ledger,
     ):
         todo, skipped = choose(ledger.verdicts, handling)
         skipped.extend(clips.skipped)
@@ -75,10 +75,10 @@ def run(
         with _progress(len(everything), handling) as progress:
             _announce(everything, skipped, handling, progress)
             if everything:
-                with stopping_politely(decoder.abandon) as stopping:
-                    _foresee(todo, wish, decoder, handling, progress, stopping)
+                with graceful_shutdown(decoder.abandon) as stopping:
+                    _show_forecast(todo, wish, decoder, handling, progress, stopping)
                     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
-                    from srcli.cli.upscale_work import Means, load, record, work
+                    from srcli.cli.upscale_work import RunContext, load, record, work
 
                     upscalers = load(engine, wish, weights)
                     _say_reduced(progress, wish, weights)
@@ -86,13 +86,15 @@ def run(
                         progress.note(
                             f"--compile adds nothing for {weights.model}: it has no such parts"
                         )
-                    means = Means(wish, result, limits, policy, decoder, ledger, stopping, progress)
+                    means = RunContext(
+                        wish, result, limits, policy, decoder, ledger, stopping, progress
+                    )
                     ledger.begin(record(settings, engine, weights, upscalers), todo)
                     came = work(todo, clips, upscalers, means)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
     code = exit_code(finished, interrupted=interrupted)
-    return _summed_up(finished, handling, code, time.monotonic() - started, engine, weights)
+    return _summarise(finished, handling, code, time.monotonic() - started, engine, weights)
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -126,7 +128,7 @@ def _decoding(limits: Limits) -> DecodeLimits:
     )
 
 
-def _summed_up(
+def _summarise(
     finished: Sequence[Finished],
     handling: Handling,
     code: ExitCode,
@@ -142,7 +144,7 @@ def _summed_up(
     return code
 
 
-def _weights(model: str, wish: SizeWish) -> WeightsEntry:
+def _weights(model: str, wish: TargetSize) -> WeightsEntry:
     """The weights for a scale, or the largest there are for a size.
 
     Raises:
@@ -155,7 +157,7 @@ def _weights(model: str, wish: SizeWish) -> WeightsEntry:
 
 
 def _settings(
-    result: Result, engine: Engine, wish: SizeWish, weights: WeightsEntry, policy: MetadataPolicy
+    result: Result, engine: Engine, wish: TargetSize, weights: WeightsEntry, policy: MetadataPolicy
 ) -> Settings:
     return Settings(
         model=engine.model,
@@ -174,21 +176,21 @@ def _jobs(
     selection: Selection,
     result: Result,
     engine: Engine,
-    wish: SizeWish,
+    wish: TargetSize,
     frames: Path | None,
     handling: Handling,
 ) -> list[Job]:
-    """What is meant and what it becomes.
+    """List the jobs: inputs and the outputs they become.
 
     Raises:
-        NothingToDo: There are no pictures.
+        NothingToDo: There are no images.
         UsageError: See `discover` and `plan_jobs`.
     """
     inputs = [Path(name) for name in selection.inputs]
     if selection.files_from is not None:
         try:
             with click.open_file(str(selection.files_from), "rb") as stream:
-                inputs += listed(stream.read())
+                inputs += read_file_list(stream.read())
         except OSError as error:
             raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
     elif not inputs:
@@ -198,7 +200,7 @@ def _jobs(
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
+            f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
             "JPEG XL and clips, and passes over folders of masks)"
         )
     if frames is not None:
@@ -213,14 +215,14 @@ def _jobs(
         image_format=result.format,
         pattern=pattern or None,
         overwrite=handling.overwrite,
-        tell=(lambda line: None) if handling.quiet else tell,
+        tell=(lambda line: None) if handling.quiet else echo_line,
     )
 
 
-def _foresee(
+def _show_forecast(
     todo: Sequence[Job],
-    wish: SizeWish,
-    decoder: Decoder,
+    wish: TargetSize,
+    decoder: DecoderProcess,
     handling: Handling,
     progress: BatchProgress,
     stopping: threading.Event,
@@ -231,7 +233,7 @@ def _foresee(
             progress.note(line)
 
 
-def _say_reduced(progress: BatchProgress, wish: SizeWish, weights: WeightsEntry) -> None:
+def _say_reduced(progress: BatchProgress, wish: TargetSize, weights: WeightsEntry) -> None:
     if wish.scale is not None and weights.scale != wish.scale:
         progress.note(
             f"{weights.model} has no x{wish.scale:g} weights: upscaling "

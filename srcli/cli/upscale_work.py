@@ -9,48 +9,48 @@ from itertools import chain
 
 from srcli.cli.clip_run import Clips
 from srcli.cli.limit_options import Limits
-from srcli.cli.patience import Patience, quicker_model
 from srcli.cli.progress import BatchProgress
+from srcli.cli.slow_clip_hint import SlowClipHint, faster_model
 from srcli.cli.upscale_options import Engine, Result
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.batch import run_batch
 from srcli.jobs.clip_batch import run_clips
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.ledger import Ledger
-from srcli.jobs.outcome import Finished
 from srcli.jobs.plan import Job
-from srcli.jobs.serving import Batch, Upscalers
+from srcli.jobs.result import Finished
+from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.sizes import SizeWish
-from srcli.media import Decoder, MetadataPolicy
+from srcli.jobs.target_size import TargetSize
+from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, fingerprint_of
 
-__all__ = ["Means", "Progressed", "load", "record", "work"]
+__all__ = ["BatchResult", "RunContext", "load", "record", "work"]
 
 
 @dataclass
-class Progressed:
-    """How far a run has come."""
+class BatchResult:
+    """Progress of a run."""
 
     finished: list[Finished] = field(default_factory=list[Finished])
     interrupted: bool = False
 
 
 @dataclass(frozen=True)
-class Means:
-    """What a run works with."""
+class RunContext:
+    """Objects that a run works with."""
 
-    wish: SizeWish
+    wish: TargetSize
     result: Result
     limits: Limits
     policy: MetadataPolicy
-    decoder: Decoder
-    ledger: Ledger
+    decoder: DecoderProcess
+    ledger: RunJournal
     stopping: threading.Event
     progress: BatchProgress
 
 
-def load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> Upscalers:
+def load(engine: Engine, wish: TargetSize, weights: WeightsEntry) -> Upscalers:
     """Load the network."""
 
     def make(scale: float) -> Upscaler:
@@ -70,7 +70,7 @@ def load(engine: Engine, wish: SizeWish, weights: WeightsEntry) -> Upscalers:
 def record(
     settings: Settings, engine: Engine, weights: WeightsEntry, upscalers: Upscalers
 ) -> RunRecord:
-    """What the journal keeps of a run."""
+    """Record of a run for the journal."""
     first = upscalers.first
     return RunRecord(
         pid=os.getpid(),
@@ -82,12 +82,12 @@ def record(
     )
 
 
-def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) -> Progressed:
-    """Run the batch, pictures first; however it ends, the journal says so."""
+def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: RunContext) -> BatchResult:
+    """Run the batch, images first; however it ends, the journal says so."""
     batch = Batch(
         means.wish, means.result.quality, means.limits.max_output_megapixels, means.policy
     )
-    came = Progressed()
+    came = BatchResult()
     outcome = "died"
     try:
         pictures = run_batch(
@@ -100,8 +100,8 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) 
             watcher=means.progress,
         )
         first = upscalers.first
-        quicker = quicker_model(first.network.spec.name, first.scale) if clips.todo else ""
-        moving = _moving(clips, first, means, Patience(quicker))
+        quicker = faster_model(first.network.spec.name, first.scale) if clips.todo else ""
+        moving = _moving(clips, first, means, SlowClipHint(quicker))
         for end in chain(pictures, moving):
             came.finished.append(end)
             means.progress.finished(end)
@@ -118,7 +118,7 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: Means) 
 
 
 def _moving(
-    clips: Clips, upscaler: Upscaler, means: Means, patience: Patience
+    clips: Clips, upscaler: Upscaler, means: RunContext, patience: SlowClipHint
 ) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one: what it has come to is kept."""
 

@@ -14,7 +14,7 @@ __all__ = ["WHAT", "visualize_mask"]
 WHAT = ("all", "confidence", "score", "local", "global", "depth", "pure")
 
 
-class Kinds(click.ParamType[tuple[str, ...]]):
+class MapTypes(click.ParamType[tuple[str, ...]]):
     """Kinds of maps, one or several."""
 
     name = "map"
@@ -31,7 +31,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
         names = tuple(value.split(","))
         for name in names:
             if name not in WHAT:
-                self.fail(f"{name!r} is no map (have {', '.join(WHAT)})")
+                self.fail(f"{name!r} is not a map (have {', '.join(WHAT)})")
         return names
 
 
@@ -43,7 +43,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for the folders of results.  [default: STEM_masks/ beside each picture]",
+    help="Folder for the folders of results.  [default: STEM_masks/ beside each image]",
 )
 @click.option("-m", "--model", default="adaformer", show_default=True, help="Network.")
 @click.option(
@@ -61,7 +61,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
     type=TileSize(),
     default="auto",
     show_default=True,
-    help="Largest piece in px of the input; 0 takes pictures whole.",
+    help="Largest piece in px of the input; 0 takes images whole.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
@@ -80,7 +80,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
 )
 @click.option(
     "--what",
-    type=Kinds(),
+    type=MapTypes(),
     metavar="|".join(WHAT),
     default="all",
     show_default=True,
@@ -97,7 +97,7 @@ class Kinds(click.ParamType[tuple[str, ...]]):
 @click.option("--npz", is_flag=True, help="Write all maps as numpy arrays too.")
 @click.option("--html", is_flag=True, help="Write an interactive report too, in one file.")
 @click.option(
-    "--open", "show", is_flag=True, help="Open the first picture's report, or contact sheet."
+    "--open", "show", is_flag=True, help="Open the first image's report, or contact sheet."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @download_options
@@ -122,16 +122,16 @@ def visualize_mask(
 ) -> ExitCode:
     """Draw where a network looked and where it stopped: confidence, halting masks, depth.
 
-    Upscales every picture as upscale does, and writes a folder of maps at the size of the result,
+    Upscales every image as upscale does, and writes a folder of maps at the size of the result,
     with a contact sheet that sums up. Existing results are kept and counted as skipped. Missing
     weights are downloaded after a question, as upscale does.
     """
     from srcli.cli.fetching import fetch_before_use, policy_of
-    from srcli.cli.mask_batch import Drawing, Settings, explain_all, open_result, set_aside
-    from srcli.cli.mask_summary import print_figures
+    from srcli.cli.mask_batch import Drawing, MaskSettings, explain_all, open_result, set_aside
+    from srcli.cli.mask_summary import print_mask_summary
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
-    from srcli.viz.choice import choose_kinds
+    from srcli.viz.choice import choose_map_types
     from srcli.viz.run import plan_folders
 
     found = discover(inputs, exclude=output)
@@ -139,19 +139,19 @@ def visualize_mask(
     if not jobs:
         where = ", ".join(map(str, inputs))
         raise NothingToDo(
-            f"no pictures in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and "
+            f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and "
             "JPEG XL, and passes over folders of masks)"
         )
-    kinds = choose_kinds(model, effort, what)
+    kinds = choose_map_types(model, effort, what)
     todo, skipped = set_aside(jobs, overwrite=overwrite)
     if todo:
         fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
     started = time.monotonic()
-    settings = Settings(model, scale, device, precision, effort, tile)
+    settings = MaskSettings(model, scale, device, precision, effort, tile)
     drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)
     results = explain_all(todo, settings, drawing, overwrite=overwrite)
     finished = [*skipped, *results.finished]
-    print_figures(results.figures)
+    print_mask_summary(results.figures)
     print_summary(finished, seconds=time.monotonic() - started)
     if show:
         open_result([job for job in jobs if job.target.exists()], html=html)

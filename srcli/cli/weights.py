@@ -75,7 +75,7 @@ def download(
     from srcli.weights import RECOMMENDED, Source, known, needs_trust, recommended, weights_named
 
     if everything == bool(names):
-        raise UsageError("download what? NAME..., recommended, or --all (srcli weights list)")
+        raise UsageError("give weights names, recommended, or --all (srcli weights list)")
     policy = Policy.of_environment(offline=offline, insecure=insecure, trust_first=trust_first)
     entries = [
         entry
@@ -164,7 +164,7 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 
     Its parameters get srcli's names. No code in it is run.
     """
-    from srcli.inference.adopt import convert
+    from srcli.inference.import_weights import convert
 
     match = convert(source, target, overwrite=overwrite)
     click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
@@ -182,9 +182,9 @@ def import_weights(source: Path, model: str | None, scale: int | None, name: str
     A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
     srcli upscale -m NAME works.
     """
-    from srcli.inference.adopt import adopt
+    from srcli.inference.import_weights import import_weights
 
-    entry = adopt(source, model, scale, name)
+    entry = import_weights(source, model, scale, name)
     call = entry.variant or entry.model
     click.echo(f"{entry.name} is there: srcli upscale -m {call} -s {entry.scale}", err=True)
     click.echo(entry.name)

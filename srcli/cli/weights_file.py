@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.weights_output import print_lines
-from srcli.inference.recognise import closest, recognise
+from srcli.inference.identify import closest, match_parameters
 from srcli.weights.checkpoint import open_checkpoint
 
 __all__ = ["print_checkpoint"]
@@ -16,7 +16,7 @@ __all__ = ["print_checkpoint"]
 def print_checkpoint(path: Path, *, as_json: bool) -> None:
     """Say which network a file's parameters belong to, for which scale, how many they are."""
     checkpoint = open_checkpoint(path)
-    matches = recognise(checkpoint.shapes, checkpoint.notes)
+    matches = match_parameters(checkpoint.shapes, checkpoint.notes)
     facts = {
         "file": str(path),
         "kind": checkpoint.kind,

@@ -1,4 +1,4 @@
-"""How weights are shown: a table, lines, JSON."""
+"""Show weights: a table, lines, JSON."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.printable import printable
+from srcli.cli.console import printable
 from srcli.weights import Source, WeightsEntry, how_to_get
 from srcli.weights.places import file_of, is_here
 from srcli.weights.records import record_of
@@ -20,7 +20,7 @@ _SET = "Set5"  # its PSNR-Y is in the table, as the one that all papers give
 
 
 def state_of(entry: WeightsEntry) -> str:
-    """Whether and how the weights are to be had, in a word or two."""
+    """Availability of the weights, in a word or two."""
     here = is_here(entry)
     if entry.source is Source.DOWNLOAD:
         return "downloaded" if here else "available"

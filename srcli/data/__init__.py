@@ -1,1 +1,1 @@
-"""Data: exact degradation, pictures and training patches."""
+"""Data: exact degradation, images and training patches."""

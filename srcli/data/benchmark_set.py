@@ -1,4 +1,4 @@
-"""Benchmark sets: pictures by name, found in the layouts that people have."""
+"""Benchmark sets: images by name, found in the layouts that people have."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srcli.data.hash_list import HASH_LIST
-from srcli.data.pictures import read_rgb
+from srcli.data.images import read_rgb
 from srcli.data.resize import downscale
 from srcli.data.set_source import SetPart
 from srcli.errors import MissingDataSet, UsageError
@@ -29,12 +29,12 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"
 
 @dataclass(frozen=True)
 class BenchmarkSet:
-    """What is known about a set.
+    """Description of a set.
 
     Args:
         name: As papers write it; its folder bears it, in any case.
-        pictures: How many there are.
-        megapixels: Of a typical HR picture.
+        images: How many there are.
+        megapixels: Of a typical HR image.
         parts: What `datasets download` brings, by scale; none if it cannot be downloaded.
         origin: Where its images are to be had otherwise, as a clause.
         prepared: Whether `datasets prepare` makes it of DIV8K.
@@ -69,12 +69,12 @@ class BenchmarkSet:
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture of a set.
+    """One image of a set.
 
     Args:
         name: Its name without suffix.
         hr: The original; None if there is none, so that quality cannot be measured.
-        lr: The reduced picture; None if it is to be made of `hr`.
+        lr: The reduced image; None if it is to be made of `hr`.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Pair:
         if self.lr is not None:
             lr = read_rgb(self.lr)
         else:
-            assert hr is not None, "a pair has a picture"
+            assert hr is not None, "a pair has an image"
             if min(hr.shape[:2]) < scale:
                 raise UsageError(
                     f"{self.hr}: {hr.shape[1]}x{hr.shape[0]} px is less than one LR px at "
@@ -119,7 +119,7 @@ class Pair:
 
 
 def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]:
-    """Find a set's pictures under the first of `roots` that has them.
+    """Find a set's images under the first of `roots` that has them.
 
     Layouts: see `pairs_in`.
 
@@ -171,38 +171,38 @@ def scales_there(one: BenchmarkSet, roots: Sequence[Path]) -> list[int]:
 
 
 def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
-    """Pair the pictures of two folders by name; LR names may end in x2, x3, x4.
+    """Pair the images of two folders by name; LR names may end in x2, x3, x4.
 
     Raises:
-        UsageError: A folder is missing or empty, they hold different pictures, or several of one
+        UsageError: A folder is missing or empty, they hold different images, or several of one
             name.
     """
     originals, reduced = _pictures(hr), _pictures(lr)
     if not originals or not reduced:
-        raise UsageError(f"no pictures in {lr if originals else hr}")
+        raise UsageError(f"no images in {lr if originals else hr}")
     by_name = {_without_scale(path.stem, scale): path for path in reduced}
     missing = [path.name for path in originals if path.stem not in by_name]
     if missing or len(originals) != len(reduced):
         lacks = f"; {lr} has none for {missing[0]}" if missing else ""
         raise UsageError(
-            f"{hr} has {len(originals)} pictures and {lr} {len(reduced)}: they must be the same"
+            f"{hr} has {len(originals)} images and {lr} {len(reduced)}: they must be the same"
             f"{lacks}"
         )
     if len(by_name) != len(reduced):
         twice = Counter(_without_scale(path.stem, scale) for path in reduced).most_common(1)[0][0]
-        raise UsageError(f"{lr} has several pictures named {twice}: rename all but one")
+        raise UsageError(f"{lr} has several images named {twice}: rename all but one")
     return [Pair(path.stem, path, by_name[path.stem]) for path in originals]
 
 
 def single_folder(folder: Path, *, is_hr: bool) -> list[Pair]:
-    """The pictures of one folder, as HR to be reduced or as LR without originals.
+    """The images of one folder, as HR to be reduced or as LR without originals.
 
     Raises:
         UsageError: It is missing or empty.
     """
     found = _pictures(folder)
     if not found:
-        raise UsageError(f"no pictures in {folder}")
+        raise UsageError(f"no images in {folder}")
     return [Pair(p.stem, p if is_hr else None, None if is_hr else p) for p in found]
 
 

@@ -171,7 +171,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 def _next_readable(readable: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each source itself, or the next that is readable; the sampler looks on likewise."""
     if not readable.any():
-        raise UsageError("none of the training pictures can be read")
+        raise UsageError("none of the training images can be read")
     there = np.flatnonzero(readable)
     following = np.searchsorted(there, np.arange(len(readable)))
     return there[following % len(there)]

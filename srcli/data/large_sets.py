@@ -1,6 +1,6 @@
 """Test2K, Test4K and Test8K, made from DIV8K by the published recipe (Kong et al., CVPR 2021).
 
-DIV8K's pictures 1201 to 1300, 1301 to 1400 and 1401 to 1500; Test2K is the HR reduced four times
+DIV8K's images 1201 to 1300, 1301 to 1400 and 1401 to 1500; Test2K is the HR reduced four times
 by bicubic, Test4K twice, Test8K as it is. LR is a further reduction by the scale.
 """
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srcli.data.hash_list import HASH_LIST, is_whole, read_hashes, write_hashes, write_png
-from srcli.data.pictures import read_rgb
+from srcli.data.images import read_rgb
 from srcli.data.resize import downscale
 from srcli.errors import InputError, UsageError
 
 __all__ = ["RECIPES", "prepare"]
 
-# Name: first picture of DIV8K, and by how much it is reduced.
+# Name: first image of DIV8K, and by how much it is reduced.
 RECIPES: Mapping[str, tuple[int, int]] = {
     "Test2K": (1201, 4),
     "Test4K": (1301, 2),
@@ -34,10 +34,10 @@ def prepare(
 
     Args:
         name: One of `RECIPES`.
-        div8k: The folder of DIV8K's pictures, 1201.png and so on.
+        div8k: The folder of DIV8K's images, 1201.png and so on.
         out: The data root; the set goes to OUT/NAME/x{scale}.
         scale: HR px per LR px to a side.
-        on_picture: Told each picture's name when it is there.
+        on_picture: Told each image's name when it is there.
 
     Returns:
         The set's manifest of hashes.
@@ -64,7 +64,7 @@ def _prepare(
     scale: int,
     on_picture: Callable[[str], None],
 ) -> Path:
-    """Make what is not there of a set in `folder`, from its pictures by number."""
+    """Make what is not there of a set in `folder`, from its images by number."""
     for part in ("HR", "LR"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     manifest = folder / HASH_LIST
@@ -84,11 +84,11 @@ def _source(div8k: Path, number: int) -> Path:
     for suffix in _SUFFIXES:
         if (path := div8k / f"{number}{suffix}").is_file():
             return path
-    raise UsageError(f"{div8k} has no picture {number}.png: DIV8K must be there whole")
+    raise UsageError(f"{div8k} has no image {number}.png: DIV8K must be there whole")
 
 
 def _reduced(source: Path, reduction: int, scale: int) -> NDArray[np.uint8]:
-    """The HR picture: reduced, and cropped so that `scale` divides it."""
+    """The HR image: reduced, and cropped so that `scale` divides it."""
     try:
         picture = read_rgb(source)
     except InputError as error:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.pictures import Picture, PictureStore
+from srcli.data.images import ImageStore, Picture
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
@@ -69,18 +69,18 @@ class PatchDraw:
 class PatchSampler:
     """Cuts the batch of any step, depending on nothing but the seed and the step.
 
-    A picture is drawn in proportion to the square root of its area: large photographs have more
+    An image is drawn in proportion to the square root of its area: large photographs have more
     to show than small ones, but also more that is flat.
 
     Args:
-        store: Where the pictures come from.
+        store: Where the images come from.
         scale: HR px per LR px.
         patch: Side of a patch, LR px.
         batch: Patches a step, over all processes.
         seed: Of the whole run.
         share: Which of them are wanted here.
-        warn: Takes a line about each picture that turns out to be unreadable.
-        teacher: A teacher's outputs for the pictures; with own-size ones, these are the targets
+        warn: Takes a line about each image that turns out to be unreadable.
+        teacher: A teacher's outputs for the images; with own-size ones, these are the targets
             of the second half of every batch, the smaller one.
 
     Raises:
@@ -89,7 +89,7 @@ class PatchSampler:
 
     def __init__(
         self,
-        store: PictureStore,
+        store: ImageStore,
         *,
         scale: int,
         patch: int,
@@ -117,7 +117,7 @@ class PatchSampler:
         """Cut the patches of step `step`.
 
         Raises:
-            UsageError: No picture can be read.
+            UsageError: No image can be read.
         """
         drawn = self.draw(step)
         first_own = len(drawn.sources) - drawn.own_size
@@ -155,7 +155,7 @@ class PatchSampler:
             self._warn(f"skipped {error}")
 
     def _pair(self, number: int, place: NDArray[np.float64]) -> tuple[NDArray[np.uint8], ...]:
-        """The patch at `place` (0..1, 0..1) of a picture.
+        """The patch at `place` (0..1, 0..1) of an image.
 
         lr (p, p, 3), hr (s·p, s·p, 3), and the teacher's output, as hr, if there is a teacher.
         """
@@ -169,7 +169,7 @@ class PatchSampler:
         return lr, hr, self.teacher.patch(number, s * y, s * x, s * p)
 
     def _own_size(self, number: int, place: NDArray[np.float64]) -> tuple[NDArray[np.uint8], ...]:
-        """A patch of the HR picture as LR (p, p, 3); the teacher's output (s·p, s·p, 3), twice."""
+        """A patch of the HR image as LR (p, p, 3); the teacher's output (s·p, s·p, 3), twice."""
         assert self.teacher is not None
         number, _ = self.teacher.own_size[number]
         number, picture = self._readable(number)
@@ -195,7 +195,7 @@ class PatchSampler:
                 return tried, self.store.get(tried)
             except UnreadableImage as error:
                 self.skip(tried, error)
-        raise UsageError("none of the training pictures can be read")
+        raise UsageError("none of the training images can be read")
 
 
 def turned_patch(patch: NDArray[_Pixel], turn: int) -> NDArray[_Pixel]:

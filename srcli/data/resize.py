@@ -1,7 +1,7 @@
 """Bicubic resampling that equals MATLAB's `imresize`, in every pixel.
 
-The field's LR pictures are made by it: Keys' cubic with a = -0.5, widened by the scale when a
-picture shrinks, weights normalised, mirrored border. On 8-bit pictures MATLAB rounds (half up)
+The field's LR images are made by it: Keys' cubic with a = -0.5, widened by the scale when a
+image shrinks, weights normalised, mirrored border. On 8-bit images MATLAB rounds (half up)
 and clips between its two passes as well as after them; leaving that out gets only 85 to 90 % of
 the pixels right.
 """
@@ -18,14 +18,14 @@ _BAND = 16  # rows computed at a time, so that the sums stay in the processor's 
 
 @dataclass(frozen=True)
 class _Taps:
-    """What each of n output samples is made of: indices and weights, both (n, taps)."""
+    """Taps of each of n output samples: indices and weights, both (n, taps)."""
 
     indices: NDArray[np.intp]
     weights: NDArray[np.float64]
 
 
 def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Make the LR picture of an HR picture as the literature does.
+    """Make the LR image of an HR image as the literature does.
 
     Args:
         image: (h, w, c) uint8; h and w are multiples of `scale`.
@@ -42,12 +42,12 @@ def downscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """
     height, width = image.shape[:2]
     if height % scale or width % scale:
-        raise ValueError(f"{width}x{height} px is no multiple of {scale}: crop the picture first")
+        raise ValueError(f"{width}x{height} px is no multiple of {scale}: crop the image first")
     return resize(image, height // scale, width // scale)
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resample an 8-bit picture (h, w, c) to (height, width, c), bit for bit as MATLAB does."""
+    """Resample an 8-bit image (h, w, c) to (height, width, c), bit for bit as MATLAB does."""
     for axis, size in _passes(image.shape, height, width):
         image = _along_bytes(image, axis, _taps(image.shape[axis], size))
     return image
@@ -72,7 +72,7 @@ def _passes(shape: tuple[int, ...], height: int, width: int) -> list[tuple[int, 
 def _taps(length: int, size: int) -> _Taps:
     """The contributions of `length` samples to `size` samples, as MATLAB computes them."""
     scale = size / length
-    shrink = min(scale, 1.0)  # the kernel widens when the picture shrinks
+    shrink = min(scale, 1.0)  # the kernel widens when the image shrinks
     width = 4.0 / shrink
     u = np.arange(1, size + 1) / scale + 0.5 * (1 - 1 / scale)  # counted from 1, as MATLAB does
     left = np.floor(u - width / 2)
@@ -93,7 +93,7 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _along_bytes(image: NDArray[np.uint8], axis: int, taps: _Taps) -> NDArray[np.uint8]:
-    """One pass over an 8-bit picture, rounded half up and clipped."""
+    """One pass over an 8-bit image, rounded half up and clipped."""
     rows = np.ascontiguousarray(image.swapaxes(0, axis))
     result = np.empty((len(taps.indices), *rows.shape[1:]), np.uint8)
     for start in range(0, len(result), _BAND):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from srcli.atomic import atomic_file
 from srcli.data.hash_list import HASH_LIST, is_whole, sha256_of
-from srcli.data.pictures import read_rgb
+from srcli.data.images import read_rgb
 from srcli.data.set_source import SetPart
 from srcli.errors import UnreadableImage
 from srcli.transfer.server import Refused

@@ -18,7 +18,7 @@ from srcli.data.hash_list import (
     write_hashes,
     write_png,
 )
-from srcli.data.pictures import read_rgb
+from srcli.data.images import read_rgb
 from srcli.data.resize import downscale
 from srcli.data.set_content import LARGEST_IMAGE, check_archive, checked_image, unpack
 from srcli.data.set_source import SetFile, SetPart

@@ -1,4 +1,4 @@
-"""Pictures of given sizes, to measure time where no data set is at hand."""
+"""Images of given sizes, to measure time where no data set is at hand."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ __all__ = ["MadeUp", "pictures_of_sizes"]
 
 @dataclass(frozen=True)
 class MadeUp(Pair):
-    """A picture made up: smooth on the left, ever finer texture to the right."""
+    """An image made up: smooth on the left, ever finer texture to the right."""
 
     width: int = 0
     height: int = 0
@@ -33,13 +33,13 @@ class MadeUp(Pair):
 
 
 def pictures_of_sizes(words: Sequence[str]) -> list[Pair]:
-    """Sizes as WIDTHxHEIGHT (LR px), or picture files used as LR.
+    """Sizes as WIDTHxHEIGHT (LR px), or image files used as LR.
 
     Raises:
         UsageError: A word is neither, or there is none.
     """
     if not words:
-        raise UsageError("--latency needs a size as 512x341, or a picture")
+        raise UsageError("--latency needs a size as 512x341, or an image")
     return [_picture(word) for word in words]
 
 
@@ -50,5 +50,5 @@ def _picture(word: str) -> Pair:
             raise UsageError(f"size {word}: both sides must be at least 1 px")
         return MadeUp(word, None, None, width, height)
     if not Path(word).is_file():
-        raise UsageError(f"{word!r} is neither a size as 512x341 nor a picture")
+        raise UsageError(f"{word!r} is neither a size as 512x341 nor an image")
     return Pair(Path(word).stem, None, Path(word))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["bleed", "settle_alpha"]
+__all__ = ["bleed", "clamp_alpha_to_source"]
 
 _REACH = 24  # LR px; beyond it the network's view of a visible pixel fades out
 
@@ -40,7 +40,7 @@ def bleed(color: Tensor, alpha: Tensor) -> Tensor:
     return torch.where(known > 0, filled, mean[:, None, None])
 
 
-def settle_alpha(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
+def clamp_alpha_to_source(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
     """Keep upscaled alpha between the least and the greatest alpha around it in the original.
 
     A network is never exact: what was wholly hidden or wholly opaque stays exactly so.

@@ -76,7 +76,7 @@ def free_memory(device: torch.device) -> int:
     """Bytes free on the device: VRAM on CUDA, else what the system could give without swapping."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept  # by PyTorch, for the next picture
+        return torch.cuda.mem_get_info(device)[0] + kept  # by PyTorch, for the next image
     return available_ram()
 
 
@@ -112,7 +112,7 @@ def one_memory_error() -> Generator[None]:
 
 @contextmanager
 def within_memory(pixels: Pixels, device: torch.device) -> Generator[None]:
-    """What is done inside with (h, w, c) raises `OutOfMemory` if there is not enough for it."""
+    """Raise `OutOfMemory` if memory does not suffice for the work inside on (h, w, c)."""
     try:
         with one_memory_error():
             yield

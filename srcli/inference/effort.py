@@ -1,4 +1,4 @@
-"""What `--effort` and `--halt-eps` mean for a network."""
+"""Resolve `--effort` and `--halt-eps` for a network."""
 
 from srcli.errors import UsageError
 from srcli.models.spec import Halting, ModelSpec

@@ -1,10 +1,10 @@
-"""Exact tiling: a picture computed in parts, with the result of the whole.
+"""Exact tiling: an image computed in parts, with the result of the whole.
 
-The picture streams through the network from top to bottom. Strips of it are encoded tile by tile,
+The image streams through the network from top to bottom. Strips of it are encoded tile by tile,
 each tile with as much around it as its convolutions see. The strips' features go, in bands of the
 whole width, through the adaptive layers, which pass on from band to band what they need of each
 other. What comes out is gathered until a strip and the rows around it are complete, and is
-decoded tile by tile. So only some strips of features exist at any time, however tall the picture.
+decoded tile by tile. So only some strips of features exist at any time, however tall the image.
 """
 
 from collections import deque
@@ -18,14 +18,14 @@ from torch import Tensor
 from srcli.geometry import TileGrid, TileSpan
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
-__all__ = ["Part", "band_rows", "exact_parts"]
+__all__ = ["OutputTile", "band_rows", "exact_parts"]
 
 _CPU_BAND = 1 << 16  # LR px that a band has at least: below, small tensors cost time
 _BAND = 1 << 18  # the same elsewhere, where kernels should be large
 
 
 @dataclass(frozen=True)
-class Part:
+class OutputTile:
     """A finished rectangle of the result.
 
     Args:
@@ -45,8 +45,8 @@ def exact_parts(
     grid: TileGrid,
     halting: Halting,
     on_layers: Callable[[tuple[LayerTrace, ...]], None],
-) -> Iterator[Part]:
-    """Upscale a picture tile by tile; the parts together are what `network(lr)` gives.
+) -> Iterator[OutputTile]:
+    """Upscale an image tile by tile; the parts together are what `network(lr)` gives.
 
     Args:
         network: Can be computed in bands.
@@ -70,12 +70,12 @@ def exact_parts(
             image = network.decode(features, lr[..., y.start : y.stop, x.start : x.stop])
             top, left = y.core * network.scale, x.core * network.scale
             image = image[0, :, y.inner(network.scale), x.inner(network.scale)]
-            yield Part(top, left, image[:, : height - top, : width - left])
+            yield OutputTile(top, left, image[:, : height - top, : width - left])
 
 
 @dataclass(frozen=True)
 class _Reach:
-    """One tile along one axis of the extended picture, LR px.
+    """One tile along one axis of the extended image, LR px.
 
     Args:
         start: First px that the convolutions see.
@@ -96,7 +96,7 @@ class _Reach:
 
 
 def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach]:
-    """The tiles of an axis; the last also has what the picture was extended by."""
+    """The tiles of an axis; the last also has what the image was extended by."""
     starts = [span.core_start for span in spans]
     return [
         _Reach(max(start - halo, 0), min(stop + halo, extended), start, stop - start)
@@ -105,7 +105,7 @@ def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach
 
 
 def _encoded(network: BandedNetwork, lr: Tensor, grid: TileGrid) -> Iterator[Tensor]:
-    """The features of an extended picture, strip by strip, in bands."""
+    """The features of an extended image, strip by strip, in bands."""
     columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
     height = band_rows(lr.device, network.band, lr.shape[3])
     for y in _reaches(grid.rows, network.encoder_halo, lr.shape[2]):

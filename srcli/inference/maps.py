@@ -1,4 +1,4 @@
-"""What an adaptive network did with a picture, as arrays over the whole of it."""
+"""Maps of what an adaptive network did, as arrays over the whole image."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -19,9 +19,9 @@ Picture = TypeVar("Picture", bound=Pixels | Image.Image)
 
 @dataclass(frozen=True)
 class LayerMaps:
-    """What halted before one layer, and how sure the network was after it.
+    """Windows and pixels that halted before one layer, and the confidence after it.
 
-    h and w are those of the LR picture extended right and down to whole windows of S px.
+    h and w are those of the LR image extended right and down to whole windows of S px.
 
     Args:
         confidence: (h, w) float32 in [0, 1], estimated from the layer's output (AdaFormer,
@@ -51,7 +51,7 @@ class PureMaps:
     """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
 
     Args:
-        mask: (h, w) bool, True = pure; h and w of the LR picture.
+        mask: (h, w) bool, True = pure; h and w of the LR image.
         classes: (h, w) int16, the number of the nearest colour centre.
     """
 
@@ -103,7 +103,7 @@ class Explanation(Generic[Picture]):
             UsageError: No such layer, or the network estimates no confidence.
         """
         if not 1 <= layer <= len(self.layers):
-            raise UsageError(f"no layer {layer} (1 to {len(self.layers)})")
+            raise UsageError(f"layer must be 1 to {len(self.layers)}, got {layer}")
         maps = [one.confidence for one in self.layers[:layer] if one.confidence is not None]
         if len(maps) < layer:
             raise UsageError("this network estimates no confidence: it has no halting score")

@@ -14,7 +14,7 @@ from srcli.weights.load import read_weights
 
 __all__ = ["LoadedNetwork"]
 
-# What bf16 takes of fp32's memory at the peak: the pictures at both ends, similarities and sums
+# What bf16 takes of fp32's memory at the peak: the images at both ends, similarities and sums
 # stay fp32. Measured on a CPU: AdaFormer 0.81 to 0.86, ATD-light 0.89.
 _LOWER_SHARE = 0.9
 
@@ -100,17 +100,17 @@ class LoadedNetwork:
 
     @property
     def banded(self) -> bool:
-        """Whether the network can be computed in parts with the result of the whole."""
+        """True if the network can be computed in parts with the result of the whole."""
         return isinstance(self.module, BandedNetwork) and self.module.band > 0
 
     @property
     def compilable(self) -> bool:
-        """Whether there is anything in the network that is worth compiling."""
+        """True if any part of the network is worth compiling."""
         return any(True for _ in self.module.compilable())
 
     @property
     def halo(self) -> int:
-        """How far beyond a tile its convolutions see, LR px; 0 for a network not in bands."""
+        """Reach of the convolutions beyond a tile, LR px; 0 for a network not in bands."""
         network = self.module
         if not isinstance(network, BandedNetwork):
             return 0
@@ -131,7 +131,7 @@ class LoadedNetwork:
         raise self.not_finite()
 
     def take(self, lr: Tensor) -> Tensor:
-        """Bring a picture to our device, in the memory order convolutions want."""
+        """Bring an image to our device, in the memory order convolutions want."""
         return lr.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def precisions(self) -> Iterator[SRNetwork]:
@@ -147,7 +147,7 @@ class LoadedNetwork:
         """The error for a result that is not finite in any precision."""
         return NonFiniteOutput(
             f"{self.spec.name} gave values that are not finite, in fp32 too; "
-            "check the picture for extreme values, or the machine's memory"
+            "check the image for extreme values, or the machine's memory"
         )
 
     def _load(self, dtype: torch.dtype) -> SRNetwork:

@@ -1,6 +1,6 @@
-"""Between the pictures people hold and the planes a network computes.
+"""Between the images people hold and the planes a network computes.
 
-A picture is a numpy array (uint8, uint16, or float in [0, 1]) of shape (h, w), (h, w, 1) gray,
+An image is a numpy array (uint8, uint16, or float in [0, 1]) of shape (h, w), (h, w, 1) gray,
 (h, w, 2) gray and alpha, (h, w, 3) RGB or (h, w, 4) RGB and alpha; or a PIL image. Planes are
 float32 tensors (c, h, w) in [0, 1], colour and alpha apart.
 """
@@ -28,7 +28,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 @dataclass(frozen=True)
 class Planes:
-    """A picture taken apart.
+    """An image taken apart.
 
     Args:
         color: (1 or 3, h, w) float32 in [0, 1]; hidden pixels hold colour bled from visible ones.
@@ -40,7 +40,7 @@ class Planes:
 
 
 def as_pixels(image: Pixels | Image.Image) -> Pixels:
-    """Bring a picture to an array (h, w, c) of uint8, uint16 or float.
+    """Bring an image to an array (h, w, c) of uint8, uint16 or float.
 
     Raises:
         UnreadableImage: It is of another type or shape, or holds values that are not finite.
@@ -48,23 +48,25 @@ def as_pixels(image: Pixels | Image.Image) -> Pixels:
     if isinstance(image, Image.Image):
         image = _as_array(image)
     elif not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UnreadableImage(f"a {type(image).__name__} is no picture: pass an array or PIL image")
+        raise UnreadableImage(
+            f"a {type(image).__name__} is not an image: pass an array or PIL image"
+        )
     pixels = image[..., None] if image.ndim == 2 else image
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
         raise UnreadableImage(
-            f"an array of shape {image.shape} is no picture: pass (h, w) or (h, w, 1 to 4)"
+            f"an array of shape {image.shape} is not an image: pass (h, w) or (h, w, 1 to 4)"
         )
     if pixels.dtype not in (*_MAXIMUM, *_FLOATS):
         raise UnreadableImage(
-            f"an array of {pixels.dtype} is no picture: pass uint8, uint16 or float in [0, 1]"
+            f"an array of {pixels.dtype} is not an image: pass uint8, uint16 or float in [0, 1]"
         )
     if pixels.dtype in _FLOATS and not np.isfinite(pixels).all():
-        raise UnreadableImage("the picture holds values that are not finite; clean it first")
+        raise UnreadableImage("the image holds values that are not finite; clean it first")
     return pixels
 
 
 def split_planes(pixels: Pixels) -> Planes:
-    """Take a picture (h, w, c) apart."""
+    """Take an image (h, w, c) apart."""
     scaled = pixels.astype(np.float32) / np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
     planes = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
     if planes.shape[0] in (1, 3):
@@ -74,7 +76,7 @@ def split_planes(pixels: Pixels) -> Planes:
 
 
 def quantise(planes: Tensor, out: Pixels) -> None:
-    """Write float planes (c, h, w) into a picture (h, w, c): clamped, rounded to its type."""
+    """Write float planes (c, h, w) into an image (h, w, c): clamped, rounded to its type."""
     maximum = _MAXIMUM.get(out.dtype)
     for top in range(0, len(out), _ROWS):  # a few rows at a time: whole copies are large
         rows = planes[:, top : top + _ROWS].clamp(0.0, 1.0)
@@ -93,7 +95,7 @@ def _as_array(image: Image.Image) -> Pixels:
         if values.min() < 0 or values.max() > _MAXIMUM[np.dtype(np.uint16)]:
             raise UnreadableImage(
                 f"an image of mode {image.mode} with values from {values.min()} to "
-                f"{values.max()} is no picture: bring it to 0 to 65535"
+                f"{values.max()} is no image: bring it to 0 to 65535"
             )
         return values.astype(np.uint16)
     if image.mode in _ARRAY_MODES:

@@ -1,4 +1,4 @@
-"""How a picture is cut up so that what it takes fits into the memory that is free."""
+"""Plan tiles so that an image fits into the free memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _LARGE_FIRST = (0, *reversed(_SIDES))  # 0: whole
 
 @dataclass(frozen=True)
 class Plan:
-    """How one picture is computed.
+    """Plan for computing one image.
 
     Args:
         grid: Its tiles.
-        exact: They are computed so that together they are what the whole picture gives;
+        exact: They are computed so that together they are what the whole image gives;
             otherwise they overlap and are blended.
         needs: Estimated peak memory on the device, bytes, beside the network and the result.
     """
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def blends(self) -> bool:
-        """Whether tiles overlap and are blended, so that the whole picture would give another."""
+        """True if tiles overlap and are blended, so that the whole image would give another result."""
         return not self.exact and len(self.grid) > 1
 
 
@@ -42,7 +42,7 @@ class Planner:
 
     Args:
         network: What will compute them.
-        tile: Longest side of a tile's core, LR px; 0 takes the picture whole; None chooses.
+        tile: Longest side of a tile's core, LR px; 0 takes the image whole; None chooses.
     """
 
     def __init__(self, network: LoadedNetwork, tile: int | None) -> None:
@@ -51,7 +51,7 @@ class Planner:
         self._ceiling = 1 << 62  # bytes; less than what ran out though it seemed to fit
 
     def attempts(self, height: int, width: int) -> Iterator[Plan]:
-        """Ways to compute a picture of `height` × `width` LR px, to be tried one after the other.
+        """Ways to compute an image of `height` × `width` LR px, to be tried one after the other.
 
         The first is what was asked for, or the largest that fits the free memory by estimate. Who
         asks for another has run out of memory: it takes half as much, and no more than is free,
@@ -61,7 +61,7 @@ class Planner:
         plan = self._first(height, width)
         while plan is not None:
             yield plan
-            if plan.needs > self._budget() // 2:  # later pictures would run out as well
+            if plan.needs > self._budget() // 2:  # later images would run out as well
                 self._ceiling = plan.needs // 2
             smaller = [p for p in self._plans(height, width) if p.needs < plan.needs]
             plan = _within(min(plan.needs // 2, self._budget()), smaller) or min(
@@ -70,7 +70,7 @@ class Planner:
         self._ceiling = ceiling  # what never fitted tells nothing about others
 
     def _first(self, height: int, width: int) -> Plan:
-        """What was asked for is tried; else what fits, or the smallest tiles."""
+        """Try what was asked for; else what fits, or the smallest tiles."""
         if self._tile is not None:
             make = self._exact if self._network.banded else self._blended
             return make(height, width, self._tile)
@@ -86,7 +86,7 @@ class Planner:
         return min(budget, _STRIPS_BUDGET) if strips else budget
 
     def _plans(self, height: int, width: int) -> Iterator[Plan]:
-        """Ways to cut a picture, the best first: exact ones, and the larger the tiles the better.
+        """Ways to cut an image, the best first: exact ones, and the larger the tiles the better.
 
         The less neighbouring tiles share, the less is computed twice.
         """

@@ -1,4 +1,4 @@
-"""What it took to upscale one picture."""
+"""Cost of upscaling one image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ __all__ = ["Report", "add_reports"]
 
 @dataclass(frozen=True)
 class Report:
-    """What it took to upscale one picture.
+    """Cost of upscaling one image.
 
     Args:
         seconds: Time in the network.
@@ -18,8 +18,8 @@ class Report:
             precision and was computed again in fp32.
         megapixels: Of the result.
         live_windows: The share of windows computed in each layer, in [0, 1].
-        exact: The result is what the whole picture gives at once; if not, tiles were blended.
-        restarts: How often memory ran out and the picture was begun again with smaller tiles.
+        exact: The result is what the whole image gives at once; if not, tiles were blended.
+        restarts: How often memory ran out and the image was begun again with smaller tiles.
     """
 
     seconds: float
@@ -33,7 +33,7 @@ class Report:
 
 
 def add_reports(reports: Sequence[Report]) -> Report:
-    """What several pictures took together; larger ones count for more in the shares."""
+    """Add the costs of several images; larger ones count for more in the shares."""
     megapixels = sum(report.megapixels for report in reports)
     told = [report for report in reports if report.live_windows]  # the others computed nothing
     if len({len(report.live_windows) for report in told}) > 1:

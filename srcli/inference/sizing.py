@@ -11,10 +11,10 @@ __all__ = ["Resizing"]
 
 @dataclass(frozen=True)
 class Resizing:
-    """One picture's way to its size.
+    """One image's way to its size.
 
     Args:
-        height: Of the picture, px.
+        height: Of the image, px.
         width: Likewise.
         size: (H, W) of the result, px.
         native: The network's scale.
@@ -27,15 +27,15 @@ class Resizing:
 
     @property
     def computes(self) -> bool:
-        """Whether there is anything for a network to make: the result is larger on some side."""
+        """True if the network has something to make: the result is larger on some side."""
         return self.size[0] > self.height or self.size[1] > self.width
 
     @property
     def reduces(self) -> bool:
-        """Whether the network makes something larger, which is then reduced."""
+        """True if the network makes something larger, which is then reduced."""
         return self.computes and self.size != (self.height * self.native, self.width * self.native)
 
-    def refuse_beyond_network(self) -> None:
+    def check_scale(self) -> None:
         """A result is only ever reduced, never enlarged by a plain filter.
 
         Raises:
@@ -44,7 +44,7 @@ class Resizing:
         if self.size[0] > self.height * self.native or self.size[1] > self.width * self.native:
             raise ImageTooLarge(f"{self._words} is beyond its x{self.native}: ask for less")
 
-    def refuse_beyond_memory(self, bytes_per_pixel: int) -> None:
+    def check_memory(self, bytes_per_pixel: int) -> None:
         """Fail before the work rather than be killed after it.
 
         Args:

@@ -1,7 +1,7 @@
-"""Puts what happened in the parts of a picture together: the maps of the whole picture.
+"""Puts what happened in the parts of an image together: the maps of the whole image.
 
 Parts are bands of the whole width, or tiles. They start on the grid of windows, so every window
-has its place in one grid over the picture; what a tile computed beyond its core, for context, is
+has its place in one grid over the image; what a tile computed beyond its core, for context, is
 another tile's to tell.
 """
 
@@ -17,10 +17,10 @@ __all__ = ["MapStitcher"]
 
 
 class MapStitcher:
-    """Collects the traces of the parts of one picture.
+    """Collects the traces of the parts of one image.
 
     Args:
-        height: Of the picture, LR px.
+        height: Of the image, LR px.
         width: Likewise.
     """
 
@@ -32,7 +32,7 @@ class MapStitcher:
         self.begin()
 
     def begin(self) -> None:
-        """The picture begins, or begins again."""
+        """The image begins, or begins again."""
         self.computed_pixels = 0
         self._row = 0
         self._maps: dict[str, Map] = {}
@@ -85,7 +85,7 @@ class MapStitcher:
         return PureMaps(mask=self._maps["pure"], classes=self._maps["classes"])
 
     def _put_layers(self, layers: tuple[LayerTrace, ...], spans: tuple[TileSpan, TileSpan]) -> int:
-        """Copy the core of a part's maps into the picture's; how many px the part has."""
+        """Copy the core of a part's maps into the image's; how many px the part has."""
         self._layers = len(layers)
         for number, layer in enumerate(layers):
             window = layer.global_mask.shape[3] // layer.local_mask.shape[3]
@@ -103,13 +103,13 @@ class MapStitcher:
         extended: int = 1,
         unit: int = 1,
     ) -> None:
-        """Copy the core of a tile's map into the picture's.
+        """Copy the core of a tile's map into the image's.
 
         Args:
             name: Of the map.
             values: (1, 1, h, w), the tile's.
             spans: Where the tile lies.
-            extended: The map covers the picture extended to multiples of this many LR px.
+            extended: The map covers the image extended to multiples of this many LR px.
             unit: LR px to a side of each value.
         """
         array = values[0, 0].cpu().numpy()

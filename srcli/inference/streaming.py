@@ -1,4 +1,4 @@
-"""Load, compute and store at the same time, with never more than a few pictures in memory."""
+"""Load, compute and store at the same time, with never more than a few images in memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-__all__ = ["Outcome", "stream"]
+__all__ = ["StageResult", "stream"]
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
@@ -16,8 +16,8 @@ Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Item, Stored]):
-    """How one item ended: with what was stored, or with the error that ended it."""
+class StageResult(Generic[Item, Stored]):
+    """End of one item: its stored result, or the error that ended it."""
 
     item: Item
     stored: Stored | None
@@ -29,7 +29,7 @@ def stream(
     load: Callable[[Item], Loaded],
     compute: Callable[[Item, Loaded], Computed],
     store: Callable[[Item, Computed], Stored],
-) -> Generator[Outcome[Item, Stored]]:
+) -> Generator[StageResult[Item, Stored]]:
     """Run every item through three stages that overlap; one item's error ends that item alone.
 
     While one item is computed, in the caller's thread, the next is loaded and the one before is
@@ -66,7 +66,7 @@ def stream(
                 yield from (_ended(*one) for one in storing)
                 raise
             except Exception as error:  # noqa: BLE001 one bad item must not end the others
-                yield Outcome(item, None, error)
+                yield StageResult(item, None, error)
                 continue
             finally:
                 del loaded
@@ -77,8 +77,8 @@ def stream(
         yield from (_ended(*one) for one in storing)
 
 
-def _ended(item: Item, future: Future[Stored]) -> Outcome[Item, Stored]:
+def _ended(item: Item, future: Future[Stored]) -> StageResult[Item, Stored]:
     try:
-        return Outcome(item, future.result(), None)
+        return StageResult(item, future.result(), None)
     except Exception as error:  # noqa: BLE001 see above
-        return Outcome(item, None, error)
+        return StageResult(item, None, error)

@@ -1,4 +1,4 @@
-"""Counts what it takes to upscale one picture, while it happens."""
+"""Counts what it takes to upscale one image, while it happens."""
 
 import time
 from collections.abc import Callable, Generator
@@ -15,7 +15,7 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Adds up what the tiles of a picture took.
+    """Adds up what the tiles of an image took.
 
     Args:
         total: Tiles of all planes.

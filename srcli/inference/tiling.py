@@ -21,7 +21,7 @@ BLEND = 8  # LR px on each side of a core boundary
 def blend_tiles(
     grid: TileGrid, scale: int, compute: Callable[[Tile], Tensor]
 ) -> Iterator[tuple[int, Tensor]]:
-    """Compute all tiles of a picture, blend them, and yield finished rows.
+    """Compute all tiles of an image, blend them, and yield finished rows.
 
     Args:
         grid: The tiles; neighbouring cores are at least 2 · BLEND px long.
@@ -73,7 +73,7 @@ def _ramp(position: Tensor, boundary: int) -> Tensor:
 
 
 def _reach(span: TileSpan, scale: int) -> tuple[int, int]:
-    """The SR px of the whole picture that a tile contributes to along one axis."""
+    """The SR px of the whole image that a tile contributes to along one axis."""
     start = max(span.crop_start, span.core_start - BLEND)
     stop = min(span.crop_stop, span.core_stop + BLEND)
     return start * scale, stop * scale

@@ -1,8 +1,8 @@
-"""The upscaler: one picture in, the same kind of picture out, `scale` times as large.
+"""The upscaler: one image in, the same kind of image out, `scale` times as large.
 
-A picture's way: its pixels are taken apart into colour and alpha planes (`planes`); how each plane
+An image's way: its pixels are taken apart into colour and alpha planes (`planes`); how each plane
 is cut into tiles is planned by the memory that is free (`planning`); the tiles go through the
-network (`engine`), if it allows that so that they are what the whole picture would give (`exact`),
+network (`engine`), if it allows that so that they are what the whole image would give (`exact`),
 else blended where they overlap (`tiling`); finished parts are reduced to the size asked for where
 the network makes a larger one (`resample`), quantised, and put into the result.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from srcli.errors import UsageError
 from srcli.geometry import scaled_size
-from srcli.inference.alpha import settle_alpha
+from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import (
     one_memory_error,
@@ -30,13 +30,13 @@ from srcli.inference.device import (
     within_memory,
 )
 from srcli.inference.effort import halting_of
-from srcli.inference.engine import enlarge
 from srcli.inference.maps import Explanation
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.planning import Plan, Planner
 from srcli.inference.report import Report, add_reports
 from srcli.inference.resample import reduce_planes
+from srcli.inference.run_tiles import run_tiles
 from srcli.inference.sizing import Resizing
 from srcli.inference.stitching import MapStitcher
 from srcli.inference.tally import Tally
@@ -58,7 +58,7 @@ class Upscaled(Generic[Picture]):
 
 
 class Upscaler:
-    """Upscales pictures with one network.
+    """Upscales images with one network.
 
     Args:
         model: A network srcli has weights for, or weights by name.
@@ -68,7 +68,7 @@ class Upscaler:
         precision: "auto" (bf16 where it is native, else fp32), "fp32", "bf16" or "fp16".
         effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in
             [0, 1]: tokens halt once they are restored to 1 - ε (AdaFormer, Eqs. 19 and 22).
-        tile: Longest side of a tile's core, LR px; 0 takes the picture whole; None chooses by
+        tile: Longest side of a tile's core, LR px; 0 takes the image whole; None chooses by
             the memory that is free.
         compiled: Compile the network when it first runs, which takes minutes; the result is kept
             in the user's cache folder for later processes.
@@ -111,21 +111,21 @@ class Upscaler:
 
     @property
     def reduces(self) -> bool:
-        """Whether the network makes a larger picture, which is then reduced to `scale`."""
+        """True if the network makes a larger image, which is then reduced to `scale`."""
         return self.network.scale != self.scale
 
     def __call__(self, image: Picture) -> Picture:
-        """Upscale a picture.
+        """Upscale an image.
 
         Args:
             image: A numpy array (h, w) or (h, w, 1 to 4) of uint8, uint16 or float in [0, 1], or
                 a PIL image; with 2 or 4 channels the last is alpha.
 
         Returns:
-            The same kind of picture.
+            The same kind of image.
 
         Raises:
-            InputError: It is no picture, memory does not even do for the smallest tiles, or the
+            InputError: It is no image, memory does not even do for the smallest tiles, or the
                 network's result is not finite.
         """
         return self.upscale(image).image
@@ -142,12 +142,12 @@ class Upscaler:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
             size: (width, height) of the result instead of `scale`; one no larger than the
-                picture is made without the network, one beyond its scale is `ImageTooLarge`.
+                image is made without the network, one beyond its scale is `ImageTooLarge`.
         """
         return self._upscale(image, on_tile, self._halting, None, size)
 
     def batch_for(self, height: int, width: int) -> int:
-        """How many frames of so many LR px are worth computing at once."""
+        """Number of frames of so many LR px worth computing at once."""
         return batch_size(self.network, height * width)
 
     def upscale_frames(self, frames: Sequence[Pixels]) -> tuple[list[Pixels], Report]:
@@ -176,7 +176,7 @@ class Upscaler:
         """Upscale as `upscale` does, and tell where the network looked and where it stopped.
 
         The image is the same to the last bit, and the maps are those of this very run; of a
-        picture with alpha, those of its colour.
+        image with alpha, those of its colour.
 
         Args:
             image: See `__call__`.
@@ -217,8 +217,8 @@ class Upscaler:
             if wanted is not None:
                 size = wanted[1], wanted[0]
             resizing = Resizing(height, width, size, self.network.scale)
-            resizing.refuse_beyond_network()
-            resizing.refuse_beyond_memory(channels * pixels.itemsize)
+            resizing.check_scale()
+            resizing.check_memory(channels * pixels.itemsize)
             result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
@@ -261,10 +261,10 @@ class Upscaler:
             return
         shape = channels, height * scale, width * scale
         whole = torch.empty(shape) if resizing.reduces else None
-        for part in enlarge(self.network, plane, plan, halting, tally, task.maps):
+        for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
             if task.is_alpha:
-                image = settle_alpha(image, plane, part.top, part.left, scale)
+                image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
             rows = slice(part.top, part.top + image.shape[1])
             columns = slice(part.left, part.left + image.shape[2])
             if whole is None:
@@ -287,7 +287,7 @@ class _Task:
 
 
 def _same_kind(result: Pixels, like: Picture) -> Picture:
-    """Hand (H, W, c) back as the kind of picture that came in."""
+    """Hand (H, W, c) back as the kind of image that came in."""
     flat = result[..., 0] if result.shape[2] == 1 else result
     if isinstance(like, Image.Image):
         return cast("Picture", Image.fromarray(flat))

@@ -7,22 +7,22 @@ from functools import partial
 from itertools import takewhile
 
 from srcli.inference.report import Report
-from srcli.inference.streaming import Outcome, stream
-from srcli.jobs.documents import DocumentMeans, origin_of, upscale_document
+from srcli.inference.streaming import StageResult, stream
 from srcli.jobs.identity import Identity
-from srcli.jobs.ledger import Ledger, Made
-from srcli.jobs.outcome import Finished, State, reason_of
+from srcli.jobs.multipage import MultipageContext, origin_of, upscale_multipage
+from srcli.jobs.observer import BatchObserver
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import require_one_page
-from srcli.jobs.serving import Batch, Upscalers, upscaled
-from srcli.jobs.watcher import Watcher
+from srcli.jobs.result import Finished, State, reason_of
+from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
 from srcli.media import (
     Decoded,
-    Decoder,
-    Picture,
+    DecodedImage,
+    DecoderProcess,
+    fits_losslessly,
     holds_pages,
-    representable,
-    write_picture,
+    write_image,
 )
 
 __all__ = ["run_batch"]
@@ -40,10 +40,10 @@ def run_batch(
     upscalers: Upscalers,
     batch: Batch,
     *,
-    decoder: Decoder,
-    ledger: Ledger,
+    decoder: DecoderProcess,
+    ledger: RunJournal,
     stopping: threading.Event,
-    watcher: Watcher,
+    watcher: BatchObserver,
 ) -> Iterator[Finished]:
     """Upscale every job, decoding and encoding while the network works.
 
@@ -59,7 +59,7 @@ def run_batch(
     Yields:
         Each job's end, as it comes; none for those not begun.
     """
-    means = DocumentMeans(decoder, ledger, watcher)
+    means = MultipageContext(decoder, ledger, watcher)
 
     def load(job: Job) -> Decoded:
         return decoder.read(job.source)
@@ -70,10 +70,10 @@ def run_batch(
         watcher.begun(job)
         if read.picture.further:
             if holds_pages(job.image_format):
-                return _kept(upscale_document(job, read, upscalers, batch, means))
+                return _kept(upscale_multipage(job, read, upscalers, batch, means))
             require_one_page(job, read.picture.further)
         tile = partial(watcher.tile, job)
-        made = upscaled(job.source, read.picture, upscalers, batch, tile)
+        made = upscale_to_size(job.source, read.picture, upscalers, batch, tile)
         left_out = read.picture.left_out + len(read.picture.further)
         picture = replace(read.picture, pixels=made.image, left_out=left_out)
         return partial(_store, job, picture, made.report, origin_of(read), batch, ledger)
@@ -91,15 +91,20 @@ def run_batch(
 
 
 def _store(
-    job: Job, picture: Picture, report: Report, origin: Identity, batch: Batch, ledger: Ledger
+    job: Job,
+    picture: DecodedImage,
+    report: Report,
+    origin: Identity,
+    batch: Batch,
+    ledger: RunJournal,
 ) -> tuple[tuple[str, ...], Report]:
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(picture.metadata)
     picture = replace(picture, format=job.image_format, metadata=metadata)
-    losses = representable(picture, job.image_format)
-    made = Made(origin, picture.width, picture.height, report.seconds)
+    losses = fits_losslessly(picture, job.image_format)
+    made = OutputRecord(origin, picture.width, picture.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(picture, job.target, quality=batch.quality, whole=ledger.whole(job, made))
+    write_image(picture, job.target, quality=batch.quality, whole=ledger.whole(job, made))
     ledger.done(job)
     return losses, report
 
@@ -109,7 +114,7 @@ def _kept(result: tuple[tuple[str, ...], Report]) -> _Store:
     return lambda: result
 
 
-def _finished(outcome: Outcome[Job, tuple[tuple[str, ...], Report]]) -> Finished:
+def _finished(outcome: StageResult[Job, tuple[tuple[str, ...], Report]]) -> Finished:
     if outcome.stored is not None:
         lost, report = outcome.stored
         return Finished(outcome.item, State.DONE, losses=lost, report=report)

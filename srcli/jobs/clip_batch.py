@@ -8,8 +8,8 @@ from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
-from srcli.jobs.outcome import Finished, State, reason_of
 from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job
+from srcli.jobs.result import Finished, State, reason_of
 
 __all__ = ["run_clips"]
 

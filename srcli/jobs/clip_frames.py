@@ -11,9 +11,9 @@ from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_reading
 from srcli.jobs.clip_sources import ClipSettings, open_source
-from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
+from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.plan import Job
-from srcli.media import Picture, atomic_file, write_picture
+from srcli.media import DecodedImage, atomic_file, write_image
 from srcli.media.video import (
     AnimationReader,
     AnimationWriter,
@@ -57,9 +57,11 @@ def upscale_to_frames(
     has_alpha = source.frames.info.has_alpha
 
     def write(frame: Frame) -> None:
-        write_picture(Picture(frame.pixels, "png"), _name(folder, frame.pts))
+        write_image(DecodedImage(frame.pixels, "png"), _name(folder, frame.pts))
 
-    report = FrameWork(upscaler, missing, has_alpha, on_frame, settings.segment).run(0, None, write)
+    report = FrameStage(upscaler, missing, has_alpha, on_frame, settings.segment).run(
+        0, None, write
+    )
     with atomic_file(folder / _TIMES) as stream:
         stream.write(("\n".join(["# timecode format v2", *missing.times]) + "\n").encode())
     return tuple(source.frames.notes), report
@@ -82,7 +84,7 @@ def upscale_animation(
     policy = settings.policy
     _require_memory(job, reader.info, upscaler.scale)
     writer = AnimationWriter(job.target, reader.loop, policy.applied(reader.metadata))
-    work = FrameWork(upscaler, reader, has_alpha=True, on_frame=on_frame, segment=settings.segment)
+    work = FrameStage(upscaler, reader, has_alpha=True, on_frame=on_frame, segment=settings.segment)
     report = work.run(0, None, lambda frame: writer.add(frame.pixels))
     unread = [name for name in reader.unread if name != "XMP" or not policy.strip]
     notes = [f"{job.source}: its {name} is not kept" for name in unread]
@@ -95,11 +97,11 @@ def _require_memory(job: Job, info: ClipInfo, scale: float) -> None:
 
 
 class _Missing:
-    """The frames of a clip whose pictures are not there yet; their times are their numbers.
+    """The frames of a clip whose images are not there yet; their times are their numbers.
 
     Args:
         source: All frames.
-        folder: Where the pictures go.
+        folder: Where the images go.
     """
 
     def __init__(self, source: FrameSource, folder: Path) -> None:

@@ -6,12 +6,12 @@ by an earlier version would begin anew.
 
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.probing import Reading
+from srcli.media.video.probing import DecodeOptions
 
 __all__ = ["key_of_encoding", "key_of_info", "key_of_reading"]
 
 
-def key_of_reading(reading: Reading) -> str:
+def key_of_reading(reading: DecodeOptions) -> str:
     """Options for reading a clip, as text.
 
     >>> key_of_reading(Reading())

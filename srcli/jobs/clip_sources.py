@@ -1,4 +1,4 @@
-"""Where a clip's frames come from: a video file, an animation, or numbered pictures."""
+"""Where a clip's frames come from: a video file, an animation, or numbered images."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from srcli.media import MetadataPolicy
 from srcli.media.video import (
     AnimationReader,
     ClipReader,
+    DecodeOptions,
+    EncoderOptions,
     FrameSource,
-    Reading,
     SequenceReader,
-    Wanted,
     is_animation,
 )
 from srcli.media.video.names import is_sequence
 
-__all__ = ["ClipSettings", "Opened", "open_source", "rate_for"]
+__all__ = ["ClipSettings", "OpenedClip", "open_source", "rate_for"]
 
 _SEGMENT = 120  # frames: what a kill costs at most
 _SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
@@ -27,19 +27,19 @@ _SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How clips are read and written.
+    """Options for reading and writing clips.
 
     Args:
         reading: Which part, and what becomes of HDR and of interlaced frames.
         wanted: The encoder.
         key: What else decides the result: model, effort, precision ...
         segment: Frames a segment.
-        rate: Frames a second of numbered pictures, which do not say it themselves.
+        rate: Frames a second of numbered images, which do not say it themselves.
         policy: Which tags are kept.
     """
 
-    reading: Reading = field(default_factory=Reading)
-    wanted: Wanted = field(default_factory=Wanted)
+    reading: DecodeOptions = field(default_factory=DecodeOptions)
+    wanted: EncoderOptions = field(default_factory=EncoderOptions)
     key: Mapping[str, str] = field(default_factory=dict[str, str])
     segment: int = _SEGMENT
     rate: Fraction | None = None
@@ -47,7 +47,7 @@ class ClipSettings:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedClip:
     """A clip that is ready to be read.
 
     Args:
@@ -61,33 +61,33 @@ class Opened:
     identity: str
 
 
-def open_source(path: Path, settings: ClipSettings) -> Opened:
+def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
     """Find out what a path stands for, and look into it.
 
     Raises:
         InputError: It cannot be read.
-        UsageError: Numbered pictures, and nobody said how many a second.
+        UsageError: Numbered images, and nobody said how many a second.
     """
     if is_sequence(path):
         sequence = SequenceReader(path, rate_for(path, settings.rate), settings.reading)
-        return Opened(sequence, None, sequence.identity())
+        return OpenedClip(sequence, None, sequence.identity())
     if is_animation(path):
         if settings.reading.start or settings.reading.duration is not None:
             raise UnreadableVideo(
                 f"{path}: an animation is taken whole: leave out --start and --duration"
             )
-        return Opened(AnimationReader(path), None, _identity_of(path))
-    return Opened(ClipReader(path, settings.reading), path, _identity_of(path))
+        return OpenedClip(AnimationReader(path), None, _identity_of(path))
+    return OpenedClip(ClipReader(path, settings.reading), path, _identity_of(path))
 
 
 def rate_for(path: Path, rate: Fraction | None) -> Fraction:
-    """Frames a second of numbered pictures, if somebody said it.
+    """Frames a second of numbered images, if somebody said it.
 
     Raises:
         UsageError: Nobody did.
     """
     if rate is None:
-        raise UsageError(f"{path}: pictures do not say how fast they go: add --fps 24")
+        raise UsageError(f"{path}: numbered images have no frame rate: add --fps 24")
     return rate
 
 

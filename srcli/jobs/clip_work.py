@@ -8,11 +8,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.background import Behind, ahead
+from srcli.jobs.prefetch import WriteQueue, prefetch
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
 
-__all__ = ["FrameUpscaler", "FrameWork", "Progress"]
+__all__ = ["FrameStage", "FrameUpscaler", "Progress"]
 
 _QUEUE = 3  # frames that wait on either side of the network
 
@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 @runtime_checkable
 class FrameUpscaler(Protocol):
-    """What a clip needs of an upscaler."""
+    """The part of an upscaler that clips use."""
 
     @property
     def scale(self) -> float:
@@ -30,7 +30,7 @@ class FrameUpscaler(Protocol):
         ...
 
     def batch_for(self, height: int, width: int) -> int:
-        """How many frames of so many LR px it takes at once."""
+        """Number of frames of so many LR px to compute at once."""
         ...
 
     def upscale_frames(self, frames: Sequence[Pixels]) -> tuple[list[Pixels], Report]:
@@ -39,7 +39,7 @@ class FrameUpscaler(Protocol):
 
 
 @dataclass
-class FrameWork:
+class FrameStage:
     """One clip on its way through the network.
 
     Args:
@@ -71,8 +71,8 @@ class FrameWork:
         self.on_frame(done, total)
         waiting = max(_QUEUE, batch)
         with (
-            closing(ahead(self.source.frames(done, last), waiting)) as frames,
-            Behind(take, waiting) as sink,
+            closing(prefetch(self.source.frames(done, last), waiting)) as frames,
+            WriteQueue(take, waiting) as sink,
         ):
             for larger in self._larger(frames, batch):
                 sink.put(larger)

@@ -10,9 +10,9 @@ from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
-from srcli.jobs.clip_parts import Parts
+from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings, open_source
-from srcli.jobs.clip_work import FrameUpscaler, FrameWork, Progress
+from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.plan import Job
 from srcli.media.video import (
     ClipInfo,
@@ -21,9 +21,9 @@ from srcli.media.video import (
     Segment,
     SegmentWriter,
     choose_encoding,
-    join,
-    rehearse,
-    rest_of,
+    mux_result,
+    other_streams_of,
+    preflight_encode,
 )
 
 __all__ = ["upscale_clip"]
@@ -52,11 +52,11 @@ def upscale_clip(
         InputError: It cannot be read or written.
     """
     source = open_source(job.source, settings)
-    info = _enlarged(source.frames.info, upscaler.scale)
+    info = _upscaled_frames(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
     rest = None
     if source.beside is not None:
-        rest = rest_of(source.beside, job.target, info, settings.reading, settings.policy)
+        rest = other_streams_of(source.beside, job.target, info, settings.reading, settings.policy)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     key = {
         **settings.key,
@@ -66,12 +66,12 @@ def upscale_clip(
         "result": key_of_info(info),
         "segment": str(settings.segment),
     }
-    with _told_when_full(job.target), Parts(job.target, key) as parts:
+    with _disk_full_message(job.target), SegmentStore(job.target, key) as parts:
         segments = parts.resume()
         if not segments:
-            rehearse(encoding, info, job.target, rest, parts.folder)
+            preflight_encode(encoding, info, job.target, rest, parts.folder)
         cutter = _Cutter(parts, encoding, info, settings.segment, segments)
-        work = FrameWork(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
+        work = FrameStage(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
         try:
             done = sum(len(segment.pts) for segment in segments)
             report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
@@ -80,7 +80,7 @@ def upscale_clip(
             cutter.discard()
         if not segments:
             raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
-        damaged = join(segments, info, job.target, rest)
+        damaged = mux_result(segments, info, job.target, rest)
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
@@ -91,7 +91,7 @@ def upscale_clip(
 
 
 @contextmanager
-def _told_when_full(target: Path) -> Generator[None]:
+def _disk_full_message(target: Path) -> Generator[None]:
     """A full disk is the result's, not the source's."""
     try:
         yield
@@ -104,7 +104,7 @@ def _told_when_full(target: Path) -> Generator[None]:
         ) from error
 
 
-def _enlarged(info: ClipInfo, scale: float) -> ClipInfo:
+def _upscaled_frames(info: ClipInfo, scale: float) -> ClipInfo:
     return replace(
         info, width=scaled_size(info.width, scale), height=scaled_size(info.height, scale)
     )
@@ -114,7 +114,7 @@ def _enlarged(info: ClipInfo, scale: float) -> ClipInfo:
 class _Cutter:
     """Puts frames into segments of a fixed length."""
 
-    parts: Parts
+    parts: SegmentStore
     encoding: Encoding
     info: ClipInfo
     length: int

@@ -1,4 +1,4 @@
-"""Which pictures a command line means."""
+"""Which images a command line means."""
 
 import fnmatch
 import glob
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from srcli.errors import UsageError
 from srcli.masks import is_mask_folder
-from srcli.media import is_picture_name
+from srcli.media import is_image_name
 from srcli.media.video.names import is_clip_name, is_sequence
 
-__all__ = ["Filter", "Source", "discover", "listed"]
+__all__ = ["Filter", "Source", "discover", "read_file_list"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One input picture.
+    """One input image.
 
     Args:
         path: Where it is.
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which pictures of a folder are meant.
+    """Which images of a folder are meant.
 
     A pattern without a slash is compared with names, one with a slash with paths inside the folder,
     where `**` stands for any number of folders; both without regard to case.
@@ -46,7 +46,7 @@ class Filter:
     exclude: tuple[str, ...] = ()
 
     def takes(self, path: Path) -> bool:
-        """Whether a picture is meant, by its path inside the folder."""
+        """Tell if the filter takes an image, by its path inside the folder."""
         if any(_matches(path, pattern) for pattern in self.exclude):
             return False
         return not self.include or any(_matches(path, pattern) for pattern in self.include)
@@ -59,17 +59,17 @@ def discover(
     only: Filter | None = None,
     clips: bool = False,
 ) -> list[Source]:
-    """List the pictures among files and folders, each once, in the order of the command line.
+    """List the images among files and folders, each once, in the order of the command line.
 
     Folders are searched recursively in sorted order; hidden files and folders, files whose names
-    are no picture's, links to folders, and folders that `visualize-mask` filled are passed over. A
+    are no image's, links to folders, and folders that `visualize-mask` filled are passed over. A
     file named on the command line is taken whatever it is called. What does not exist but holds
     `*`, `?` or `[` is a pattern.
 
     Args:
         inputs: Files, folders and patterns.
         exclude: A folder not to search: the output's.
-        only: Which pictures in folders are meant.
+        only: Which images in folders are meant.
         clips: Find clips too, and take frames/%06d.png for one.
 
     Raises:
@@ -84,13 +84,13 @@ def discover(
             raise UsageError(f"{path} does not exist: check the name")
         sources = [Source(path, None)]
         if path.is_dir():
-            sources = [s for s in _search(path, exclude, only) if clips or is_picture_name(s.path)]
+            sources = [s for s in _search(path, exclude, only) if clips or is_image_name(s.path)]
         for source in sources:
             found.setdefault(os.path.realpath(source.path), source)
     return list(found.values())
 
 
-def listed(content: bytes) -> list[Path]:
+def read_file_list(content: bytes) -> list[Path]:
     """The paths in a list, one a line, or NUL-separated where it holds a NUL; empty ones left out.
 
     Args:
@@ -106,7 +106,7 @@ def _expanded(path: Path) -> list[Path]:
     found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
     if not found:
         raise UsageError(f"{path} matches nothing: check the pattern")
-    known = [p for p in found if p.is_dir() or is_picture_name(p) or is_clip_name(p)]
+    known = [p for p in found if p.is_dir() or is_image_name(p) or is_clip_name(p)]
     return known or found
 
 
@@ -138,7 +138,7 @@ def _search(root: Path, exclude: Path | None, only: Filter | None) -> Iterator[S
         )
         for name in sorted(files):
             path = here / name
-            if name.startswith(".") or not (is_picture_name(path) or is_clip_name(path)):
+            if name.startswith(".") or not (is_image_name(path) or is_clip_name(path)):
                 continue
             if only is None or only.takes(path.relative_to(root)):
                 yield Source(path, root)

@@ -1,12 +1,12 @@
-"""How many bytes a result will take on disk, before it is made.
+"""Estimate the bytes of a result on disk, before it is made.
 
-How well a picture packs is told by its input: bytes of the file for each byte of samples, against
+How well an image packs is told by its input: bytes of the file for each byte of samples, against
 what is usual for its format. The usual values and the rates are measured: `docs/disk_rates.py`.
 """
 
 import math
 
-from srcli.media import PictureInfo
+from srcli.media import ImageInfo
 
 __all__ = ["estimated_bytes"]
 
@@ -37,7 +37,7 @@ _LEAST, _MOST = 0.2, 2.0  # even a drawing has some ripples once it is enlarged
 
 
 def estimated_bytes(
-    image_format: str, width: int, height: int, page: PictureInfo, file_share: int
+    image_format: str, width: int, height: int, page: ImageInfo, file_share: int
 ) -> int:
     """Bytes that a result will take.
 
@@ -54,13 +54,13 @@ def estimated_bytes(
     rate = _LOSSLESS_WEBP if image_format == "webp" and page.lossless else _RATES[image_format]
     scale = math.sqrt(width * height / (page.width * page.height))
     sharper = (_NETWORK / min(max(scale, 1.0), _NETWORK)) ** (1 / 3)  # the less it was enlarged
-    rate = min(rate * sharper * _busyness(page, file_share), 1.0)
+    rate = min(rate * sharper * _detail(page, file_share), 1.0)
     low_byte = _LOW_BYTE if page.bits == 16 and image_format in ("png", "tiff") else 0.0
     return math.ceil(samples * (rate + low_byte))
 
 
-def _busyness(page: PictureInfo, file_share: int) -> float:
-    """How much more than usual there is to be packed."""
+def _detail(page: ImageInfo, file_share: int) -> float:
+    """Factor by which the content compresses worse than usual."""
     packed = file_share / (page.width * page.height * page.channels * page.bits / 8)
     usual = _LOSSLESS_WEBP if page.lossless else _USUAL.get(page.format, 1.0)
     if page.bits == 16:

@@ -1,4 +1,4 @@
-"""What a file is known by: size and time at a glance, its content where that does not settle it."""
+"""Identity of a file: size and time at a glance, its content where that does not settle it."""
 
 import hashlib
 import stat
@@ -24,7 +24,7 @@ class Identity:
 
 
 def identity_of(path: Path) -> Identity | None:
-    """What a regular file is at a glance; None if there is none."""
+    """Size and time of a regular file; None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -33,7 +33,7 @@ def identity_of(path: Path) -> Identity | None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of that name; nothing where the system takes no such name."""
+    """Tell if anything has that name; no where the system accepts no such name."""
     try:
         return path.exists()
     except OSError:
@@ -51,7 +51,7 @@ def digest(path: Path) -> str:
 
 
 def unchanged(path: Path, known: Identity) -> bool:
-    """Whether a file is still what it was; read only if its time differs and its size does not."""
+    """Tell if a file is unchanged; read only if its time differs and its size does not."""
     now = identity_of(path)
     if now is None or now.size != known.size:
         return False

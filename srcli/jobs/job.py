@@ -6,7 +6,7 @@ from pathlib import Path
 __all__ = ["ANIMATION", "CLIP", "FRAMES", "Job"]
 
 CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
-"""In place of a picture's format: the job is no picture; a clip's suffix says which container, and
+"""In place of an image's format: the job is no image; a clip's suffix says which container, and
 of frames the target is their folder."""
 
 

@@ -218,7 +218,7 @@ class Journal:
 
 
 def _access(path: Path, *, create: bool) -> str:
-    """How SQLite shall open the file: reading, too, needs room beside it for a shared index."""
+    """URI for SQLite to open the file: reading, too, needs room beside it for a shared index."""
     if create:
         return "mode=rwc"
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):

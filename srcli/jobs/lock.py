@@ -58,7 +58,7 @@ class FolderLock:
         return os.read(self._descriptor, _PID_BYTES).decode(errors="replace").strip()
 
     def is_at(self, path: Path) -> bool:
-        """Whether what is held is still the file of that name; another run may have removed it."""
+        """Tell if the lock still holds the file of that name; another run may have removed it."""
         try:
             return os.path.samestat(path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:

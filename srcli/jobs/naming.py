@@ -1,4 +1,4 @@
-"""How outputs are called: a pattern, and names that file systems can take."""
+"""Name outputs: a pattern, and names that file systems accept."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from srcli.errors import UsageError
 
-__all__ = ["NamePattern", "folded", "shortened"]
+__all__ = ["NamePattern", "case_folded", "shortened"]
 
 _FIELDS = ("stem", "ext", "scale", "size", "model", "effort")
 _MOST_BYTES = 255  # of a name, on nearly all file systems
@@ -91,7 +91,7 @@ def shortened(name: str) -> str:
     return stem + tag + path.suffix
 
 
-def folded(path: Path) -> str:
+def case_folded(path: Path) -> str:
     """One text for all spellings of a path that some file system takes for one file.
 
     Some see no difference of case, others none of composition; links are followed.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from srcli.errors import UsageError
-from srcli.jobs.collisions import settled
+from srcli.jobs.conflicts import resolve_conflicts
 from srcli.jobs.discover import Source
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _ANIMATED = (".gif", ".webp", ".png")
-_FALLBACK = "png"  # for a file whose suffix is no picture's: it holds whatever is inside
+_FALLBACK = "png"  # for a file whose suffix is no image's: it holds whatever is inside
 
 
 def plan_jobs(
@@ -45,7 +45,7 @@ def plan_jobs(
 
     Args:
         sources: The inputs.
-        output: A folder, or a picture's name for a single file; None for the default.
+        output: A folder, or an image's name for a single file; None for the default.
         label: The size in names: "x4".
         image_format: The format of all results; None goes by each name's suffix.
         pattern: Names of the results; None for the default.
@@ -69,11 +69,11 @@ def plan_jobs(
             _job(source, *_place(source, output, label, several=several), image_format, pattern)
             for source in sources
         ]
-    return settled(jobs, overwrite=overwrite, tell=tell)
+    return resolve_conflicts(jobs, overwrite=overwrite, tell=tell)
 
 
 def default_folder(folder: Path, label: str) -> Path:
-    """Where the pictures of an input folder go if nothing else is said.
+    """Where the images of an input folder go if nothing else is said.
 
     >>> default_folder(Path("holiday/photos"), "x4").as_posix()
     'holiday/photos_x4'
@@ -105,7 +105,7 @@ def _job(
         target = target.with_name(pattern.name(source.path, target.suffix[1:]))
         if format_of_name(target) != chosen:
             raise UsageError(
-                f"--name makes {target.name}, which is no name of a {chosen} file: "
+                f"--name makes {target.name}, which is not the name of a {chosen} file: "
                 "end it in .{ext}"
             )
     return Job(source.path, target.with_name(shortened(target.name)), chosen, base)
@@ -122,14 +122,14 @@ def _moving_job(
     image_format: str | None,
     pattern: NamePattern | None,
 ) -> Job | None:
-    """The job of a clip or an animation; None for a picture."""
+    """The job of a clip or an animation; None for an image."""
     animated = source.path.suffix.lower() in _ANIMATED and is_animation(source.path)
     if animated and image_format is None and target.suffix.lower() in _ANIMATED:
         return Job(source.path, _renamed(source, target, pattern), ANIMATION, base)
     if not (animated and is_clip_name(target)) and not _is_clip(source.path):
-        return None  # a picture, or the first of an animation's in the format asked for
+        return None  # an image, or the first of an animation's in the format asked for
     if format_of_name(target) or target.suffix.lower() == ".gif":
-        raise UsageError(f"{source.path} is a clip, {target} none: --frames-dir writes pictures")
+        raise UsageError(f"{source.path} is a clip, {target} is not: --frames-dir writes images")
     target = _renamed(source, target.with_suffix(clip_suffix(target)), pattern)
     return Job(source.path, target, CLIP, base)
 
@@ -140,7 +140,7 @@ def _renamed(source: Source, target: Path, pattern: NamePattern | None) -> Path:
         return target.with_name(shortened(target.name))
     renamed = target.with_name(pattern.name(source.path, target.suffix[1:]))
     if renamed.suffix.lower() != target.suffix.lower():
-        raise UsageError(f"--name makes {renamed.name}, which is no clip: end it in .{{ext}}")
+        raise UsageError(f"--name makes {renamed.name}, which is not a clip: end it in .{{ext}}")
     return renamed.with_name(shortened(renamed.name))
 
 
@@ -156,7 +156,7 @@ def frames_job(sources: Sequence[Source], folder: Path) -> Job:
 
 
 def is_moving(job: Job) -> bool:
-    """Whether the job is a clip or an animation, not a picture."""
+    """Tell if the job is a clip or an animation, not an image."""
     return job.image_format in (CLIP, ANIMATION, FRAMES)
 
 

@@ -1,4 +1,4 @@
-"""What a batch will take, and what would stop it, settled before any work."""
+"""Estimate what a batch takes, and refuse what would stop it, before any work."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from srcli.errors import InputError, UnwritableImage, UsageError
 from srcli.jobs.disk import estimated_bytes
 from srcli.jobs.identity import identity_of
 from srcli.jobs.plan import Job
-from srcli.jobs.sizes import SizeWish
-from srcli.media import Decoder, PictureInfo, holds_pages
+from srcli.jobs.target_size import TargetSize
+from srcli.media import DecoderProcess, ImageInfo, holds_pages
 
 __all__ = ["Forecast", "forecast", "require_one_page", "require_room", "require_writable"]
 
@@ -20,7 +20,7 @@ _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be h
 
 @dataclass(frozen=True)
 class Forecast:
-    """What one job will come to.
+    """Estimate for one job.
 
     Args:
         job: The job.
@@ -33,7 +33,7 @@ class Forecast:
     """
 
     job: Job
-    info: PictureInfo | None
+    info: ImageInfo | None
     size: tuple[int, int] | None
     disk: int
     reason: str = ""
@@ -43,8 +43,8 @@ class Forecast:
 
 def forecast(
     jobs: Iterable[Job],
-    wish: SizeWish,
-    decoder: Decoder,
+    wish: TargetSize,
+    decoder: DecoderProcess,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
@@ -64,11 +64,11 @@ def forecast(
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        found.append(_foreseen(job, info, wish))
+        found.append(_forecast_job(job, info, wish))
     return found
 
 
-def _foreseen(job: Job, info: PictureInfo, wish: SizeWish) -> Forecast:
+def _forecast_job(job: Job, info: ImageInfo, wish: TargetSize) -> Forecast:
     pages = (info,)
     if info.further:
         if holds_pages(job.image_format):
@@ -93,7 +93,7 @@ def _foreseen(job: Job, info: PictureInfo, wish: SizeWish) -> Forecast:
     return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
 
 
-def require_one_page(job: Job, further: Sequence[PictureInfo]) -> None:
+def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
     """Check that nothing but smaller copies of the first page would be lost.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a journal knows of an output and of a run, and how SQLite holds it."""
+"""Journal rows: an output and a run, and how SQLite stores them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What the journal knows of one output.
+    """A journal's row about one output.
 
     Args:
         target: The output, relative to the folder.

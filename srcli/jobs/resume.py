@@ -1,4 +1,4 @@
-"""What is left to do: every job against what the journal says and what is on disk."""
+"""Find what is left to do: compare every job with the journal and the disk."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from srcli.jobs.journal import Entry
 from srcli.jobs.plan import Job
 from srcli.jobs.settings import Settings, difference
 
-__all__ = ["Standing", "Verdict", "absolute", "judge", "sweep"]
+__all__ = ["OutputState", "Verdict", "absolute", "classify_output", "remove_leftovers"]
 
 _SILENCE_SECONDS = 24 * 3600  # between two pages of a TIFF the network may take hours
 
 
-class Standing(StrEnum):
-    """How an output stands to what is asked for now."""
+class OutputState(StrEnum):
+    """State of an output against what is asked for now."""
 
     MISSING = "missing"  # it is not there, or was never finished
     DONE = "done"  # made from this input with these settings, and untouched since
@@ -44,37 +44,37 @@ class Verdict:
     """
 
     job: Job
-    standing: Standing
+    standing: OutputState
     reason: str
     recognised: Entry | None = None
 
 
-def judge(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
+def classify_output(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
     """Compare a job with what is known and what is there; files are read only if times differ."""
     if job.guarded:
-        return Verdict(job, Standing.FOREIGN, f"{job.target} is an input too, and is kept")
+        return Verdict(job, OutputState.FOREIGN, f"{job.target} is an input too, and is kept")
     there = identity_of(job.target)
     if there is None:
         if is_there(job.target):
-            return Verdict(job, Standing.FOREIGN, f"{job.target} is no file")
+            return Verdict(job, OutputState.FOREIGN, f"{job.target} is no file")
         was_made = entry is not None and entry.state == "done"
-        return Verdict(job, Standing.MISSING, "was deleted since" if was_made else "")
+        return Verdict(job, OutputState.MISSING, "was deleted since" if was_made else "")
     if entry is None or entry.output is None or entry.origin is None or entry.settings is None:
-        return Verdict(job, Standing.FOREIGN, "the output exists; --overwrite replaces it")
+        return Verdict(job, OutputState.FOREIGN, "the output exists; --overwrite replaces it")
     if not unchanged(job.target, entry.output):
         if entry.state == "writing":  # stopped just before it got its name: an older one is there
-            return Verdict(job, Standing.MISSING, "")
-        return Verdict(job, Standing.ALTERED, "the output was altered since it was made")
+            return Verdict(job, OutputState.MISSING, "")
+        return Verdict(job, OutputState.ALTERED, "the output was altered since it was made")
     if not unchanged(job.source, entry.origin):
-        return Verdict(job, Standing.OUTDATED, "the input has changed since")
+        return Verdict(job, OutputState.OUTDATED, "the input has changed since")
     wanted = settings.text(job.image_format)
     if entry.settings != wanted:
         reason = f"made with other settings ({difference(entry.settings, wanted)})"
-        return Verdict(job, Standing.OTHERWISE, reason)
+        return Verdict(job, OutputState.OTHERWISE, reason)
     known = _as_it_is(job, entry, there)
     return Verdict(
         job,
-        Standing.DONE,
+        OutputState.DONE,
         "done before, with the same settings",
         known if known != entry else None,
     )
@@ -101,7 +101,7 @@ def absolute(path: Path) -> Path:
     return path if path.is_absolute() else Path.cwd() / path
 
 
-def sweep(folders: Iterable[Path]) -> int:
+def remove_leftovers(folders: Iterable[Path]) -> int:
     """Remove the temporary files that dead runs left in folders; tell how many there were."""
     removed = 0
     for folder in folders:
@@ -114,7 +114,7 @@ def sweep(folders: Iterable[Path]) -> int:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether nobody writes a temporary file any more.
+    """Tell if a temporary file has no writer any more.
 
     The number in its name tells, if it was given on this boot, in this container: one that does
     not run, or our own, for this is asked before this process writes anything. Of processes

@@ -8,7 +8,7 @@ __all__ = ["Settings", "difference"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for, as far as it changes pixels or what is stored beside them.
+    """Settings that change pixels or what is stored beside them.
 
     Automatic choices (device, precision, tile) are kept as `auto`: a batch begun on one machine
     can be finished on another. The version of srcli is written down with the run, but not
@@ -42,7 +42,7 @@ class Settings:
 
 
 def difference(old: str, new: str) -> str:
-    """What differs between two texts, in words.
+    """Differences between two settings texts, in words.
 
     >>> difference('{"effort": "fast", "size": "x4"}', '{"effort": "exact", "size": "x4"}')
     'effort fast, now exact'

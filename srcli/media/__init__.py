@@ -1,33 +1,33 @@
-"""Still pictures in and out, without losing anything that the format can hold."""
+"""Still images in and out, without losing anything that the format can hold."""
 
 from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
-from srcli.media.fitting import representable
-from srcli.media.formats import format_of_name, holds_pages, is_picture_name, suffix_of
-from srcli.media.isolation import Decoded, Decoder
+from srcli.media.decoder_process import Decoded, DecoderProcess
+from srcli.media.format_losses import fits_losslessly
+from srcli.media.formats import format_of_name, holds_pages, is_image_name, suffix_of
+from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.limits import DecodeLimits
-from srcli.media.picture import Metadata, Picture, PictureInfo, Pixels
-from srcli.media.policy import MetadataPolicy
-from srcli.media.reading import probe, read_picture
-from srcli.media.writing import write_pages, write_picture
+from srcli.media.metadata_policy import MetadataPolicy
+from srcli.media.read import probe, read_image
+from srcli.media.write import write_image, write_pages
 
 __all__ = [
     "TEMPORARY_SUFFIX",
     "DecodeLimits",
     "Decoded",
-    "Decoder",
+    "DecodedImage",
+    "DecoderProcess",
+    "ImageInfo",
     "Metadata",
     "MetadataPolicy",
-    "Picture",
-    "PictureInfo",
     "Pixels",
     "atomic_file",
+    "fits_losslessly",
     "format_of_name",
     "holds_pages",
-    "is_picture_name",
+    "is_image_name",
     "probe",
-    "read_picture",
-    "representable",
+    "read_image",
     "suffix_of",
+    "write_image",
     "write_pages",
-    "write_picture",
 ]

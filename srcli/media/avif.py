@@ -6,11 +6,11 @@ from io import BufferedWriter
 
 from PIL import AvifImagePlugin
 
-from srcli.media.colour import channels_of, cicp_of, left_out, metadata_of, pixels_of
+from srcli.media.colour import channels_of, cicp_of, dropped_metadata, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
-from srcli.media.picture import Picture, PictureInfo
-from srcli.media.upright import turn_of, uprighted
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.orientation import apply_orientation, orientation_of
 
 __all__ = ["AVIF"]
 
@@ -25,24 +25,26 @@ def _opened(stream: Readable) -> AvifImagePlugin.AvifImageFile:
     return AvifImagePlugin.AvifImageFile(stream)
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     image = _opened(stream)
-    size = turn_of(metadata_of(image)).size(*image.size)
-    return PictureInfo("avif", *size, channels_of(image), bits=8)
+    size = orientation_of(metadata_of(image)).size(*image.size)
+    return ImageInfo("avif", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the picture, or the first one of a sequence; 10 and 12 bits become 8."""
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the image, or the first one of a sequence; 10 and 12 bits become 8."""
     image = _opened(stream)
     metadata = metadata_of(image)
     stream.seek(0)
     if metadata.icc is None and (said := _NCLX.search(stream.read(_HEAD_BYTES))):
         primaries, transfer = (int.from_bytes(number, "big") for number in said.groups())
         metadata = replace(metadata, cicp=cicp_of(primaries, transfer))
-    return uprighted(Picture(pixels_of(image), "avif", metadata, left_out=left_out(image)))
+    return apply_orientation(
+        DecodedImage(pixels_of(image), "avif", metadata, left_out=dropped_metadata(image))
+    )
 
 
-def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     if not AvifImagePlugin.SUPPORTED:
         raise FormatError("AVIF is not in this build of Pillow: pip install -U pillow")
     metadata = picture.metadata

@@ -7,23 +7,23 @@ from PIL import BmpImagePlugin
 from srcli.media.colour import channels_of, metadata_of, pixels_of
 from srcli.media.encoding import as_image, dpi_of
 from srcli.media.format import Format, Readable
-from srcli.media.picture import Picture, PictureInfo
-from srcli.media.upright import uprighted
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.orientation import apply_orientation
 
 __all__ = ["BMP"]
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     image = BmpImagePlugin.BmpImageFile(stream)
-    return PictureInfo("bmp", image.width, image.height, channels_of(image), bits=8)
+    return ImageInfo("bmp", image.width, image.height, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
+def _decode(stream: Readable) -> DecodedImage:
     image = BmpImagePlugin.BmpImageFile(stream)
-    return uprighted(Picture(pixels_of(image), "bmp", metadata_of(image)))
+    return apply_orientation(DecodedImage(pixels_of(image), "bmp", metadata_of(image)))
 
 
-def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
     as_image(picture.pixels).save(stream, "BMP", dpi=dpi_of(picture))
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from srcli.media.format import FormatError
-from srcli.media.picture import Metadata, Pixels
+from srcli.media.image import Metadata, Pixels
 
-__all__ = ["channels_of", "cicp_of", "left_out", "metadata_of", "pixels_of", "to_rgb"]
+__all__ = ["channels_of", "cicp_of", "dropped_metadata", "metadata_of", "pixels_of", "to_rgb"]
 
 _GRAY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
@@ -19,7 +19,7 @@ _SRGB, _NOT_SAID = (1, 13), (2, 2)
 
 
 def channels_of(image: Image.Image) -> int:
-    """How many channels `pixels_of` will give; it reads only the header.
+    """Number of channels `pixels_of` will give; reads only the header.
 
     Raises:
         FormatError: The mode is one that 8 bits a sample cannot hold.
@@ -30,7 +30,7 @@ def channels_of(image: Image.Image) -> int:
 
 
 def metadata_of(image: Image.Image) -> Metadata:
-    """What Pillow found beside the pixels, as it was stored."""
+    """Metadata that Pillow found, as stored."""
     dpi: tuple[SupportsFloat, SupportsFloat] | None = image.info.get("dpi")
     return Metadata(
         icc=image.info.get("icc_profile"),
@@ -41,7 +41,7 @@ def metadata_of(image: Image.Image) -> Metadata:
 
 
 def cicp_of(primaries: int, transfer: int) -> bytes | None:
-    r"""What an nclx box says, as in `Metadata`; None where that is sRGB, or nothing.
+    r"""Content of an nclx box, as in `Metadata`; None where that is sRGB, or nothing.
 
     >>> cicp_of(9, 16), cicp_of(1, 13)
     (b'\t\x10\x00\x01', None)
@@ -51,8 +51,8 @@ def cicp_of(primaries: int, transfer: int) -> bytes | None:
     return bytes((primaries, transfer, 0, 1))
 
 
-def left_out(image: Image.Image) -> int:
-    """How many pages or frames follow the one that is read."""
+def dropped_metadata(image: Image.Image) -> int:
+    """Number of pages or frames after the one that is read."""
     return max(0, int(getattr(image, "n_frames", 1)) - 1)
 
 
@@ -84,7 +84,7 @@ def to_rgb(image: Image.Image, metadata: Metadata) -> tuple[Image.Image, Metadat
 def pixels_of(image: Image.Image) -> Pixels:
     """The pixels, (h, w, c) uint8; c as `channels_of`. Key colours become alpha.
 
-    They are copied band by band: Pillow's own export would hold the picture twice more.
+    They are copied band by band: Pillow's own export would hold the image twice more.
     """
     channels = channels_of(image)
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]

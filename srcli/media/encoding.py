@@ -1,8 +1,8 @@
-"""What the encoders share."""
+"""Helpers that the encoders share."""
 
 from PIL import Image
 
-from srcli.media.picture import Picture, Pixels
+from srcli.media.image import DecodedImage, Pixels
 
 __all__ = ["as_image", "dpi_of"]
 
@@ -12,6 +12,6 @@ def as_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def dpi_of(picture: Picture) -> tuple[float, float]:
+def dpi_of(picture: DecodedImage) -> tuple[float, float]:
     """The resolution as Pillow's encoders take it; zeros mean that there is none."""
     return picture.metadata.dpi or (0.0, 0.0)

@@ -1,6 +1,6 @@
 """Correct an EXIF block where it stands.
 
-Only the bytes that an upscaled, upright picture makes untrue are changed. Everything else keeps its
+Only the bytes that an upscaled, upright image makes untrue are changed. Everything else keeps its
 offset, so that maker notes, which point into the block in ways of their own, stay readable.
 """
 
@@ -26,12 +26,12 @@ from srcli.media.tiff_tags import Tag
 
 __all__ = [
     "DESCRIBED",
-    "adopted_fields",
     "exif_orientation",
     "extracted_exif",
+    "kept_fields",
+    "reset_exif_orientation",
     "resized_exif",
     "separated",
-    "uprighted_exif",
     "without_gps",
 ]
 
@@ -63,7 +63,7 @@ def exif_orientation(block: bytes | None) -> int | None:
     return value if 1 <= value <= 8 else None
 
 
-def uprighted_exif(block: bytes) -> bytes | None:
+def reset_exif_orientation(block: bytes) -> bytes | None:
     """The block with orientation 1 and without its thumbnail; None if it is damaged."""
     stream = io.BytesIO(block)
     try:
@@ -95,7 +95,7 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
 
 
 def without_gps(block: bytes) -> bytes | None:
-    """A new block that says nothing of where the picture was taken; None if it is damaged.
+    """A new block that says nothing of where the image was taken; None if it is damaged.
 
     The GPS directory goes, and so do what may hold places in ways of its own: maker notes, IPTC,
     fields that are not known to be harmless, and bytes to which nothing points.
@@ -114,7 +114,7 @@ def without_gps(block: bytes) -> bytes | None:
     return _packed(fields, parts, main.order)
 
 
-def adopted_fields(block: bytes) -> Directory:
+def kept_fields(block: bytes) -> Directory:
     """The fields of a block that a TIFF directory in the same file may take over as they are."""
     main = first_directory(io.BytesIO(block), lenient=True)
     kept = {

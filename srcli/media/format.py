@@ -1,11 +1,11 @@
-"""What every picture format promises: how it is recognised, read and written, what it can hold."""
+"""Interface of every image format: how it is recognised, read and written, and its limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BufferedReader, BufferedWriter, BytesIO
 from typing import Protocol
 
-from srcli.media.picture import Picture, PictureInfo
+from srcli.media.image import DecodedImage, ImageInfo
 
 __all__ = ["Format", "FormatError", "PageWriter", "Paged", "Readable"]
 
@@ -13,7 +13,7 @@ Readable = BufferedReader | BytesIO
 
 
 class FormatError(Exception):
-    """What a format cannot read or write; the message says why and, where it can, what to do.
+    """A format cannot read or write this; the message says why and, where possible, the remedy.
 
     It never leaves `srcli.media`: the reader makes it `UnreadableImage`, the writer
     `UnwritableImage`, each with the file's name before it.
@@ -23,7 +23,7 @@ class FormatError(Exception):
 class PageWriter(Protocol):
     """Writes a file of several pages."""
 
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: DecodedImage) -> None:
         """Write the next page."""
         ...
 
@@ -34,20 +34,20 @@ class PageWriter(Protocol):
 
 @dataclass(frozen=True)
 class Paged:
-    """How a format holds several pictures, each whole and with metadata of its own.
+    """Interface of a format that holds several images, each whole and with its own metadata.
 
     Attributes:
         decode: Decodes a page by its number from 0, as `Format.decode` does the first.
         begin: Begins a file in an empty stream.
     """
 
-    decode: Callable[[Readable, int], Picture]
+    decode: Callable[[Readable, int], DecodedImage]
     begin: Callable[[BufferedWriter], PageWriter]
 
 
 @dataclass(frozen=True)
 class Format:
-    """One picture format; each lives in the file of its name.
+    """One image format; each lives in the file of its name.
 
     Attributes:
         name: As in `Picture.format`.
@@ -56,10 +56,10 @@ class Format:
         inspect: Reads the header alone, from the stream's beginning.
         decode: Decodes the whole file from the stream's beginning, upright. It raises
             `FormatError`, or whatever its library raises, for a file that is not whole.
-        encode: Writes a picture that this format can hold, at a quality of 1 to 100.
+        encode: Writes an image that this format can hold, at a quality of 1 to 100.
         max_side: Greatest width or height in pixels.
         max_block: Greatest length of the EXIF, of the XMP and of each other block in bytes.
-        gray: Whether gray pictures stay gray; otherwise they are stored as RGB.
+        gray: Whether gray images stay gray; otherwise they are stored as RGB.
         gray_alpha: Whether gray ones with alpha do.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
@@ -70,9 +70,9 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
-    inspect: Callable[[Readable], PictureInfo]
-    decode: Callable[[Readable], Picture]
-    encode: Callable[[Picture, BufferedWriter, int], None]
+    inspect: Callable[[Readable], ImageInfo]
+    decode: Callable[[Readable], DecodedImage]
+    encode: Callable[[DecodedImage, BufferedWriter, int], None]
     max_side: int
     max_block: int
     gray: bool

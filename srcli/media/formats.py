@@ -12,14 +12,14 @@ from srcli.media.png import PNG
 from srcli.media.tiff import TIFF
 from srcli.media.webp import WEBP
 
-__all__ = ["FORMATS", "format_of_name", "holds_pages", "is_picture_name", "recognise", "suffix_of"]
+__all__ = ["FORMATS", "format_of_name", "holds_pages", "is_image_name", "recognise", "suffix_of"]
 
 _ALL = (PNG, JPEG, WEBP, TIFF, BMP, AVIF, HEIC, JXL)
 FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 
 
 def format_of_name(path: Path) -> str | None:
-    """The format that a file's suffix stands for, None if it is no picture's.
+    """The format that a file's suffix stands for, None if it is no image's.
 
     >>> format_of_name(Path("holiday.JPG"))
     'jpeg'
@@ -29,12 +29,12 @@ def format_of_name(path: Path) -> str | None:
 
 
 def holds_pages(format: str) -> bool:
-    """Whether a file of a format can hold several pictures, each with its own metadata."""
+    """Tell if a file of a format can hold several images, each with its own metadata."""
     return FORMATS[format].paged is not None
 
 
-def is_picture_name(path: Path) -> bool:
-    """Whether the suffix is one of a picture that srcli reads.
+def is_image_name(path: Path) -> bool:
+    """Tell if the suffix is one of an image that srcli reads.
 
     >>> is_picture_name(Path("holiday.JPG")), is_picture_name(Path("notes.txt"))
     (True, False)
@@ -61,4 +61,6 @@ def recognise(head: bytes) -> Format:
         if format.recognises(head):
             return format
     names = ", ".join(FORMATS)
-    raise FormatError(f"begins with {head[:8]!r}, which is no picture of ours ({names})")
+    raise FormatError(
+        f"begins with {head[:8]!r}, which is no image format that srcli reads ({names})"
+    )

@@ -7,11 +7,11 @@ from typing import Any
 
 from PIL import Image
 
-from srcli.media.colour import channels_of, cicp_of, left_out, metadata_of, pixels_of
+from srcli.media.colour import channels_of, cicp_of, dropped_metadata, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
-from srcli.media.picture import Picture, PictureInfo
-from srcli.media.upright import turn_of, uprighted
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.orientation import apply_orientation, orientation_of
 
 __all__ = ["HEIC"]
 
@@ -30,24 +30,26 @@ def _opened(stream: Readable) -> Image.Image:
     return _library().HeifImageFile(stream)
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     image = _opened(stream)
-    size = turn_of(metadata_of(image)).size(*image.size)
-    return PictureInfo("heic", *size, channels_of(image), bits=8)
+    size = orientation_of(metadata_of(image)).size(*image.size)
+    return ImageInfo("heic", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the main picture; 10 and 12 bits become 8. The library turns it upright."""
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the main image; 10 and 12 bits become 8. The library turns it upright."""
     image = _opened(stream)
     metadata = metadata_of(image)
     said: dict[str, Any] = image.info.get("nclx_profile") or {}
     if said and metadata.icc is None:
         cicp = cicp_of(int(said["color_primaries"]), int(said["transfer_characteristics"]))
         metadata = replace(metadata, cicp=cicp)
-    return uprighted(Picture(pixels_of(image), "heic", metadata, left_out=left_out(image)))
+    return apply_orientation(
+        DecodedImage(pixels_of(image), "heic", metadata, left_out=dropped_metadata(image))
+    )
 
 
-def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     library = _library()
     metadata = picture.metadata
     primaries, transfer = metadata.cicp[:2] if metadata.cicp else _SRGB

@@ -56,7 +56,7 @@ class Field:
 
     @property
     def count(self) -> int:
-        """How many values of this type the bytes hold."""
+        """Number of values of this type that the bytes hold."""
         return len(self.data) // _SIZES[self.kind]
 
 
@@ -188,7 +188,9 @@ def directory_at(
     size = struct.calcsize(order + entry)
     following_at = entries_at + total * size
     if following_at > end:
-        raise FormatError(f"its directory of {total} fields at {offset} leaves the file ({end})")
+        raise FormatError(
+            f"its directory of {total} fields at {offset} points beyond the end of the file ({end})"
+        )
     fields: dict[int, Field] = {}
     budget = end
     for at in range(entries_at, following_at, size):
@@ -202,7 +204,9 @@ def directory_at(
             stream.seek(struct.unpack(order + pointer, inline)[0])
             data = stream.read(length)
             if len(data) < length and not lenient:
-                raise FormatError(f"it is cut short: its field {tag} leaves the file ({end})")
+                raise FormatError(
+                    f"it is cut short: its field {tag} points beyond the end of the file ({end})"
+                )
         if length and len(data) == length:
             fields.setdefault(tag, Field(kind, data, at))
     (following,) = _unpack(stream, following_at, order + pointer)
@@ -246,7 +250,7 @@ def pack_directory(
 
 
 def pointer_at(fields: int, *, big: bool) -> int:
-    """How far into a directory of so many fields the offset of the next one stands."""
+    """Offset of the next directory's offset within a directory of so many fields."""
     return 8 + 20 * fields if big else 2 + 12 * fields
 
 

@@ -8,9 +8,9 @@ from PIL import JpegImagePlugin
 from srcli.media.colour import channels_of, metadata_of, pixels_of, to_rgb
 from srcli.media.encoding import as_image, dpi_of
 from srcli.media.format import Format, FormatError, Readable
+from srcli.media.image import DecodedImage, ImageInfo
 from srcli.media.jpeg_segments import read_metadata, written_segments
-from srcli.media.picture import Picture, PictureInfo
-from srcli.media.upright import turn_of, uprighted
+from srcli.media.orientation import apply_orientation, orientation_of
 
 __all__ = ["JPEG"]
 
@@ -19,20 +19,20 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _MARKER_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither stuffing nor restart
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     image = JpegImagePlugin.JpegImageFile(stream)
-    size = turn_of(metadata_of(image)).size(*image.size)
-    return PictureInfo("jpeg", *size, channels_of(image), bits=8)
+    size = orientation_of(metadata_of(image)).size(*image.size)
+    return ImageInfo("jpeg", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the first picture of the file; CMYK and YCCK are taken as Adobe writes them."""
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the first image of the file; CMYK and YCCK are taken as Adobe writes them."""
     _require_end(stream.read())
     stream.seek(0)
     image = JpegImagePlugin.JpegImageFile(stream)
     metadata, dropped = read_metadata(image)
     rgb, metadata = to_rgb(image, metadata)
-    return uprighted(Picture(pixels_of(rgb), "jpeg", metadata, dropped=dropped))
+    return apply_orientation(DecodedImage(pixels_of(rgb), "jpeg", metadata, dropped=dropped))
 
 
 def _require_end(data: bytes) -> None:
@@ -52,7 +52,7 @@ def _require_end(data: bytes) -> None:
     raise FormatError(f"it is cut short: no end of image in {len(data)} bytes")
 
 
-def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     metadata = picture.metadata
     as_image(picture.pixels).save(
         stream,

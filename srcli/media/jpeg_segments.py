@@ -1,4 +1,4 @@
-"""What a JPEG says beside its pixels and Pillow does not hand on: IPTC, comments, and the rest."""
+"""Read what Pillow leaves out of a JPEG: IPTC, comments, and other segments."""
 
 import re
 import struct
@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL import JpegImagePlugin
 
 from srcli.media.colour import metadata_of
-from srcli.media.picture import Metadata
+from srcli.media.image import Metadata
 
 __all__ = ["read_metadata", "written_segments"]
 
@@ -26,7 +26,7 @@ _WORDS = re.compile(rb"[ -~]{0,40}")
 
 
 def read_metadata(image: JpegImagePlugin.JpegImageFile) -> tuple[Metadata, tuple[str, ...]]:
-    """What is stored, and a line for what is not taken over."""
+    """Metadata as stored, and a line for what is not carried over."""
     segments: list[tuple[str, bytes]] = image.applist
     comments = b"".join(_segment(_COMMENT, data) for name, data in segments if name == "COM")
     photoshop = b"".join(

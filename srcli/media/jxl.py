@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from srcli.media.format import Format, FormatError, Readable
+from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.jpeg import JPEG
-from srcli.media.picture import Metadata, Picture, PictureInfo, Pixels
-from srcli.media.upright import uprighted
+from srcli.media.orientation import apply_orientation
 
 __all__ = ["JXL"]
 
@@ -37,7 +37,7 @@ def _library(name: str) -> Any:  # noqa: ANN401 neither declares what it has
 
 
 def _header(stream: Readable) -> dict[str, Any]:
-    """What the header says, the size upright; only of a strange file is more than that read."""
+    """Read the header, with the upright size; more is read only of an unusual file."""
     library = _library("pylibjxl")
     stream.seek(0)
     try:
@@ -47,7 +47,7 @@ def _header(stream: Readable) -> dict[str, Any]:
         return library.probe(stream.read())
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     header = _header(stream)
     if header["bits_per_sample"] > _MOST_BITS:
         raise FormatError(
@@ -57,11 +57,11 @@ def _inspect(stream: Readable) -> PictureInfo:
     gray = header["color_channels"] == 1
     channels = (1 if gray else 3) + bool(header["has_alpha"])
     bits = 16 if gray and header["bits_per_sample"] > 8 else 8
-    return PictureInfo("jxl", header["width"], header["height"], channels, bits)
+    return ImageInfo("jxl", header["width"], header["height"], channels, bits)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the picture, or the first one of an animation.
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the image, or the first one of an animation.
 
     The library turns it upright by the file's own header, beside which EXIF does not count. What
     was a JPEG, and is packed so that it can be had again to the bit, is read as that JPEG.
@@ -86,11 +86,11 @@ def _decode(stream: Readable) -> Picture:
         stream.seek(0)
         _, beside = _library("pylibjxl").decode(stream.read(), metadata=True)
     metadata = Metadata(bytes(icc) or None, beside.get("exif"), beside.get("xmp"))
-    picture = Picture(pixels, "jxl", metadata, left_out=left_out, dropped=dropped)
-    return uprighted(picture, turned=True)
+    picture = DecodedImage(pixels, "jxl", metadata, left_out=left_out, dropped=dropped)
+    return apply_orientation(picture, turned=True)
 
 
-def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     """Quality 100 is lossless; gray with alpha is written as RGB with alpha."""
     pixels, metadata = picture.pixels, picture.metadata
     if picture.channels == _GRAY_ALPHA:
@@ -114,7 +114,7 @@ def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
 
 
 def _distance(quality: int) -> float:
-    """What libjxl's own tools take for a quality of JPEG: 1 is hardly to be seen.
+    """Distance that libjxl's own tools use for a quality of JPEG: 1 is hardly visible.
 
     >>> round(_distance(95), 2), round(_distance(20), 2)
     (0.55, 9.07)

@@ -1,4 +1,4 @@
-"""How much a decoder may take before it is stopped."""
+"""Limits of a decoder: pixels, memory, time."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ __all__ = ["DecodeLimits"]
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What one input may take.
+    """Limits for one input.
 
     Args:
-        megapixels: Of the picture, in millions.
+        megapixels: Of the image, in millions.
         file_bytes: Of the file.
         memory: Bytes of address space of the decoder, beyond what it takes at rest; where the
             system limits that (Linux).

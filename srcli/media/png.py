@@ -7,52 +7,54 @@ from PIL import PngImagePlugin
 from srcli.media.colour import channels_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, Readable
-from srcli.media.picture import Picture, PictureInfo
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.png_16bit import decode_16bit, encode_16bit
 from srcli.media.png_chunks import (
     SIGNATURE,
     alone,
+    check_chunks,
     list_chunks,
     read_header,
-    require_sound,
     split_chunks,
 )
-from srcli.media.png_deep import decode_deep, encode_deep
 from srcli.media.png_metadata import read_metadata
-from srcli.media.upright import turn_of, uprighted
 
 __all__ = ["PNG"]
 
 _LEVEL = 4  # of zlib: the knee, measured on an upscaled photograph of 45 megapixels
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     chunks = list_chunks(stream)
     header = read_header(stream, chunks)
     metadata, _ = read_metadata(stream, chunks)
-    width, height = turn_of(metadata).size(header.width, header.height)
+    width, height = orientation_of(metadata).size(header.width, header.height)
     if header.bits == 16:
-        return PictureInfo("png", width, height, header.channels, bits=16)
+        return ImageInfo("png", width, height, header.channels, bits=16)
     image = PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=False))
-    return PictureInfo("png", width, height, channels_of(image), bits=8)
+    return ImageInfo("png", width, height, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the picture; of an animation, the one that plain viewers show."""
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the image; of an animation, the one that plain viewers show."""
     chunks = list_chunks(stream)
-    require_sound(stream, chunks)
+    check_chunks(stream, chunks)
     header = read_header(stream, chunks)
     metadata, dropped = read_metadata(stream, chunks)
     if header.bits == 16:
-        pixels = decode_deep(stream, chunks, header)
+        pixels = decode_16bit(stream, chunks, header)
     else:
         pixels = pixels_of(PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=True)))
     frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
-    return uprighted(Picture(pixels, "png", metadata, left_out=frames, dropped=dropped))
+    return apply_orientation(
+        DecodedImage(pixels, "png", metadata, left_out=frames, dropped=dropped)
+    )
 
 
-def _encode(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
     if picture.bits == 16:
-        encode_deep(picture, stream)
+        encode_16bit(picture, stream)
         return
     metadata = picture.metadata
     texts = PngImagePlugin.PngInfo()

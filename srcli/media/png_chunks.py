@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from srcli.media.format import FormatError, Readable
-from srcli.media.picture import Metadata
+from srcli.media.image import Metadata
 
 __all__ = [
     "SIGNATURE",
     "Chunk",
     "Header",
     "alone",
+    "check_chunks",
     "chunk_bytes",
     "list_chunks",
     "metadata_chunks",
     "payload",
     "read_header",
-    "require_sound",
     "split_chunks",
 ]
 
@@ -41,7 +41,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Header:
-    """What IHDR says, and whether a key colour adds alpha."""
+    """Read IHDR, and whether a key colour adds alpha."""
 
     width: int
     height: int
@@ -93,7 +93,7 @@ def read_header(stream: Readable, chunks: Sequence[Chunk]) -> Header:
     return Header(width, height, bits, colour, interlaced=bool(interlace), keyed=keyed)
 
 
-def require_sound(stream: Readable, chunks: Sequence[Chunk]) -> None:
+def check_chunks(stream: Readable, chunks: Sequence[Chunk]) -> None:
     """Check every chunk's checksum.
 
     Raises:
@@ -114,7 +114,7 @@ def payload(stream: Readable, chunk: Chunk) -> bytes:
 
 
 def alone(stream: Readable, chunks: Sequence[Chunk], *, pixels: bool) -> BytesIO:
-    """A PNG with nothing beside the picture, so that Pillow cannot stumble over it.
+    """A PNG with nothing beside the image, so that Pillow cannot stumble over it.
 
     Args:
         stream: The file.

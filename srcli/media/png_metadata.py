@@ -1,6 +1,6 @@
-"""What a PNG says beside its pixels, read chunk by chunk.
+"""Read the metadata of a PNG, chunk by chunk.
 
-Pillow would refuse a whole picture for a large colour profile or a damaged text, and tells of
+Pillow would refuse a whole image for a large colour profile or a damaged text, and tells of
 colours and texts less than is needed to write them again.
 """
 
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 from srcli.media.format import Readable
-from srcli.media.picture import Metadata
+from srcli.media.image import Metadata
 from srcli.media.png_chunks import Chunk, chunk_bytes, payload, split_chunks
 
 __all__ = ["is_srgb", "read_metadata"]
@@ -33,7 +33,7 @@ _NEAR = 100  # of 100000: writers round differently
 
 
 def read_metadata(stream: Readable, chunks: Sequence[Chunk]) -> tuple[Metadata, tuple[str, ...]]:
-    """What is stored, and a line for each thing that is damaged or not known."""
+    """Metadata as stored, and a line for each part that is damaged or unknown."""
     known = {c.kind: payload(stream, c) for c in reversed(chunks) if c.kind in _SINGLE}
     texts = [(c.kind, payload(stream, c)) for c in chunks if c.kind in _TEXTS]
     first = {_keyword(text[1]): text for text in reversed(texts)}
@@ -66,7 +66,7 @@ def read_metadata(stream: Readable, chunks: Sequence[Chunk]) -> tuple[Metadata, 
 
 
 def is_srgb(colour: bytes) -> bool:
-    """Whether chunks gAMA, cHRM and sRGB say nothing but what is taken for granted without them."""
+    """Tell if chunks gAMA, cHRM and sRGB state nothing but the defaults."""
     said = dict(split_chunks(colour))
     if b"sRGB" in said:
         return True
@@ -101,7 +101,7 @@ def _dpi(data: bytes) -> tuple[float, float] | None:
 
 
 def _text(kind: bytes, data: bytes) -> bytes | None:
-    """What a text says; None if it is damaged or too large."""
+    """Decode a text chunk; None if it is damaged or too large."""
     said = data.partition(b"\0")[2]
     if kind == b"tEXt":
         return said

@@ -8,16 +8,16 @@ from PIL import TiffImagePlugin
 from srcli.media.colour import channels_of, pixels_of, to_rgb
 from srcli.media.exif import extracted_exif
 from srcli.media.format import Format, FormatError, Paged, Readable
-from srcli.media.guard import DECODER_ERRORS
 from srcli.media.ifd import MAGICS, Directory, directories, page_directory
-from srcli.media.picture import Metadata, Picture, PictureInfo
-from srcli.media.tiff_deep import decode_deep, layout_of, segments_of
+from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.pillow_errors import DECODER_ERRORS
+from srcli.media.tiff_16bit import decode_16bit, layout_of, segments_of
 from srcli.media.tiff_dropped import dropped_tags
 from srcli.media.tiff_encode import encode_tiff
 from srcli.media.tiff_pages import TiffPages
 from srcli.media.tiff_tags import Tag
-from srcli.media.upright import turn_of, uprighted
-from srcli.media.xmp import uprighted_xmp
+from srcli.media.xmp import reset_xmp_orientation
 
 __all__ = ["TIFF"]
 
@@ -28,16 +28,16 @@ _BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 _CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
 
-def _inspect(stream: Readable) -> PictureInfo:
-    """What the pages are, the first one's with those that follow in it."""
-    pages: list[PictureInfo] = []
+def _inspect(stream: Readable) -> ImageInfo:
+    """Headers of the pages; the first one tells how many follow."""
+    pages: list[ImageInfo] = []
     image: TiffImagePlugin.TiffImageFile | None = None
     for number, main in enumerate(directories(stream)):
         reduced = _is_reduced(main)
         if number == 0:
             _require_developed(stream, main)
         try:
-            if not _is_deep(main):
+            if not _is_16bit(main):
                 image = image or _opened(stream)
                 image.seek(number)
             pages.append(_info(stream, main, image))
@@ -54,28 +54,30 @@ def _inspect(stream: Readable) -> PictureInfo:
 
 def _info(
     stream: Readable, main: Directory, image: TiffImagePlugin.TiffImageFile | None
-) -> PictureInfo:
+) -> ImageInfo:
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
-    size = turn_of(_metadata(stream, main)).size(width, height)
-    if _is_deep(main):
-        return PictureInfo("tiff", *size, layout_of(main).channels, bits=16)
+    size = orientation_of(_metadata(stream, main)).size(width, height)
+    if _is_16bit(main):
+        return ImageInfo("tiff", *size, layout_of(main).channels, bits=16)
     assert image is not None
-    return PictureInfo("tiff", *size, channels_of(image), bits=8)
+    return ImageInfo("tiff", *size, channels_of(image), bits=8)
 
 
-def _decode(stream: Readable, page: int = 0) -> Picture:
+def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     """Decode one page; extra channels that are not alpha are left out."""
     main = page_directory(stream, page)
     _require_all_data(stream, main)
     metadata, dropped = _metadata(stream, main), dropped_tags(main)
-    if _is_deep(main):
-        pixels = decode_deep(stream, layout_of(main))
-        return uprighted(Picture(pixels, "tiff", metadata, dropped=dropped))
+    if _is_16bit(main):
+        pixels = decode_16bit(stream, layout_of(main))
+        return apply_orientation(DecodedImage(pixels, "tiff", metadata, dropped=dropped))
     image = _opened(stream)
     image.seek(page)
     image.load()
     rgb, metadata = to_rgb(image, metadata)
-    return uprighted(Picture(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True)
+    return apply_orientation(
+        DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
+    )
 
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
@@ -87,7 +89,7 @@ def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
 
 
 def _require_developed(stream: Readable, main: Directory) -> None:
-    """Check that the first page is a picture, not the preview of what a camera's sensor saw.
+    """Check that the first page is an image, not the preview of what a camera's sensor saw.
 
     Raises:
         FormatError: It is a DNG, a CR2, or a small copy of what lies in directories below it.
@@ -100,13 +102,13 @@ def _require_developed(stream: Readable, main: Directory) -> None:
 
 
 def _is_reduced(main: Directory) -> bool:
-    """Whether the page says that it is a smaller copy of another."""
+    """Tell if the page says that it is a smaller copy of another."""
     old_way = main.integer(Tag.SUBFILE_TYPE, 1)
     return bool(main.integer(Tag.NEW_SUBFILE_TYPE, 0) & 1) or old_way == _REDUCED
 
 
-def _is_deep(main: Directory) -> bool:
-    """Whether the samples have 16 bits.
+def _is_16bit(main: Directory) -> bool:
+    """Tell if the samples have 16 bits.
 
     Raises:
         FormatError: They are no whole numbers of at most 8 or of 16 bits.
@@ -135,13 +137,15 @@ def _require_all_data(stream: Readable, main: Directory) -> None:
 
 
 def _metadata(stream: Readable, main: Directory) -> Metadata:
-    """What is stored beside the pixels; the EXIF block is put together from the file's fields."""
+    """Metadata as stored; the EXIF block is put together from the file's fields."""
     unit = main.integer(Tag.RESOLUTION_UNIT, _INCHES)
     factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit, 0.0)
     dpi = (main.ratio(Tag.X_RESOLUTION) * factor, main.ratio(Tag.Y_RESOLUTION) * factor)
     xmp = main.raw(Tag.XMP)
     if xmp and Tag.ORIENTATION in main.fields:
-        xmp = uprighted_xmp(xmp)  # it has no say beside the field, which EXIF omits where it is 1
+        xmp = reset_xmp_orientation(
+            xmp
+        )  # it has no say beside the field, which EXIF omits where it is 1
     return Metadata(
         icc=main.raw(Tag.ICC_PROFILE),
         exif=extracted_exif(stream, main),

@@ -1,4 +1,4 @@
-"""What of a TIFF page is neither pixels nor kept, by name."""
+"""Name the parts of a TIFF page that are neither pixels nor kept."""
 
 from PIL import TiffTags
 

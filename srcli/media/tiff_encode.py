@@ -1,6 +1,6 @@
 """Write TIFF: strips of deflate with horizontal differences, lossless, at 8 and 16 bits.
 
-The file begins with the EXIF block, itself a small TIFF, whose fields the picture's directory then
+The file begins with the EXIF block, itself a small TIFF, whose fields the image's directory then
 adopts, as far as they are not about pixels. So every offset in the block stays true, even those in
 maker notes.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BufferedWriter
 
-from srcli.media.exif import adopted_fields
+from srcli.media.exif import kept_fields
 from srcli.media.format import FormatError
 from srcli.media.ifd import (
     BYTE,
@@ -23,7 +23,7 @@ from srcli.media.ifd import (
     pack_directory,
     pack_integers,
 )
-from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.tiff_tags import Tag
 
 __all__ = ["Strips", "aligned", "encode_tiff", "picture_fields", "write_strips"]
@@ -37,14 +37,14 @@ _STRIP_BYTES = 1 << 20
 _MAX_BYTES = 2**32 - 2**24  # leaves room for the directory
 
 
-def encode_tiff(picture: Picture, stream: BufferedWriter, _quality: int) -> None:
-    """Write the picture, strip by strip.
+def encode_tiff(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
+    """Write the image, strip by strip.
 
     Raises:
         FormatError: The file would exceed the 4 GiB of a classic TIFF.
     """
     stream.write(picture.metadata.exif or b"II*\0" + bytes(4))
-    adopted = adopted_fields(picture.metadata.exif) if picture.metadata.exif else None
+    adopted = kept_fields(picture.metadata.exif) if picture.metadata.exif else None
     order: Order = adopted.order if adopted else "<"
     fields = dict(adopted.fields) if adopted else {}
     fields |= picture_fields(picture, order)
@@ -60,7 +60,7 @@ def encode_tiff(picture: Picture, stream: BufferedWriter, _quality: int) -> None
 
 @dataclass(frozen=True)
 class Strips:
-    """Where the strips of a picture were written: rows a strip, offsets and lengths in bytes."""
+    """Where the strips of an image were written: rows a strip, offsets and lengths in bytes."""
 
     rows: int
     offsets: tuple[int, ...]
@@ -75,8 +75,8 @@ class Strips:
         }
 
 
-def picture_fields(picture: Picture, order: Order) -> dict[int, Field]:
-    """The fields about a picture's pixels and metadata, but for EXIF and where its strips are."""
+def picture_fields(picture: DecodedImage, order: Order) -> dict[int, Field]:
+    """The fields about an image's pixels and metadata, but for EXIF and where its strips are."""
     return _metadata_fields(picture.metadata, order) | _pixel_fields(picture.pixels, order)
 
 

@@ -22,7 +22,7 @@ from srcli.media.ifd import (
     pack_integers,
     pointer_at,
 )
-from srcli.media.picture import Picture
+from srcli.media.image import DecodedImage
 from srcli.media.tiff_encode import Strips, aligned, picture_fields, write_strips
 
 __all__ = ["TiffPages"]
@@ -34,7 +34,7 @@ _HEADER = 16  # bytes, of a BigTIFF; a classic one leaves half of them empty
 
 @dataclass(frozen=True)
 class _Page:
-    """What a page's directory will say, and the directories EXIF and GPS that it points to."""
+    """Bytes of a page's directory, and of the directories EXIF and GPS that it points to."""
 
     fields: Mapping[int, Field]
     parts: Mapping[int, Mapping[int, Field]]
@@ -60,7 +60,7 @@ class TiffPages:
         self._pages: list[_Page] = []
         stream.write(bytes(_HEADER))
 
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: DecodedImage) -> None:
         """Write a page's pixels, and keep the rest in mind."""
         block = picture.metadata.exif
         stream = io.BytesIO(block or b"II*\0" + struct.pack("<IHI", 8, 0, 0))

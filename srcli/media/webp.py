@@ -7,11 +7,11 @@ from io import BufferedWriter
 
 from PIL import WebPImagePlugin
 
-from srcli.media.colour import left_out, metadata_of, pixels_of
+from srcli.media.colour import dropped_metadata, metadata_of, pixels_of
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
-from srcli.media.picture import Metadata, Picture, PictureInfo
-from srcli.media.upright import turn_of, uprighted
+from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.orientation import apply_orientation, orientation_of
 
 __all__ = ["WEBP"]
 
@@ -27,20 +27,22 @@ class _Header:
     metadata: Metadata
 
 
-def _inspect(stream: Readable) -> PictureInfo:
+def _inspect(stream: Readable) -> ImageInfo:
     header = _read_header(stream)
-    size = turn_of(header.metadata).size(header.width, header.height)
+    size = orientation_of(header.metadata).size(header.width, header.height)
     channels = 4 if header.alpha else 3
-    return PictureInfo("webp", *size, channels, bits=8, lossless=header.lossless)
+    return ImageInfo("webp", *size, channels, bits=8, lossless=header.lossless)
 
 
-def _decode(stream: Readable) -> Picture:
-    """Decode the picture, or the first one of an animation."""
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the image, or the first one of an animation."""
     lossless = _read_header(stream).lossless
     stream.seek(0)
     image = WebPImagePlugin.WebPImageFile(stream)
-    return uprighted(
-        Picture(pixels_of(image), "webp", metadata_of(image), lossless, left_out(image))
+    return apply_orientation(
+        DecodedImage(
+            pixels_of(image), "webp", metadata_of(image), lossless, dropped_metadata(image)
+        )
     )
 
 
@@ -60,7 +62,7 @@ def _read_header(stream: Readable) -> _Header:
     if head := _payload(stream, chunks, b"VP8 ", 10):
         width, height = (side & 0x3FFF for side in struct.unpack("<HH", head[6:10]))
         return _Header(width, height, alpha=False, lossless=False, metadata=metadata)
-    raise FormatError("it holds no picture")
+    raise FormatError("it holds no image")
 
 
 def _chunks(stream: Readable) -> dict[bytes, tuple[int, int]]:
@@ -80,7 +82,7 @@ def _chunks(stream: Readable) -> dict[bytes, tuple[int, int]]:
         stream.seek(at)
         kind, length = struct.unpack("<4sI", stream.read(8))
         if at + 8 + length > stop:
-            raise FormatError(f"its {kind!r} chunk leaves the file")
+            raise FormatError(f"its {kind!r} chunk points beyond the end of the file")
         chunks.setdefault(kind, (at + 8, length))
         at += 8 + length + length % 2
     return chunks
@@ -97,7 +99,7 @@ def _payload(
     return stream.read(whole if length is None else length)
 
 
-def _encode(picture: Picture, stream: BufferedWriter, quality: int) -> None:
+def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     """Colours under full transparency are kept (`exact`)."""
     metadata = picture.metadata
     as_image(picture.pixels).save(

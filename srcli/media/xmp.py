@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["resized_xmp", "uprighted_xmp", "without_gps_xmp", "xmp_orientation"]
+__all__ = ["reset_xmp_orientation", "resized_xmp", "without_gps_xmp", "xmp_orientation"]
 
 
 def _pattern(names: bytes) -> re.Pattern[bytes]:
@@ -35,7 +35,7 @@ def xmp_orientation(packet: bytes | None) -> int | None:
     return value if 1 <= value <= 8 else None
 
 
-def uprighted_xmp(packet: bytes) -> bytes:
+def reset_xmp_orientation(packet: bytes) -> bytes:
     """The packet with orientation 1, where it states one.
 
     >>> uprighted_xmp(b"<tiff:Orientation>8</tiff:Orientation>")

@@ -1,1 +1,1 @@
-"""How good a result is."""
+"""Image quality metrics."""

@@ -1,7 +1,7 @@
-"""How a result is compared with the original: the protocols that the literature uses.
+"""Protocols of comparison with the original, as the literature uses them.
 
 A figure without its protocol is not comparable: RGB or Y, cropped or not, moves PSNR by decibels.
-All take 8-bit pictures, and compute in float64.
+All take 8-bit images, and compute in float64.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["PROTOCOLS", "Protocol", "Quality", "protocol_named"]
 
 @dataclass(frozen=True)
 class Quality:
-    """PSNR in dB (infinite for equal pictures) and SSIM in [-1, 1]."""
+    """PSNR in dB (infinite for equal images) and SSIM in [-1, 1]."""
 
     psnr: float
     ssim: float
@@ -42,14 +42,14 @@ class Protocol:
     crops: bool
 
     def smallest(self, scale: int) -> int:
-        """The shorter side, HR px, that a picture needs to be compared."""
+        """The shorter side, HR px, that an image needs to be compared."""
         return WINDOW + 2 * self._border(scale)
 
     def compare(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8], scale: int) -> Quality:
         """Compare (h, w, 3) uint8 with (h, w, 3) uint8.
 
         Raises:
-            ValueError: The pictures differ in size, or too little of them is left.
+            ValueError: The images differ in size, or too little of them is left.
         """
         if sr.shape != hr.shape:
             raise ValueError(
@@ -67,7 +67,7 @@ class Protocol:
         return scale if self.crops else 0
 
     def _planes(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """What is compared, (h, w, 1 or 3) in 0..255."""
+        """The planes to compare, (h, w, 1 or 3) in 0..255."""
         return luma(picture)[..., None] if self.on_luma else picture.astype(np.float64)
 
 

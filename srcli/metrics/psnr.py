@@ -13,7 +13,7 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, crop: int) -> float:
-    """PSNR on Y in dB, of 8-bit pictures, with `crop` HR px left out on each side.
+    """PSNR on Y in dB, of 8-bit images, with `crop` HR px left out on each side.
 
     Args:
         sr: (h, w, 3) uint8.
@@ -21,10 +21,10 @@ def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], *, crop: int) -> float:
         crop: By custom the scale.
 
     Returns:
-        Decibels; infinite for equal pictures.
+        Decibels; infinite for equal images.
 
     Raises:
-        ValueError: The pictures differ in size, or nothing is left after cropping.
+        ValueError: The images differ in size, or nothing is left after cropping.
 
     >>> flat = np.full((16, 16, 3), 100, np.uint8)
     >>> round(psnr_y(flat, flat + np.uint8(1), crop=4), 2)

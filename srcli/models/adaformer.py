@@ -3,7 +3,7 @@
 Luo, Ai, Liang, Liu, Xie, Qu, Fu: "AdaFormer: Efficient Transformer with Adaptive Token
 Sparsification for Image Super-resolution", AAAI 2024.
 
-The picture's features pass through L texture-relevant sparse attention blocks (TSAB). After each
+The image's features pass through L texture-relevant sparse attention blocks (TSAB). After each
 block a shared estimator says how well every token is restored; the confidences add up, and a
 window or token whose sum reaches 1 - ε_h halts: the blocks after it no longer compute it.
 
@@ -58,7 +58,7 @@ class AdaFormerConfig:
         prototypes: Prototypes M of the global branch.
         mlp_ratio: Width of the MLP's middle, in D.
         confidence_channels: Width of the confidence estimator's middle.
-        region: Side of the global branch's region, in windows; 0 is the whole picture.
+        region: Side of the global branch's region, in windows; 0 is the whole image.
         halted: What becomes of a halted token: "freeze" leaves it as it is; "pass" puts its
             normalised value in place of the attention, and runs the MLP everywhere.
         projected: A linear layer follows the attention.
@@ -137,7 +137,7 @@ class AdaFormer(BandedNetwork):
         return extend_by_reflection(lr, self.config.window)
 
     def encode(self, lr: Tensor) -> Tensor:
-        """Features (b, c, h, w) of an extended picture (AdaFormer, Eq. 1)."""
+        """Features (b, c, h, w) of an extended image (AdaFormer, Eq. 1)."""
         return self.encoder(self._shallow(lr).to(self.embed.weight.dtype))
 
     def attend(
@@ -160,7 +160,7 @@ class AdaFormer(BandedNetwork):
             yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))
 
     def decode(self, features: Tensor, lr: Tensor) -> Tensor:
-        """The picture (b, 3, s·h, s·w) from features and the same part of the extended picture."""
+        """The image (b, 3, s·h, s·w) from features and the same part of the extended image."""
         shallow = self._shallow(lr)
         features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
         return F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4

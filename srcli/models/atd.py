@@ -5,9 +5,9 @@ Transformer with Adaptive Token Dictionary", CVPR 2024.
 
 Three attentions work side by side in every layer: in windows (shifted in every second layer), to
 a dictionary of learned tokens, and among tokens that the dictionary puts into one category,
-wherever in the picture they lie. The dictionary is refined from layer to layer.
+wherever in the image they lie. The dictionary is refined from layer to layer.
 
-Dictionary and categories see every token: a tile is not a piece of the whole picture's result.
+Dictionary and categories see every token: a tile is not a piece of the whole image's result.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.category import CategoryAttention, Exempt
+from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.precision import in_full
-from srcli.models.layers.projected import Projected
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
@@ -96,7 +96,7 @@ class ATDLayer(nn.Module):
         self.refine = DictionaryRefinement(config.entries) if refines else None
 
     def forward(
-        self, x: Tensor, entries: Tensor, size: tuple[int, int], exempt: Exempt | None
+        self, x: Tensor, entries: Tensor, size: tuple[int, int], exempt: PureSplit | None
     ) -> tuple[Tensor, Tensor]:
         """Update tokens (b, h·w, c) and dictionary (b, m, c).
 
@@ -107,7 +107,7 @@ class ATDLayer(nn.Module):
             exempt: The tokens that skip the category attention.
         """
         y = self.norm1(x)
-        qkv = Projected.of(y, self.qkv)
+        qkv = LazyQKV.of(y, self.qkv)
         similarity = self.dictionary.similarity(y, entries)  # (b, n, m)
         x = x + self.dictionary(similarity, entries)  # from here on it is our own
         x += self.across(qkv, similarity, size, exempt)
@@ -119,9 +119,9 @@ class ATDLayer(nn.Module):
         return x, entries
 
     def across(
-        self, qkv: Projected, similarity: Tensor, size: tuple[int, int], exempt: Exempt | None
+        self, qkv: LazyQKV, similarity: Tensor, size: tuple[int, int], exempt: PureSplit | None
     ) -> Tensor:
-        """What a token gets from those of its category, (b, n, c); networks like this vary it."""
+        """Attention of a token to those of its category, (b, n, c); networks like this vary it."""
         return self.category(qkv, similarity, exempt)
 
 
@@ -141,7 +141,7 @@ class ATDGroup(nn.Module):
         )
         self.conv = nn.Conv2d(config.dim, config.dim, 3, padding=1)
 
-    def forward(self, x: Tensor, size: tuple[int, int], exempt: Exempt | None) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, int], exempt: PureSplit | None) -> Tensor:
         """Update tokens (b, h·w, c); arguments as in `ATDLayer`."""
         tokens, entries = x, self.entries.expand(len(x), -1, -1)
         for layer in self.layers:
@@ -191,7 +191,7 @@ class ATDLight(SRNetwork):
         return SROutput(self.crop(image, lr))
 
     def upscale(self, wide: Tensor, exempt: Tensor | None) -> Tensor:
-        """Upscale a picture that is whole windows.
+        """Upscale an image that is whole windows.
 
         Args:
             wide: (b, 3, h, w), RGB in [0, 1], sides multiples of the window.
@@ -201,7 +201,7 @@ class ATDLight(SRNetwork):
             (b, 3, s·h, s·w).
         """
         size = (wide.shape[2], wide.shape[3])
-        who = None if exempt is None else Exempt.where(exempt.flatten(1))
+        who = None if exempt is None else PureSplit.where(exempt.flatten(1))
         shallow = in_full(self.head, wide - self.mean)
         tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
         for group in self.groups:

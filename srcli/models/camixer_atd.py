@@ -3,7 +3,7 @@
 After CAMixerSR (Wang et al., CVPR 2024), put into ATD-light as the Pure-Pass paper does: in every
 layer a small predictor scores the windows; the share of them that scores highest takes the
 category attention, the others a depthwise convolution of their values. Such a mask is coarser than
-that of pure pixels, cannot be shifted, has parameters, and spares the same share of every picture.
+that of pure pixels, cannot be shifted, has parameters, and spares the same share of every image.
 """
 
 import math
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from srcli.errors import UsageError
 from srcli.models import atd
 from srcli.models.atd import ATDConfig, ATDLayer, ATDLight, as_map, as_tokens
-from srcli.models.layers.category import Exempt
-from srcli.models.layers.projected import Projected
+from srcli.models.layers.category import PureSplit
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import EXACT, ModelSpec
 
@@ -66,7 +66,7 @@ class CAMixerLayer(ATDLayer):
         self.simple = nn.Conv2d(dim, dim, kernel, padding=kernel // 2, groups=dim)
 
     def across(
-        self, qkv: Projected, similarity: Tensor, size: tuple[int, int], exempt: Exempt | None
+        self, qkv: LazyQKV, similarity: Tensor, size: tuple[int, int], exempt: PureSplit | None
     ) -> Tensor:
         """Attention for the chosen windows, a convolution for the others; (b, n, c)."""
         assert exempt is None, "the predictor alone chooses"
@@ -74,7 +74,7 @@ class CAMixerLayer(ATDLayer):
         score = torch.sigmoid(self.score(values))  # (b, n, 1)
         chosen, score = self.choose(as_map(score, *size))
         simple = as_tokens(self.simple(as_map(values, *size)))
-        mixed = self.category.mix(qkv, similarity, Exempt.where(~chosen.flatten(1)), simple)
+        mixed = self.category.mix(qkv, similarity, PureSplit.where(~chosen.flatten(1)), simple)
         if torch.is_grad_enabled():
             # Worth 1, so that the result is what inference gives; its gradient tells the
             # predictor which way each window would rather go.

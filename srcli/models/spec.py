@@ -1,4 +1,4 @@
-"""What every network promises: how it is built, what it takes and what it gives back."""
+"""Interface of every network: how it is built, its input and its output."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ class Halting:
         eps: ε_h in [0, 1]: a token halts once its accumulated confidence reaches 1 - eps, so a
             larger value halts more. None: nothing halts.
         observe: Compute the confidence maps also where halting does not need them (with
-            `eps=None`, and after the last layer): for pictures and for training.
+            `eps=None`, and after the last layer): for images and for training.
         skip_pure: Exempt pure pixels from what the network can spare them (Pure-Pass).
     """
 
@@ -47,9 +47,9 @@ EXACT = Halting(eps=None)
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What halted before one layer, and how sure the network was after it.
+    """Windows and pixels that halted before one layer, and the confidence after it.
 
-    Sizes are those of the LR picture extended to whole windows of S px (AdaFormer: S = 8).
+    Sizes are those of the LR image extended to whole windows of S px (AdaFormer: S = 8).
 
     Args:
         confidence_map: (b, 1, h, w) in [0, 1], estimated from the layer's output. None where no
@@ -77,7 +77,7 @@ class LayerTrace:
 class PureTrace:
     """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
 
-    Sizes are those of the LR picture extended to whole windows.
+    Sizes are those of the LR image extended to whole windows.
 
     Args:
         mask: (b, 1, h, w) bool, True = pure: exempt from the category attention in every layer.
@@ -90,7 +90,7 @@ class PureTrace:
 
 @dataclass(frozen=True)
 class SROutput:
-    """What every network returns, whatever the mode.
+    """Output of every network, whatever the mode.
 
     Args:
         image: (b, 3, s·h, s·w), nominally in [0, 1], not clamped.
@@ -116,7 +116,7 @@ class SRNetwork(nn.Module, ABC):
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
 
-    def plain_ways(self) -> "Mapping[str, Callable[[Tensor], SROutput]]":
+    def baselines(self) -> "Mapping[str, Callable[[Tensor], SROutput]]":
         """Other ways to run it that tell how good `forward` is, by name; none by default."""
         return {}
 
@@ -139,11 +139,11 @@ class AttendedBand:
 
 
 class BandedNetwork(SRNetwork):
-    """A network that can be computed in parts of the picture with the result of the whole.
+    """A network that can be computed in parts of the image with the result of the whole.
 
-    The picture is first extended (`extend`). What reaches beyond a part is bounded: `encode` and
+    The image is first extended (`extend`). What reaches beyond a part is bounded: `encode` and
     `decode` are right on a crop but for `encoder_halo` and `decoder_halo` px at the sides where
-    the crop ends before the picture does; `attend` takes the features in bands of the whole
+    the crop ends before the image does; `attend` takes the features in bands of the whole
     width, from top to bottom, and passes on from band to band what they need of each other.
     """
 
@@ -153,11 +153,11 @@ class BandedNetwork(SRNetwork):
 
     @abstractmethod
     def extend(self, lr: Tensor) -> Tensor:
-        """Extend a picture (b, 3, h, w) right and down to the size that the network computes."""
+        """Extend an image (b, 3, h, w) right and down to the size that the network computes."""
 
     @abstractmethod
     def encode(self, lr: Tensor) -> Tensor:
-        """Features (b, c, h, w) of the extended picture or a crop of it."""
+        """Features (b, c, h, w) of the extended image or a crop of it."""
 
     @abstractmethod
     def attend(
@@ -166,7 +166,7 @@ class BandedNetwork(SRNetwork):
         """Pass bands (b, c, h, w) through the adaptive layers; they come out in the same order.
 
         Args:
-            bands: The features of the whole picture from top to bottom; all but the last have
+            bands: The features of the whole image from top to bottom; all but the last have
                 heights that are multiples of `band`. Asked for when needed, a few in advance.
             halting: When tokens stop being computed.
             piece: Windows computed at a time; None chooses by the device.
@@ -174,7 +174,7 @@ class BandedNetwork(SRNetwork):
 
     @abstractmethod
     def decode(self, features: Tensor, lr: Tensor) -> Tensor:
-        """The picture (b, 3, s·h, s·w) from features and the same crop of the extended picture."""
+        """The image (b, 3, s·h, s·w) from features and the same crop of the extended image."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class ModelSpec:
         paper: Where it was published.
         scales: The scales it can be built for.
         alignment: Tiles start on multiples of this (LR px), so that windows and regions fall as
-            they would in the whole picture.
+            they would in the whole image.
         overlap: Context a tile needs on each inner side (LR px).
         bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
         bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.

@@ -8,9 +8,9 @@ from srcli.errors import ExitCode
 from srcli.training.clock import process_began
 from srcli.training.config_file import read_config
 from srcli.training.folder import RunFolder
+from srcli.training.loggers import JsonLogger, LineLogger
 from srcli.training.loop import RunOptions, train
 from srcli.training.program import run_program
-from srcli.training.watchers import JsonLog, Lines
 
 
 def _main() -> int:
@@ -34,9 +34,9 @@ def _train(given: argparse.Namespace) -> ExitCode:
     options = RunOptions(
         folder.path, given.resume, given.init, given.steps, given.minutes, process_began()
     )
-    lines = Lines(sys.stderr)
+    lines = LineLogger(sys.stderr)
     try:
-        train(config, options, [lines, JsonLog(folder.log, lines.warn)])
+        train(config, options, [lines, JsonLogger(folder.log, lines.warn)])
     except KeyboardInterrupt:
         sys.stderr.write(f"srcli: {folder.how_to_go_on()}\n")
         return ExitCode.INTERRUPTED

@@ -25,8 +25,8 @@ from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic, in_a_line
 from srcli.training.config import TrainingConfig
 from srcli.training.config_file import read_config
+from srcli.training.distributed import ProcessGroup, joined
 from srcli.training.families import adaptive, build, for_patches
-from srcli.training.processes import Processes, joined
 from srcli.training.program import run_program
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
@@ -43,7 +43,7 @@ _KERNELS = 30  # rows of the table
 def check_device(
     config: TrainingConfig,
     weights: Path,
-    processes: Processes,
+    processes: ProcessGroup,
     tell: Callable[[str], None],
     *,
     steps: int,
@@ -126,7 +126,7 @@ def _off(found: Tensor, wanted: Tensor) -> str:
 def _timed(
     config: TrainingConfig,
     weights: Path,
-    processes: Processes,
+    processes: ProcessGroup,
     steps: int,
     *,
     compiled: bool,
@@ -163,7 +163,7 @@ def _timed(
 
 
 def profile_steps(
-    config: TrainingConfig, weights: Path, processes: Processes, tell: Callable[[str], None]
+    config: TrainingConfig, weights: Path, processes: ProcessGroup, tell: Callable[[str], None]
 ) -> None:
     """List the kernels and operators in which compiled steps spend their time, longest first.
 
@@ -212,7 +212,7 @@ class _Way:
 def _stepper(
     config: TrainingConfig,
     weights: Path,
-    processes: Processes,
+    processes: ProcessGroup,
     batch: PatchBatch,
     way: _Way,
     folder: Path,

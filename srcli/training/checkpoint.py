@@ -28,7 +28,7 @@ _BESIDE = "optimizer"  # the note of the file that holds the optimizer's state
 
 @dataclass(frozen=True)
 class TensorFile:
-    """What a safetensors file holds: tensors by name, and strings by name."""
+    """Content of a safetensors file: tensors by name, and strings by name."""
 
     tensors: Mapping[str, Tensor]
     notes: Mapping[str, str]

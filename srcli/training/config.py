@@ -1,4 +1,4 @@
-"""What a training run is told."""
+"""Configuration of a training run."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -25,7 +25,7 @@ _PRECISIONS = ("auto", "fp32", "bf16")
 
 @dataclass(frozen=True)
 class WeightsConfig:
-    """What is made, as the manifest shall describe it.
+    """Description of the trained weights for the manifest.
 
     Args:
         name: File name without suffix.
@@ -43,7 +43,7 @@ class DataConfig:
     """Where patches come from.
 
     Args:
-        folders: Folders of HR pictures, searched to any depth.
+        folders: Folders of HR images, searched to any depth.
         patch: Side of a patch, LR px, a multiple of the network's window.
         batch: Patches a step, over all processes.
         reductions: Factors below 1 by which large photographs are offered once more.
@@ -146,7 +146,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """How progress is measured.
+    """How progress is measured: sets and intervals.
 
     Args:
         sets: Folders with x{scale}/HR and x{scale}/LR in them.
@@ -164,7 +164,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How the machine is used.
+    """Use of the machine: device, precision, threads, intervals.
 
     Args:
         seed: Of the untrained parameters and of the order of the data.
@@ -230,7 +230,7 @@ class TrainingConfig:
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
                 self.data.patch % window != 0
             ),
-            "data.folders is empty: name at least one folder of pictures": not self.data.folders,
+            "data.folders is empty: name at least one folder of images": not self.data.folders,
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),

@@ -50,7 +50,7 @@ def export_weights(
 def as_exported(state: TrainingState, config: TrainingConfig) -> SRNetwork:
     """The averaged weights as users run them: as fp16 keeps them, in the registry's network.
 
-    Its region is not that of training, where a patch, or a whole picture, is one.
+    Its region is not that of training, where a patch, or a whole image, is one.
     """
     model, scale = model_of(config.network), config.network.scale
     network = build(config.network) if model == "custom" else model_spec(model).build(scale)
@@ -103,7 +103,7 @@ def _manifest_entry(
         "origin": f"{state.origin}{state.step:,} steps of {data.batch} patches of "
         f"{data.patch}x{data.patch} LR px, {state.minutes:.0f} minutes; parameters stored in fp16",
         "psnr_protocol": f"Y channel, 8-bit output, {scale} px cropped a side, effort exact, "
-        "fp32, whole picture",
+        "fp32, whole image",
     }
     if teacher:
         fields["teacher"] = teacher

@@ -46,7 +46,7 @@ def config_of(network: SRNetwork) -> NetworkConfig | None:
 
 
 def adaptive(config: NetworkConfig, eps: float) -> Halting:
-    """What the last phase of a run computes: tokens halt, or pure pixels are exempt.
+    """Halting in the last phase of a run: tokens halt, or pure pixels are exempt.
 
     CAMixer's windows are chosen from the first step on: there is nothing more to it.
     """

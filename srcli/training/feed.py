@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from srcli.data.device_patches import DevicePatches
+from srcli.data.images import ImageStore, Source, find_sources
 from srcli.data.patches import PatchLoader, PatchSampler, Share
-from srcli.data.pictures import PictureStore, Source, find_sources
 from srcli.data.targets import TargetImages
 from srcli.inference.device import pick_precision
 from srcli.training.config import TrainingConfig
-from srcli.training.processes import Processes
+from srcli.training.distributed import ProcessGroup
 from srcli.training.reports import TeacherReport
 from srcli.training.targets import TeacherCache
 from srcli.training.teacher import find_teacher
@@ -39,13 +39,13 @@ class TrainingData:
     """
 
     def __init__(
-        self, config: TrainingConfig, processes: Processes, warn: Callable[[str], None]
+        self, config: TrainingConfig, processes: ProcessGroup, warn: Callable[[str], None]
     ) -> None:
         self._config, self._processes, self._warn = config, processes, warn
         told, scale = config.distillation, config.network.scale
         self._teacher = find_teacher(told, scale) if told.teacher else None
         sources = self._find_sources()
-        self._store = PictureStore(sources, scale, config.data.memory_mb * 1_000_000)
+        self._store = ImageStore(sources, scale, config.data.memory_mb * 1_000_000)
         self.known_as = _told(sources)
 
     @property
@@ -103,7 +103,7 @@ class TrainingData:
         return cache.fill(self._processes, dtype, tell=tell, warn=self._warn)
 
     def _find_sources(self) -> list[Source]:
-        """Find and check the training pictures."""
+        """Find and check the training images."""
         data, scale = self._config.data, self._config.network.scale
         folders = [Path(f) for f in data.folders]
         keep_apart(folders, [Path(s) for s in self._config.validation.sets])
@@ -130,6 +130,6 @@ class TrainingData:
 
 
 def _told(sources: list[Source]) -> str:
-    """The training pictures in few words: another for any other pictures or order."""
+    """The training images in few words: another for any other images or order."""
     each = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
     return f"{len(sources)}, sha256 {hashlib.sha256(repr(each).encode()).hexdigest()[:16]}"

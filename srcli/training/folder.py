@@ -65,7 +65,7 @@ class RunFolder:
             )
 
     def past_divergence(self, step: int, levers: str) -> str:
-        """What to do about a loss that is not finite at `step`: lower `levers`, but where?"""
+        """Advice after a loss that is not finite at `step`: which rates to lower, and where."""
         if not self.checkpoint.exists():
             return f"there is no checkpoint yet: start anew with a lower {levers}"
         kept = self._kept_step()
@@ -77,7 +77,7 @@ class RunFolder:
         return f"the checkpoint of step {kept} stays: lower {levers} and --resume from there"
 
     def how_to_go_on(self) -> str:
-        """What to tell someone who has interrupted the run."""
+        """Advice for someone who has interrupted the run."""
         if self.checkpoint.exists():
             return f"interrupted; --resume goes on from step {self._kept_step()}"
         return "interrupted before the first step; nothing is lost"

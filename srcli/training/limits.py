@@ -1,4 +1,4 @@
-"""What each number of a training run's configuration may be."""
+"""Limits of each number in a training configuration."""
 
 import math
 import re
@@ -64,13 +64,13 @@ _RANGES = {
     "run.threads": _AMOUNT,
     "run.log_every": _COUNT,
     "run.checkpoint_minutes": _AMOUNT,
-    "network.region": _AMOUNT,  # 0 is the whole picture
+    "network.region": _AMOUNT,  # 0 is the whole image
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 def faults(name: str, sections: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    """What is wrong with a file's name and with numbers, a line each.
+    """List the faults of a file's name and of numbers, a line each.
 
     Args:
         name: Of the weights to be made.

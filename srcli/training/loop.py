@@ -11,10 +11,10 @@ import torch
 from srcli.errors import UsageError
 from srcli.training.checkpoint import read_notes
 from srcli.training.config import ScheduleConfig, TrainingConfig
+from srcli.training.distributed import joined
 from srcli.training.families import NetworkConfig
 from srcli.training.folder import RunFolder
-from srcli.training.processes import joined
-from srcli.training.reports import Watcher
+from srcli.training.reports import TrainingLogger
 from srcli.training.run import Run
 from srcli.training.runnable import why_not_runnable
 
@@ -23,7 +23,7 @@ __all__ = ["RunOptions", "train"]
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line says beside the configuration.
+    """Options of the command line beside the configuration.
 
     Args:
         out: Folder for checkpoint, log and weights.
@@ -43,7 +43,9 @@ class RunOptions:
     began: float | None = None
 
 
-def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watcher]) -> Path | None:
+def train(
+    config: TrainingConfig, options: RunOptions, watchers: Sequence[TrainingLogger]
+) -> Path | None:
     """Train until the schedule's end, validate, and export the averaged weights.
 
     Interrupted (Ctrl-C, SIGTERM), it ends its step and writes a checkpoint first; a second time, it
@@ -94,7 +96,7 @@ def train(config: TrainingConfig, options: RunOptions, watchers: Sequence[Watche
         return run.go()
 
 
-def _warn_of_strange_network(config: NetworkConfig, watchers: Sequence[Watcher]) -> None:
+def _warn_of_strange_network(config: NetworkConfig, watchers: Sequence[TrainingLogger]) -> None:
     """Tell before hours are spent on weights that srcli cannot run."""
     line = why_not_runnable(config)
     if line is not None:
@@ -129,6 +131,6 @@ def _unused_length(
 
 
 def _length(schedule: ScheduleConfig) -> dict[str, str]:
-    """What ends it, by its name in TOML."""
+    """The schedule's limits, by their names in TOML."""
     limits = {"steps": schedule.steps, "minutes": schedule.minutes}
     return {name: f"{value:.9g}" for name, value in limits.items() if value}

@@ -1,4 +1,4 @@
-"""What training minimises, and how one sees that the confidence estimator works."""
+"""Training losses, and a check that the confidence estimator works."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ _FINEST_ERROR = 0.1  # 8-bit units; below it, an error is as good as none
 
 
 def error_map(image: Tensor, hr: Tensor) -> Tensor:
-    """How far (b, 3, h, w) is off, (b, 1, h, w) in 8-bit units, the mean over channels."""
+    """Absolute error of (b, 3, h, w): (b, 1, h, w) in 8-bit units, the mean over channels."""
     return (image - hr).abs().mean(1, keepdim=True) * 255.0
 
 
@@ -21,7 +21,7 @@ def restoration_loss(error: Tensor) -> Tensor:
 
 
 def uncertainty_loss(confidence: Tensor, error: Tensor) -> Tensor:
-    """How badly confidence tells where the error is (AdaFormer, Eq. 17).
+    """Uncertainty loss: how badly confidence predicts the error (AdaFormer, Eq. 17).
 
     Its optimum is C = 1/|error|. The error is taken as given: the image must not get worse for
     being easier to judge.

@@ -5,8 +5,8 @@ import time
 import torch
 from torch import Tensor
 
+from srcli.training.distributed import ProcessGroup
 from srcli.training.feed import Patches
-from srcli.training.processes import Processes
 from srcli.training.reports import StepReport
 from srcli.training.schedule import Rates
 from srcli.training.step import Figures
@@ -51,7 +51,7 @@ class Meter:
         self._steps += 1
 
     def report(
-        self, processes: Processes, now: Rates, *, step: int, done: float, minutes: float
+        self, processes: ProcessGroup, now: Rates, *, step: int, done: float, minutes: float
     ) -> StepReport:
         """The means since the last report, over all processes; then begin anew."""
         assert self._sum is not None, "a report needs a step"

@@ -25,7 +25,7 @@ Backend = str | Callable[..., object]  # what `torch.compile` calls a backend
 
 @dataclass(frozen=True)
 class PatchOutput:
-    """What the network makes of a batch of patches.
+    """Output of the network for a batch of patches.
 
     Args:
         image: (b, 3, s·h, s·w), nominally in [0, 1].

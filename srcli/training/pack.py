@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, features
 
 from srcli.atomic import atomic_file
-from srcli.data.pictures import image_files, read_rgb
+from srcli.data.images import image_files, read_rgb
 from srcli.errors import ExitCode, UnreadableImage, UsageError
 from srcli.training.program import run_program
 
@@ -35,7 +35,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Packed:
-    """What was packed.
+    """Result of packing: images, size, quality.
 
     Args:
         images: How many.

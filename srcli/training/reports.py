@@ -1,9 +1,9 @@
-"""What a run tells while it goes on."""
+"""Reports of a run's progress, and the interface of its loggers."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["StepReport", "TeacherReport", "ValidationReport", "Watcher"]
+__all__ = ["StepReport", "TeacherReport", "TrainingLogger", "ValidationReport"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class TeacherReport:
-    """How far the teacher's outputs are, which are computed before the first step.
+    """Progress of the teacher's outputs, which are computed before the first step.
 
     Args:
         images: Outputs that there are.
@@ -76,7 +76,7 @@ class ValidationReport:
 
 
 @runtime_checkable
-class Watcher(Protocol):
+class TrainingLogger(Protocol):
     """Whoever wants to know: a log, a progress bar."""
 
     def on_step(self, report: StepReport) -> None:

@@ -13,18 +13,18 @@ from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic
 from srcli.training.config import TrainingConfig
+from srcli.training.distributed import ProcessGroup
 from srcli.training.export import as_exported, export_weights
 from srcli.training.families import adaptive, for_patches
 from srcli.training.feed import Patches, TrainingData
+from srcli.training.fit_upsampler import fit_upsampler
 from srcli.training.folder import RunFolder
-from srcli.training.interrupts import interrupts_held_back
 from srcli.training.meter import Meter
-from srcli.training.processes import Processes
-from srcli.training.reports import TeacherReport, ValidationReport, Watcher
+from srcli.training.reports import TeacherReport, TrainingLogger, ValidationReport
 from srcli.training.runnable import working_state
-from srcli.training.schedule import Rates, levers, progress, rates, teacher_weight
+from srcli.training.schedule import Rates, progress, rate_settings, rates, teacher_weight
+from srcli.training.signals import interrupts_held_back
 from srcli.training.step import StepOptions, Stepper
-from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_sets, measure
 
 __all__ = ["Run"]
@@ -48,8 +48,8 @@ class Run:
         self,
         config: TrainingConfig,
         folder: RunFolder,
-        watchers: Sequence[Watcher],
-        processes: Processes,
+        watchers: Sequence[TrainingLogger],
+        processes: ProcessGroup,
         began: float | None = None,
     ) -> None:
         self._config, self._folder = config, folder
@@ -76,7 +76,7 @@ class Run:
         self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")
         own = data.batch // self._processes.count  # each process fits; the leading one's counts
         with closing(self._data.originals().batches(0)) as batches:
-            fit_tail(state.network, batches, -(-data.fit // own))
+            fit_upsampler(state.network, batches, -(-data.fit // own))
         state.average.load_state_dict(state.network.state_dict())
 
     def resume(self) -> None:
@@ -127,7 +127,7 @@ class Run:
                 raise
             done = self._done_here()
             way = self._folder.past_divergence(
-                self._state.step, levers(self._config.schedule, done)
+                self._state.step, rate_settings(self._config.schedule, done)
             )
             raise LossDiverged(f"{error}; {way}") from error
         except Exception:
@@ -174,7 +174,7 @@ class Run:
         return True
 
     def _stepper(self, patches: Patches) -> Stepper:
-        """What takes the steps: on CUDA compiled and recorded, as the configuration says."""
+        """Make the stepper: on CUDA compiled and recorded, as the configuration says."""
         run, processes = self._config.run, self._processes
         device, cuda = processes.device, processes.device.type == "cuda"
         plain = for_patches(self._state.network, self._config.loss.token_share)
@@ -204,7 +204,7 @@ class Run:
         return progress(self._config.schedule, state.step, self._minutes, state.idle)
 
     def _validation_due(self, last: float) -> bool:
-        """Whether it is time, `last` being the minutes at the last validation."""
+        """Tell if a validation is due, `last` being the minutes at the last one."""
         every = self._config.validation
         by_step = every.every_steps > 0 and self._state.step % every.every_steps == 0
         return by_step or (every.every_minutes > 0 and self._minutes - last >= every.every_minutes)
@@ -221,7 +221,7 @@ class Run:
     ) -> Mapping[str, float]:
         """Measure averaged weights, with halting too if wanted; PSNR-Y without it by set.
 
-        A signal ends it between two pictures; what it has found is then not told. So it does once
+        A signal ends it between two images; what it has found is then not told. So it does once
         `minutes` have passed; what it has found until then counts. Too little memory costs the
         figures, not the run.
         """

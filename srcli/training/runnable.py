@@ -1,4 +1,4 @@
-"""Whether a run can begin, and srcli run what it makes, said before the first step."""
+"""Check that a run can begin, and that srcli can run what it makes, before the first step."""
 
 from dataclasses import asdict
 

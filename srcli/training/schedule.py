@@ -1,16 +1,16 @@
-"""How far a run is, and what that means for learning rates and halting."""
+"""Progress of a run, and the learning rates and halting that follow from it."""
 
 import math
 from dataclasses import dataclass
 
 from srcli.training.config import DistillationConfig, ScheduleConfig
 
-__all__ = ["Rates", "levers", "progress", "rates", "teacher_weight"]
+__all__ = ["Rates", "progress", "rate_settings", "rates", "teacher_weight"]
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What one step uses.
+    """Rates and switches of one step.
 
     Args:
         backbone: Learning rate of everything but the estimator.
@@ -28,7 +28,7 @@ class Rates:
 
 
 def progress(schedule: ScheduleConfig, step: int, minutes: float, idle: float = 0.0) -> float:
-    """How much of the run is done after `step` steps and `minutes`, in [0, 1].
+    """Share of the run that is done after `step` steps and `minutes`, in [0, 1].
 
     Args:
         schedule: The run's length.
@@ -83,7 +83,7 @@ def teacher_weight(distillation: DistillationConfig, done: float) -> float:
     return distillation.weight + way * (distillation.last_weight - distillation.weight)
 
 
-def levers(schedule: ScheduleConfig, done: float) -> str:
+def rate_settings(schedule: ScheduleConfig, done: float) -> str:
     """The settings to lower for smaller steps after a share `done` of the run.
 
     >>> [levers(ScheduleConfig(muon_lr=1e-3, halting_from=0.8), done) for done in (0.5, 0.9)]

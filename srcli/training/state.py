@@ -35,7 +35,7 @@ class TrainingState:
     Args:
         config: The run.
         device: Where parameters lie.
-        pictures: What there is to train on, told so that it differs if anything does; empty if
+        images: What there is to train on, told so that it differs if anything does; empty if
             nobody cares.
         teacher: sha256 of the teacher's weights; empty without one.
     """
@@ -62,7 +62,7 @@ class TrainingState:
 
     @property
     def leaves_steps_out(self) -> bool:
-        """Whether `apply` heeds `found_inf`; if not, it must not be called for such a step."""
+        """True if `apply` heeds `found_inf`; if not, it must not be called for such a step."""
         return self._follow.device.type in FUSED
 
     def set_rates(self, rates: Rates) -> None:
@@ -130,7 +130,7 @@ class TrainingState:
             raise WeightsError(f"{path} is of another architecture: {strange} does not fit")
         for name, tensor in fitting.items():
             if not tensor.isfinite().all():
-                raise WeightsError(f"{path} is ruined: {name} is not finite; take other weights")
+                raise WeightsError(f"{path} is damaged: {name} is not finite; take other weights")
         self.network.load_state_dict(fitting, strict=False)
         self.average.load_state_dict(self.network.state_dict())
         self.origin = f"from {path.name}, "
@@ -165,7 +165,7 @@ class TrainingState:
         """
         file = read_checkpoint(path)
         if "step" not in file.notes:
-            raise WeightsError(f"{path} is no checkpoint; weights to start from go to --init")
+            raise WeightsError(f"{path} is not a checkpoint; weights to start from go to --init")
         for key, value in self._identity.items():
             before = file.note(key)
             if key == "distillation" and before is None:  # made when there were no teachers
@@ -176,7 +176,7 @@ class TrainingState:
         pictures = file.note("pictures")
         if pictures and self._pictures and pictures != self._pictures:
             raise UsageError(
-                f"{path} was made with other training pictures: {pictures}, now {self._pictures}"
+                f"{path} was made with other training images: {pictures}, now {self._pictures}"
             )
         try:
             self._take(file.tensors)
@@ -239,7 +239,7 @@ def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
 
 
 def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
-    """What must not change between parts of one run."""
+    """Settings that must not change between parts of one run."""
     data = config.data
     return {
         "network": asdict(config.network),
@@ -253,7 +253,7 @@ def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
 
 
 def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
-    """What must not change of a teacher, whose file's sha256 is given; its weight may."""
+    """Settings of a teacher that must not change; its weight may. `teacher` is its sha256."""
     return {
         "teacher": f"sha256 {teacher[:16]}" if teacher else "none",
         "self_ensemble": told.self_ensemble,
@@ -262,7 +262,7 @@ def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
 
 
 def _differences(key: str, before: object, now: object) -> Iterator[str]:
-    """What is another value now, by its name in TOML."""
+    """List the values that differ, by their names in TOML."""
     if isinstance(before, dict) and isinstance(now, dict):
         old, new = cast("dict[str, object]", before), cast("dict[str, object]", now)
         for field in {**old, **new}:
@@ -272,7 +272,7 @@ def _differences(key: str, before: object, now: object) -> Iterator[str]:
 
 
 def _settings(config: TrainingConfig) -> dict[str, object]:
-    """What may change between parts of one run, by its name in TOML; its length among them."""
+    """Settings that may change between parts of one run, by name in TOML; its length is among them."""
     run = {"device": config.run.device, "precision": config.run.precision}
     taught = asdict(config.distillation)
     sections = {

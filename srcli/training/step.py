@@ -15,6 +15,7 @@ from srcli.inference.device import one_memory_error
 from srcli.training.accelerate import Graphs, Replay, in_a_line
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
+from srcli.training.distributed import ProcessGroup
 from srcli.training.losses import (
     error_map,
     estimator_correlation,
@@ -22,7 +23,6 @@ from srcli.training.losses import (
     uncertainty_loss,
 )
 from srcli.training.network import PatchOutput
-from srcli.training.processes import Processes
 from srcli.training.schedule import Rates
 from srcli.training.state import TrainingState
 
@@ -31,7 +31,7 @@ __all__ = ["Figures", "StepOptions", "Stepper"]
 
 @dataclass(frozen=True)
 class Figures:
-    """What one step shows, as tensors on the device, so that nothing waits for it.
+    """Results of one step, as tensors on the device, so that nothing waits for it.
 
     Args:
         restoration: L1 to the originals in 8-bit units, a scalar.
@@ -52,7 +52,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How steps are computed.
+    """Options for computing steps.
 
     Args:
         dtype: Of the network's computations; bf16 is mixed with fp32.
@@ -91,7 +91,7 @@ class Stepper:
         config: TrainingConfig,
         state: TrainingState,
         network: nn.Module,
-        processes: Processes,
+        processes: ProcessGroup,
         how: StepOptions,
         *,
         folder: Path,
@@ -255,7 +255,7 @@ class Stepper:
 
 
 def _remedy(step: int) -> str:
-    """What to do where memory does not suffice after `step` steps."""
+    """Remedy where memory does not suffice after `step` steps."""
     if step == 0:
         return "lower data.batch or data.patch"
     return "free some and --resume; data.batch and data.patch can be lower in a new run only"

@@ -20,13 +20,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from srcli.data.pictures import PictureStore
+from srcli.data.images import ImageStore
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UnreadableImage, UsageError
 from srcli.inference.device import free_memory
 from srcli.models import model_spec
 from srcli.training.checkpoint import write_whole
-from srcli.training.processes import Processes
+from srcli.training.distributed import ProcessGroup
 from srcli.training.reports import TeacherReport
 from srcli.training.teacher import Teacher
 
@@ -68,14 +68,14 @@ class TeacherCache:
     """
 
     teacher: Teacher
-    store: PictureStore
+    store: ImageStore
     folder: Path
     self_ensemble: bool
     own_size: bool
 
     def fill(
         self,
-        processes: Processes,
+        processes: ProcessGroup,
         dtype: torch.dtype,
         *,
         tell: Callable[[TeacherReport], None],
@@ -113,7 +113,7 @@ class TeacherCache:
         return [whole[source.path] for source in self.store.sources]
 
     def _outputs(self) -> list[list[_Output]]:
-        """What each source needs: its output, and for a whole file that of own size, if wanted."""
+        """List what each source needs: its output, and for a whole file that of own size, if wanted."""
         contents: dict[Path, str] = {}
         outputs: list[list[_Output]] = []
         for number, source in enumerate(self.store.sources):
@@ -170,7 +170,7 @@ class TeacherCache:
         self,
         missing: Sequence[_Output],
         count: int,
-        processes: Processes,
+        processes: ProcessGroup,
         dtype: torch.dtype,
         tell: Callable[[TeacherReport], None],
     ) -> None:
@@ -220,7 +220,7 @@ class TeacherCache:
 
 
 def _whole(output: _Output, warn: Callable[[str], None]) -> bool:
-    """Whether the file is there, what it must be, and undamaged."""
+    """Tell if the file is there, is what it must be, and is undamaged."""
     try:
         with cast("Any", safe_open(output.path, framework="numpy")) as file:
             told = cast("dict[str, str]", file.metadata() or {})

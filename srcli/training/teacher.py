@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, UnknownModel, UsageError, WeightsError
-from srcli.inference.adopt import identify
 from srcli.inference.device import one_memory_error
+from srcli.inference.import_weights import identify
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
 from srcli.models.spec import EXACT
@@ -114,7 +114,7 @@ def teacher_upscaler(
     def one_by_one(lr: Tensor) -> Tensor:
         return mean_of_eight(in_bands, lr) if self_ensemble else in_bands(lr)
 
-    whole = network.module.plain_ways().get("reference")
+    whole = network.module.baselines().get("reference")
     if whole is None or not (few_launches and network.spec.holds_whole_image):
         return one_by_one
 
@@ -200,14 +200,14 @@ def _of_file(path: Path, config: DistillationConfig, scale: int) -> Teacher:
     parameters = {ours: given[theirs].float() for theirs, ours in names.items()}
     for name, tensor in parameters.items():
         if not bool(tensor.isfinite().all()):
-            raise WeightsError(f"distillation.teacher: {path} is ruined: {name} is not finite")
+            raise WeightsError(f"distillation.teacher: {path} is damaged: {name} is not finite")
     entry = _entry_of(found)
     licence, data = _licence(entry, config), entry.training_data if entry else ""
     return Teacher(path.name, fitting[0].model, scale, found.sha256, licence, data, parameters)
 
 
 def _licence(entry: WeightsEntry | None, config: DistillationConfig) -> str:
-    """What the manifest says, else what the configuration says."""
+    """Licence from the manifest, else from the configuration."""
     if entry is not None and entry.licence != _UNKNOWN:
         return entry.licence
     return config.licence or _UNKNOWN

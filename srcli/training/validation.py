@@ -20,17 +20,17 @@ __all__ = ["ValidationSet", "find_validation_sets", "keep_apart", "measure"]
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """HR and LR pictures by name."""
+    """HR and LR images by name."""
 
     name: str
     pairs: tuple[Pair, ...]
 
 
 def find_validation_sets(folders: Sequence[str], scale: int) -> list[ValidationSet]:
-    """The sets in `folders`, in the layouts that `srcli bench` knows; every picture is read.
+    """The sets in `folders`, in the layouts that `srcli bench` knows; every image is read.
 
     Raises:
-        UsageError: There is none, a picture cannot be read, or is of no use, so that hours of
+        UsageError: There is none, an image cannot be read, or is of no use, so that hours of
             training do not end at it; or two would be measured under one name.
     """
     found = [_find_set(Path(folder), scale) for folder in folders]
@@ -50,7 +50,7 @@ def _find_set(folder: Path, scale: int) -> ValidationSet:
     pairs = pairs_in(folder, scale)
     if not pairs:
         raise UsageError(
-            f"{where} has no pictures for x{scale}: wanted x{scale}/HR and x{scale}/LR, "
+            f"{where} has no images for x{scale}: wanted x{scale}/HR and x{scale}/LR, "
             f"GTmod12 and LRbicx{scale}, HR and LR_bicubic/X{scale}, or HR alone"
         )
     for pair in pairs:
@@ -76,7 +76,7 @@ def keep_apart(training: Sequence[Path], validation: Sequence[Path]) -> None:
             inner, outer = data.resolve(), measured.resolve()
             if inner.is_relative_to(outer) or outer.is_relative_to(inner):
                 raise UsageError(
-                    f"training folder {data} and validation set {measured} share pictures: "
+                    f"training folder {data} and validation set {measured} share images: "
                     "weights must not be trained on what measures them"
                 )
 
@@ -89,12 +89,12 @@ def measure(
     device: torch.device,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
-    """Mean PSNR-Y in dB of each set, whole pictures, 8-bit output, `scale` px cropped.
+    """Mean PSNR-Y in dB of each set, whole images, 8-bit output, `scale` px cropped.
 
-    Only the sets that were measured whole, if `stop` says so before a picture.
+    Only the sets that were measured whole, if `stop` says so before an image.
 
     Raises:
-        OutOfMemory: There is not enough memory for a picture.
+        OutOfMemory: There is not enough memory for an image.
     """
     means: dict[str, float] = {}
     for one in sets:

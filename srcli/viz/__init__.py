@@ -1,1 +1,1 @@
-"""Pictures, a report and arrays of what an adaptive network did with a photograph."""
+"""Images, a report and arrays of what an adaptive network did with a photograph."""

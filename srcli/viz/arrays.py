@@ -6,7 +6,7 @@ import numpy as np
 
 from srcli.inference.maps import Map
 from srcli.inference.planes import Pixels
-from srcli.viz.kinds import Explained
+from srcli.viz.map_types import Explained
 
 __all__ = ["arrays_of", "save_arrays"]
 

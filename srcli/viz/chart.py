@@ -3,8 +3,8 @@
 from PIL import Image, ImageDraw, ImageFont
 
 from srcli.viz.colours import GROUND, HALTED, INK, RGB
-from srcli.viz.figures import Figures
 from srcli.viz.legend import text_width
+from srcli.viz.stats import MaskStats
 
 __all__ = ["WINDOWS", "draw_chart"]
 
@@ -12,7 +12,7 @@ WINDOWS: RGB = (110, 150, 205)  # a blue that stands out from the dark, darker t
 _GRID = (70, 74, 82)
 
 
-def draw_chart(figures: Figures, width: int, height: int, size: int) -> Image.Image:
+def draw_chart(figures: MaskStats, width: int, height: int, size: int) -> Image.Image:
     """Two bars a layer: the share of windows, and of pixels, that had halted before it.
 
     Args:

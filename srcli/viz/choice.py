@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from srcli.errors import UsageError
 from srcli.models import model_names, model_spec
-from srcli.viz.kinds import KINDS, Kind
+from srcli.viz.map_types import KINDS, MapType
 from srcli.weights import network_of, runnable_networks
 
-__all__ = ["choose_kinds", "choose_layers"]
+__all__ = ["choose_layers", "choose_map_types"]
 
 _INTERPOLATION = ("bicubic", "bilinear", "lanczos", "nearest")
 
 
-def choose_kinds(model: str, effort: str, what: Sequence[str]) -> tuple[Kind, ...]:
+def choose_map_types(model: str, effort: str, what: Sequence[str]) -> tuple[MapType, ...]:
     """The kinds of maps to draw.
 
     Args:
@@ -73,7 +73,7 @@ def choose_layers(text: str, count: int) -> tuple[int, ...]:
 
 
 def _told(model: str, effort: str) -> set[str]:
-    """What a network tells about a run with an effort: "layers", "pure", both or nothing."""
+    """Maps a network gives at an effort: "layers", "pure", both or nothing."""
     if model not in model_names():
         return set()
     efforts = model_spec(model).efforts
@@ -86,7 +86,7 @@ def _told(model: str, effort: str) -> set[str]:
 
 
 def _can_tell(model: str) -> set[str]:
-    """What it tells with one effort or another."""
+    """Maps a network gives at any effort."""
     efforts = model_spec(model).efforts if model in model_names() else ()
     return {told for effort in efforts for told in _told(model, effort)}
 

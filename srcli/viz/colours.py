@@ -1,6 +1,6 @@
 """Colours that mean something: readable by colour-blind people, in greyscale too.
 
-Everywhere in srcli's pictures bright means easy (sure, halted), dark means hard (unsure, live).
+Everywhere in srcli's images bright means easy (sure, halted), dark means hard (unsure, live).
 """
 
 import numpy as np

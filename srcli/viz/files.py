@@ -1,4 +1,4 @@
-"""Everything that `visualize-mask` writes for one picture."""
+"""Everything that `visualize-mask` writes for one image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from srcli.masks import SHEET
 from srcli.viz.arrays import save_arrays
 from srcli.viz.chart import draw_chart
 from srcli.viz.colours import LIVE, SEQUENCE
-from srcli.viz.figures import Figures
 from srcli.viz.html import build_report
-from srcli.viz.kinds import Explained, Kind, Painted, Swatch
 from srcli.viz.legend import NARROWEST, draw_legend
-from srcli.viz.paint import draw_map, over_picture, with_legend
+from srcli.viz.map_types import ColourMap, Explained, MapType, Swatch
+from srcli.viz.paint import draw_map, over_image, with_legend
 from srcli.viz.sheet import draw_sheet
+from srcli.viz.stats import MaskStats
 
-__all__ = ["ARRAYS", "REPORT", "Wanted", "refuse_too_large", "write_files"]
+__all__ = ["ARRAYS", "REPORT", "MaskFiles", "refuse_too_large", "write_files"]
 
 REPORT = "report.html"
 ARRAYS = "maps.npz"
@@ -29,8 +29,8 @@ _WEBP_SIDE = 16383
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What shall be drawn.
+class MaskFiles:
+    """Maps and files to write.
 
     Args:
         kinds: Kinds of maps.
@@ -40,14 +40,14 @@ class Wanted:
         html: Write the report too.
     """
 
-    kinds: Sequence[Kind]
+    kinds: Sequence[MapType]
     layers: Sequence[int]
     image_format: str
     npz: bool
     html: bool
 
 
-def refuse_too_large(height: int, width: int, wanted: Wanted) -> None:
+def refuse_too_large(height: int, width: int, wanted: MaskFiles) -> None:
     """Fail, before anything is computed, for maps that their format cannot hold.
 
     Args:
@@ -60,7 +60,7 @@ def refuse_too_large(height: int, width: int, wanted: Wanted) -> None:
     """
     if wanted.image_format != "webp":
         return
-    least = Painted(np.zeros((1, 1), np.uint8), SEQUENCE, 1, "-", (Swatch(LIVE, ""),))
+    least = ColourMap(np.zeros((1, 1), np.uint8), SEQUENCE, 1, "-", (Swatch(LIVE, ""),))
     legend = draw_legend(least, max(min(width, _WEBP_SIDE), NARROWEST))
     _refuse_beyond_webp("maps", width, height + legend.height)
 
@@ -69,8 +69,8 @@ def write_files(
     folder: Path,
     explained: Explained,
     pixels: Pixels,
-    figures: Figures,
-    wanted: Wanted,
+    figures: MaskStats,
+    wanted: MaskFiles,
     name: str,
 ) -> None:
     """Write the maps, the chart, the contact sheet and what else is wanted.
@@ -84,7 +84,7 @@ def write_files(
         name: Of the input.
 
     Raises:
-        UnwritableImage: A picture is beyond the limit of its format.
+        UnwritableImage: An image is beyond the limit of its format.
     """
     for kind in wanted.kinds:
         for layer in wanted.layers if kind.per_layer else (0,):
@@ -101,11 +101,11 @@ def write_files(
         (folder / REPORT).write_text(report, "utf-8")
 
 
-def _draw(kind: Kind, layer: int, explained: Explained, pixels: Pixels) -> Image.Image:
+def _draw(kind: MapType, layer: int, explained: Explained, pixels: Pixels) -> Image.Image:
     extent = pixels.shape[0], pixels.shape[1]
     painted = kind.paint(explained, layer)
     if kind.name == "depth":
-        return with_legend(over_picture(painted, explained.image, extent), painted)
+        return with_legend(over_image(painted, explained.image, extent), painted)
     return draw_map(painted, (explained.image.shape[0], explained.image.shape[1]), extent)
 
 

@@ -14,10 +14,10 @@ from PIL import Image
 from srcli.inference.maps import Map
 from srcli.inference.planes import Pixels
 from srcli.viz.colours import hexadecimal
-from srcli.viz.figures import Figures
-from srcli.viz.kinds import Bar, Explained, Kind, Painted, percent
+from srcli.viz.map_types import Bar, ColourMap, Explained, MapType, percent
 from srcli.viz.pixels import as_rgb, fitted
 from srcli.viz.sheet import headline
+from srcli.viz.stats import MaskStats
 
 __all__ = ["build_report"]
 
@@ -26,7 +26,7 @@ _LARGEST_MAP = 1536  # cells a side; larger maps are thinned out
 
 
 def build_report(
-    explained: Explained, pixels: Pixels, figures: Figures, kinds: Sequence[Kind], name: str
+    explained: Explained, pixels: Pixels, figures: MaskStats, kinds: Sequence[MapType], name: str
 ) -> str:
     """The report of a picture: before and after, every map over it, every window's numbers.
 
@@ -74,13 +74,13 @@ def build_report(
 _HINT = "Point at the picture, or use the arrow keys on it, to see a window's numbers."
 
 
-def _map(explained: Explained, kind: Kind, extent: tuple[int, int]) -> dict[str, object]:
+def _map(explained: Explained, kind: MapType, extent: tuple[int, int]) -> dict[str, object]:
     numbers = range(1, len(explained.layers) + 1) if kind.per_layer else (0,)
     pages = [_page(kind.paint(explained, number), extent) for number in numbers]
     return {"id": kind.name, "title": kind.title, "layered": kind.per_layer, "pages": pages}
 
 
-def _page(painted: Painted, extent: tuple[int, int]) -> dict[str, object]:
+def _page(painted: ColourMap, extent: tuple[int, int]) -> dict[str, object]:
     """A map as the browser stretches it over the picture, beyond whose edge it may reach."""
     thin = -(-max(painted.cells.shape) // _LARGEST_MAP)
     cells = painted.cells[::thin, ::thin]
@@ -97,7 +97,7 @@ def _page(painted: Painted, extent: tuple[int, int]) -> dict[str, object]:
     }
 
 
-def _legend(painted: Painted) -> str:
+def _legend(painted: ColourMap) -> str:
     title = f"<div>{html.escape(painted.title)}</div>"
     if isinstance(painted.legend, Bar):
         steps = painted.legend.colours[:: len(painted.legend.colours) // 24].tolist()
@@ -116,7 +116,7 @@ def _legend(painted: Painted) -> str:
     return f"{title}<ul>{entries}</ul>"
 
 
-def _table(figures: Figures) -> str:
+def _table(figures: MaskStats) -> str:
     """Sparsity by layer (AdaFormer, Fig. 4)."""
     if not figures.halted_windows:
         return ""

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from srcli.viz.colours import GROUND, INK
-from srcli.viz.kinds import Bar, Painted, Swatch
+from srcli.viz.map_types import Bar, ColourMap, Swatch
 
 __all__ = ["NARROWEST", "draw_legend", "printable", "text_width"]
 
@@ -14,7 +14,7 @@ NARROWEST = 280  # px; a legend is at least as wide
 _MUTED = (160, 166, 174)
 
 
-def draw_legend(painted: Painted, width: int, size: int = 0) -> Image.Image:
+def draw_legend(painted: ColourMap, width: int, size: int = 0) -> Image.Image:
     """The legend of a map: its title, then its colours with their numbers.
 
     Args:
@@ -51,7 +51,7 @@ def text_width(text: str, size: int) -> int:
     return round(ImageFont.load_default(size).getlength(text))
 
 
-def _draw(draw: ImageDraw.ImageDraw, painted: Painted, width: int, size: int) -> int:
+def _draw(draw: ImageDraw.ImageDraw, painted: ColourMap, width: int, size: int) -> int:
     """Draw, and return where it ends."""
     pad = size // 2
     draw.text((pad, pad), painted.title, INK, ImageFont.load_default(size))

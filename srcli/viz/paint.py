@@ -6,11 +6,11 @@ from PIL import Image
 
 from srcli.inference.planes import Pixels
 from srcli.viz.colours import GROUND, INK
-from srcli.viz.kinds import Painted
 from srcli.viz.legend import NARROWEST, draw_legend
+from srcli.viz.map_types import ColourMap
 from srcli.viz.pixels import as_rgb
 
-__all__ = ["Size", "draw_map", "enlarge", "over_picture", "with_legend"]
+__all__ = ["Size", "draw_map", "enlarge_map", "over_image", "with_legend"]
 
 Size = tuple[int, int]
 """Height and width, px."""
@@ -18,17 +18,17 @@ Size = tuple[int, int]
 _SHADES = 16  # of gray for the legend's letters, behind the map's colours in the palette
 _ROWS = 256  # of the result that are blended at a time
 _AROUND = 24  # px to a side of what counts as surroundings
-_FINE, _BROAD = 0.6, 0.15  # how strongly a picture shows through: its details, its brightness
+_FINE, _BROAD = 0.6, 0.15  # how strongly an image shows through: its details, its brightness
 _LINE = 0.4  # how dark a line is between what differs
 
 
-def enlarge(painted: Painted, size: Size, extent: Size) -> NDArray[np.uint8]:
+def enlarge_map(painted: ColourMap, size: Size, extent: Size) -> NDArray[np.uint8]:
     """The cells of a map at another size: every pixel takes the cell that it lies in.
 
     Args:
-        painted: The map; it may reach beyond the picture.
+        painted: The map; it may reach beyond the image.
         size: What is wanted.
-        extent: Of the picture, LR px.
+        extent: Of the image, LR px.
     """
     rows, columns = (
         ((np.arange(length) + 0.5) * lr / length).astype(np.intp) // painted.unit
@@ -37,15 +37,15 @@ def enlarge(painted: Painted, size: Size, extent: Size) -> NDArray[np.uint8]:
     return painted.cells.take(columns, axis=1)[rows]
 
 
-def draw_map(painted: Painted, size: Size, extent: Size) -> Image.Image:
-    """A map as a picture with a palette: `size` for the map (see `enlarge`), below its legend."""
+def draw_map(painted: ColourMap, size: Size, extent: Size) -> Image.Image:
+    """A map as an image with a palette: `size` for the map (see `enlarge`), below its legend."""
     width = max(size[1], NARROWEST)
     legend = np.asarray(draw_legend(painted, width))
     level = np.linspace(0.0, 1.0, _SHADES)[:, None]
     shades = (np.array(GROUND) * (1 - level) + np.array(INK) * level).round().astype(np.uint8)
     palette = np.concatenate([painted.palette, shades])
     canvas = np.full((size[0] + len(legend), width), len(painted.palette), np.uint8)
-    canvas[: size[0], : size[1]] = enlarge(painted, size, extent)
+    canvas[: size[0], : size[1]] = enlarge_map(painted, size, extent)
     canvas[size[0] :] = _nearest(legend, palette)
     image = Image.fromarray(canvas)
     image.putpalette(palette.tobytes())
@@ -61,19 +61,19 @@ def _nearest(picture: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[
     return distance.argmin(1).astype(np.uint8)[places].reshape(codes.shape)
 
 
-def over_picture(painted: Painted, picture: Pixels, extent: Size) -> Image.Image:
-    """A map laid over a picture, which shows through as relief; lines part what differs.
+def over_image(painted: ColourMap, picture: Pixels, extent: Size) -> Image.Image:
+    """A map laid over an image, which shows through as relief; lines part what differs.
 
-    The relief is what the picture's brightness is above or below that of its surroundings, so
+    The relief is what the image's brightness is above or below that of its surroundings, so
     that on the whole every cell keeps the colour that the legend gives it.
 
     Args:
         painted: The map.
-        picture: (h, w, c), any size.
-        extent: Of the picture, LR px.
+        image: (h, w, c), any size.
+        extent: Of the image, LR px.
     """
     height, width = picture.shape[:2]
-    cells = enlarge(painted, (height, width), extent)
+    cells = enlarge_map(painted, (height, width), extent)
     edge = _edges(cells, max(1, round(min(height / extent[0], 4) / 2)))
     gray = Image.fromarray(as_rgb(picture)).convert("L")
     around = gray.resize([-(-side // _AROUND) for side in gray.size], Image.Resampling.BOX)
@@ -95,8 +95,8 @@ def over_picture(painted: Painted, picture: Pixels, extent: Size) -> Image.Image
     return Image.fromarray(result)
 
 
-def with_legend(image: Image.Image, painted: Painted) -> Image.Image:
-    """An RGB picture with a map's legend below."""
+def with_legend(image: Image.Image, painted: ColourMap) -> Image.Image:
+    """An RGB image with a map's legend below."""
     legend = draw_legend(painted, max(image.width, NARROWEST))
     whole = Image.new("RGB", (legend.width, image.height + legend.height), GROUND)
     whole.paste(image, (0, 0))

@@ -1,4 +1,4 @@
-"""Pictures of any depth and kind as the 8-bit RGB that a page or a sheet shows."""
+"""Images of any depth and kind as the 8-bit RGB that a page or a sheet shows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _ROWS = 256  # converted at a time
 
 
 def as_rgb(pixels: Pixels) -> NDArray[np.uint8]:
-    """A picture (h, w, 1 to 4) of uint8 or uint16 as (h, w, 3) uint8; alpha over middle gray."""
+    """An image (h, w, 1 to 4) of uint8 or uint16 as (h, w, 3) uint8; alpha over middle gray."""
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return pixels
     result = np.empty((*pixels.shape[:2], 3), np.uint8)
@@ -29,7 +29,7 @@ def as_rgb(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture made smaller or larger to fit into a box, its shape kept."""
+    """The image made smaller or larger to fit into a box, its shape kept."""
     factor = min(width / image.width, height / image.height)
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)

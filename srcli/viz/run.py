@@ -1,4 +1,4 @@
-"""Explains pictures one after the other, decoding the next meanwhile."""
+"""Explains images one after the other, decoding the next meanwhile."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from pathlib import Path
 from srcli.errors import InputError, UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
-from srcli.inference.streaming import Outcome, stream
+from srcli.inference.streaming import StageResult, stream
 from srcli.inference.upscaler import Upscaler
-from srcli.media import Picture, read_picture
-from srcli.viz.figures import Figures, Yardstick, figures_of
-from srcli.viz.files import Wanted, refuse_too_large, write_files
+from srcli.media import DecodedImage, read_image
+from srcli.viz.files import MaskFiles, refuse_too_large, write_files
 from srcli.viz.folder import refuse_foreign, write_folder
-from srcli.viz.kinds import Explained
+from srcli.viz.map_types import Explained
+from srcli.viz.stats import DenseBaseline, MaskStats, stats_of
 
 __all__ = ["Drawn", "MaskJob", "explain_pictures", "plan_folders"]
 
 
 @dataclass(frozen=True)
 class MaskJob:
-    """A picture and the folder for its maps."""
+    """An image and the folder for its maps."""
 
     source: Path
     target: Path
@@ -28,7 +28,7 @@ class MaskJob:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a picture took, and its numbers.
+    """Cost and statistics of an image.
 
     Args:
         report: What it took.
@@ -37,21 +37,21 @@ class Drawn:
     """
 
     report: Report
-    figures: Figures
+    figures: MaskStats
     left_out: int
 
 
 def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | None) -> list[MaskJob]:
-    """Name the folder of every picture: `STEM_masks/`.
+    """Name the folder of every image: `STEM_masks/`.
 
-    It lies beside the picture; or in `output`, where pictures found in a folder keep its tree.
+    It lies beside the image; or in `output`, where images found in a folder keep its tree.
 
     Args:
-        sources: Pictures, and the folder on the command line that each was found in.
+        sources: Images, and the folder on the command line that each was found in.
         output: Where the folders go.
 
     Raises:
-        UsageError: Two pictures would share a folder, or `output` is a file.
+        UsageError: Two images would share a folder, or `output` is a file.
     """
     if output is not None and output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file: name a folder for the results")
@@ -82,14 +82,14 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
 def explain_pictures(
     jobs: Sequence[MaskJob],
     upscaler: Upscaler,
-    yardstick: Yardstick,
-    wanted: Wanted,
+    yardstick: DenseBaseline,
+    wanted: MaskFiles,
     *,
     effort: str,
     overwrite: bool,
     on_tile: Callable[[MaskJob, int, int], None],
-) -> Iterator[Outcome[MaskJob, Drawn]]:
-    """Explain every picture and fill its folder.
+) -> Iterator[StageResult[MaskJob, Drawn]]:
+    """Explain every image and fill its folder.
 
     Args:
         jobs: What to do.
@@ -104,27 +104,27 @@ def explain_pictures(
         How each job ended, as it comes.
     """
 
-    def load(job: MaskJob) -> Picture:
+    def load(job: MaskJob) -> DecodedImage:
         if job.target.exists():
             refuse_foreign(job.target, overwrite=overwrite)
-        picture = read_picture(job.source)
+        picture = read_image(job.source)
         height, width = (scaled_size(n, upscaler.scale) for n in (picture.height, picture.width))
         refuse_too_large(height, width, wanted)
         return picture
 
-    def compute(job: MaskJob, picture: Picture) -> Drawn:
+    def compute(job: MaskJob, picture: DecodedImage) -> Drawn:
         pixels = picture.pixels
         explained = upscaler.explain(pixels, lambda done, total: on_tile(job, done, total))
         _refuse_empty(explained)
         dense = yardstick.measure(pixels)
         model = upscaler.network.spec.name
-        figures = figures_of(explained, pixels, model=model, effort=effort, dense=dense)
+        figures = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
 
         def write(folder: Path) -> None:
             write_files(folder, explained, pixels, figures, wanted, name)
 
-        # Not while the next picture is computed: its time would be no measure.
+        # Not while the next image is computed: its time would be no measure.
         write_folder(job.target, write, figures.as_dict(), overwrite=overwrite)
         pages = sum(not page.reduced for page in picture.further)
         return Drawn(explained.report, figures, picture.left_out + pages)
@@ -133,7 +133,7 @@ def explain_pictures(
 
 
 def _refuse_empty(explained: Explained) -> None:
-    """Fail for a picture so small, at a scale so near 1, that there was nothing to compute."""
+    """Fail for an image so small, at a scale so near 1, that there was nothing to compute."""
     if not explained.layers and explained.pure is None:
         height, width = explained.image.shape[:2]
         raise InputError(

@@ -1,4 +1,4 @@
-"""The contact sheet: one picture that tells it all, to be pasted into a chat."""
+"""The contact sheet: one image that tells it all, to be pasted into a chat."""
 
 from dataclasses import dataclass, replace
 
@@ -8,11 +8,11 @@ from PIL import Image, ImageDraw, ImageFont
 from srcli.inference.planes import Pixels
 from srcli.viz.chart import draw_chart
 from srcli.viz.colours import GROUND, INK
-from srcli.viz.figures import Figures
-from srcli.viz.kinds import KINDS, Explained, Painted, paint_states, percent
 from srcli.viz.legend import draw_legend, printable, text_width
-from srcli.viz.paint import Size, enlarge, over_picture
+from srcli.viz.map_types import KINDS, ColourMap, Explained, paint_states, percent
+from srcli.viz.paint import Size, enlarge_map, over_image
 from srcli.viz.pixels import as_rgb, fitted
+from srcli.viz.stats import MaskStats
 
 __all__ = ["draw_sheet", "headline"]
 
@@ -41,8 +41,8 @@ class _Panel:
         return _CAPTION + self.image.height + (0 if self.legend is None else self.legend.height)
 
 
-def headline(figures: Figures) -> str:
-    """What a picture came to, in a line."""
+def headline(figures: MaskStats) -> str:
+    """Cost of an image, in a line."""
     parts: list[str] = []
     if figures.depth_shares:
         parts.append(f"{percent(1 - figures.depth_shares[-1])} of windows stopped early")
@@ -53,7 +53,7 @@ def headline(figures: Figures) -> str:
     return ",  ".join(parts)
 
 
-def draw_sheet(explained: Explained, pixels: Pixels, figures: Figures, name: str) -> Image.Image:
+def draw_sheet(explained: Explained, pixels: Pixels, figures: MaskStats, name: str) -> Image.Image:
     """Original, result, depth, first, middle and last masks, a detail and the sparsity chart.
 
     Args:
@@ -93,7 +93,7 @@ def _place(sheet: Image.Image, panel: _Panel, left: int, top: int) -> None:
 
 
 def _whole(explained: Explained, pixels: Pixels) -> list[_Panel]:
-    """The picture before and after, and the map that sums up."""
+    """The image before and after, and the map that sums up."""
     kind = KINDS["depth" if explained.layers else "pure"]
     painted = kind.paint(explained, 0)
     before, after = (
@@ -107,7 +107,7 @@ def _whole(explained: Explained, pixels: Pixels) -> list[_Panel]:
         _Panel(f"result, {larger}", after),
         _Panel(
             painted.title,
-            over_picture(painted, np.asarray(after), (height, width)),
+            over_image(painted, np.asarray(after), (height, width)),
             _legend(painted),
         ),
     ]
@@ -122,11 +122,11 @@ def _masks(explained: Explained, pixels: Pixels) -> list[_Panel]:
     return [_map_panel(paint_states(explained, n), pixels) for n in numbers]
 
 
-def _map_panel(painted: Painted, pixels: Pixels) -> _Panel:
+def _map_panel(painted: ColourMap, pixels: Pixels) -> _Panel:
     extent = pixels.shape[0], pixels.shape[1]
     factor = min(_PANEL / extent[1], _TALLEST / extent[0])
     size = max(1, round(extent[0] * factor)), max(1, round(extent[1] * factor))
-    image = Image.fromarray(painted.palette[enlarge(painted, size, extent)])
+    image = Image.fromarray(painted.palette[enlarge_map(painted, size, extent)])
     return _Panel(painted.title, image, _legend(painted))
 
 
@@ -163,7 +163,7 @@ def _busiest(explained: Explained, wide: int, tall: int, extent: Size) -> tuple[
     return int(left), int(top)
 
 
-def _legend(painted: Painted) -> Image.Image:
+def _legend(painted: ColourMap) -> Image.Image:
     return draw_legend(replace(painted, title=""), _PANEL, round(0.85 * _TEXT))
 
 

@@ -19,7 +19,7 @@ _NAMES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """Content of a checkpoint file.
 
     Args:
         path: The file.

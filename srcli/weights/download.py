@@ -45,7 +45,7 @@ class _Task:
 
     @property
     def partial(self) -> Path:
-        """What has come so far."""
+        """Bytes received so far."""
         return partial_name(self.path)
 
 
@@ -181,7 +181,7 @@ def _keep_converted(address: str, task: _Task, found: FileHashes) -> None:
 
 
 def _remedy(entry: WeightsEntry) -> str:
-    """What may help against a file with another hash."""
+    """Remedy for a file with another hash."""
     if entry.hash_published:
         return "something on the way, or a mirror, gives another file: try another network"
     return (

@@ -1,4 +1,4 @@
-"""What a manifest says about one weights file."""
+"""Manifest entry of one weights file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,16 +81,16 @@ class WeightsEntry:
 
     @property
     def converted(self) -> bool:
-        """Whether the file is a published checkpoint, of which srcli makes a safetensors file."""
+        """True if the file is a published checkpoint, which srcli converts to safetensors."""
         return bool(self.urls) and (not self.sha256 or Path(self.file).suffix != ".safetensors")
 
     @property
     def hash_published(self) -> bool:
-        """Whether the bytes of the first download can be verified."""
+        """True if the bytes of the first download can be verified."""
         return bool(self.sha256 or self.git_blob)
 
     def answers_to(self, model: str) -> bool:
-        """Whether `-m model` means it."""
+        """Tell if `-m model` means it."""
         if model in (self.name, self.variant):
             return True
         return not self.variant and (model == self.model or model in self.also_for)

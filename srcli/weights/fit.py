@@ -1,4 +1,4 @@
-"""Whether parameters are those of a network: which are missing, unknown or misshapen."""
+"""Compare parameters with a network: missing, unknown or misshapen names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Fit:
-    """What stands between parameters and a network; nothing at all if they fit.
+    """Differences between parameters and a network; empty if they fit.
 
     Args:
         missing: The network has them, the file does not.
@@ -28,16 +28,16 @@ class Fit:
 
     @property
     def whole(self) -> bool:
-        """Whether they fit."""
+        """True if they fit."""
         return not (self.missing or self.unknown or self.misshapen)
 
     @property
     def faults(self) -> int:
-        """How many do not agree."""
+        """Number of names that do not agree."""
         return len(self.missing) + len(self.unknown) + len(self.misshapen)
 
     def describe(self) -> str:
-        """What is wrong, in one line: at most ten names, and how many there are."""
+        """Describe the differences in one line: at most ten names, and how many there are."""
         lines = [
             *(f"missing {name}" for name in self.missing),
             *(f"unknown {name[:80]}" for name in self.unknown),

@@ -1,4 +1,4 @@
-"""What weights there are: those srcli knows of, a team's, and a person's own."""
+"""Find weights: those srcli ships or knows of, a team's, and the user's own."""
 
 import os
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 RECOMMENDED = "recommended"
-"""What `srcli weights download` takes for the names of all recommended weights."""
+"""Name of all recommended weights together, for `srcli weights download`."""
 
 
 @cache
@@ -108,7 +108,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
 
 
 def largest_scale(model: str) -> WeightsEntry:
-    """The weights of `model` that make the largest pictures.
+    """The weights of `model` that make the largest images.
 
     Raises:
         UnknownModel: See `best_scale`.
@@ -175,7 +175,7 @@ def how_to_get(entry: WeightsEntry) -> str:
 
 
 def needs_trust(entry: WeightsEntry) -> bool:
-    """Whether nothing is known yet by which a download could be verified."""
+    """True if nothing is known yet by which a download could be verified."""
     return entry.converted and not entry.hash_published and record_of(entry) is None
 
 

@@ -37,7 +37,7 @@ def read_manifest(path: Path, folder: Path | None = None) -> tuple[WeightsEntry,
         raise WeightsError(f"{path}: {error.strerror}") from error
     except (ValueError, TypeError) as error:  # TOML and UTF-8 errors are values'
         raise WeightsError(
-            f"{path}: not a manifest of weights: {error}; mend or remove it"
+            f"{path}: not a manifest of weights: {error}; correct or remove it"
         ) from error
 
 

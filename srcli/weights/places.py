@@ -40,5 +40,5 @@ def file_of(entry: WeightsEntry) -> Path:
 
 
 def is_here(entry: WeightsEntry) -> bool:
-    """Whether its file is on this machine; that it is whole is checked when it is read."""
+    """Tell if the file is on this machine; its content is checked when it is read."""
     return file_of(entry).is_file()

@@ -1,4 +1,4 @@
-"""What is remembered of a published checkpoint: its own hash, and that of what was made of it.
+"""Record of a published checkpoint: its own hash, and that of the converted file.
 
 One JSON file for each entry, in the user's data folder, so that emptying the cache does not make
 srcli trust another file than the first time.
@@ -90,7 +90,7 @@ def resolved(entry: WeightsEntry) -> WeightsEntry | None:
 
 
 def fingerprint_of(entry: WeightsEntry) -> str:
-    """What tells these weights from others: the published hash, else that of the first download.
+    """Identity of weights: the published hash, else that of the first download.
 
     Returns:
         64 hexadecimal digits (sha256) or 40 (git blob); "" if there is nothing yet to tell by.

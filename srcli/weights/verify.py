@@ -1,4 +1,4 @@
-"""Whether a weights file is the one its manifest means."""
+"""Check that a weights file is the one its manifest means."""
 
 import hashlib
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def hashes_of(path: Path) -> FileHashes:
 
 
 def mismatch(entry: WeightsEntry, found: FileHashes) -> str | None:
-    """What is wrong with a downloaded file, in words; None if it is the one that is meant.
+    """Describe the fault of a downloaded file; None if it is the one that is meant.
 
     Where no hash is published, that of the first download counts; before it, nothing is wrong.
     """
@@ -53,7 +53,7 @@ def mismatch(entry: WeightsEntry, found: FileHashes) -> str | None:
 
 
 def fault_of(entry: WeightsEntry) -> str | None:
-    """What is wrong with the file of an entry, in words; None if it is whole."""
+    """Describe the fault of an entry's file; None if it is whole."""
     path = file_of(entry)
     try:
         found = hashes_of(path)

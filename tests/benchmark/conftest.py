@@ -46,7 +46,7 @@ def bench_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 @pytest.fixture
 def tiny(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """A set named B100 of three pictures."""
+    """A set named B100 of three images."""
     root = tmp_path / "data"
     for number in range(3):
         hr = resize(rng.integers(0, 256, (9, 11, 3), dtype=np.uint8), 64, 80)

@@ -1,4 +1,4 @@
-"""`srcli bench` as people run it, on tiny pictures and on the field's own."""
+"""`srcli bench` as people run it, on tiny images and on the field's own."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli.benchmark.lineup import Setup, contenders_named
+from srcli.benchmark.choose_methods import Setup, methods_named
 from srcli.benchmark.machine import PeakMemory, describe_machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run, summaries
@@ -82,7 +82,7 @@ def test_json_to_stdout_is_json_alone(tmp_path: Path):
 
 
 def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
-    """The share is that of a scan of the picture itself, in every output."""
+    """The share is that of a scan of the image itself, in every output."""
     Image.fromarray(photo).save(tmp_path / "photo.png")
     files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md")}
     ended = bench(
@@ -149,16 +149,16 @@ def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.
     measured()
     again = bench("--compare", old, files["json"])
     assert again.returncode == 0, again.stderr
-    assert "identical pictures" in again.stdout
+    assert "identical images" in again.stdout
 
 
 def test_plain_ways_that_are_not_there_are_told():
     told: list[str] = []
     x2 = Setup(2, CPU, torch.float32, None, plain=True)
-    names = [one.name for one in contenders_named(["adaformer"], x2, told.append)]
+    names = [one.name for one in methods_named(["adaformer"], x2, told.append)]
     assert names == ["adaformer x4 reduced exact", "adaformer x4 reduced balanced"]
     x4 = Setup(4, CPU, torch.float32, None, random=True, plain=True)
-    names = [one.name for one in contenders_named(["atd-light", "adaformer"], x4, told.append)]
+    names = [one.name for one in methods_named(["atd-light", "adaformer"], x4, told.append)]
     assert names[0] == "atd-light"
     assert names[-1] == "adaformer convolutions"
     assert told == [
@@ -181,17 +181,17 @@ def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
 def test_contenders_see_each_effort_once():
     setup = Setup(4, CPU, torch.float32, ["exact", "balanced"], random=True)
     names = [
-        one.name for one in contenders_named(["bicubic", "atd-light", "pp-atd-light"], setup, quiet)
+        one.name for one in methods_named(["bicubic", "atd-light", "pp-atd-light"], setup, quiet)
     ]
     assert names == ["bicubic", "atd-light", "pp-atd-light exact", "pp-atd-light balanced"]
     with pytest.raises(UsageError, match="atd-light has no effort fast"):
-        contenders_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True), quiet)
+        methods_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True), quiet)
 
 
 def test_random_weights_are_the_same_every_time():
     setup = Setup(2, CPU, torch.float32, ["exact"], random=True)
     lr = np.full((8, 8, 3), 90, np.uint8)
-    made = [contenders_named(["adaformer-s"], setup, quiet)[0] for _ in range(2)]
+    made = [methods_named(["adaformer-s"], setup, quiet)[0] for _ in range(2)]
     images = [one.finish(one.forward(one.prepare(lr))).image for one in made]
     assert np.array_equal(*images)
 
@@ -229,7 +229,7 @@ def test_summaries_over_pictures():
 
 def test_from_file_to_file_dense_is_the_exact_run(tmp_path: Path):
     setup = Setup(4, CPU, torch.float32, ["fast"], end_to_end=tmp_path)
-    inner, outer = contenders_named(["adaformer"], setup, quiet)
+    inner, outer = methods_named(["adaformer"], setup, quiet)
     lr = np.random.default_rng(5).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     dense = [count_flops(lambda one=one: one.dense(one.prepare(lr)))[0] for one in (inner, outer)]
     executed, _ = count_flops(lambda: outer.forward(outer.prepare(lr)))
@@ -250,19 +250,19 @@ def test_peak_memory_sees_an_allocation():
 
 def test_the_floor_is_the_convolutions_alone():
     network = model_spec("adaformer").build(4)
-    assert set(network.plain_ways()) == {"reference", "convolutions"}
+    assert set(network.baselines()) == {"reference", "convolutions"}
     with torch.no_grad():
-        image = network.plain_ways()["convolutions"](torch.rand(1, 3, 16, 8)).image
+        image = network.baselines()["convolutions"](torch.rand(1, 3, 16, 8)).image
     assert image.shape == (1, 3, 64, 32)
 
 
 def test_a_scale_without_weights_is_reduced_as_upscale_does(monkeypatch: pytest.MonkeyPatch):
-    """The contender's picture is the upscaler's, by the same detour."""
+    """The contender's image is the upscaler's, by the same detour."""
     larger = best_scale("adaformer", 4)
-    for user in ("srcli.benchmark.lineup", "srcli.inference.upscaler"):
+    for user in ("srcli.benchmark.choose_methods", "srcli.inference.upscaler"):
         monkeypatch.setattr(f"{user}.best_scale", lambda *_: larger)
     lr = np.random.default_rng(3).integers(0, 256, (20, 28, 3), dtype=np.uint8)
-    (one,) = contenders_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]), quiet)
+    (one,) = methods_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]), quiet)
     assert one.name == "adaformer x4 reduced exact"
     made = one.finish(one.forward(one.prepare(lr))).image
     assert made.shape == (60, 84, 3)

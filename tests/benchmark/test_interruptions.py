@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli.benchmark.contenders import Resampler
+from srcli.benchmark.methods import Resampler
 from srcli.errors import NonFiniteOutput
 from tests.benchmark.conftest import Here
 
 
 @pytest.fixture
 def at_picture(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
-    """Have something happen when the first contender is handed the picture of that number."""
+    """Have something happen when the first contender is handed the image of that number."""
 
     def arrange(number: int, happening: Callable[[], None]) -> None:
         prepare, seen = Resampler.prepare, iter(range(100))
@@ -51,7 +51,7 @@ def overflow() -> None:
 def test_ctrl_c_delivers_what_is_measured(
     tiny: Path, tmp_path: Path, bench_here: Here, at_picture: Callable[..., None]
 ):
-    at_picture(2 * 2 + 1, interrupt)  # two contenders: in the midst of the third picture
+    at_picture(2 * 2 + 1, interrupt)  # two contenders: in the midst of the third image
     files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md", "png")}
     code, out, err = bench_here(
         *("-d", "B100", "-m", "bicubic,lanczos", "--repeats", "1", "--data-root", tiny),
@@ -59,15 +59,15 @@ def test_ctrl_c_delivers_what_is_measured(
         *("--plot", files["png"]),
     )
     assert code == 130
-    assert err == "srcli: interrupted: these figures are over 2 of 3 pictures\n"
-    assert "2 of 3 pictures" in out
+    assert err == "srcli: interrupted: these figures are over 2 of 3 images\n"
+    assert "2 of 3 images" in out
     run = json.loads(files["json"].read_text())
     assert [(row["picture"], row["contender"]) for row in run["rows"]] == [
         ("0", "bicubic"), ("0", "lanczos"), ("1", "bicubic"), ("1", "lanczos"),
     ]  # fmt: skip
     assert (run["failed"], run["untried"]) == ({}, 1)
     assert len(files["csv"].read_text().splitlines()) == 5
-    assert "2 of 3 pictures" in files["md"].read_text()
+    assert "2 of 3 images" in files["md"].read_text()
     with Image.open(files["png"]) as plot:
         plot.verify()
     assert bench_here("--compare", files["json"], files["json"])[0] == 0
@@ -81,7 +81,7 @@ def test_ctrl_c_before_the_first_picture_leaves_files_alone(
     file.write_text("old")
     words = ("-d", "B100", "-m", "bicubic", "--data-root", tiny, "--json", file)
     assert bench_here(*words) == (
-        130, "", "srcli: interrupted before any of 3 pictures was measured\n",
+        130, "", "srcli: interrupted before any of 3 images was measured\n",
     )  # fmt: skip
     assert file.read_text() == "old"
 
@@ -112,7 +112,7 @@ def test_what_fails_on_one_picture_leaves_the_others(
     code, out, err = bench_here("-d", "B100", "--data-root", tiny, *words)
     assert code == 1
     assert err.startswith(f"left out: 1: {reason}")
-    assert "2 of 3 pictures" in out
+    assert "2 of 3 images" in out
     run = json.loads(file.read_text())
     assert [row["picture"] for row in run["rows"]] == ["0", "2"]
     assert run["failed"]["1"].startswith(f"1: {reason}")

@@ -18,7 +18,7 @@ from tests.benchmark.conftest import Here
 
 @pytest.fixture
 def hr(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """A folder, whose name is no text, of a picture whose name is none, and a good one."""
+    """A folder, whose name is no text, of an image whose name is none, and a good one."""
     folder = tmp_path / os.fsdecode(b"f\xfc")
     try:
         folder.mkdir()

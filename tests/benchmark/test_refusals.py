@@ -1,4 +1,4 @@
-"""What `srcli bench` leaves out, and what it refuses."""
+"""Inputs that `srcli bench` leaves out or refuses."""
 
 import json
 import os
@@ -18,12 +18,12 @@ def test_a_bad_picture_is_left_out_and_said(tiny: Path):
     ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"left out: {lr}")
-    assert "2 of 3 pictures" in ended.stdout
+    assert "2 of 3 images" in ended.stdout
     for number in (0, 2):
         (tiny / "B100" / "x4" / "LR" / f"{number}.png").write_bytes(b"")
     ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
     assert ended.returncode == 2
-    assert "none of 3 pictures could be measured" in ended.stderr
+    assert "none of 3 images could be measured" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_picture_too_small_is_left_out_and_said(
     assert ended.stderr == f"left out: {folder / 'small.png'}: {reason}" + (
         " (time alone: --lr)\n" if scale == 2 else "\n"
     )
-    assert "1 of 2 pictures" in ended.stdout
+    assert "1 of 2 images" in ended.stdout
     run = json.loads(file.read_text())
     assert [row["picture"] for row in run["rows"]] == ["good"]
     assert list(run["failed"]) == ["small"]

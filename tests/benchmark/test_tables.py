@@ -1,4 +1,4 @@
-"""What stands in the tables of `srcli bench`."""
+"""Tables of `srcli bench`."""
 
 from pathlib import Path
 from typing import Any

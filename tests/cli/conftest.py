@@ -1,4 +1,4 @@
-"""What several tests of the command line need."""
+"""Fixtures that several tests of the command line need."""
 
 from collections.abc import Iterator
 from pathlib import Path

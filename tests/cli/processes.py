@@ -48,7 +48,7 @@ def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Po
     )
 
 
-# `srcli` that sends itself a signal as the network begins with its n-th picture.
+# `srcli` that sends itself a signal as the network begins with its n-th image.
 SIGNALLED = """
 import os, sys
 from srcli.cli.main import run
@@ -70,7 +70,7 @@ run()
 def start_signalled(
     number: signal.Signals, picture: int, *arguments: object
 ) -> subprocess.Popen[str]:
-    """The command, which gets a signal as its `picture`-th picture begins."""
+    """The command, which gets a signal as its `image`-th image begins."""
     return start(int(number), picture, *arguments, command=(sys.executable, "-c", SIGNALLED))
 
 
@@ -92,7 +92,7 @@ def require_whole(path: Path) -> None:
 
 
 def instants(folder: Path) -> dict[str, tuple[int, int]]:
-    """What tells one making of a file from another."""
+    """Identity of one version of a file."""
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.glob("[!.]*")}
 
 

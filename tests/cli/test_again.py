@@ -1,4 +1,4 @@
-"""The same command, given again: with patterns, with long names, with numbers that are none."""
+"""Commands given again: with patterns, long names, and names that look like numbers."""
 
 import glob
 from pathlib import Path

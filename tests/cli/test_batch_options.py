@@ -1,4 +1,4 @@
-"""What is chosen, planned, told and kept."""
+"""Selection, planning, messages and journal of a batch."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def schema() -> dict[str, set[str]]:
 def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", 12, 8)
     save(tmp_path / "in" / "b.jpg", 8, 12)
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     shown = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"in/a\.png +in_x4/a\.png +48x32", shown.stdout)
@@ -68,7 +68,7 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
 
 def test_events_keep_to_their_schema(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", 12, 8)
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     frames = [Image.new("RGB", (10, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "in" / "pages.tif", save_all=True, append_images=frames[1:])
@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_quiet_and_verbose(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", 8, 6)
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     quiet = srcli("upscale", "in", "-q", *FAST, cwd=tmp_path)
     assert quiet.stdout == ""
     assert [line.split(":")[1] for line in quiet.stderr.splitlines()] == [" in/bad.png"]
@@ -199,7 +199,7 @@ def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
     odd = [b"esc\x1b[31m.png", b"bad\xff.png", b"[red]x.png", b"-o.png", b"100%s {stem}.png"]
     for name in odd:
         (tmp_path / "in" / os.fsdecode(name)).write_bytes(good)
-    (tmp_path / "in" / "bad\r.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad\r.png").write_bytes(b"no image")
     planned = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
     ended = srcli("upscale", "in", *FAST, cwd=tmp_path)
     assert (planned.returncode, ended.returncode) == (0, 1), ended.stderr

@@ -152,7 +152,7 @@ def test_any_folder_is_measured(world: World, rng: np.random.Generator) -> None:
         assert (code, error.count("\n")) == (2, 1)
         assert line in error
     code, _, error = world.run("bench", "own", "-d", "Set5")
-    assert "say what to measure on: one of FOLDER, --dataset NAME" in error
+    assert "give inputs to measure on: one of FOLDER, --dataset NAME" in error
 
 
 def test_verify_names_what_is_altered(world: World, far: PublishedServer, sets: Path) -> None:

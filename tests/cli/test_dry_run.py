@@ -10,7 +10,7 @@ from srcli.cli.upscale_options import Engine
 from srcli.errors import UnknownScale
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import Forecast
-from srcli.media import PictureInfo
+from srcli.media import ImageInfo
 
 ENGINE = Engine(
     "adaformer", "fast", None, None, "cpu", "fp32", compiled=False, yes=False, offline=True
@@ -18,7 +18,7 @@ ENGINE = Engine(
 
 
 def foreseen(size: tuple[int, int] | None, pixels: int) -> Forecast:
-    info = PictureInfo("png", 10, 10, 3, 8) if size else None
+    info = ImageInfo("png", 10, 10, 3, 8) if size else None
     return Forecast(Job(Path("a.png"), Path("b.png"), "png"), info, size, 0, pixels=pixels)
 
 

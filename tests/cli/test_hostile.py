@@ -1,4 +1,4 @@
-"""Folders full of files that are broken, odd or no pictures at all."""
+"""Folders full of files that are broken, odd or no images at all."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def mutate(folder: Path, good: list[bytes], count: int, rng: np.random.Generator
 
 
 def special(path: Path, number: int) -> None:
-    """What is no regular file, or may not be read."""
+    """Inputs that are not regular files, or may not be read."""
     match number // 10 % 5:
         case 0:
             path.mkdir()

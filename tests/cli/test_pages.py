@@ -13,12 +13,12 @@ from srcli import Upscaler
 from srcli.cli.progress import QuietProgress
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
-from srcli.jobs.documents import DocumentMeans, _named, upscale_document
-from srcli.jobs.ledger import Ledger, Made
+from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
 from srcli.jobs.plan import Job
-from srcli.jobs.serving import Batch, Upscalers
-from srcli.jobs.sizes import SizeWish
-from srcli.media import DecodeLimits, Decoder, MetadataPolicy
+from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.target_size import TargetSize
+from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from tests.cli.test_batch_options import FAST, events, schema, srcli
 
 
@@ -156,11 +156,11 @@ class _Upscalers(Upscalers):
         return _Repeating()
 
 
-class _Ledger(Ledger):
+class _Ledger(RunJournal):
     def __init__(self) -> None:
         pass
 
-    def whole(self, job: Job, made: Made) -> Callable[[Path], None]:
+    def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
         return lambda temporary: None
 
     def done(self, job: Job) -> None:
@@ -170,18 +170,18 @@ class _Ledger(Ledger):
 def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
     page = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     peaks: list[int] = []
-    batch = Batch(SizeWish(scale=2), 95, 100, MetadataPolicy())
+    batch = Batch(TargetSize(scale=2), 95, 100, MetadataPolicy())
     for count in (8, 24):  # with 8, every stage of the pipeline has been full
         path = tmp_path / f"{count}.tif"
         with tifffile.TiffWriter(path) as file:
             for _ in range(count):
                 file.write(page, photometric="rgb", contiguous=False)
         job = Job(path, tmp_path / f"{count}_x2.tif", "tiff")
-        with Decoder(DecodeLimits()) as decoder:
+        with DecoderProcess(DecodeLimits()) as decoder:
             first = decoder.read(path)
             tracemalloc.start()
-            means = DocumentMeans(decoder, _Ledger(), QuietProgress(1))
-            upscale_document(job, first, _Upscalers(), batch, means)
+            means = MultipageContext(decoder, _Ledger(), QuietProgress(1))
+            upscale_multipage(job, first, _Upscalers(), batch, means)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
         with tifffile.TiffFile(job.target) as file:

@@ -21,7 +21,7 @@ def wide(photo: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def scene(world: World, wide: np.ndarray) -> World:
-    """Random weights under a name, and a picture to upscale."""
+    """Random weights under a name, and an image to upscale."""
     save_file(state("pp-atd-light", 2), world.folder / "me.safetensors")
     names = ("--model", "pp-atd-light", "--name", "mine")
     assert world.run("weights", "import", "me.safetensors", *names)[0] == 0
@@ -30,7 +30,7 @@ def scene(world: World, wide: np.ndarray) -> World:
 
 
 def upscaled(scene: World, *arguments: object) -> tuple[np.ndarray, str, str]:
-    """What it makes of the picture, and what it says on stdout and stderr."""
+    """The image it makes, and its messages on stdout and stderr."""
     call = ("upscale", "wide.png", "-m", "mine", "-s", 2, "--precision", "fp32", "--overwrite")
     code, out, error = scene.run(*call, *arguments)
     assert code == 0, error

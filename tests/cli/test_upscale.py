@@ -103,7 +103,7 @@ def test_bad_files_fail_alone(folder: Path, photo: np.ndarray) -> None:
     bad = {
         "cut.png": whole[: len(whole) // 2],
         "empty.jpg": b"",
-        "text.tif": b"no picture at all",
+        "text.tif": b"no image at all",
         "bomb.png": whole[:16] + (60000).to_bytes(4, "big") * 2 + whole[24:],
     }
     for name, content in bad.items():
@@ -148,9 +148,9 @@ def test_what_a_format_cannot_hold_is_said(tmp_path: Path, photo: np.ndarray) ->
         (["in", "--tile", "big"], 2, "'big' is neither auto nor 0"),
         (["in", "--effort", "most"], 2, "'most' is not one of"),
         (["in", "-o", "in"], 2, "is an input"),
-        (["in/a.png", "in/sub", "-o", "one.png"], 2, "one.png names one picture"),
+        (["in/a.png", "in/sub", "-o", "one.png"], 2, "one.png names one image"),
         ([], 2, "Missing argument"),
-        (["empty"], 3, "no pictures in empty"),
+        (["empty"], 3, "no images in empty"),
         (["rotten"], 3, "rotten/x.png"),
     ],
 )
@@ -167,7 +167,7 @@ def test_exit_codes(folder: Path, arguments: list[str], code: int, line: str) ->
 
 @pytest.fixture
 def slow(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Four pictures of many tiles: seconds of work to be interrupted."""
+    """Four images of many tiles: seconds of work to be interrupted."""
     for name in "abcd":
         save(tmp_path / "slow" / f"{name}.png", rng.integers(0, 256, (160, 200, 3), np.uint8))
     return tmp_path / "slow"

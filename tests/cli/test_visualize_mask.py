@@ -13,7 +13,7 @@ from PIL import Image
 from srcli import Upscaler
 from srcli.cli.visualize_mask import WHAT
 from srcli.viz.colours import HALTED, LIVE
-from srcli.viz.kinds import KINDS
+from srcli.viz.map_types import KINDS
 from tests.cli.visualizing import files, run_here, visualize
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_a_folder(folder: Path, photo: np.ndarray) -> None:
     assert sum(summary["depth_shares"]) == pytest.approx(1)
 
     stamp = (made / "summary.json").stat().st_mtime_ns
-    again = visualize(folder)  # the maps themselves are no pictures to explain
+    again = visualize(folder)  # the maps themselves are no images to explain
     assert again.returncode == 0
     assert again.stdout.split()[:4] == ["done", "0", "skipped", "2"]
     assert (made / "summary.json").stat().st_mtime_ns == stamp
@@ -108,7 +108,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
 
 
 def test_scales_near_one(folder: Path, capsys) -> None:
-    """Layers are known where a small picture is not enlarged; one that is not says so."""
+    """Layers are known where a small image is not enlarged; one that is not says so."""
     picture, tiny = folder / "sub" / "b.jpg", folder / "tiny.png"
     near = ("-s", 1.05, "--what", "local", "--layers", "2,6")
     code, _, error = run_here(capsys, picture, *near)
@@ -130,7 +130,7 @@ def test_scales_near_one(folder: Path, capsys) -> None:
         (["in", "-m", "adaforner"], 2, "no model named 'adaforner'"),
         (["in", "-m", "bicubic"], 2, "bicubic has no masks, it computes everything (masks: adaf"),
         (["in", "--what", "pure"], 2, "adaformer has no pure pixels (have: "),
-        (["in", "--what", "depht"], 2, "'depht' is no map (have all, confidence,"),
+        (["in", "--what", "depht"], 2, "'depht' is not a map (have all, confidence,"),
         (["in", "--layers", "0,7"], 2, "there is no layer 0: the network has layers 1 to 6"),
         (["in", "--layers", "first"], 2, "layers 'first': use all, or numbers like 1,3,6"),
         (["in", "--tile", "7"], 2, "tile 7 is too small"),
@@ -138,7 +138,7 @@ def test_scales_near_one(folder: Path, capsys) -> None:
         (["in", "twin/a.png", "-o", "out"], 2, "would both become"),
         (["in", "-o", "in/a.png"], 2, "in/a.png is a file: name a folder"),
         (["in", "-o", "in/a.png/sub"], 2, "in/a.png is no folder: name another output folder"),
-        (["empty"], 3, "no pictures in empty"),
+        (["empty"], 3, "no images in empty"),
         (["rotten"], 3, "rotten/x.png"),
     ],
 )

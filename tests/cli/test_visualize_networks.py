@@ -43,7 +43,7 @@ class Bright(SRNetwork):
 
 
 class Extending(Bright):
-    """The same on the picture extended to whole windows of 16 px, with work that counts."""
+    """The network on the image extended to whole windows of 16 px, with work that counts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("networks")
 def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> None:
-    """Masks and classes come through tiles, pictures, report and arrays as the network told."""
+    """Masks and classes come through tiles, images, report and arrays as the network told."""
     picture = folder / "a.png"
     code, out, error = run_here(
         capsys, picture, "-m", "bright", "-s", 2, "--npz", "--html", "--tile", 16

@@ -10,8 +10,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from srcli.data.device_patches import DevicePatches
+from srcli.data.images import ImageStore, find_sources
 from srcli.data.patches import PatchBatch, PatchLoader, PatchSampler, Share
-from srcli.data.pictures import PictureStore, find_sources
 from srcli.data.resize import resize
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UsageError
@@ -31,13 +31,13 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "hr"
 
 
-def store_of(folder: Path) -> PictureStore:
+def store_of(folder: Path) -> ImageStore:
     sources, _ = find_sources([folder], 2, 32, [0.5], 90)
     assert len(sources) == 4  # the last is a reduction
-    return PictureStore(sources, 2, 10**9)
+    return ImageStore(sources, 2, 10**9)
 
 
-def targets(store: PictureStore, folder: Path, *, own_size: bool) -> TargetImages:
+def targets(store: ImageStore, folder: Path, *, own_size: bool) -> TargetImages:
     """Noise in place of a teacher's outputs."""
     rng = np.random.default_rng(1)
 
@@ -57,7 +57,7 @@ def targets(store: PictureStore, folder: Path, *, own_size: bool) -> TargetImage
 
 
 def sampler(
-    store: PictureStore, share: Share = ALONE, teacher: TargetImages | None = None,
+    store: ImageStore, share: Share = ALONE, teacher: TargetImages | None = None,
     warnings: list[str] | None = None, batch: int = 32,
 ) -> PatchSampler:  # fmt: skip
     heard = [] if warnings is None else warnings
@@ -126,5 +126,5 @@ def test_says_when_nothing_can_be_read(folder: Path):
     store = store_of(folder)
     for name in SIZES:
         (folder / name).write_bytes(b"nothing")
-    with pytest.raises(UsageError, match="none of the training pictures can be read"):
+    with pytest.raises(UsageError, match="none of the training images can be read"):
         DevicePatches(sampler(store), CPU)

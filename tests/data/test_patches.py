@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from srcli.data.images import ImageStore, find_sources, read_rgb
 from srcli.data.patches import PatchLoader, PatchSampler, Share
-from srcli.data.pictures import PictureStore, find_sources, read_rgb
 from srcli.data.resize import downscale, resize
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UnreadableImage, UsageError
@@ -37,7 +37,7 @@ def sampler(
     sources, _ = find_sources([folder], 2, 32, [0.5], 90)
     heard = [] if warnings is None else warnings
     return PatchSampler(
-        PictureStore(sources, 2, budget), scale=2, patch=16, batch=batch, seed=seed, share=share,
+        ImageStore(sources, 2, budget), scale=2, patch=16, batch=batch, seed=seed, share=share,
         warn=heard.append,
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_names_what_is_of_no_use(folder: Path, tmp_path: Path):
     assert "narrow.png: 31x200 px, a patch takes 32" in useless[1]
     with pytest.raises(UsageError, match="no training folder"):
         find_sources([tmp_path / "none"], 2, 32, [], 90)
-    with pytest.raises(UsageError, match=r"of 5 pictures 1 cannot be read, 4 too small; .*broken"):
+    with pytest.raises(UsageError, match=r"of 5 images 1 cannot be read, 4 too small; .*broken"):
         find_sources([folder], 2, 500, [], 90)
 
 
@@ -71,14 +71,14 @@ def test_says_why_there_is_nothing_to_train_on(folder: Path, tmp_path: Path):
     for name in ("empty", "damaged"):
         (tmp_path / name).mkdir()
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(UsageError, match=r"empty has no pictures \(\.avif, \.bmp, .*\.webp\)$"):
+    with pytest.raises(UsageError, match=r"empty has no images \(\.avif, \.bmp, .*\.webp\)$"):
         find_sources([folder, tmp_path / "empty"], 2, 32, [], 90)
     (tmp_path / "damaged" / "x.png").write_bytes(b"\x89PNG no more")
     with pytest.raises(
-        UsageError, match=r"of 1 picture 1 cannot be read, 0 too small; .*x\.png: cannot identify"
+        UsageError, match=r"of 1 image 1 cannot be read, 0 too small; .*x\.png: cannot identify"
     ):
         find_sources([tmp_path / "damaged"], 2, 32, [], 90)
-    with pytest.raises(UsageError, match=r"of 3 pictures 0 cannot .* 3 too small; .*a\.png: 80x64"):
+    with pytest.raises(UsageError, match=r"of 3 images 0 cannot .* 3 too small; .*a\.png: 80x64"):
         find_sources([folder], 2, 500, [], 90)
 
 
@@ -95,7 +95,7 @@ def test_names_folders_that_cannot_be_listed(folder: Path, monkeypatch: pytest.M
     assert useless == [f"{folder / 'deep'}: Permission denied"]
     for path in ("a.png", "b.webp"):
         (folder / path).unlink()
-    with pytest.raises(UsageError, match=r"hr has no pictures \(.*\); .*deep: Permission denied"):
+    with pytest.raises(UsageError, match=r"hr has no images \(.*\); .*deep: Permission denied"):
         find_sources([folder], 2, 32, [], 90)
 
 
@@ -104,7 +104,7 @@ def test_patches_are_aligned(folder: Path):
     batch = sampler(folder, batch=32).cut(0)
     for lr, hr in zip(batch.lr, batch.hr, strict=True):
         own = downscale(hr.permute(1, 2, 0).numpy(), 2)
-        inner = np.s_[3:-3, 3:-3]  # at the rim, the whole picture goes on
+        inner = np.s_[3:-3, 3:-3]  # at the rim, the whole image goes on
         difference = own[inner].astype(int) - lr.permute(1, 2, 0).numpy()[inner]
         assert np.abs(difference).max() <= 3  # turned, width came first
 
@@ -129,7 +129,7 @@ def test_processes_share_a_batch(folder: Path):
 def test_a_teachers_patches_are_where_the_others_are(folder: Path, tmp_path: Path):
     """A teacher that gives the original back, and each px of a file that is LR twice to a side."""
     sources, _ = find_sources([folder], 2, 32, [0.5], 90)
-    store = PictureStore(sources, 2, 10**9)
+    store = ImageStore(sources, 2, 10**9)
     whole = [0, 1, 2, 2]  # the last one is a reduction of the third
     for number in range(4):
         hr = store.get(number).hr
@@ -162,7 +162,7 @@ def test_a_teachers_patches_are_where_the_others_are(folder: Path, tmp_path: Pat
 
 def test_own_size_patches_skip_what_cannot_be_decoded(folder: Path, tmp_path: Path):
     sources, _ = find_sources([folder], 2, 32, [0.5], 90)
-    store = PictureStore(sources, 2, 10**9)
+    store = ImageStore(sources, 2, 10**9)
     for number in (0, 2, 3):
         hr = store.get(number).hr
         save_file({TENSOR: hr}, tmp_path / f"{number}.st")
@@ -174,7 +174,7 @@ def test_own_size_patches_skip_what_cannot_be_decoded(folder: Path, tmp_path: Pa
     )
     heard: list[str] = []
     cutter = PatchSampler(
-        PictureStore(sources, 2, 10**9), scale=2, patch=16, batch=8, seed=3, share=ALONE,
+        ImageStore(sources, 2, 10**9), scale=2, patch=16, batch=8, seed=3, share=ALONE,
         warn=heard.append, teacher=teacher,
     )  # fmt: skip
     for step in range(6):
@@ -205,7 +205,7 @@ def test_loader_tells_how_long_it_was_waited_for(folder: Path, monkeypatch: pyte
 
 def test_store_forgets_what_exceeds_its_budget(folder: Path):
     sources, _ = find_sources([folder], 2, 32, [], 1000)
-    store = PictureStore(sources, 2, budget=70 * 80 * 3)
+    store = ImageStore(sources, 2, budget=70 * 80 * 3)
     kept = store.get(0).hr
     assert store.get(0).hr is kept
     store.get(2)
@@ -218,7 +218,7 @@ def test_store_forgets_what_exceeds_its_budget(folder: Path):
 
 def test_store_counts_lr_pictures_too(folder: Path):
     sources, _ = find_sources([folder], 2, 32, [], 1000)
-    store = PictureStore(sources, 2, budget=1)
+    store = ImageStore(sources, 2, budget=1)
     first = store.get(0).lr
     store.get(1)
     again = store.get(0).lr
@@ -241,7 +241,7 @@ def test_says_when_nothing_can_be_decoded(tmp_path: Path):
     Image.new("RGB", (40, 40), (1, 2, 3)).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(content[:50])
-    with pytest.raises(UsageError, match="none of the training pictures can be read"):
+    with pytest.raises(UsageError, match="none of the training images can be read"):
         sampler(tmp_path).cut(0)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from srcli.data.benchmark_set import find_set
 from srcli.data.hash_list import altered_files, read_hashes
-from srcli.data.pictures import read_rgb
+from srcli.data.images import read_rgb
 from srcli.data.resize import downscale
 from srcli.data.set_download import MIRRORS, SetProgress, download_set
 from srcli.data.sets import benchmark_set

@@ -11,8 +11,8 @@ from PIL import Image
 from srcli.data import large_sets
 from srcli.data.benchmark_set import BenchmarkSet, find_set, pair_folders, pairs_in, single_folder
 from srcli.data.hash_list import altered_files
+from srcli.data.images import read_rgb
 from srcli.data.large_sets import RECIPES, prepare
-from srcli.data.pictures import read_rgb
 from srcli.data.resize import downscale
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
@@ -80,7 +80,7 @@ def test_pairs_of_one_name_are_not_mixed_up(tmp_path: Path, hr: np.ndarray):
     for folder in ("hr", "lr"):
         save(hr, tmp_path / folder / "a.png")
         save(hr, tmp_path / folder / "a.bmp")
-    with pytest.raises(UsageError, match="lr has several pictures named a: rename all but one"):
+    with pytest.raises(UsageError, match="lr has several images named a: rename all but one"):
         pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
 
 
@@ -88,14 +88,14 @@ def test_pairs_that_do_not_belong_together(tmp_path: Path, hr: np.ndarray):
     save(hr, tmp_path / "hr" / "a.png")
     save(hr, tmp_path / "hr" / "b.png")
     save(hr, tmp_path / "lr" / "a.png")
-    with pytest.raises(UsageError, match=r"has 2 pictures and .*lr 1: .* none for b.png"):
+    with pytest.raises(UsageError, match=r"has 2 images and .*lr 1: .* none for b.png"):
         pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
     save(hr[:12], tmp_path / "lr" / "b.png")
     pairs = pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
     with pytest.raises(UsageError, match="a: HR is 36x48 px and LR 36x48, which is no x4 pair"):
         pairs[0].load(4)
     (tmp_path / "none").mkdir()
-    with pytest.raises(UsageError, match=r"no pictures in .*none"):
+    with pytest.raises(UsageError, match=r"no images in .*none"):
         single_folder(tmp_path / "none", is_hr=True)
 
 
@@ -162,7 +162,7 @@ def test_large_sets_follow_the_recipe_and_resume(tmp_path: Path, div8k: Path):
     with Image.open(broken) as mended:
         assert mended.size == (6, 4)
     shutil.rmtree(div8k)
-    with pytest.raises(UsageError, match=r"has no picture 1201\.png"):
+    with pytest.raises(UsageError, match=r"has no image 1201\.png"):
         prepare("Test2K", div8k, tmp_path / "root", 4, done.append)
 
 

@@ -71,7 +71,7 @@ def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     said, _, table = told.partition("\n\n")
-    assert said == "100 pictures; one windowing / two"
+    assert said == "100 images; one windowing / two"
     assert table.count("\n") == 5
     assert table in TEXTS["models.md"]
 

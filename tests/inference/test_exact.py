@@ -1,4 +1,4 @@
-"""Exact tiling gives what the whole picture gives, at any size and with any masks."""
+"""Exact tiling gives what the whole image gives, at any size and with any masks."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from srcli.weights.load import read_weights
 
 
 def join_traces(bands: list[tuple[LayerTrace, ...]]) -> tuple[LayerTrace, ...]:
-    """The traces of a whole picture from those of its bands, top to bottom."""
+    """The traces of a whole image from those of its bands, top to bottom."""
 
     def join(parts: list[torch.Tensor]) -> torch.Tensor:
         return torch.cat([part.cpu() for part in parts], 2)
@@ -44,7 +44,7 @@ def learned() -> AdaFormer:
 
 
 def adversarial(region: int, halted: str = "freeze") -> AdaFormer:
-    """Masks like noise: every layer halts tokens all over the picture, strays in most windows."""
+    """Masks like noise: every layer halts tokens all over the image, strays in most windows."""
     config = AdaFormerConfig(
         2, channels=16, dim=16, residual_blocks=2, layers=4, heads=2, prototypes=3,
         confidence_channels=4, region=region, halted=halted,
@@ -82,7 +82,7 @@ def tiled(
 
 @torch.inference_mode()
 def assert_exact(network: AdaFormer, lr: torch.Tensor, tile: int, halting: Halting) -> list[float]:
-    """Compare with the whole picture, and with the plain reference, in image and masks."""
+    """Compare with the whole image, and with the plain reference, in image and masks."""
     image, layers = tiled(network, lr, tile, halting)
     for whole in (network(lr, halting), network.reference(lr, halting)):
         torch.testing.assert_close(image, whole.image, atol=1e-4, rtol=0)
@@ -236,7 +236,7 @@ def test_little_memory_means_blended_tiles(
 
 
 class Overflowing:
-    """Gives infinity once, far down the picture."""
+    """Gives infinity once, far down the image."""
 
     def __init__(self, decode) -> None:
         self.decode = decode

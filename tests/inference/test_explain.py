@@ -62,7 +62,7 @@ def test_the_masks_are_those_that_ran(crop: np.ndarray, monkeypatch: pytest.Monk
 def test_in_tiles_each_window_is_drawn_once(
     crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:
-    """What ran is what the report counts; what is drawn is that without blended tiles' context."""
+    """Reports count what ran; drawn maps leave out the context of blended tiles."""
     computed: list[int] = []
     forward = LocalAttention.forward
 
@@ -91,7 +91,7 @@ def test_in_tiles_each_window_is_drawn_once(
 def test_tiles_fit_together(
     crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:
-    """In tiles the picture's maps are what the whole would give: cores lie on the grid."""
+    """In tiles the image's maps are what the whole would give: cores lie on the grid."""
     whole = upscaler(tile=0).explain(crop)
     monkeypatch.setattr(LoadedNetwork, "banded", not blended)
     tiled = upscaler(tile=32).explain(crop)
@@ -111,7 +111,7 @@ def test_tiles_fit_together(
 
 @pytest.mark.parametrize("effort", ["balanced", "fast"])
 def test_scores_are_those_that_halted(crop: np.ndarray, effort: str) -> None:
-    """What the score says after a layer is what the masks of the next one do (Eqs. 18 to 22)."""
+    """The score after a layer decides the masks of the next one (Eqs. 18 to 22)."""
     explained = upscaler(effort).explain(crop)
     assert explained.threshold is not None
     for number in range(1, len(explained.layers)):
@@ -176,7 +176,7 @@ def cut(draw: st.DrawFn) -> tuple[int, int, int, int, int]:
 @settings(max_examples=40)
 @given(cut())
 def test_stitching_gives_back_the_whole(case: tuple[int, int, int, int, int]) -> None:
-    """Maps of a whole picture, cut as tiles are and stitched, are the maps again."""
+    """Maps of a whole image, cut as tiles are and stitched, are the maps again."""
     height, width, tile, alignment, overlap = case
     s = 8
     h, w = -(-height // s) * s, -(-width // s) * s

@@ -1,4 +1,4 @@
-"""A picture comes out whole where memory runs out for real, in a process held to a limit."""
+"""An image comes out whole where memory runs out for real, in a process held to a limit."""
 
 import json
 import subprocess
@@ -23,20 +23,20 @@ import numpy as np, psutil, torch
 from srcli import Upscaler
 
 torch.set_num_threads(1)
-picture = np.load(sys.argv[1])
+image = np.load(sys.argv[1])
 upscaler = Upscaler("adaformer-s", 2, device="cpu", precision="fp32", tile=0)
-upscaler(picture[:32, :32])
+upscaler(image[:32, :32])
 unlimited = resource.getrlimit(resource.RLIMIT_AS)
 limit = psutil.Process().memory_info().vms + int(sys.argv[3]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, unlimited[1]))
-upscaled = upscaler.upscale(picture)
+upscaled = upscaler.upscale(image)
 resource.setrlimit(resource.RLIMIT_AS, unlimited)
 np.save(sys.argv[2], upscaled.image)
 report = upscaled.report
 json.dump([report.restarts, report.tiles, report.exact], sys.stdout)
 """
 
-# The command, in a process that may take no more once its picture is to be computed.
+# The command, in a process that may take no more once its image is to be computed.
 COMMAND = """
 import resource
 import psutil, torch

@@ -1,4 +1,4 @@
-"""Tiles by the memory there is, and what one picture's want of it means for the next."""
+"""Tiles by the memory there is, and what one image's want of it means for the next."""
 
 from itertools import islice, pairwise
 from pathlib import Path
@@ -73,7 +73,7 @@ def test_what_seemed_to_fit_is_not_tried_again(
     first, second = plans(planner, 2000, 1000, 2)
     assert next(planner.attempts(2000, 1000)) == second
     assert second.needs <= first.needs // 2
-    plans(planner, 2000, 1000)  # a picture that never fits tells nothing
+    plans(planner, 2000, 1000)  # an image that never fits tells nothing
     assert next(planner.attempts(2000, 1000)) == second
 
 

@@ -1,4 +1,4 @@
-"""What several pictures took together."""
+"""Costs of several images, added."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The upscaler on every kind of picture, at every kind of size."""
+"""The upscaler on every kind of image, at every kind of size."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_pil_modes_beyond_eight_bits_keep_their_values(
 
 
 def test_integers_beyond_sixteen_bits_are_refused(x4: Upscaler) -> None:
-    with pytest.raises(UnreadableImage, match=r"mode I with values from -1 to 70000 is no picture"):
+    with pytest.raises(UnreadableImage, match=r"mode I with values from -1 to 70000 is no image"):
         x4(Image.fromarray(np.array([[-1, 70000]], np.int32)))
 
 
@@ -246,10 +246,10 @@ def test_requests_that_cannot_be_met(arguments: dict, error: type, line: str) ->
 @pytest.mark.parametrize(
     ("picture", "line"),
     [
-        (np.zeros((4, 4, 5), np.uint8), "an array of shape (4, 4, 5) is no picture"),
-        (np.zeros((0, 4, 3), np.uint8), "an array of shape (0, 4, 3) is no picture"),
-        (np.zeros(7, np.uint8), "an array of shape (7,) is no picture"),
-        (np.zeros((4, 4), np.int64), "an array of int64 is no picture"),
+        (np.zeros((4, 4, 5), np.uint8), "an array of shape (4, 4, 5) is no image"),
+        (np.zeros((0, 4, 3), np.uint8), "an array of shape (0, 4, 3) is no image"),
+        (np.zeros(7, np.uint8), "an array of shape (7,) is no image"),
+        (np.zeros((4, 4), np.int64), "an array of int64 is no image"),
         (np.full((4, 4), np.nan), "values that are not finite"),
     ],
 )
@@ -262,7 +262,7 @@ def test_arrays_that_are_no_pictures(x4: Upscaler, picture: np.ndarray, line: st
 @pytest.mark.parametrize("size", [(44, 25), (61, 33), (120, 68), (119, 68), (30, 17), (13, 7)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels: int) -> None:
-    """Whatever size is asked for up to the network's, it is that, and the same picture."""
+    """Whatever size is asked for up to the network's, it is that, and the same image."""
     picture = np.full((17, 30, channels), 90, np.uint16) * 200
     picture[4:12, 8:20] = rng.integers(20000, 40000, channels)
     made = Upscaler(scale=4, precision="fp32").upscale(picture, size=size).image

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from srcli.jobs.identity import digest, identity_of
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.ledger import Ledger, Made
 from srcli.jobs.plan import Job
+from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 from srcli.media import atomic_file
 
@@ -14,15 +14,15 @@ SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
 RUN = RunRecord(os.getpid(), "0", "adaformer", "0" * 64, "{}", "cpu, float32")
 
 
-def ledger(jobs: list[Job], settings: Settings = SETTINGS) -> Ledger:
-    return Ledger(jobs, settings, wait=False, tell=print)
+def ledger(jobs: list[Job], settings: Settings = SETTINGS) -> RunJournal:
+    return RunJournal(jobs, settings, wait=False, tell=print)
 
 
-def make(led: Ledger, job: Job, *, named: bool = True, marked: bool = True) -> None:
+def make(led: RunJournal, job: Job, *, named: bool = True, marked: bool = True) -> None:
     """Do a job as far as it comes: whole on disk; named; marked as done."""
     now = identity_of(job.source)
     assert now is not None
-    made = Made(replace(now, sha256=digest(job.source)), 4, 3, 0.5)
+    made = OutputRecord(replace(now, sha256=digest(job.source)), 4, 3, 0.5)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     whole = led.whole(job, made)
     if not named:

@@ -1,4 +1,4 @@
-"""What a pattern finds the second time, and what must never be lost."""
+"""Patterns used a second time, and inputs that must never be lost."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from srcli.errors import UsageError
 from srcli.jobs.discover import discover
 from srcli.jobs.identity import identity_of
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.ledger import Ledger, Made
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.outcome import set_aside
 from srcli.jobs.plan import CLIP, Job, default_folder, plan_jobs
-from srcli.jobs.resume import Standing
+from srcli.jobs.result import set_aside
+from srcli.jobs.resume import OutputState
+from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 
 SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
@@ -47,19 +47,19 @@ def plan(
 
 def upscale(jobs: list[Job]) -> None:
     """Make results, and write them down, as a batch does."""
-    with Ledger(jobs, SETTINGS, wait=False, tell=print) as ledger:
+    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as ledger:
         ledger.begin(RUN, jobs)
         for job in jobs:
             origin = identity_of(job.source)
             assert origin is not None
             job.target.write_bytes(b"larger " + job.source.read_bytes())
-            ledger.whole(job, Made(origin, 4, 3, 0.5))(job.target)
+            ledger.whole(job, OutputRecord(origin, 4, 3, 0.5))(job.target)
             ledger.done(job)
         ledger.end("finished")
 
 
-def standings(jobs: list[Job]) -> list[Standing]:
-    with Ledger(jobs, SETTINGS, wait=False, tell=print) as ledger:
+def standings(jobs: list[Job]) -> list[OutputState]:
+    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as ledger:
         return [verdict.standing for verdict in ledger.verdicts]
 
 
@@ -74,7 +74,7 @@ def test_the_same_pattern_goes_on(pattern: Path) -> None:
     upscale(again)
     again, said = plan(pattern)
     assert again == first
-    assert standings(again) == [Standing.DONE] * 2
+    assert standings(again) == [OutputState.DONE] * 2
     assert "and 1 more such inputs are left out" in said[0]
     assert plan(pattern, overwrite=True)[0] == first
 
@@ -99,7 +99,7 @@ def test_a_photograph_that_bears_a_results_name_is_kept(pattern: Path) -> None:
     assert [job.source.name for job in jobs] == ["2024-a.jpg", "2024-b.png"]
     assert [job.guarded for job in jobs] == [True, False]
     assert len(said) == 1
-    assert standings(jobs) == [Standing.FOREIGN, Standing.MISSING]
+    assert standings(jobs) == [OutputState.FOREIGN, OutputState.MISSING]
     with pytest.raises(UsageError, match=r"2024-a_x4.jpg is an input, and no journal knows it"):
         plan(pattern, overwrite=True)
     upscale(jobs[1:])
@@ -111,7 +111,7 @@ def test_a_result_put_away_for_a_photograph_is_kept(pattern: Path) -> None:
     jobs, _ = plan(pattern)
     upscale(jobs)
     jobs[0].target.write_bytes(b"somebody's photograph")
-    assert standings(plan(pattern)[0]) == [Standing.FOREIGN, Standing.DONE]
+    assert standings(plan(pattern)[0]) == [OutputState.FOREIGN, OutputState.DONE]
     with pytest.raises(UsageError, match="no journal knows it"):
         plan(pattern, overwrite=True)
 
@@ -126,7 +126,7 @@ def test_results_among_a_folders_pictures(pattern: Path) -> None:
     first = named()
     upscale(first)
     assert named() == first
-    assert standings(named()) == [Standing.DONE] * 2
+    assert standings(named()) == [OutputState.DONE] * 2
 
 
 @pytest.mark.parametrize(

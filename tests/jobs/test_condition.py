@@ -1,4 +1,4 @@
-"""What `srcli verify` says of a folder's results."""
+"""`srcli verify` on a folder's results."""
 
 import json
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_what_is_gone(folder: Path) -> None:
 
 
 def test_a_file_beyond_what_is_read_unasked(folder: Path) -> None:
-    """No limit on inputs holds for results: a sparse TIFF of 5 GB, its picture at the end."""
+    """No limit on inputs holds for results: a sparse TIFF of 5 GB, its image at the end."""
     Image.new("RGB", (40, 30), "red").save(folder / "small.tif")
     small = bytearray((folder / "small.tif").read_bytes())
     (folder / "small.tif").unlink()

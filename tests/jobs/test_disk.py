@@ -1,4 +1,4 @@
-"""The forecast of disk: near what real results take, whatever the picture and its format."""
+"""The forecast of disk: near what real results take, whatever the image and its format."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 from srcli import Upscaler
 from srcli.jobs.disk import estimated_bytes
-from srcli.media import Picture, PictureInfo, probe, read_picture, write_picture
+from srcli.media import DecodedImage, ImageInfo, probe, read_image, write_image
 
 SAMPLES = sorted((Path(__file__).parents[1] / "samples_hr").glob("*.webp"))
 FACTOR = 2.5  # as docs/batches.md says
@@ -30,11 +30,11 @@ def test_real_results_are_near_the_forecast(
         image.convert("RGB").crop((left, top, left + 112, top + 112)).save(
             tmp_path / f"a.{suffix}", quality=90
         )
-    source = read_picture(tmp_path / f"a.{suffix}")
+    source = read_image(tmp_path / f"a.{suffix}")
     large = upscaler(source.pixels)
     info, there = probe(tmp_path / f"a.{suffix}"), (tmp_path / f"a.{suffix}").stat().st_size
     for format in ("png", "tiff", "jpeg", "webp", "avif", "bmp"):
-        write_picture(Picture(large, format), tmp_path / "result")
+        write_image(DecodedImage(large, format), tmp_path / "result")
         took = (tmp_path / "result").stat().st_size
         foreseen = estimated_bytes(format, 448, 448, info, there)
         assert foreseen / FACTOR < took < foreseen * FACTOR, (format, took, foreseen)
@@ -48,20 +48,20 @@ def test_drawings_and_deep_pictures(tmp_path: Path, upscaler: Upscaler) -> None:
         photograph = np.asarray(image.convert("RGB").crop((200, 200, 296, 296)))
     deep = (photograph * 257.0 + noise).clip(0, 65535).astype(np.uint16)
     for pixels, formats in ((flat, ("png", "tiff")), (deep, ("png", "tiff"))):
-        write_picture(Picture(pixels, "png"), tmp_path / "a.png")
+        write_image(DecodedImage(pixels, "png"), tmp_path / "a.png")
         info, there = probe(tmp_path / "a.png"), (tmp_path / "a.png").stat().st_size
         large = upscaler(pixels)
         for format in formats:
-            write_picture(Picture(large, format), tmp_path / "result")
+            write_image(DecodedImage(large, format), tmp_path / "result")
             took = (tmp_path / "result").stat().st_size
             foreseen = estimated_bytes(format, 384, 384, info, there)
             assert foreseen / FACTOR < took < foreseen * FACTOR, (format, took, foreseen)
 
 
 def test_what_makes_a_forecast_larger() -> None:
-    page = PictureInfo("png", 100, 100, 3, 8)
+    page = ImageInfo("png", 100, 100, 3, 8)
 
-    def bytes_of(page: PictureInfo, format: str = "png", side: int = 400, share: int = 9000) -> int:
+    def bytes_of(page: ImageInfo, format: str = "png", side: int = 400, share: int = 9000) -> int:
         return estimated_bytes(format, side, side, page, share)
 
     assert bytes_of(page, share=18000) > bytes_of(page)

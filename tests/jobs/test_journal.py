@@ -1,4 +1,4 @@
-"""What a journal remembers, and what is made of it, without any network."""
+"""The journal's rows and how jobs are classified by them, without any network."""
 
 import os
 import sqlite3
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from srcli.errors import FolderBusy, JournalError
-from srcli.jobs.condition import Condition, glance
 from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.journal import Journal, journal_path
 from srcli.jobs.plan import Job
-from srcli.jobs.resume import Standing
+from srcli.jobs.resume import OutputState
 from srcli.jobs.settings import Settings
+from srcli.jobs.verify import Condition, check_quickly
 from tests.jobs.journalling import RUN, SETTINGS, ledger, make
 
 
@@ -31,7 +31,7 @@ def jobs(tmp_path: Path) -> list[Job]:
     return made
 
 
-def standings(jobs: list[Job], settings: Settings = SETTINGS) -> list[Standing]:
+def standings(jobs: list[Job], settings: Settings = SETTINGS) -> list[OutputState]:
     with ledger(jobs, settings) as led:
         return [verdict.standing for verdict in led.verdicts]
 
@@ -48,7 +48,7 @@ def made(jobs: list[Job]) -> list[Job]:
 
 
 def test_what_is_done_is_known(made: list[Job]) -> None:
-    assert standings(made) == [Standing.DONE] * 3
+    assert standings(made) == [OutputState.DONE] * 3
     journal = Journal(made[0].folder, create=False)
     entry = journal.entries()[Path("sub/c.png")]
     assert entry.state == "done"
@@ -68,9 +68,9 @@ def test_what_was_only_planned_is_to_do(jobs: list[Job]) -> None:
         led.begin(RUN, jobs)
         make(led, jobs[0])
         led.failed(jobs[1], "damaged")
-    assert standings(jobs) == [Standing.DONE, Standing.MISSING, Standing.MISSING]
+    assert standings(jobs) == [OutputState.DONE, OutputState.MISSING, OutputState.MISSING]
     journal = Journal(jobs[0].folder, create=False)
-    conditions = [i.condition for i in glance(jobs[0].folder, journal.entries().values())]
+    conditions = [i.condition for i in check_quickly(jobs[0].folder, journal.entries().values())]
     assert conditions == [Condition.SOUND, Condition.FAILED, Condition.PENDING]
     journal.close()
 
@@ -79,7 +79,7 @@ def test_killed_before_it_got_its_name(jobs: list[Job]) -> None:
     with ledger(jobs) as led:
         led.begin(RUN, jobs)
         make(led, jobs[0], named=False)
-    assert standings(jobs)[0] is Standing.MISSING
+    assert standings(jobs)[0] is OutputState.MISSING
 
 
 def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
@@ -87,7 +87,7 @@ def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
         led.begin(RUN, jobs)
         make(led, jobs[0], marked=False)
     with ledger(jobs) as led:
-        assert led.verdicts[0].standing is Standing.DONE
+        assert led.verdicts[0].standing is OutputState.DONE
         led.begin(RUN, jobs[1:])
     journal = Journal(jobs[0].folder, create=False)
     assert journal.entries()[Path("a.png")].state == "done"
@@ -96,13 +96,13 @@ def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
 
 def test_killed_while_an_older_one_was_replaced(made: list[Job]) -> None:
     other = replace(SETTINGS, effort="exact")
-    made[0].source.write_bytes(b"another picture")
+    made[0].source.write_bytes(b"another image")
     with ledger(made, other) as led:
         led.begin(RUN, made)
         make(led, made[0], named=False)
     for _ in range(2):  # and killed again before anything was done
         with ledger(made, other) as led:
-            assert led.verdicts[0].standing is Standing.MISSING
+            assert led.verdicts[0].standing is OutputState.MISSING
             led.begin(RUN, made)
 
 
@@ -110,9 +110,9 @@ def test_a_deleted_output_is_made_again(made: list[Job]) -> None:
     made[1].target.unlink()
     with ledger(made) as led:
         assert [v.standing for v in led.verdicts] == [
-            Standing.DONE,
-            Standing.MISSING,
-            Standing.DONE,
+            OutputState.DONE,
+            OutputState.MISSING,
+            OutputState.DONE,
         ]
         assert led.verdicts[1].reason == "was deleted since"
 
@@ -121,14 +121,14 @@ def test_an_altered_output_is_noticed(made: list[Job]) -> None:
     content = bytearray(made[0].target.read_bytes())
     content[3] ^= 1
     made[0].target.write_bytes(bytes(content))
-    assert standings(made)[0] is Standing.ALTERED
+    assert standings(made)[0] is OutputState.ALTERED
 
 
 def test_a_touched_file_is_the_same(made: list[Job]) -> None:
     for path in (made[0].target, made[1].source):
         os.utime(path, ns=(1, 1))
     with ledger(made) as led:
-        assert {v.standing for v in led.verdicts} == {Standing.DONE}
+        assert {v.standing for v in led.verdicts} == {OutputState.DONE}
         led.begin(RUN, [])
     with ledger(made) as led:
         assert all(v.recognised is None or v.job in made for v in led.verdicts)
@@ -137,7 +137,7 @@ def test_a_touched_file_is_the_same(made: list[Job]) -> None:
 def test_a_changed_input_is_noticed(made: list[Job]) -> None:
     made[0].source.write_bytes(b"a.pnG")
     os.utime(made[0].source, ns=(5, 5))
-    assert standings(made) == [Standing.OUTDATED, Standing.DONE, Standing.DONE]
+    assert standings(made) == [OutputState.OUTDATED, OutputState.DONE, OutputState.DONE]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_changed_input_is_noticed(made: list[Job]) -> None:
 def test_every_setting_counts(made: list[Job], change: dict[str, object]) -> None:
     other = replace(SETTINGS, **change)  # type: ignore[arg-type]
     with ledger(made, other) as led:
-        assert {v.standing for v in led.verdicts} == {Standing.OTHERWISE}
+        assert {v.standing for v in led.verdicts} == {OutputState.OTHERWISE}
         assert next(iter(change)) in led.verdicts[0].reason
 
 
@@ -169,17 +169,17 @@ def test_settings_are_all_covered() -> None:
 def test_an_output_of_others_is_left_alone(jobs: list[Job]) -> None:
     jobs[0].target.parent.mkdir()
     jobs[0].target.write_bytes(b"precious")
-    assert standings(jobs)[0] is Standing.FOREIGN
+    assert standings(jobs)[0] is OutputState.FOREIGN
     with ledger(jobs) as led:
         led.begin(RUN, jobs[1:])
-    assert standings(jobs)[0] is Standing.FOREIGN
+    assert standings(jobs)[0] is OutputState.FOREIGN
 
 
 def test_the_folder_can_be_moved(made: list[Job], tmp_path: Path) -> None:
     (tmp_path / "out").rename(tmp_path / "moved")
     there = tmp_path / "moved"
     moved = [Job(job.source, there / job.inside, "png", there) for job in made]
-    assert standings(moved) == [Standing.DONE] * 3
+    assert standings(moved) == [OutputState.DONE] * 3
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         led.begin(RUN, jobs)
         for job in jobs:
             make(led, job)
-    assert standings(jobs) == [Standing.DONE] * 2
+    assert standings(jobs) == [OutputState.DONE] * 2
 
 
 def test_a_single_input_keeps_no_journal(jobs: list[Job]) -> None:
@@ -207,7 +207,7 @@ def test_but_writes_into_one_that_is_there(made: list[Job]) -> None:
     with ledger(made[:1]) as led:
         led.begin(RUN, made[:1])
         make(led, made[0])
-    assert standings(made) == [Standing.DONE] * 3
+    assert standings(made) == [OutputState.DONE] * 3
 
 
 def test_a_second_run_is_refused(made: list[Job]) -> None:

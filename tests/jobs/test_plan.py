@@ -1,4 +1,4 @@
-"""What is found, and what it becomes."""
+"""Inputs that are found, and the outputs they become."""
 
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def test_an_input_is_never_replaced(photos: Path) -> None:
 
 
 def test_one_name_for_several_is_refused(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="names one picture"):
+    with pytest.raises(UsageError, match="names one image"):
         plan_jobs(discover((photos,)), tmp_path / "out.png", label="x4", image_format=None)
 
 

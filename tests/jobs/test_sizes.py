@@ -1,4 +1,4 @@
-"""Sizes are exact, names fit, patterns hold; for any picture and any name."""
+"""Sizes are exact, names fit, patterns hold; for any image and any name."""
 
 import unicodedata
 from fractions import Fraction
@@ -9,26 +9,26 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from srcli.errors import UsageError
-from srcli.jobs.discover import Filter, Source, discover, listed
+from srcli.jobs.discover import Filter, Source, discover, read_file_list
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.jobs.plan import plan_jobs
-from srcli.jobs.sizes import SizeWish
+from srcli.jobs.target_size import TargetSize
 
 SIDE = st.integers(1, 20000)
 
 
 @given(SIDE, SIDE, SIDE)
 def test_width_and_height(width: int, height: int, asked: int) -> None:
-    wide, high = SizeWish(width=asked).size(width, height)
+    wide, high = TargetSize(width=asked).size(width, height)
     assert wide == asked
     assert abs(high - Fraction(height * asked, width)) <= Fraction(1, 2) or high == 1
-    assert SizeWish(height=asked).size(height, width) == (high, wide)
+    assert TargetSize(height=asked).size(height, width) == (high, wide)
 
 
 @given(SIDE, SIDE, SIDE, SIDE)
 @example(3, 2, 100, 67)
 def test_fit(width: int, height: int, wide: int, high: int) -> None:
-    w, h = SizeWish(fit=(wide, high)).size(width, height)
+    w, h = TargetSize(fit=(wide, high)).size(width, height)
     assert w <= wide
     assert h <= high
     assert w == wide or h == high
@@ -39,7 +39,7 @@ def test_fit(width: int, height: int, wide: int, high: int) -> None:
 
 @given(SIDE, SIDE, st.floats(0.01, 400))
 def test_megapixels(width: int, height: int, megapixels: float) -> None:
-    w, h = SizeWish(megapixels=megapixels).size(width, height)
+    w, h = TargetSize(megapixels=megapixels).size(width, height)
     most = int(megapixels * 1e6)
     next_high = max(1, (2 * height * (w + 1) + width) // (2 * width))
     assert w * h <= most or w == 1
@@ -49,7 +49,7 @@ def test_megapixels(width: int, height: int, megapixels: float) -> None:
 
 @given(SIDE, SIDE, st.integers(101, 400))
 def test_scale(width: int, height: int, percent: int) -> None:
-    w, h = SizeWish(scale=percent / 100).size(width, height)
+    w, h = TargetSize(scale=percent / 100).size(width, height)
     assert abs(w - Fraction(width * percent, 100)) <= Fraction(1, 2)
     assert abs(h - Fraction(height * percent, 100)) <= Fraction(1, 2)
 
@@ -57,13 +57,13 @@ def test_scale(width: int, height: int, percent: int) -> None:
 def test_one_size_at_a_time() -> None:
     for two in ({"scale": 2.0, "width": 5}, {"width": 5, "height": 5}, {}):
         with pytest.raises(UsageError, match="use one of --scale"):
-            SizeWish(**two)  # type: ignore[arg-type]
+            TargetSize(**two)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("megapixels", [float("inf"), float("nan"), 0.0, -1.0])
 def test_megapixels_are_a_number(megapixels: float) -> None:
     with pytest.raises(UsageError, match="use a number above 0"):
-        SizeWish(megapixels=megapixels)
+        TargetSize(megapixels=megapixels)
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
@@ -170,6 +170,6 @@ def test_globs_and_loops(tmp_path: Path) -> None:
 
 
 def test_lists() -> None:
-    assert listed(b"a b.jpg\r\n\n c.png\n") == [Path("a b.jpg"), Path(" c.png")]
-    assert listed(b"a\nb.jpg\0c.png\0") == [Path("a\nb.jpg"), Path("c.png")]
-    assert listed("ü.png\n".encode()) == [Path("ü.png")]
+    assert read_file_list(b"a b.jpg\r\n\n c.png\n") == [Path("a b.jpg"), Path(" c.png")]
+    assert read_file_list(b"a\nb.jpg\0c.png\0") == [Path("a\nb.jpg"), Path("c.png")]
+    assert read_file_list("ü.png\n".encode()) == [Path("ü.png")]

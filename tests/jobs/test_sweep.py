@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from srcli.atomic import atomic_file, process_place
-from srcli.jobs.resume import sweep
+from srcli.jobs.resume import remove_leftovers
 
 
 def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_leftovers_of_dead_runs_are_removed(tmp_path: Path) -> None:
     other = tmp_path / ".x.png.srcli-tmp"
     for path in (dead, earlier, living, other):
         path.write_bytes(b"half")
-    assert sweep([tmp_path]) == 2
+    assert remove_leftovers([tmp_path]) == 2
     assert sorted(tmp_path.iterdir()) == sorted([living, other])
 
 
@@ -31,11 +31,11 @@ def test_what_other_machines_and_containers_write_is_left_to_them(tmp_path: Path
     older = [tmp_path / f".x.png.{number}-0abcdef0.srcli-tmp" for number in numbers]
     for path in (*writing, *older):
         path.write_bytes(b"half")
-    assert sweep([tmp_path]) == 0
+    assert remove_leftovers([tmp_path]) == 0
     two_days_ago = time.time() - 2 * 24 * 3600
     for path in (*writing, *older):
         os.utime(path, (two_days_ago, two_days_ago))
-    assert sweep([tmp_path]) == 6
+    assert remove_leftovers([tmp_path]) == 6
 
 
 def test_a_killed_writers_file_is_swept(tmp_path: Path) -> None:
@@ -50,5 +50,5 @@ def test_a_killed_writers_file_is_swept(tmp_path: Path) -> None:
         stream.write(b"half")
         (ours,) = (path for path in tmp_path.iterdir() if path != left)
         assert ours.name.split(".")[-2].split("-")[1] == left.name.split(".")[-2].split("-")[1]
-    assert sweep([tmp_path]) == 1
+    assert remove_leftovers([tmp_path]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["b.png"]

@@ -150,7 +150,7 @@ def exif_fixture() -> Callable[..., bytes]:
 
 @pytest.fixture(name="corners")
 def corners_fixture() -> np.ndarray:
-    """A gray picture of 16 × 32 whose four quarters differ, smooth enough for JPEG."""
+    """A gray image of 16 × 32 whose four quarters differ, smooth enough for JPEG."""
     quarters = np.array([[0, 85], [170, 255]], np.uint8)
     return np.asarray(Image.fromarray(quarters).resize((32, 16), Image.Resampling.NEAREST))[
         ..., None

@@ -9,13 +9,13 @@ import pytest
 import tifffile
 
 from srcli.errors import UnreadableImage
-from srcli.media import probe, read_picture
+from srcli.media import probe, read_image
 
 PHOTOMETRIC = {1: "minisblack", 2: "minisblack", 3: "rgb", 4: "rgb"}
 
 
 def check(path, pixels):
-    picture = read_picture(path)
+    picture = read_image(path)
     assert picture.pixels.dtype == np.uint16
     np.testing.assert_array_equal(picture.pixels, pixels)
     info = probe(path)
@@ -175,7 +175,7 @@ def test_premultiplied_alpha_becomes_straight(tmp_path, noise):
     path = tmp_path / "picture.tif"
     stored = np.rint(stored).astype(np.uint16)
     tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["assocalpha"])
-    back = read_picture(path).pixels
+    back = read_image(path).pixels
     assert np.abs(back.astype(int) - pixels).max() <= 1
 
 
@@ -190,7 +190,7 @@ def test_other_colour_spaces_are_refused_with_a_remedy(tmp_path, noise, photomet
     pixels = noise(4 if photometric == "separated" else 3, np.uint16)
     tifffile.imwrite(tmp_path / "picture.tif", pixels, photometric=photometric)
     with pytest.raises(UnreadableImage, match="convert to RGB"):
-        read_picture(tmp_path / "picture.tif")
+        read_image(tmp_path / "picture.tif")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float16, np.uint32, np.float32])
@@ -198,4 +198,4 @@ def test_other_kinds_of_samples_are_refused_with_a_remedy(tmp_path, noise, dtype
     path = tmp_path / "picture.tif"
     tifffile.imwrite(path, noise(3).astype(dtype), photometric="rgb")
     with pytest.raises(UnreadableImage, match="convert it to 16 bits"):
-        read_picture(path)
+        read_image(path)

@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from srcli.errors import ImageTooLarge, UnreadableImage
-from srcli.media import DecodeLimits, Decoder, isolation, read_picture
+from srcli.media import DecodeLimits, DecoderProcess, decoder_process, read_image
 
 FAULTY = """
 import os, resource, signal, sys, time
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump takes its time
 sys.path.insert(0, sys.argv[1])
-from srcli.media import worker
-whole = worker.read_picture
+from srcli.media import decoder_worker
+whole = decoder_worker.read_picture
 def read(path, **limits):
     if "crash" in path.name: os.kill(os.getpid(), signal.SIGSEGV)
     if "exit" in path.name: os._exit(7)
@@ -32,14 +32,14 @@ def read(path, **limits):
     if "slow" in path.name: time.sleep(1.2)
     if "chatter" in path.name: os.write(1, b"a codec's message\\n")
     return whole(path, **limits)
-worker.read_picture = read
-worker.serve()
+decoder_worker.read_picture = read
+decoder_worker.serve()
 """
 
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "_PROGRAM", FAULTY)
+    monkeypatch.setattr(decoder_process, "_PROGRAM", FAULTY)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def named(picture: Path, name: str) -> Path:
 )
 @pytest.mark.usefixtures("faulty")
 def test_a_bad_end_is_one_files_alone(picture: Path, name: str, seconds: float, line: str) -> None:
-    with Decoder(DecodeLimits(seconds=60)) as decoder:  # the first start reads all of Python
+    with DecoderProcess(DecodeLimits(seconds=60)) as decoder:  # the first start reads all of Python
         decoder.read(picture)
         decoder.limits = DecodeLimits(seconds=seconds)
         with pytest.raises(UnreadableImage) as caught:
@@ -74,19 +74,19 @@ def test_a_bad_end_is_one_files_alone(picture: Path, name: str, seconds: float, 
         assert name in str(caught.value)
         assert decoder.replaced == 1
         decoder.limits = DecodeLimits(seconds=60)
-        assert np.array_equal(decoder.read(picture).picture.pixels, read_picture(picture).pixels)
+        assert np.array_equal(decoder.read(picture).picture.pixels, read_image(picture).pixels)
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e10])
 def test_time_without_end(picture: Path, seconds: float) -> None:
-    with Decoder(DecodeLimits(seconds=seconds)) as decoder:
-        assert np.array_equal(decoder.read(picture).picture.pixels, read_picture(picture).pixels)
+    with DecoderProcess(DecodeLimits(seconds=seconds)) as decoder:
+        assert np.array_equal(decoder.read(picture).picture.pixels, read_image(picture).pixels)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
 @pytest.mark.usefixtures("faulty")
 def test_an_allocation_bomb(picture: Path) -> None:
-    with Decoder(DecodeLimits(memory=1 << 30)) as decoder:
+    with DecoderProcess(DecodeLimits(memory=1 << 30)) as decoder:
         with pytest.raises(ImageTooLarge, match="--max-memory"):
             decoder.read(named(picture, "bomb.png"))
         assert decoder.read(picture).picture.width == 56
@@ -95,16 +95,16 @@ def test_an_allocation_bomb(picture: Path) -> None:
 
 @pytest.mark.usefixtures("faulty")
 def test_what_a_codec_prints_is_no_answer(picture: Path) -> None:
-    with Decoder(DecodeLimits()) as decoder:
+    with DecoderProcess(DecodeLimits()) as decoder:
         assert decoder.read(named(picture, "chatter.png")).picture.width == 56
 
 
 def test_it_is_what_the_plain_reader_gives(samples: list[Path], picture: Path) -> None:
     deep = picture.with_name("deep.png")
     Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(deep)
-    with Decoder(DecodeLimits()) as decoder:
+    with DecoderProcess(DecodeLimits()) as decoder:
         for path in (*samples, picture, deep):
-            plain, isolated = read_picture(path), decoder.read(path)
+            plain, isolated = read_image(path), decoder.read(path)
             assert np.array_equal(plain.pixels, isolated.picture.pixels)
             assert plain.pixels.dtype == isolated.picture.pixels.dtype
             assert plain.metadata == isolated.picture.metadata
@@ -117,7 +117,7 @@ def test_it_is_what_the_plain_reader_gives(samples: list[Path], picture: Path) -
 def test_errors_come_through_as_they_are(tmp_path: Path, picture: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "zero.png").write_bytes(b"")
-    with Decoder(DecodeLimits(megapixels=0.001, file_bytes=10_000)) as decoder:
+    with DecoderProcess(DecodeLimits(megapixels=0.001, file_bytes=10_000)) as decoder:
         with pytest.raises(ImageTooLarge, match="megapixels"):
             decoder.read(picture)
         with pytest.raises(UnreadableImage, match="pipe or device"):
@@ -136,16 +136,16 @@ def test_errors_come_through_as_they_are(tmp_path: Path, picture: Path) -> None:
 def test_a_suspended_machine_costs_no_time(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the clock did while we were stopped, a step of waiting counts little."""
     clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
-    with Decoder(DecodeLimits(seconds=30)) as decoder:
+    with DecoderProcess(DecodeLimits(seconds=30)) as decoder:
         decoder.read(picture)
-        monkeypatch.setattr(isolation.time, "monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr(decoder_process.time, "monotonic", lambda: float(next(clock)))
         assert decoder.read(named(picture, "slow.png")).picture.width == 56
     assert decoder.replaced == 0
 
 
 @pytest.mark.usefixtures("faulty")
 def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
-    with Decoder(DecodeLimits(seconds=300)) as decoder, ThreadPoolExecutor(1) as pool:
+    with DecoderProcess(DecodeLimits(seconds=300)) as decoder, ThreadPoolExecutor(1) as pool:
         decoder.read(picture)
         hanging = named(picture, "hang.png")
         waiting = pool.submit(decoder.read, hanging)
@@ -157,15 +157,15 @@ def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
 
 
 def test_the_worker_dies_with_its_parent(picture: Path) -> None:
-    decoder = Decoder(DecodeLimits())
+    decoder = DecoderProcess(DecodeLimits())
     before = {p.pid for p in psutil.Process().children()}
     decoder.read(picture)
     (worker,) = [p for p in psutil.Process().children() if p.pid not in before]
-    worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
+    decoder_worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
     decoder.read(picture)
     assert decoder.replaced == 0
-    assert worker.status() != psutil.STATUS_ZOMBIE
+    assert decoder_worker.status() != psutil.STATUS_ZOMBIE
     decoder.close()
-    assert not worker.is_running()
+    assert not decoder_worker.is_running()
     with pytest.raises(UnreadableImage, match="stopped"):
         decoder.read(picture)

@@ -1,4 +1,4 @@
-"""Whatever a file holds, it ends as a picture or as one clear line."""
+"""Whatever a file holds, it ends as an image or as one clear line."""
 
 import io
 import os
@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
-from srcli.media import Metadata, Picture, probe, read_picture, write_picture
+from srcli.media import DecodedImage, Metadata, probe, read_image, write_image
 
 
 def saved(image, format, **options):
@@ -22,7 +22,7 @@ def saved(image, format, **options):
 
 
 def written(noise, tmp_path, format, dtype, metadata=None):
-    write_picture(Picture(noise(3, dtype), format, metadata or Metadata()), tmp_path / "written")
+    write_image(DecodedImage(noise(3, dtype), format, metadata or Metadata()), tmp_path / "written")
     return (tmp_path / "written").read_bytes()
 
 
@@ -80,7 +80,7 @@ def whole_files(noise, png16, png_chunk, exif, icc, tmp_path):
 def refusal(path):
     """The one line a file is refused with; empty if it is accepted."""
     line = ""
-    for function in (probe, read_picture):
+    for function in (probe, read_image):
         try:
             function(path)
         except InputError as error:
@@ -93,7 +93,7 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
     path = tmp_path / "picture.png"
     for name, data in whole_files.items():
         path.write_bytes(data)
-        read_picture(path)
+        read_image(path)
         cuts = {*np.linspace(0, len(data) - 1, 24, dtype=int).tolist(), *range(1, 33)}
         for cut in sorted({*cuts, *range(len(data) - 9, len(data))}):
             path.write_bytes(data[:cut])
@@ -103,11 +103,11 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
 def test_truncated_run_length_bmp(tmp_path):
     path, data = tmp_path / "picture.bmp", rle_bmp()
     path.write_bytes(data)
-    assert read_picture(path).pixels.shape == (24, 32, 1)
+    assert read_image(path).pixels.shape == (24, 32, 1)
     for cut in range(1080, len(data) - 4, 7):  # the last four bytes say nothing but the end
         path.write_bytes(data[:cut])
         with pytest.raises(UnreadableImage):
-            read_picture(path)
+            read_image(path)
 
 
 def test_altered_files_never_end_otherwise(tmp_path, whole_files):
@@ -126,20 +126,20 @@ def test_altered_files_never_end_otherwise(tmp_path, whole_files):
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"hello world, I am a text", "no picture of ours"),
-        (b"GIF89a" + bytes(50), "no picture of ours"),
-        (np.random.default_rng(0).bytes(5000), "no picture of ours"),
+        (b"hello world, I am a text", "no image format that srcli reads"),
+        (b"GIF89a" + bytes(50), "no image format that srcli reads"),
+        (np.random.default_rng(0).bytes(5000), "no image format that srcli reads"),
         (b"\x89PNG\r\n\x1a\n", "cut short"),
         (b"\xff\xd8\xff", "damaged"),
         (b"BM", "damaged"),
-        (b"RIFF\0\0\0\0WEBP", "it holds no picture"),
+        (b"RIFF\0\0\0\0WEBP", "it holds no image"),
         (b"II*\0", "cut short"),
     ],
 )
 def test_files_that_are_no_pictures(tmp_path, content, reason):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(UnreadableImage, match=rf"x\.png: .*{reason}"):
-        read_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
 def raw_of(kind):
@@ -162,7 +162,7 @@ def raw_of(kind):
 
 
 @pytest.mark.parametrize("kind", ["dng", "nef", "cr2"])
-@pytest.mark.parametrize("function", [probe, read_picture])
+@pytest.mark.parametrize("function", [probe, read_image])
 def test_camera_raw_is_refused(tmp_path, kind, function):
     (tmp_path / "x.tif").write_bytes(raw_of(kind))
     with pytest.raises(UnreadableImage, match="camera raw is not read; develop it first"):
@@ -171,13 +171,13 @@ def test_camera_raw_is_refused(tmp_path, kind, function):
 
 def test_a_pyramid_is_no_camera_raw(tmp_path):
     (tmp_path / "x.tif").write_bytes(raw_of("pyramid"))
-    assert read_picture(tmp_path / "x.tif").pixels.shape == (12, 16, 3)
+    assert read_image(tmp_path / "x.tif").pixels.shape == (12, 16, 3)
 
 
 def test_short_pixels_in_a_sound_16_bit_png(tmp_path, noise, png16):
     (tmp_path / "x.png").write_bytes(png16(noise(3, np.uint16), rows=20))
     with pytest.raises(UnreadableImage, match="its pixels end after"):
-        read_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
 def test_png_with_a_wrong_checksum(tmp_path, noise, png16):
@@ -185,11 +185,11 @@ def test_png_with_a_wrong_checksum(tmp_path, noise, png16):
     data[60] ^= 1
     (tmp_path / "x.png").write_bytes(data)
     with pytest.raises(UnreadableImage, match="fails the checksum"):
-        read_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
 def headers(width, height, png_chunk):
-    """Headers of every format that promise a picture of this size, and hold none."""
+    """Headers of every format that promise an image of this size, and hold none."""
     ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     png = (
         png_chunk(b"IHDR", ihdr) + png_chunk(b"IDAT", zlib.compress(b"")) + png_chunk(b"IEND", b"")
@@ -211,7 +211,7 @@ def headers(width, height, png_chunk):
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "tiff", "bmp"])
-@pytest.mark.parametrize("function", [probe, read_picture])
+@pytest.mark.parametrize("function", [probe, read_image])
 def test_a_header_beyond_the_limit(tmp_path, png_chunk, format, function):
     path = tmp_path / "bomb.png"
     path.write_bytes(headers(60000, 60000, png_chunk)[format])
@@ -232,8 +232,8 @@ def test_the_limit_is_the_callers_and_not_pillows(tmp_path, png_chunk, format):
 
 def test_decoding_leaves_pillows_settings_alone(tmp_path, noise):
     limit = Image.MAX_IMAGE_PIXELS
-    write_picture(Picture(noise(3), "tiff"), tmp_path / "picture")
-    read_picture(tmp_path / "picture")
+    write_image(DecodedImage(noise(3), "tiff"), tmp_path / "picture")
+    read_image(tmp_path / "picture")
     assert limit == Image.MAX_IMAGE_PIXELS
 
 
@@ -242,14 +242,14 @@ def test_what_is_no_regular_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for name, reason in (("folder", "a folder"), ("pipe", "a pipe or device"), ("none", "No such")):
         with pytest.raises(UnreadableImage, match=rf"{name}\.png: {reason}"):
-            read_picture(tmp_path / f"{name}.png")
+            read_image(tmp_path / f"{name}.png")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_without_permission(tmp_path):
     (tmp_path / "x.png").touch(mode=0)
     with pytest.raises(UnreadableImage, match="Permission denied"):
-        read_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a file that opens and cannot be read")
@@ -257,4 +257,4 @@ def test_a_file_that_fails_while_it_is_read():
     from pathlib import Path
 
     with pytest.raises(UnreadableImage, match="mem: Input/output error"):
-        read_picture(Path("/proc/self/mem"))
+        read_image(Path("/proc/self/mem"))

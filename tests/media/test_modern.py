@@ -13,14 +13,14 @@ from PIL import Image, ImageCms, features
 
 from srcli.errors import UnreadableImage, UnwritableImage
 from srcli.media import (
+    DecodedImage,
     Metadata,
-    Picture,
+    fits_losslessly,
     heic,
     jxl,
     probe,
-    read_picture,
-    representable,
-    write_picture,
+    read_image,
+    write_image,
 )
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -59,7 +59,7 @@ def foreign(path: Path, format: str, pixels: np.ndarray, orientation: int = 1) -
 
 
 def cjxl(source: Path, target: Path, *options: str) -> Path:
-    """What libjxl's own program makes of a file."""
+    """A file as libjxl's own program reads it."""
     program = shutil.which("cjxl")
     if program is None:
         pytest.skip("cjxl is not installed (apt-get install libjxl-tools)")
@@ -78,7 +78,7 @@ def test_files_of_others(tmp_path: Path, format: str, orientation: int) -> None:
     pixels = smooth(48, 64)
     path = foreign(tmp_path / f"x.{format}", format, pixels, orientation)
     upright = np.rot90(pixels, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
-    picture = read_picture(path)
+    picture = read_image(path)
     info = probe(path)
     assert picture.format == info.format == format
     assert (info.height, info.width) == picture.pixels.shape[:2] == upright.shape[:2]
@@ -101,8 +101,8 @@ def test_there_and_back(tmp_path: Path, format: str, channels: int) -> None:
     pixels = smooth(50, 70, channels)
     icc = ICC if channels > 1 else None
     metadata = Metadata(icc=icc, exif=block, xmp=b"<x:xmpmeta>kept</x:xmpmeta>")
-    write_picture(Picture(pixels, format, metadata), tmp_path / "x", quality=98)
-    back = read_picture(tmp_path / "x")
+    write_image(DecodedImage(pixels, format, metadata), tmp_path / "x", quality=98)
+    back = read_image(tmp_path / "x")
     wide = np.repeat(pixels, 3, -1) if (channels, format) == (1, "avif") else pixels
     assert back.pixels.shape == wide.shape
     assert np.abs(back.pixels.astype(int) - wide).mean() < 3
@@ -118,7 +118,7 @@ def test_cut_short(tmp_path: Path, format: str, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(UnreadableImage, match=path.name):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_without_the_package(
     monkeypatch.setattr(module, "import_module", missing)
     (tmp_path / "x").write_bytes(head + bytes(100))
     with pytest.raises(UnreadableImage, match=rf"{name} needs .* pip install 'srcli\[formats\]'"):
-        read_picture(tmp_path / "x")
+        read_image(tmp_path / "x")
     with pytest.raises(UnwritableImage, match=rf"{name} needs "):
-        write_picture(Picture(smooth(4, 4), module.__name__.rpartition(".")[2]), tmp_path / "y")
+        write_image(DecodedImage(smooth(4, 4), module.__name__.rpartition(".")[2]), tmp_path / "y")
 
 
 def test_jpeg_xl_of_other_kinds(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_jpeg_xl_of_other_kinds(tmp_path: Path) -> None:
     Image.fromarray(smooth(24, 32)).save(tmp_path / "a.jpg", quality=90)
     with Image.open(tmp_path / "a.jpg") as image:
         stored = np.asarray(image)
-    packed = read_picture(cjxl(tmp_path / "a.jpg", tmp_path / "a.jxl", "--lossless_jpeg=1"))
+    packed = read_image(cjxl(tmp_path / "a.jpg", tmp_path / "a.jxl", "--lossless_jpeg=1"))
     assert np.abs(packed.pixels.astype(int) - stored).max() <= 2  # another inverse transform
     for channels in (1, 2, 4):
         pixels = smooth(24, 32, channels)
@@ -157,10 +157,10 @@ def test_jpeg_xl_of_other_kinds(tmp_path: Path) -> None:
         Image.fromarray(flat).save(tmp_path / "a.png")
         made = cjxl(tmp_path / "a.png", tmp_path / "b.jxl", "-d", "0")
         assert probe(made).channels == channels
-        assert np.array_equal(read_picture(made).pixels, pixels)
+        assert np.array_equal(read_image(made).pixels, pixels)
     frames = [Image.fromarray(smooth(12, 16)).rotate(turn) for turn in (0, 180)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    moving = read_picture(cjxl(tmp_path / "a.gif", tmp_path / "c.jxl", "-d", "0"))
+    moving = read_image(cjxl(tmp_path / "a.gif", tmp_path / "c.jxl", "-d", "0"))
     assert moving.left_out == 1
 
 
@@ -171,7 +171,7 @@ def test_lossless_jpeg_xl_is_what_djxl_reads(tmp_path: Path, channels: int) -> N
     if program is None:
         pytest.skip("djxl is not installed (apt-get install libjxl-tools)")
     pixels = np.random.default_rng(channels).integers(0, 256, (30, 41, channels), np.uint8)
-    write_picture(Picture(pixels, "jxl"), tmp_path / "a.jxl", quality=100)
+    write_image(DecodedImage(pixels, "jxl"), tmp_path / "a.jxl", quality=100)
     subprocess.run([program, tmp_path / "a.jxl", tmp_path / "a.png"], check=True)
     with Image.open(tmp_path / "a.png") as image:
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
@@ -185,14 +185,14 @@ def test_deep_pictures_in_jpeg_xl(tmp_path: Path) -> None:
     gray = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16, 1) * 300
     colour = np.repeat(gray, 3, 2)
     for pixels, bits, told in ((gray, 16, ()), (colour, 8, ("16 bits read as 8",))):
-        write_picture(Picture(pixels, "png"), tmp_path / "a.png")
+        write_image(DecodedImage(pixels, "png"), tmp_path / "a.png")
         made = cjxl(tmp_path / "a.png", tmp_path / "a.jxl", "-d", "0")
-        picture = read_picture(made)
+        picture = read_image(made)
         assert picture.bits == probe(made).bits == bits
         factor = 1 if bits == 16 else 257
         assert np.abs(picture.pixels * float(factor) - pixels).max() <= 257 * (bits == 8)
-        assert representable(picture, "png") == told
-    lost = representable(Picture(gray, "png"), "jxl")
+        assert fits_losslessly(picture, "png") == told
+    lost = fits_losslessly(DecodedImage(gray, "png"), "jxl")
     assert lost == ("16 bits rounded to 8: JXL holds no more",)
 
 
@@ -202,7 +202,7 @@ def test_floats_in_jpeg_xl_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.pfm").write_bytes(header + np.full((8, 8, 3), 0.5, "<f4").tobytes())
     made = cjxl(tmp_path / "a.pfm", tmp_path / "a.jxl", "-d", "0")
     with pytest.raises(UnreadableImage, match="32 bits a channel, at most 16 are read"):
-        read_picture(made)
+        read_image(made)
 
 
 @pytest.mark.parametrize("options", [("-d", "0"), ("-d", "0.3")])
@@ -213,12 +213,12 @@ def test_colours_of_jpeg_xl_are_those_of_its_profile(
     needs_jpeg_xl()
     pixels = smooth(48, 64)
     Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=swapped_profile())
-    back = read_picture(cjxl(tmp_path / "a.png", tmp_path / "a.jxl", *options))
+    back = read_image(cjxl(tmp_path / "a.png", tmp_path / "a.jxl", *options))
     assert back.metadata.icc is not None
     shown = in_srgb(back.pixels, back.metadata.icc)
     assert np.abs(shown - in_srgb(pixels, swapped_profile())).mean() < 2
-    write_picture(back, tmp_path / "b.jxl", quality=98)
-    again = read_picture(tmp_path / "b.jxl")
+    write_image(back, tmp_path / "b.jxl", quality=98)
+    again = read_image(tmp_path / "b.jxl")
     assert again.metadata.icc == back.metadata.icc
     assert np.abs(in_srgb(again.pixels, back.metadata.icc) - shown).mean() < 2
 
@@ -228,13 +228,13 @@ def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
     needs_jpeg_xl()
     broken = ICC[:128] + bytes(len(ICC) - 128)
     with pytest.raises(UnwritableImage, match=r"JPEG XL cannot hold it .*--format png"):
-        write_picture(Picture(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
+        write_image(DecodedImage(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
     assert list(tmp_path.iterdir()) == []
     gray = ICC[:16] + b"GRAY" + ICC[20:]
-    picture = Picture(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
-    assert representable(picture, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
-    write_picture(picture, tmp_path / "a.jxl")
-    assert read_picture(tmp_path / "a.jxl").pixels.shape[2] == 4
+    picture = DecodedImage(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
+    assert fits_losslessly(picture, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
+    write_image(picture, tmp_path / "a.jxl")
+    assert read_image(tmp_path / "a.jxl").pixels.shape[2] == 4
 
 
 def needs_jpeg_xl() -> None:

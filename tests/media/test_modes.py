@@ -9,13 +9,13 @@ from PIL import Image
 from skimage.color import lab2rgb
 
 from srcli.errors import UnreadableImage
-from srcli.media import read_picture
+from srcli.media import read_image
 
 
 def read(tmp_path, image, format, **options):
     path = tmp_path / "picture"
     image.save(path, format, **options)
-    return read_picture(path)
+    return read_image(path)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_premultiplied_alpha_becomes_straight(tmp_path):
     data = buffer.getvalue()
     at = data.index(struct.pack("<HHI", 338, 3, 1))  # ExtraSamples: straight to associated
     (tmp_path / "picture").write_bytes(data[: at + 8] + b"\1" + data[at + 9 :])
-    pixels = read_picture(tmp_path / "picture").pixels
+    pixels = read_image(tmp_path / "picture").pixels
     assert np.abs(pixels[0, 0].astype(int) - (127, 64, 0, 100)).max() <= 1
 
 
@@ -143,7 +143,7 @@ def test_gray_16_bit_of_pillow(tmp_path, noise):
 
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_32_bits_are_refused_with_a_remedy(tmp_path, mode):
-    with pytest.raises(UnreadableImage, match=r"picture: its samples have 32 bits.*16 bits"):
+    with pytest.raises(UnreadableImage, match=r"image: its samples have 32 bits.*16 bits"):
         read(tmp_path, Image.new(mode, (4, 4)), "TIFF")
 
 

@@ -11,26 +11,26 @@ from PIL import Image, ImageCms
 
 from srcli.errors import ImageTooLarge, UnreadableImage, UnwritableImage
 from srcli.media import (
+    DecodedImage,
     DecodeLimits,
-    Decoder,
+    DecoderProcess,
     Metadata,
-    Picture,
+    fits_losslessly,
     probe,
-    read_picture,
-    representable,
+    read_image,
     write_pages,
 )
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def pages_of(path) -> list[Picture]:
-    first = read_picture(path)
-    return [first, *(read_picture(path, page=n + 1) for n in range(len(first.further)))]
+def pages_of(path) -> list[DecodedImage]:
+    first = read_image(path)
+    return [first, *(read_image(path, page=n + 1) for n in range(len(first.further)))]
 
 
 def scan(path, noise, **options):
-    """What an archive's scanner makes: pages that have nothing in common."""
+    """Pages as an archive's scanner makes them, with nothing in common."""
     with tifffile.TiffWriter(path, **options) as file:
         inch = {"resolutionunit": "INCH"}
         file.write(
@@ -70,7 +70,7 @@ def test_every_page_is_read_as_it_is(tmp_path, noise, options):
     assert [p.metadata.dpi for p in found[:3]] == [(300, 200), (600, 600), None]
     assert [p.dropped for p in found] == [(), (), (), (), (), (
         "TIFF tags dropped: unknown (65000)",), ()]  # fmt: skip
-    assert representable(found[5], "tiff") == found[5].dropped
+    assert fits_losslessly(found[5], "tiff") == found[5].dropped
 
 
 @pytest.mark.parametrize("limit", [2**32 - 1, 1000])
@@ -149,7 +149,7 @@ def test_pages_that_go_in_a_circle(tmp_path, noise):
     data[pointers[4] : pointers[4] + 4] = data[pointers[1] : pointers[1] + 4]
     path.write_bytes(data)
     with pytest.raises(UnreadableImage, match="again"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_too_many_pages(tmp_path, noise, monkeypatch):
@@ -163,7 +163,7 @@ def test_every_page_is_held_to_the_limit(tmp_path):
         for side in (4, 40):
             file.write(np.zeros((side, side), np.uint8), photometric="minisblack")
     with pytest.raises(ImageTooLarge, match="page 2: 40x40"):
-        read_picture(tmp_path / "scan.tif", max_megapixels=0.001)
+        read_image(tmp_path / "scan.tif", max_megapixels=0.001)
 
 
 def test_a_kind_of_page_that_is_not_read_is_named(tmp_path):
@@ -177,33 +177,33 @@ def test_a_kind_of_page_that_is_not_read_is_named(tmp_path):
 def test_a_page_that_is_not_there(tmp_path, noise):
     path = scan(tmp_path / "scan.tif", noise)
     with pytest.raises(UnreadableImage, match="no page 8, only 7"):
-        read_picture(path, page=7)
+        read_image(path, page=7)
     Image.new("L", (2, 2)).save(tmp_path / "a.png")
     with pytest.raises(UnreadableImage, match="png has one page"):
-        read_picture(tmp_path / "a.png", page=1)
+        read_image(tmp_path / "a.png", page=1)
 
 
 def test_the_decoder_process_reads_pages(tmp_path, noise):
     path = scan(tmp_path / "scan.tif", noise)
-    with Decoder(DecodeLimits()) as decoder:
+    with DecoderProcess(DecodeLimits()) as decoder:
         assert decoder.probe(path) == probe(path)
         first, second = decoder.read(path), decoder.read(path, 1)
     assert first.picture.further == probe(path).further
-    assert np.array_equal(second.picture.pixels, read_picture(path, page=1).pixels)
+    assert np.array_equal(second.picture.pixels, read_image(path, page=1).pixels)
     assert (second.size, second.mtime_ns, second.sha256) == (first.size, first.mtime_ns, "")
 
 
 def test_nothing_stays_of_pages_that_were_not_all_written(tmp_path, noise):
     def write_two(trouble: Exception) -> None:
         with write_pages("tiff", tmp_path / "made.tif") as write:
-            write(Picture(noise(3), "tiff"))
+            write(DecodedImage(noise(3), "tiff"))
             raise trouble
 
     for trouble in (ValueError("elsewhere"), MemoryError(), OSError(28, "No space")):
         with pytest.raises(type(trouble)):
             write_two(trouble)
         assert list(tmp_path.iterdir()) == []
-    wide = Picture(np.zeros((1, 8, 1), np.uint8), "tiff")
+    wide = DecodedImage(np.zeros((1, 8, 1), np.uint8), "tiff")
     with pytest.raises(UnwritableImage), write_pages("tiff", tmp_path / "no" / "a.tif") as write:
         write(wide)
 

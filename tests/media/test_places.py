@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srcli.media import MetadataPolicy, read_picture, write_picture
+from srcli.media import MetadataPolicy, read_image, write_image
 from srcli.media.exif import without_gps
 from srcli.media.xmp import without_gps_xmp
 
@@ -79,7 +79,7 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
     assert any(name.startswith("XMP-") for name in before)
     if source == "jpg":
         assert before["Panasonic:City"] == "Berlin"
-    picture = read_picture(path)
+    picture = read_image(path)
     metadata = MetadataPolicy(gps=False).applied(picture.metadata)
     assert metadata.exif is not None
     assert metadata.xmp is not None
@@ -91,7 +91,7 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
             pytest.importorskip("pylibjxl")
         made = tmp_path / f"b.{format}"
         changed = type(picture)(picture.pixels, format, metadata)
-        write_picture(changed, made)
+        write_image(changed, made)
         assert places(made) == {}
         for place in (b"Berlin", b"Mitte", b"Germany"):
             assert place not in made.read_bytes()
@@ -99,7 +99,7 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
         if format != "jxl":  # compressed there; this exiftool does not look into it
             assert (told["Artist"], told["Title"], told["LensModel"]) == (
                 "kept", "kept", "kept lens")  # fmt: skip
-        back = read_picture(made).metadata
+        back = read_image(made).metadata
         assert b"kept lens" in (back.exif or b"")
         assert b"kept" in (back.xmp or b"")
         for place in (b"Berlin", b"Mitte", b"Germany", b"GPS"):

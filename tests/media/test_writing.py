@@ -13,12 +13,12 @@ import pytest
 from srcli.errors import UnwritableImage, UsageError
 from srcli.media import (
     TEMPORARY_SUFFIX,
+    DecodedImage,
     Metadata,
-    Picture,
     atomic_file,
-    read_picture,
-    representable,
-    write_picture,
+    fits_losslessly,
+    read_image,
+    write_image,
 )
 
 
@@ -48,7 +48,7 @@ def test_the_temporary_file_is_hidden_beside_the_final_one(tmp_path):
 
 def test_the_longest_names_are_writable(tmp_path, noise):
     path = tmp_path / ("é" * 125 + ".png")
-    write_picture(Picture(noise(3), "png"), path)
+    write_image(DecodedImage(noise(3), "png"), path)
     assert path.exists()
 
 
@@ -87,11 +87,11 @@ def test_a_full_disk(tmp_path, format):
         from pathlib import Path
         import numpy as np
         from srcli.errors import UnwritableImage
-        from srcli.media import Picture, write_picture
+        from srcli.media import Image, write_picture
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
         try:
-            write_picture(Picture(pixels, sys.argv[2]), Path(sys.argv[1]))
+            write_picture(Image(pixels, sys.argv[2]), Path(sys.argv[1]))
         except UnwritableImage as error:
             print(error)
     """
@@ -103,10 +103,10 @@ def test_a_full_disk(tmp_path, format):
 def test_places_that_cannot_be_written(tmp_path, noise):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    picture = Picture(noise(3), "png")
+    picture = DecodedImage(noise(3), "png")
     for place in ("missing/x.png", "file/x.png", "folder"):
         with pytest.raises(UnwritableImage, match=r"(x\.png|folder): \w+"):
-            write_picture(picture, tmp_path / place)
+            write_image(picture, tmp_path / place)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -116,26 +116,26 @@ def test_limits_of_the_formats(tmp_path, format, limit, transposed):
     pixels = np.zeros((1, limit + 1, 3), np.uint8)
     if transposed:
         pixels = pixels.swapaxes(0, 1)
-    picture = Picture(pixels, format)
+    picture = DecodedImage(pixels, format)
     with pytest.raises(
         UnwritableImage, match=rf"{format} {limit} a side; use --format png or tiff"
     ):
-        write_picture(picture, tmp_path / "picture")
-    write_picture(Picture(pixels[:limit, :limit], format), tmp_path / "picture")
-    assert read_picture(tmp_path / "picture").pixels.shape == pixels[:limit, :limit].shape
+        write_image(picture, tmp_path / "picture")
+    write_image(DecodedImage(pixels[:limit, :limit], format), tmp_path / "picture")
+    assert read_image(tmp_path / "picture").pixels.shape == pixels[:limit, :limit].shape
 
 
 @pytest.mark.parametrize("quality", [0, 101])
 def test_qualities_that_do_not_exist(tmp_path, noise, quality):
     with pytest.raises(UsageError, match=rf"no quality {quality} \(1 to 100\)"):
-        write_picture(Picture(noise(3), "jpeg"), tmp_path / "x", quality=quality)
+        write_image(DecodedImage(noise(3), "jpeg"), tmp_path / "x", quality=quality)
 
 
 def test_quality_decides_the_size(tmp_path, noise):
     for format in ("jpeg", "webp"):
         sizes = []
         for quality in (30, 95):
-            write_picture(Picture(noise(3), format), tmp_path / "x", quality=quality)
+            write_image(DecodedImage(noise(3), format), tmp_path / "x", quality=quality)
             sizes.append((tmp_path / "x").stat().st_size)
         assert sizes[0] < sizes[1]
 
@@ -153,22 +153,22 @@ def exact_flattening(pixels):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_flattened_onto_white(tmp_path, noise, channels):
     pixels = noise(channels)
-    write_picture(Picture(pixels, "bmp"), tmp_path / "x")
-    back = read_picture(tmp_path / "x").pixels
+    write_image(DecodedImage(pixels, "bmp"), tmp_path / "x")
+    back = read_image(tmp_path / "x").pixels
     np.testing.assert_array_equal(back, exact_flattening(pixels))
 
 
 def test_16_bits_are_rounded_to_the_nearest_of_8(tmp_path):
     pixels = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
-    write_picture(Picture(pixels, "bmp"), tmp_path / "x")
+    write_image(DecodedImage(pixels, "bmp"), tmp_path / "x")
     expected = np.rint(pixels / 257).astype(np.uint8)
-    np.testing.assert_array_equal(read_picture(tmp_path / "x").pixels, expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "x").pixels, expected)
 
 
 def test_bands_of_a_large_picture_join(tmp_path, noise):
     pixels = noise(4, np.uint16, 700, 2000)
-    write_picture(Picture(pixels, "bmp"), tmp_path / "x")
-    back = read_picture(tmp_path / "x").pixels
+    write_image(DecodedImage(pixels, "bmp"), tmp_path / "x")
+    back = read_image(tmp_path / "x").pixels
     white = pixels[..., :3] * (pixels[..., 3:] / 65535) + 65535 - pixels[..., 3:]
     assert np.abs(back - white / 257).max() < 0.51
 
@@ -176,36 +176,36 @@ def test_bands_of_a_large_picture_join(tmp_path, noise):
 def test_opaque_alpha_is_dropped_without_loss(tmp_path, noise):
     pixels = noise(4)
     pixels[..., 3] = 255
-    picture = Picture(pixels, "bmp")
-    assert representable(picture, "jpeg") == ()
-    write_picture(picture, tmp_path / "x")
-    np.testing.assert_array_equal(read_picture(tmp_path / "x").pixels, pixels[..., :3])
+    picture = DecodedImage(pixels, "bmp")
+    assert fits_losslessly(picture, "jpeg") == ()
+    write_image(picture, tmp_path / "x")
+    np.testing.assert_array_equal(read_image(tmp_path / "x").pixels, pixels[..., :3])
 
 
 def test_losses_are_told(noise, icc, exif):
     metadata = Metadata(icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0))
-    picture = Picture(noise(4, np.uint16), "png", metadata)
+    picture = DecodedImage(noise(4, np.uint16), "png", metadata)
     alpha, depth = (
         "alpha flattened onto white: {} has none",
         "16 bits rounded to 8: {} holds no more",
     )
-    assert representable(picture, "png") == representable(picture, "tiff") == ()
-    assert representable(picture, "webp") == (depth.format("WEBP"),)
-    assert representable(picture, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
-    assert representable(picture, "bmp") == (
+    assert fits_losslessly(picture, "png") == fits_losslessly(picture, "tiff") == ()
+    assert fits_losslessly(picture, "webp") == (depth.format("WEBP"),)
+    assert fits_losslessly(picture, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
+    assert fits_losslessly(picture, "bmp") == (
         alpha.format("BMP"),
         depth.format("BMP"),
         "ICC profile dropped: BMP cannot hold it",
         f"EXIF dropped: BMP cannot hold its {len(metadata.exif)} bytes",
         "XMP dropped: BMP cannot hold its 4 bytes",
     )
-    gray = Picture(noise(1), "png", Metadata(icc=icc(b"GRAY")))
-    assert representable(gray, "webp") == ("ICC profile dropped: WEBP cannot hold it",)
+    gray = DecodedImage(noise(1), "png", Metadata(icc=icc(b"GRAY")))
+    assert fits_losslessly(gray, "webp") == ("ICC profile dropped: WEBP cannot hold it",)
 
 
 def test_blocks_too_long_for_jpeg_are_dropped_and_told(tmp_path, exif, noise):
     metadata = Metadata(exif=exif(1) + bytes(70_000), xmp=b"<x/>" + b" " * 70_000)
-    picture = Picture(noise(3), "jpeg", metadata)
-    assert len(representable(picture, "jpeg")) == 2
-    write_picture(picture, tmp_path / "x")
-    assert read_picture(tmp_path / "x").metadata == Metadata()
+    picture = DecodedImage(noise(3), "jpeg", metadata)
+    assert len(fits_losslessly(picture, "jpeg")) == 2
+    write_image(picture, tmp_path / "x")
+    assert read_image(tmp_path / "x").metadata == Metadata()

@@ -14,9 +14,9 @@ from srcli.models import model_spec
 from srcli.models.atd import ATDConfig, ATDLight, from_authors
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight, CAMixerLayer
 from srcli.models.layers import projected as projected_module
-from srcli.models.layers.category import CategoryAttention, Exempt
+from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
-from srcli.models.layers.projected import Projected
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.pure_pixels import colour_centres
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.pp_atd import PPATDLight, PureConfig
@@ -62,7 +62,7 @@ with torch.no_grad():
         print(float((image - golden[f"sr{number}"]).abs().max()))
 """
 # Where two entries of the dictionary are equally near to a token, rounding tells its category, and
-# that the picture: the golden outputs come from the arithmetic of AVX2.
+# that the image: the golden outputs come from the arithmetic of AVX2.
 AS_WITH_AVX2 = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -92,8 +92,8 @@ def test_names_of_the_authors_are_a_bijection(shared: Path):
     assert set(ours) - {None} == set(ATDLight(ATDConfig(scale=4)).state_dict())
 
 
-def projected(batch: int, tokens: int, dim: int) -> Projected:
-    return Projected.of(torch.randn(batch, tokens, dim), torch.nn.Linear(dim, 3 * dim))
+def projected(batch: int, tokens: int, dim: int) -> LazyQKV:
+    return LazyQKV.of(torch.randn(batch, tokens, dim), torch.nn.Linear(dim, 3 * dim))
 
 
 def in_pieces_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_category_attention_equals_the_plain_one(
     qkv = projected(2, 70, 12)
     similarity = torch.rand(2, 70, 6)
     mask = None if share is None else torch.rand(2, 70) < share
-    exempt = None if mask is None else Exempt.where(mask)
+    exempt = None if mask is None else PureSplit.where(mask)
     plain = attention.reference(qkv, similarity, mask)
     assert (attention(qkv, similarity, exempt) - plain).abs().max() < 1e-4
     with torch.enable_grad():
@@ -219,7 +219,7 @@ def test_parameters_that_a_batch_does_not_need_get_a_gradient_of_zero(network: A
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_trains_after_it_has_inferred_at_the_same_size(skip: bool):
-    """What is kept of a size must not be of inference alone, as validation would leave it."""
+    """Tensors kept for a size must not be inference tensors, as validation would leave them."""
     torch.manual_seed(3)
     network = PPATDLight(TINY, PureConfig(window=2, shifts=((0, 0),)))
     lr = torch.rand(1, 3, 12, 28)  # no other test has this size

@@ -1,4 +1,4 @@
-"""What every network in the registry keeps, whatever it is."""
+"""Rules that every network in the registry keeps."""
 
 import pytest
 import torch

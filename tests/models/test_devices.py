@@ -1,4 +1,4 @@
-"""What CUDA and MPS ask of the network, held on the CPU."""
+"""Demands of CUDA and MPS on the network, tested on the CPU."""
 
 import re
 from pathlib import Path

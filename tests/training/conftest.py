@@ -1,4 +1,4 @@
-"""A tiny network, a handful of pictures and a validation set: a run takes a second."""
+"""A tiny network, a handful of images and a validation set: a run takes a second."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ CONFIG = """
 weights = {{name = "tiny", licence = "CC0-1.0", training_data = "noise"}}
 network = {{scale = 2, channels = 8, dim = 8, residual_blocks = 1, layers = 3, heads = 2,
             prototypes = 3, confidence_channels = 4, region = 0}}
-data = {{folders = ["{pictures}"], patch = 16, batch = 8}}
+data = {{folders = ["{images}"], patch = 16, batch = 8}}
 schedule = {{steps = 6, lr = 2e-3, halting_from = 0.5}}
 validation = {{sets = ["{benchmark}"]}}
 run = {{device = "cpu", precision = "fp32", log_every = 1, threads = 1}}
@@ -110,7 +110,7 @@ def config(pictures: Path, benchmark_set: Path) -> TrainingConfig:
 
 @pytest.fixture
 def longer(config: TrainingConfig) -> TrainingConfig:
-    """The same with time to learn something."""
+    """A configuration with time to learn something."""
     schedule = replace(config.schedule, steps=60, halting_from=0.9, lr=3e-3)
     return replace(config, schedule=schedule)
 

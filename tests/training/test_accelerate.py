@@ -1,4 +1,4 @@
-"""What runs on an accelerator, held on the CPU as far as that goes."""
+"""Parts that run on an accelerator, tested on the CPU as far as possible."""
 
 import subprocess
 import sys

@@ -136,7 +136,9 @@ def test_refuses_what_is_no_checkpoint(config: TrainingConfig, tmp_path: Path):
     with pytest.raises(WeightsError, match=r"a\.safetensors"):
         state.resume(path)
     write_whole(path, {"w": torch.ones(4)}, {})
-    with pytest.raises(WeightsError, match="is no checkpoint; weights to start from go to --init"):
+    with pytest.raises(
+        WeightsError, match="is not a checkpoint; weights to start from go to --init"
+    ):
         state.resume(path)
 
 

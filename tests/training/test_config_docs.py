@@ -30,13 +30,13 @@ SECTIONS: dict[str, list[type]] = {
 
 
 def section(heading: str) -> str:
-    """What stands below a heading, up to the next one."""
+    """Text below a heading, up to the next one."""
     _, _, rest = PAGE.partition(f"# {heading}\n")
     return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def value_of(default: str) -> Any:
-    """What a default in a table stands for; None where there is none."""
+    """Value of a default in a table; None where there is none."""
     value: Any = tomllib.loads(f"x = {default}")["x"] if default else None
     return tuple(value) if default.startswith("[") else value
 

@@ -15,14 +15,14 @@ from srcli.data.patches import PatchBatch
 from srcli.errors import UsageError
 from srcli.training.checkpoint import read_tensors, write_whole
 from srcli.training.config import DistillationConfig, TrainingConfig
+from srcli.training.distributed import ProcessGroup
 from srcli.training.export import export_weights
 from srcli.training.families import for_patches
+from srcli.training.loggers import JsonLogger, LineLogger
 from srcli.training.loop import RunOptions, train
-from srcli.training.processes import Processes
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from srcli.training.step import Figures, StepOptions, Stepper
-from srcli.training.watchers import JsonLog, Lines
 from srcli.weights.manifest_file import box, read_manifest
 from tests.training.conftest import Recorder
 
@@ -60,7 +60,7 @@ def take(config: TrainingConfig, batch: PatchBatch, weight: float, folder: Path)
     state = TrainingState(config, CPU)
     network = for_patches(state.network, config.loss.token_share)
     how = StepOptions(torch.float32, cut=lambda step: batch, tell=lambda line: None)
-    stepper = Stepper(config, state, network, Processes(0, 1, CPU), how, folder=folder)
+    stepper = Stepper(config, state, network, ProcessGroup(0, 1, CPU), how, folder=folder)
     return stepper.take(batch, replace(rates(config.schedule, 0.3), teacher=weight))
 
 
@@ -101,9 +101,9 @@ def test_a_teacher_that_is_the_original_changes_nothing(
 
 
 def test_both_distances_and_the_weight_are_logged(taught: TrainingConfig, tmp_path: Path):
-    recorder, log = Recorder(), JsonLog(tmp_path / "log.jsonl", print)
+    recorder, log = Recorder(), JsonLogger(tmp_path / "log.jsonl", print)
     with (tmp_path / "lines.txt").open("w") as stream:
-        train(taught, RunOptions(tmp_path / "run"), [recorder, log, Lines(stream)])
+        train(taught, RunOptions(tmp_path / "run"), [recorder, log, LineLogger(stream)])
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     steps = [entry for entry in entries if entry["event"] == "steps"]
     weights = [entry["teacher_weight"] for entry in steps]

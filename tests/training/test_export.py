@@ -1,4 +1,4 @@
-"""What a run leaves for users: weights as they will run, and an entry that is whole."""
+"""Files a run leaves for users: weights as they will run, and a complete entry."""
 
 import resource
 import signal

@@ -1,4 +1,4 @@
-"""What a run's folder keeps: earlier runs, other runs, and how a run goes on."""
+"""A run's folder: earlier runs, other runs, and how a run goes on."""
 
 import json
 import shutil
@@ -14,8 +14,8 @@ import torch
 from srcli.errors import FolderBusy, UsageError
 from srcli.training.config import TrainingConfig
 from srcli.training.folder import RunFolder
+from srcli.training.loggers import JsonLogger
 from srcli.training.loop import RunOptions, train
-from srcli.training.watchers import JsonLog
 from tests.training.conftest import Recorder
 
 
@@ -94,7 +94,7 @@ def test_resume_tells_which_settings_are_others(config: TrainingConfig, tmp_path
 def test_resume_refuses_other_pictures(config: TrainingConfig, pictures: Path, tmp_path: Path):
     interrupted(config, RunOptions(tmp_path / "run"))
     shutil.copy(pictures / "0.png", pictures / "00.png")
-    with pytest.raises(UsageError, match=r"other training pictures: 3, sha256 \w+, now 4, sha256"):
+    with pytest.raises(UsageError, match=r"other training images: 3, sha256 \w+, now 4, sha256"):
         train(config, RunOptions(tmp_path / "run", resume=True), [])
 
 
@@ -132,7 +132,7 @@ def test_what_fails_before_the_first_step_leaves_nothing_in_the_way(
             train(config, RunOptions(tmp_path / "run"), [])
     for picture in pictures.iterdir():  # their heads are as before, so that they are not refused
         picture.write_bytes(picture.read_bytes()[:60])
-    with pytest.raises(UsageError, match="none of the training pictures can be read"):
+    with pytest.raises(UsageError, match="none of the training images can be read"):
         train(config, RunOptions(tmp_path / "run"), [])
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
 
@@ -155,6 +155,6 @@ def test_a_log_on_a_full_disk_is_told_once_and_the_run_goes_on(
     (tmp_path / "run").mkdir()
     log, told = tmp_path / "run" / "log.jsonl", list[str]()
     log.symlink_to("/dev/full")
-    path = train(config, RunOptions(tmp_path / "run"), [JsonLog(log, told.append)])
+    path = train(config, RunOptions(tmp_path / "run"), [JsonLogger(log, told.append)])
     assert path is not None
     assert told == [f"{log} lacks entries from here: No space left on device"]

@@ -1,4 +1,4 @@
-"""Signals: the first ends the step, or the validation before its next picture; the second all."""
+"""Signals: the first ends the step, or the validation before its next image; the second all."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @pytest.fixture
 def pictures_read(benchmark_set: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The set gets three pictures; SIGTERM comes when the first is to be measured."""
+    """The set gets three images; SIGTERM comes when the first is to be measured."""
     for part in ("HR", "LR"):
         for name in ("two", "three"):
             folder = benchmark_set / "x2" / part

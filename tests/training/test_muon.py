@@ -16,7 +16,7 @@ from tests.training.conftest import Recorder, whole_checkpoint
 
 
 def moved(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, steps: int = 3):
-    """How far `parameter` goes in some steps with gradients that are the same for all callers."""
+    """Distance `parameter` moves in some steps with gradients that are equal for all callers."""
     start = parameter.detach().clone()
     random = torch.Generator().manual_seed(1)
     optimizer.param_groups[0]["lr"] = 0.1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srcli.data.pictures import find_sources, read_rgb
+from srcli.data.images import find_sources, read_rgb
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.training.pack import pack

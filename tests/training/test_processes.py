@@ -12,7 +12,7 @@ LEAN = """
 import sys
 for name in ("click", "rich", "platformdirs"):
     sys.modules[name] = None
-import srcli.training.loop, srcli.training.config_file, srcli.training.watchers
+import srcli.training.loop, srcli.training.config_file, srcli.training.loggers
 """
 
 

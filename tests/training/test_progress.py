@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from srcli.cli.train_progress import TrainingBar
+from srcli.training.loggers import describe_teacher_pass
 from srcli.training.reports import StepReport, TeacherReport, ValidationReport
-from srcli.training.watchers import describe_teacher_pass
 
 REPORT = StepReport(
     step=12340, done=0.25, minutes=30.0, restoration=13.214, uncertainty=12.31, gradient=1234.5,
@@ -32,7 +32,7 @@ def terminal() -> Console:
 
 
 def lines_of(drawn: str) -> list[str]:
-    """What a terminal was given, drawn over again or not; bar and figures stay within it."""
+    """Progress on a terminal, drawn over or not; bar and figures stay within its width."""
     lines = [line for line in re.split(r"[\r\n]+", CONTROL.sub("", drawn)) if line]
     assert max(len(line) for line in lines if not line.startswith("warning: ")) <= 80, lines
     return lines
@@ -130,7 +130,7 @@ def test_the_command_draws_it_on_a_terminal(config_toml: Path, tmp_path: Path) -
 
 
 def _read(terminal: int) -> bytes:
-    """What was drawn; nothing once the process has closed its side."""
+    """Drawn text; nothing once the process has closed its side."""
     try:
         return os.read(terminal, 65536)
     except OSError:

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from srcli.data.images import ImageStore, find_sources
 from srcli.data.patches import PatchSampler, Share
-from srcli.data.pictures import PictureStore, find_sources
 from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
@@ -21,11 +21,11 @@ from srcli.models.spec import EXACT
 from srcli.training.config import TrainingConfig, ValidationConfig
 from srcli.training.export import model_of
 from srcli.training.families import build
+from srcli.training.fit_upsampler import fit_upsampler
+from srcli.training.loggers import JsonLogger, describe_figures
 from srcli.training.loop import RunOptions, train
 from srcli.training.state import TrainingState
-from srcli.training.tail import fit_tail
 from srcli.training.validation import find_validation_sets, measure
-from srcli.training.watchers import JsonLog, describe_figures
 from tests.training.conftest import Recorder, whole_checkpoint
 
 
@@ -41,7 +41,7 @@ def test_learns(longer: TrainingConfig, tmp_path: Path):
 
 def test_leaves_weights_log_and_manifest_entry(config: TrainingConfig, tmp_path: Path):
     out, recorder = tmp_path / "run", Recorder()
-    path = train(config, RunOptions(out), [recorder, JsonLog(out / "log.jsonl", print)])
+    path = train(config, RunOptions(out), [recorder, JsonLogger(out / "log.jsonl", print)])
     assert path == out / "tiny.safetensors"
     weights = load_file(path)
     assert {t.dtype for t in weights.values()} == {torch.float16}
@@ -148,7 +148,7 @@ def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: 
     with pytest.raises(WeightsError, match="a run's checkpoint: --resume goes on from it"):
         train(config, RunOptions(tmp_path / "a", init=tmp_path / "x2/checkpoint.safetensors"), [])
     save_file({**given, "head.bias": given["head.bias"] * torch.nan}, tmp_path / "nan.safetensors")
-    with pytest.raises(WeightsError, match=r"is ruined: head\.bias is not finite"):
+    with pytest.raises(WeightsError, match=r"is damaged: head\.bias is not finite"):
         train(config, RunOptions(tmp_path / "b", init=tmp_path / "nan.safetensors"), [])
 
 
@@ -158,7 +158,7 @@ def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, pictures
     network = AdaFormer(replace(config.network, scale=3)).requires_grad_(requires_grad=False)
     sources, _ = find_sources([pictures], 3, 48, (), 1200)
     sampler = PatchSampler(
-        PictureStore(sources, 3, 10**8),
+        ImageStore(sources, 3, 10**8),
         scale=3,
         patch=16,
         batch=8,
@@ -176,7 +176,7 @@ def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, pictures
         return total
 
     untrained = error()
-    fit_tail(network, iter(batches), len(batches))
+    fit_upsampler(network, iter(batches), len(batches))
     fitted = error()
     assert fitted < untrained / 2
     for parameter in (network.tail.weight, network.tail.bias):
@@ -226,16 +226,16 @@ def test_the_advice_where_no_checkpoint_is_from_before_the_divergence(
 
 def test_data_must_not_hold_the_validation_set(config: TrainingConfig, tmp_path: Path):
     data = replace(config.data, folders=(str(tmp_path),))
-    with pytest.raises(UsageError, match="share pictures"):
+    with pytest.raises(UsageError, match="share images"):
         train(replace(config, data=data), RunOptions(tmp_path / "run"), [])
 
 
 @pytest.mark.parametrize(
     ("missing", "line"),
     [
-        ("x2/LR/one.png", "no pictures in .*LR"),
-        ("x2/HR/one.png", "no pictures in .*HR"),
-        ("x2", "Mini has no pictures for x2: wanted x2/HR and x2/LR"),
+        ("x2/LR/one.png", "no images in .*LR"),
+        ("x2/HR/one.png", "no images in .*HR"),
+        ("x2", "Mini has no images for x2: wanted x2/HR and x2/LR"),
         ("", "Mini: there is no such folder"),
     ],
 )
@@ -258,7 +258,7 @@ def test_a_network_that_cannot_be_gets_one_line(config: TrainingConfig, tmp_path
 
 def test_warns_of_pictures_it_cannot_use(config: TrainingConfig, pictures: Path, tmp_path: Path):
     Image.new("RGB", (20, 90)).save(pictures / "narrow.png")
-    recorder, log = Recorder(), JsonLog(tmp_path / "run" / "log.jsonl", print)
+    recorder, log = Recorder(), JsonLogger(tmp_path / "run" / "log.jsonl", print)
     train(config, RunOptions(tmp_path / "run", steps=1), [recorder, log])
     assert len(recorder.warnings) == 1
     assert "narrow.png: 20x90 px, a patch takes 32" in recorder.warnings[0]

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file
 
-from srcli.data.pictures import PictureStore, find_sources
+from srcli.data.images import ImageStore, find_sources
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import SrcliError, UsageError, WeightsError
 from srcli.inference.network import LoadedNetwork
@@ -27,13 +27,13 @@ from srcli.models.smfanet import SMFANet, SMFANetConfig
 from srcli.models.spec import SROutput
 from srcli.training import targets
 from srcli.training.config import DistillationConfig
-from srcli.training.processes import Processes
+from srcli.training.distributed import ProcessGroup
 from srcli.training.reports import TeacherReport
 from srcli.training.targets import TeacherCache
 from srcli.training.teacher import Teacher, find_teacher, teacher_upscaler
 
 CPU = torch.device("cpu")
-ALONE = Processes(0, 1, CPU)
+ALONE = ProcessGroup(0, 1, CPU)
 SMALL_X2 = Path(__file__).parent / "adaformer-s_x2.safetensors"  # trained; not in the box
 PLAIN = DistillationConfig(str(SMALL_X2), licence="CC-BY-4.0")
 
@@ -55,7 +55,7 @@ def network() -> AdaFormer:
 
 @pytest.fixture
 def other(tmp_path: Path) -> Teacher:
-    """The same with one parameter changed."""
+    """Weights with one parameter changed."""
     given = load_tensors(SMALL_X2)
     save_file({**given, "tail.bias": given["tail.bias"] + 0.1}, tmp_path / "other.safetensors")
     return find_teacher(DistillationConfig(str(tmp_path / "other.safetensors")), 2)
@@ -70,7 +70,7 @@ def fill(pictures: Path, tmp_path: Path) -> Fill:
     ) -> tuple[TargetImages, list[TeacherReport], list[str]]:
         sources, _ = find_sources([pictures], 2, 32, [0.6], 60)
         cache = TeacherCache(
-            teacher, PictureStore(sources, 2, 10**8), tmp_path / "cache", ensemble, own_size
+            teacher, ImageStore(sources, 2, 10**8), tmp_path / "cache", ensemble, own_size
         )
         reports, warnings = list[TeacherReport](), list[str]()
         found = cache.fill(ALONE, torch.float32, tell=reports.append, warn=warnings.append)
@@ -181,7 +181,7 @@ def test_unsuitable_teachers_get_one_line(tmp_path: Path):
         (str(tmp_path / "gone.pth"), 2): "gone.pth: No such file .*; hint: name a file",
         (str(tmp_path / "text.pth"), 2): "text.pth.*; hint: name a file",
         (str(tmp_path / "strange.safetensors"), 2): "no network that srcli has.*; hint: name a",
-        (str(tmp_path / "nan.safetensors"), 2): "is ruined: tail.bias is not finite",
+        (str(tmp_path / "nan.safetensors"), 2): "is damaged: tail.bias is not finite",
     }
     for (name, scale), line in wrong.items():
         with pytest.raises(SrcliError, match=line) as caught:

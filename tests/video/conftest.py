@@ -39,7 +39,7 @@ class Doubler:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a test wants in its clip."""
+    """Content of a test clip."""
 
     frames: int = 10
     size: tuple[int, int] = (32, 24)
@@ -160,7 +160,7 @@ def upscaled(
 
 @dataclass(frozen=True)
 class Seen:
-    """What a player would see and hear."""
+    """A clip as a player would show it."""
 
     times: list[Fraction]
     pictures: list[np.ndarray]

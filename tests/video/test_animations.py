@@ -1,4 +1,4 @@
-"""What goes beside the frames of an animation, how often it is played, and what fits in memory."""
+"""Metadata beside the frames of an animation, loop counts, and memory limits."""
 
 import io
 import tracemalloc

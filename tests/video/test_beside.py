@@ -1,4 +1,4 @@
-"""Covers, timecodes, data and what else cameras and editors put beside the picture."""
+"""Covers, timecodes, data and what else cameras and editors put beside the image."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import Reading
+from srcli.media.video import DecodeOptions
 from tests.video.conftest import (
     TICKS,
     moving,
@@ -38,7 +38,7 @@ def make(path: Path, before: Callable[[Out], None], after: Callable[[Out], None]
 
 
 def picture(codec: str) -> bytes:
-    """A cover picture's file."""
+    """A cover image's file."""
     context = av.CodecContext.create(codec, "w")
     context.width, context.height, context.time_base = 16, 16, TICKS
     context.pix_fmt = "yuvj420p" if codec == "mjpeg" else "rgb24"
@@ -80,7 +80,7 @@ def covers(path: Path) -> list[bytes]:
 def test_a_cover_stays_a_cover(tmp_path: Path, suffix: str, into: str, codec: str) -> None:
     source, target = with_cover(tmp_path / f"in{suffix}", codec), tmp_path / f"out{into}"
     assert covers(source) == [picture(codec)]
-    part = Reading(start=Fraction(2, 25))
+    part = DecodeOptions(start=Fraction(2, 25))
     assert upscaled(source, target, ClipSettings(reading=part)) == ()
     assert covers(target) == [picture(codec)]
     with av.open(str(target)) as clip:
@@ -91,7 +91,7 @@ def test_a_cover_stays_a_cover(tmp_path: Path, suffix: str, into: str, codec: st
 def test_quicktime_holds_no_cover_and_that_is_said(tmp_path: Path) -> None:
     source, target = with_cover(tmp_path / "in.mp4", "png"), tmp_path / "out.mov"
     (note,) = upscaled(source, target)
-    assert "cover picture 1 (png) is left out, .mov cannot hold it" in note
+    assert "cover image 1 (png) is left out, .mov cannot hold it" in note
     assert covers(target) == []
 
 
@@ -128,7 +128,7 @@ def test_a_timecode_track_is_made_again(tmp_path: Path, suffix: str, code: str, 
 
 def test_a_timecode_that_would_be_wrong_is_left_out(tmp_path: Path) -> None:
     source, target = coded(tmp_path / "in.mov", "01:00:00:05", "25"), tmp_path / "out.mov"
-    (note,) = upscaled(source, target, ClipSettings(reading=Reading(start=Fraction(1, 25))))
+    (note,) = upscaled(source, target, ClipSettings(reading=DecodeOptions(start=Fraction(1, 25))))
     assert "out.mov: timecode 01:00:00:05 is left out" in note
     assert timecodes(target) == []
     source = make(

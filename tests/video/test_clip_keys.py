@@ -7,9 +7,9 @@ from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.probing import Reading
+from srcli.media.video.probing import DecodeOptions
 
-READING = Reading(Fraction(3, 2), Fraction(5), True, "tonemap")
+READING = DecodeOptions(Fraction(3, 2), Fraction(5), True, "tonemap")
 ENCODING = Encoding("libx264", "yuv420p10le", {"crf": "18", "preset": "slow"}, ("a note",))
 INFO = ClipInfo(
     *(640, 360, Fraction(1, 90000), Fraction(30000, 1001), 250, 10, "yuv420p10le", False),

@@ -1,4 +1,4 @@
-"""What the numbers mean: read, converted, written; and what is not taken as it is."""
+"""Colours read, converted and written, and colours that are refused."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from srcli.errors import UnreadableVideo
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import ClipReader, Reading, Wanted
+from srcli.media.video import ClipReader, DecodeOptions, EncoderOptions
 from srcli.media.video.colour import Colour
 from tests.video.conftest import Recipe, make_clip, upscaled, watch
 
@@ -73,7 +73,7 @@ def test_colours_come_to_rgb_and_back(tmp_path: Path, matrix: int, full: bool, d
     transfer = 14 if matrix == 9 else matrix
     colour = (2 if full else 1, matrix, transfer, matrix)
     flat(source, name, planes, colour)
-    reader = ClipReader(source, Reading())
+    reader = ClipReader(source, DecodeOptions())
     assert reader.info.depth == depth
     assert reader.info.colour == Colour(full, matrix, transfer, matrix)
     for frame, code in zip(reader.frames(0, None), planes, strict=True):
@@ -82,7 +82,7 @@ def test_colours_come_to_rgb_and_back(tmp_path: Path, matrix: int, full: bool, d
         expected = rgb_of(*code, matrix, full=full, depth=depth).clip(0, 1)
         assert np.abs(frame.pixels[12, 16] / most - expected).max() < 1.5 / top
     target = tmp_path / "out.mkv"
-    upscaled(source, target, ClipSettings(wanted=Wanted(codec="ffv1")))
+    upscaled(source, target, ClipSettings(wanted=EncoderOptions(codec="ffv1")))
     for number, code in enumerate(planes):
         frame, made = stored(target, number)
         assert frame.format.name == name
@@ -101,14 +101,16 @@ def test_alpha_stays_what_it_is(tmp_path: Path, depth: int, full: bool) -> None:
     alphas = [0, 1, top // 3, middle, middle + 1, top * 4 // 5, top - 1, top]
     codes = [(middle, middle, middle, alpha) for alpha in alphas]
     source = flat(tmp_path / "in.mkv", f"yuva444p{depth}le", codes, (2 if full else 1, 1, 1, 1))
-    for frame, alpha in zip(ClipReader(source, Reading()).frames(0, None), alphas, strict=True):
+    for frame, alpha in zip(
+        ClipReader(source, DecodeOptions()).frames(0, None), alphas, strict=True
+    ):
         assert abs(int(frame.pixels[0, 0, 3]) - 65535 * alpha / top) <= 0.5
     target = tmp_path / "out.mkv"
-    upscaled(source, target, ClipSettings(wanted=Wanted("ffv1")))
+    upscaled(source, target, ClipSettings(wanted=EncoderOptions("ffv1")))
     for number, alpha in enumerate(alphas):
         _, planes = stored(target, number)
         assert (planes[3] == alpha).all()
-    upscaled(source, tmp_path / "out.mov", ClipSettings(wanted=Wanted("prores")))
+    upscaled(source, tmp_path / "out.mov", ClipSettings(wanted=EncoderOptions("prores")))
     for number in (0, len(alphas) - 1):
         frame, planes = stored(tmp_path / "out.mov", number)
         most = 2 ** frame.format.components[3].bits - 1
@@ -121,7 +123,7 @@ def test_full_range_becomes_what_prores_is(tmp_path: Path, suffix: str) -> None:
     codes = [(60, 128, 128), (200, 110, 150), (255, 128, 128), (0, 128, 128)]
     source = flat(tmp_path / "in.mkv", "yuv420p", codes, (2, 1, 1, 1))
     target = tmp_path / f"out{suffix}"
-    upscaled(source, target, ClipSettings(wanted=Wanted("prores")))
+    upscaled(source, target, ClipSettings(wanted=EncoderOptions("prores")))
     for number, code in enumerate(codes):
         frame, planes = stored(target, number)
         assert frame.color_range == 1
@@ -156,7 +158,7 @@ def test_ten_bits_stay_ten_and_tags_are_written(
     )
     source = make_clip(tmp_path / "in.mkv", recipe)
     target = tmp_path / f"out{suffix}"
-    assert upscaled(source, target, ClipSettings(wanted=Wanted(codec=codec))) == ()
+    assert upscaled(source, target, ClipSettings(wanted=EncoderOptions(codec=codec))) == ()
     frame, planes = stored(target, 1)
     assert frame.format.name == name
     assert (frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace) == (
@@ -195,7 +197,7 @@ def test_hdr_is_refused_unless_said_how(tmp_path: Path, name: str, transfer: int
     with pytest.raises(UnreadableVideo, match=rf"HDR \({name}\).*--tonemap.*--force-sdr"):
         upscaled(source, tmp_path / "never.mkv")
     target = tmp_path / "out.mkv"
-    upscaled(source, target, ClipSettings(reading=Reading(hdr="sdr")))
+    upscaled(source, target, ClipSettings(reading=DecodeOptions(hdr="sdr")))
     frame, planes = stored(target)
     assert frame.format.name == "yuv420p10le"
     assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
@@ -208,7 +210,7 @@ def test_tone_mapping_makes_sdr(tmp_path: Path, transfer: int) -> None:
     """FFmpeg takes some seconds to tabulate the mapping."""
     source = hdr_clip(tmp_path / "in.mkv", transfer)
     target = tmp_path / "out.mkv"
-    upscaled(source, target, ClipSettings(reading=Reading(hdr="tonemap")))
+    upscaled(source, target, ClipSettings(reading=DecodeOptions(hdr="tonemap")))
     frame, planes = stored(target)
     assert frame.format.name == "yuv420p10le"
     assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
@@ -234,7 +236,7 @@ def test_interlaced_is_said_and_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableVideo, match=r"interlaced.*--deinterlace"):
         upscaled(source, tmp_path / "never.mp4")
     target = tmp_path / "out.mp4"
-    upscaled(source, target, ClipSettings(reading=Reading(deinterlace=True)))
+    upscaled(source, target, ClipSettings(reading=DecodeOptions(deinterlace=True)))
     with av.open(str(target)) as clip:
         frames = list(clip.decode(video=0))
         assert len(frames) == 14

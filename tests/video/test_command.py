@@ -79,7 +79,7 @@ def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
         (["in.mp4", "in.mp4/..", "-o", "x.mp4"], 2, "does not exist"),
         (["%04d.png", "--fps", "0"], 2, "'0' is no frame rate"),
         (["%04d.png"], 2, "add --fps 24"),
-        (["%04d.png", "--fps", "24"], 3, "no picture has such a name"),
+        (["%04d.png", "--fps", "24"], 3, "no image has such a name"),
     ],
 )
 def test_wrong_wishes(tmp_path: Path, arguments: list[str], code: int, line: str) -> None:

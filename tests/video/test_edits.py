@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import ClipReader, Reading
+from srcli.media.video import ClipReader, DecodeOptions
 from tests.video.conftest import RATE, STEP, TICKS, Recipe, make_clip, packets, upscaled, watch
 
 Edit = tuple[float, int]
@@ -80,7 +80,7 @@ def heard(path: Path) -> tuple[Fraction, np.ndarray]:
 
 
 CASES: dict[str, dict[int, list[Edit]]] = {
-    "the picture begins later": {_VIDEO: [(0.5, -1), (1, _B_FRAMES)]},
+    "the image begins later": {_VIDEO: [(0.5, -1), (1, _B_FRAMES)]},
     "both begin later": {
         _VIDEO: [(0.5, -1), (1, _B_FRAMES)],
         _SOUND: [(0.5, -1), (1, _PRIMING)],
@@ -148,7 +148,7 @@ def test_sound_in_pieces_is_joined_at_whole_packets(clip: Path, tmp_path: Path) 
 
 def test_a_clip_is_taken_up_again_behind_an_edit(clip: Path) -> None:
     edited(clip, _VIDEO, CASES["a piece taken out"][_VIDEO])
-    reader = ClipReader(clip, Reading())
+    reader = ClipReader(clip, DecodeOptions())
     whole = list(reader.frames(0, None))
     for done in (1, 4, 5, 6, 14):
         rest = list(reader.frames(done, whole[done - 1].pts))

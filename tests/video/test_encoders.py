@@ -11,9 +11,9 @@ from srcli.errors import UnwritableVideo, UsageError
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import (
     ClipReader,
-    Reading,
-    Wanted,
-    check_wanted,
+    DecodeOptions,
+    EncoderOptions,
+    check_encoder_options,
     choose_encoding,
     encoders,
 )
@@ -29,18 +29,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("wanted", "suffix", "stream"),
     [
-        (Wanted(), ".mp4", ("h264", "yuv420p")),
-        (Wanted("hevc", 20, "fast"), ".mp4", ("hevc", "yuv420p")),
-        (Wanted("av1", 30, "12"), ".mkv", ("av1", "yuv420p")),
-        (Wanted(), ".webm", ("av1", "yuv420p")),
-        (Wanted("prores"), ".mov", ("prores", "yuv422p10le")),
-        (Wanted("ffv1"), ".mkv", ("ffv1", "yuv420p")),
-        (Wanted("h264", pixel_format="yuv444p"), ".mkv", ("h264", "yuv444p")),
-        (Wanted("h264", pixel_format="yuv420p10le"), ".mov", ("h264", "yuv420p10le")),
+        (EncoderOptions(), ".mp4", ("h264", "yuv420p")),
+        (EncoderOptions("hevc", 20, "fast"), ".mp4", ("hevc", "yuv420p")),
+        (EncoderOptions("av1", 30, "12"), ".mkv", ("av1", "yuv420p")),
+        (EncoderOptions(), ".webm", ("av1", "yuv420p")),
+        (EncoderOptions("prores"), ".mov", ("prores", "yuv422p10le")),
+        (EncoderOptions("ffv1"), ".mkv", ("ffv1", "yuv420p")),
+        (EncoderOptions("h264", pixel_format="yuv444p"), ".mkv", ("h264", "yuv444p")),
+        (EncoderOptions("h264", pixel_format="yuv420p10le"), ".mov", ("h264", "yuv420p10le")),
     ],
 )
 def test_each_codec(
-    clip: Path, tmp_path: Path, wanted: Wanted, suffix: str, stream: tuple[str, str]
+    clip: Path, tmp_path: Path, wanted: EncoderOptions, suffix: str, stream: tuple[str, str]
 ) -> None:
     target = tmp_path / f"out{suffix}"
     upscaled(clip, target, ClipSettings(wanted=wanted, segment=3))
@@ -54,9 +54,9 @@ def test_each_codec(
 def test_crf_and_preset_change_something(clip: Path, tmp_path: Path) -> None:
     sizes = {}
     for name, wanted in {
-        "fine": Wanted(crf=4),
-        "poor": Wanted(crf=45),
-        "quick": Wanted(crf=4, preset="ultrafast"),
+        "fine": EncoderOptions(crf=4),
+        "poor": EncoderOptions(crf=45),
+        "quick": EncoderOptions(crf=4, preset="ultrafast"),
     }.items():
         upscaled(clip, tmp_path / f"{name}.mp4", ClipSettings(wanted=wanted))
         sizes[name] = (tmp_path / f"{name}.mp4").stat().st_size
@@ -67,40 +67,46 @@ def test_crf_and_preset_change_something(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "line"),
     [
-        (Wanted("h265"), "--codec h265 is not known: h264, hevc"),
-        (Wanted("h264_vaapi"), "built without h264_vaapi"),
-        (Wanted("prores", crf=3), "prores has no --crf"),
-        (Wanted(crf=90), "--crf 90 is beyond h264's 0 to 51"),
-        (Wanted(preset="warp"), "--preset warp is none of h264's"),
-        (Wanted("ffv1", preset="fast"), "it has none"),
-        (Wanted(pixel_format="pal8"), "--pix-fmt pal8 is none of libx264's"),
+        (EncoderOptions("h265"), "--codec h265 is not known: h264, hevc"),
+        (EncoderOptions("h264_vaapi"), "built without h264_vaapi"),
+        (EncoderOptions("prores", crf=3), "prores has no --crf"),
+        (EncoderOptions(crf=90), "--crf 90 is beyond h264's 0 to 51"),
+        (EncoderOptions(preset="warp"), "--preset warp is none of h264's"),
+        (EncoderOptions("ffv1", preset="fast"), "it has none"),
+        (EncoderOptions(pixel_format="pal8"), "--pix-fmt pal8 is none of libx264's"),
     ],
 )
-def test_wrong_wishes_are_named(clip: Path, wanted: Wanted, line: str) -> None:
+def test_wrong_wishes_are_named(clip: Path, wanted: EncoderOptions, line: str) -> None:
     with pytest.raises(UsageError, match=line):
-        choose_encoding(wanted, ClipReader(clip, Reading()).info, Path("out.mkv"))
+        choose_encoding(wanted, ClipReader(clip, DecodeOptions()).info, Path("out.mkv"))
 
 
 @pytest.mark.parametrize(
     ("wanted", "options"),
     [
         (
-            Wanted("hevc_nvenc", crf=22, preset="p6"),
+            EncoderOptions("hevc_nvenc", crf=22, preset="p6"),
             {"rc": "vbr", "b": "0", "cq": "22", "preset": "p6"},
         ),
-        (Wanted("h264_nvenc"), {"rc": "vbr", "b": "0", "cq": "20"}),
-        (Wanted("h264_qsv", crf=23, preset="slow"), {"global_quality": "23", "preset": "slow"}),
+        (EncoderOptions("h264_nvenc"), {"rc": "vbr", "b": "0", "cq": "20"}),
         (
-            Wanted("h264_amf", crf=22, preset="balanced"),
+            EncoderOptions("h264_qsv", crf=23, preset="slow"),
+            {"global_quality": "23", "preset": "slow"},
+        ),
+        (
+            EncoderOptions("h264_amf", crf=22, preset="balanced"),
             {"rc": "cqp", "qp_i": "22", "qp_p": "22", "qp_b": "22", "quality": "balanced"},
         ),
-        (Wanted("av1_amf", crf=200), {"rc": "cqp", "qp_i": "200", "qp_p": "200", "qp_b": "200"}),
+        (
+            EncoderOptions("av1_amf", crf=200),
+            {"rc": "cqp", "qp_i": "200", "qp_p": "200", "qp_b": "200"},
+        ),
     ],
 )
 def test_hardware_encoders_are_spoken_to_in_their_words(
-    clip: Path, wanted: Wanted, options: dict[str, str]
+    clip: Path, wanted: EncoderOptions, options: dict[str, str]
 ) -> None:
-    info = ClipReader(clip, Reading()).info
+    info = ClipReader(clip, DecodeOptions()).info
     try:
         encoding = choose_encoding(wanted, info, Path("out.mp4"))
     except UsageError as error:  # a wheel of another system
@@ -124,7 +130,7 @@ HARDWARE = ("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_qsv", "av1_qsv", "h26
 @pytest.mark.parametrize("name", HARDWARE)
 def test_a_device_that_is_missing_is_named_at_once(name: str) -> None:
     try:
-        check_wanted(Wanted(name), Path("out.mp4"))
+        check_encoder_options(EncoderOptions(name), Path("out.mp4"))
     except UsageError as error:
         line = str(error)
     else:
@@ -146,7 +152,7 @@ def test_what_a_container_cannot_hold_is_said_before_the_work(
     with pytest.raises(
         UnwritableVideo, match=rf"out\{suffix}: \{suffix} does not hold this"
     ) as caught:
-        upscaled(clip, target, ClipSettings(wanted=Wanted(codec)), network)
+        upscaled(clip, target, ClipSettings(wanted=EncoderOptions(codec)), network)
     assert "trial" not in str(caught.value)
     assert network.given == []
     assert list(tmp_path.iterdir()) == []
@@ -166,7 +172,7 @@ def test_alpha_is_kept_where_asked_for_and_said_where_not(tmp_path: Path) -> Non
     (note,) = [n for n in upscaled(source, tmp_path / "flat.mp4") if "alpha is" in n]
     assert "alpha is dropped" in note
     target = tmp_path / "kept.mov"
-    notes = upscaled(source, target, ClipSettings(wanted=Wanted("prores")))
+    notes = upscaled(source, target, ClipSettings(wanted=EncoderOptions("prores")))
     assert not [note for note in notes if "alpha is" in note]
     with av.open(str(target)) as made:
         alpha = next(made.decode(video=0)).to_ndarray(format="rgba")[..., 3]

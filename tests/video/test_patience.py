@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from srcli.cli import pace
-from srcli.cli.patience import Patience, quicker_model
+from srcli.cli import video_progress
+from srcli.cli.slow_clip_hint import SlowClipHint, faster_model
 from srcli.errors import UnknownModel
 
 CLIP = Path("film.mp4")
@@ -24,14 +24,14 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(pace, "time", made)
+    monkeypatch.setattr(video_progress, "time", made)
     return made
 
 
 def lines(
-    clock: Clock, patience: Patience, seconds: float, total: int, start: int = 0
+    clock: Clock, patience: SlowClipHint, seconds: float, total: int, start: int = 0
 ) -> list[str]:
-    """What is said while 30 frames take `seconds` each."""
+    """Messages while 30 frames take `seconds` each."""
     said = []
     for done in range(start, start + 31):
         said.append(patience.line(CLIP, done, total))
@@ -40,7 +40,7 @@ def lines(
 
 
 def test_a_long_clip_is_remarked_once(clock: Clock) -> None:
-    (line,) = lines(clock, Patience("adaformer-s"), 2.0, 3000)
+    (line,) = lines(clock, SlowClipHint("adaformer-s"), 2.0, 3000)
     assert line.startswith("film.mp4: about 100 minutes to go; -m adaformer-s")
 
 
@@ -50,19 +50,19 @@ def test_a_long_clip_is_remarked_once(clock: Clock) -> None:
 def test_nothing_is_said_without_need(
     clock: Clock, quicker: str, seconds: float, total: int
 ) -> None:
-    assert lines(clock, Patience(quicker), seconds, total) == []
+    assert lines(clock, SlowClipHint(quicker), seconds, total) == []
 
 
 def test_a_clip_gone_on_with_is_judged_by_this_run(clock: Clock) -> None:
-    (line,) = lines(clock, Patience("s"), 2.0, 3000, start=1500)
+    (line,) = lines(clock, SlowClipHint("s"), 2.0, 3000, start=1500)
     assert "about 50 minutes" in line
 
 
 def test_only_weights_that_are_here_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert quicker_model("adaformer-s", 2) == ""
+    assert faster_model("adaformer-s", 2) == ""
 
     def none(model: str, scale: float) -> object:
         raise UnknownModel(model)
 
-    monkeypatch.setattr("srcli.cli.patience.best_scale", none)
-    assert quicker_model("adaformer", 2) == ""
+    monkeypatch.setattr("srcli.cli.slow_clip_hint.best_scale", none)
+    assert faster_model("adaformer", 2) == ""

@@ -1,4 +1,4 @@
-"""Where a clip was taken is left out of all that travels beside its picture."""
+"""Where a clip was taken is left out of all that travels beside its image."""
 
 import io
 from fractions import Fraction
@@ -91,4 +91,4 @@ def test_a_cover_has_places_in_its_exif(tmp_path: Path, suffix: str) -> None:
     said = upscaled(source, tmp_path / f"out{suffix}", ClipSettings(policy=WITHOUT["placeless"]))
     assert b"2026:11:21" in (tmp_path / f"kept{suffix}").read_bytes()
     assert b"2026:11:21" not in (tmp_path / f"out{suffix}").read_bytes()
-    assert any("cover picture" in note and "places" in note for note in said)
+    assert any("cover image" in note and "places" in note for note in said)

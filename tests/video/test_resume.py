@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo, UnwritableVideo
-from srcli.jobs.clip_parts import Parts
+from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
@@ -21,7 +21,7 @@ SLOW_RUN = """
 import os, sys, time
 from pathlib import Path
 from tests.video.conftest import Doubler
-from srcli.jobs.clip_parts import Parts
+from srcli.jobs.clip_segments import Parts
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
@@ -44,7 +44,7 @@ upscale_clip(
 print("computed", sum(network.given))
 """
 FRAMES = 60
-# With AVX-512, x264 makes other bits each time of pictures of 64x48 px, not of larger ones.
+# With AVX-512, x264 makes other bits each time of images of 64x48 px, not of larger ones.
 REPEATABLE = (64, 48)  # and twice that when upscaled
 
 
@@ -213,7 +213,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from tests.video.conftest import Doubler, Recipe, make_clip
-from srcli.jobs.clip_parts import Parts
+from srcli.jobs.clip_segments import Parts
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
@@ -245,7 +245,9 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def test_long_names_that_begin_alike_do_not_meet(tmp_path: Path) -> None:
-    first, second = (Parts(tmp_path / f"{'lesson ' * 20}{n}.mp4", {"key": "1"}) for n in (1, 2))
+    first, second = (
+        SegmentStore(tmp_path / f"{'lesson ' * 20}{n}.mp4", {"key": "1"}) for n in (1, 2)
+    )
     assert first.folder != second.folder
     with first as one, second as two:
         assert one.resume() == two.resume() == []
@@ -253,20 +255,20 @@ def test_long_names_that_begin_alike_do_not_meet(tmp_path: Path) -> None:
 
 def test_a_run_that_cleans_up_takes_nothing_from_the_next(tmp_path: Path) -> None:
     """Whoever waits at the door when the folder goes gets a new one."""
-    target, gone = tmp_path / "out.mp4", Parts(tmp_path / "out.mp4", {"key": "1"})
+    target, gone = tmp_path / "out.mp4", SegmentStore(tmp_path / "out.mp4", {"key": "1"})
     with gone:
         held = os.open(gone.folder / "lock", os.O_RDWR)  # as the next run has just done
     assert not gone.folder.exists()
     os.close(held)
-    with Parts(target, {"key": "2"}) as parts:
+    with SegmentStore(target, {"key": "2"}) as parts:
         assert parts.folder.is_dir()
         with pytest.raises(UnwritableVideo, match="another run is making it"):
-            Parts(target, {"key": "2"}).__enter__()
+            SegmentStore(target, {"key": "2"}).__enter__()
 
 
 def test_what_a_killed_rehearsal_left_is_removed(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "in.mp4", Recipe()), tmp_path / "out.mp4"
-    left = Parts(target, {}).folder / "trial_abc"
+    left = SegmentStore(target, {}).folder / "trial_abc"
     left.mkdir(parents=True)
     (left / "one.mkv").write_bytes(b"half")
     upscaled(source, target)

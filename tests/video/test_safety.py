@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.jobs.background import Behind, ahead
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import ClipReader, Reading
+from srcli.jobs.prefetch import WriteQueue, prefetch
+from srcli.media.video import ClipReader, DecodeOptions
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 
@@ -57,7 +57,7 @@ def test_a_playlist_reaches_nothing(tmp_path: Path, server: tuple, name: str) ->
         path = tmp_path / name
         path.write_text(content)
         with pytest.raises(UnreadableVideo, match="no clip that srcli reads"):
-            ClipReader(path, Reading())
+            ClipReader(path, DecodeOptions())
     assert not calls
 
 
@@ -89,7 +89,7 @@ def test_what_is_no_clip_is_refused_in_one_line(tmp_path: Path) -> None:
         "missing.mp4": "No such file",
     }.items():
         with pytest.raises(UnreadableVideo, match=line) as caught:
-            ClipReader(tmp_path / name, Reading())
+            ClipReader(tmp_path / name, DecodeOptions())
         assert "\n" not in str(caught.value)
         assert name in str(caught.value)
 
@@ -190,7 +190,7 @@ def test_a_header_that_claims_too_much_is_refused(
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
     monkeypatch.setattr("srcli.media.video.probing._MEGAPIXELS", 0.0001)
     with pytest.raises(ImageTooLarge, match="frames of 32x24"):
-        ClipReader(clip, Reading())
+        ClipReader(clip, DecodeOptions())
 
 
 def test_errors_cross_the_threads() -> None:
@@ -200,14 +200,14 @@ def test_errors_cross_the_threads() -> None:
 
     got = []
     with pytest.raises(ValueError, match="read"):
-        got.extend(ahead(broken(), 2))
+        got.extend(prefetch(broken(), 2))
     assert got == [1]
 
     def consume(item: int) -> None:
         raise OSError("write")
 
     def all_of_them() -> None:
-        with Behind(consume, 1) as sink:
+        with WriteQueue(consume, 1) as sink:
             for number in range(100):
                 sink.put(number)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import ClipReader, Reading
+from srcli.media.video import ClipReader, DecodeOptions
 from tests.video.conftest import Recipe, make_clip, moving, upscaled, watch
 
 FAR = {"g": "100", "bf": "0", "sc_threshold": "0"}  # frames between key frames: 4 s
@@ -29,7 +29,7 @@ def noise(number: int, width: int, height: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def read(path: Path, reading: Reading, *begin: int) -> list[tuple[int, bytes]]:
+def read(path: Path, reading: DecodeOptions, *begin: int) -> list[tuple[int, bytes]]:
     frames = ClipReader(path, reading).frames(*begin or (0, None))
     return [(frame.pts, frame.pixels.tobytes()) for frame in frames]
 
@@ -41,27 +41,27 @@ def read(path: Path, reading: Reading, *begin: int) -> list[tuple[int, bytes]]:
 def test_a_part_is_whole_wherever_the_key_frames_are(
     tmp_path: Path, suffix: str, codec: str, picture: Picture
 ) -> None:
-    """These are sought by time; what a decoder makes of the rest of a group is no picture."""
+    """These are sought by time; what a decoder makes of the rest of a group is no image."""
     source = far_apart(tmp_path / f"in{suffix}", codec, picture)
-    whole = read(source, Reading())
+    whole = read(source, DecodeOptions())
     assert len(whole) == 125
     for start in (Fraction(5, 2), Fraction(7, 2), Fraction(9, 2)):
-        found = read(source, Reading(start=start))
+        found = read(source, DecodeOptions(start=start))
         assert found == whole[int(start * 25 + Fraction(1, 2)) :]
-    assert read(source, Reading(start=Fraction(9))) == []
+    assert read(source, DecodeOptions(start=Fraction(9))) == []
     done = 90
-    assert read(source, Reading(), done, whole[done - 1][0]) == whole[done:]
+    assert read(source, DecodeOptions(), done, whole[done - 1][0]) == whole[done:]
 
 
 def test_a_part_of_a_broadcast_begins_with_its_picture(tmp_path: Path) -> None:
     source, target = far_apart(tmp_path / "in.ts", "libx264"), tmp_path / "out.mkv"
-    upscaled(source, target, ClipSettings(reading=Reading(start=Fraction(3))))
+    upscaled(source, target, ClipSettings(reading=DecodeOptions(start=Fraction(3))))
     times = watch(target).times
     assert (times[0], len(times)) == (0, 50)
 
 
 def test_a_seek_that_fails_leads_nowhere(tmp_path: Path) -> None:
-    """An FLV whose picture begins after its sound: the demuxer then stands somewhere behind."""
+    """An FLV whose image begins after its sound: the demuxer then stands somewhere behind."""
     source = tmp_path / "in.flv"
     with av.open(str(source), "w") as out:
         video = out.add_stream("flv1", rate=25, options={"g": "12"})
@@ -76,6 +76,6 @@ def test_a_seek_that_fails_leads_nowhere(tmp_path: Path) -> None:
             heard.sample_rate = 44100
             out.mux(sound.encode(heard))
         out.mux((*video.encode(None), *sound.encode(None)))
-    whole = read(source, Reading())
+    whole = read(source, DecodeOptions())
     assert len(whole) == 75
-    assert read(source, Reading(start=Fraction(1, 5))) == whole[4:]
+    assert read(source, DecodeOptions(start=Fraction(1, 5))) == whole[4:]

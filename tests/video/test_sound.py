@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import Reading
+from srcli.media.video import DecodeOptions
 from tests.video.conftest import moving, upscaled, watch
 
 RATE = 44100
@@ -22,7 +22,7 @@ def chirp(samples: int) -> np.ndarray:
 
 
 def sounding(path: Path, codec: str, heard: int = 2) -> Path:
-    """Two seconds of picture, and seconds of sound."""
+    """Two seconds of image, and seconds of sound."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("mpeg4", rate=25, options={"q": "2"})
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
@@ -87,7 +87,7 @@ def lag(before: Fraction, old: np.ndarray, after: Fraction, new: np.ndarray) -> 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_a_part_of_it_is_cut_to_the_sample(tmp_path: Path, suffix: str) -> None:
     source, target = sounding(tmp_path / "in.avi", "adpcm_ms"), tmp_path / f"out{suffix}"
-    part = Reading(start=Fraction(12, 25), duration=Fraction(1))
+    part = DecodeOptions(start=Fraction(12, 25), duration=Fraction(1))
     upscaled(source, target, ClipSettings(reading=part))
     (_, old), (begins, new) = hear(source), hear(target)
     wanted = old[RATE * 12 // 25 : RATE * 37 // 25]
@@ -101,7 +101,7 @@ def test_a_part_of_it_is_cut_to_the_sample(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm"])
 def test_a_part_without_sound_moves_nothing(tmp_path: Path, suffix: str) -> None:
     source, target = sounding(tmp_path / "in.avi", "adpcm_ms", heard=1), tmp_path / f"out{suffix}"
-    upscaled(source, target, ClipSettings(reading=Reading(start=Fraction(3, 2))))
+    upscaled(source, target, ClipSettings(reading=DecodeOptions(start=Fraction(3, 2))))
     seen = watch(target)
     assert len(seen.times) in (12, 13)
     assert seen.times[0] == 0

@@ -1,4 +1,4 @@
-"""Numbered pictures, animations, and frames into a folder."""
+"""Numbered images, animations, and frames into a folder."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +14,13 @@ from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.discover import discover
 from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job, plan_jobs
-from srcli.media import Metadata, read_picture
+from srcli.media import Metadata, read_image
 from srcli.media.video import (
     AnimationReader,
     AnimationWriter,
-    Reading,
+    DecodeOptions,
+    EncoderOptions,
     SequenceReader,
-    Wanted,
 )
 from srcli.media.video.sequence import as_rgb
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
@@ -44,15 +44,15 @@ def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
     seen = watch(job.target)
     assert seen.times == [Fraction(n * 1001, 24000) for n in range(6)]
     assert np.abs(seen.pictures[3][::2, ::2].astype(int) - moving(3, 32, 24)).mean() < 12
-    part = Reading(start=Fraction(1, 12), duration=Fraction(1, 8))
+    part = DecodeOptions(start=Fraction(1, 12), duration=Fraction(1, 8))
     reader = SequenceReader(pattern, Fraction(24), part)
     assert [np.array_equal(f.pixels, moving(n, 32, 24)) for n, f in enumerate(reader.frames(0, None), 2)] == [True] * 3  # fmt: skip # noqa: E501
     numbered(tmp_path / "other", 3, (16, 16))
     (tmp_path / "other" / "0009.png").replace(tmp_path / "frames" / "0013.png")
     with pytest.raises(UnreadableVideo, match="16x16, the frames before it 32x24"):
         upscaled(pattern, tmp_path / "never.mp4", ClipSettings(rate=Fraction(24)))
-    with pytest.raises(UnreadableVideo, match="no picture has such a name"):
-        SequenceReader(tmp_path / "none%d.png", Fraction(24), Reading())
+    with pytest.raises(UnreadableVideo, match="no image has such a name"):
+        SequenceReader(tmp_path / "none%d.png", Fraction(24), DecodeOptions())
 
 
 def test_pictures_of_all_kinds_come_to_rgb() -> None:
@@ -94,11 +94,15 @@ def test_animations_keep_their_timing(tmp_path: Path, suffix: str) -> None:
 
 def test_what_is_said_of_clips_leaves_animations_alone(tmp_path: Path) -> None:
     job = Job(animated(tmp_path / "in.gif"), tmp_path / "out.gif", ANIMATION)
-    for reading in (Reading(deinterlace=True), Reading(hdr="tonemap"), Reading(hdr="sdr")):
+    for reading in (
+        DecodeOptions(deinterlace=True),
+        DecodeOptions(hdr="tonemap"),
+        DecodeOptions(hdr="sdr"),
+    ):
         upscale_animation(job, Doubler(), ClipSettings(reading), lambda done, total: None)
         assert AnimationReader(job.target).durations == DURATIONS
         job.target.unlink()
-    for part in (Reading(start=Fraction(1)), Reading(duration=Fraction(1))):
+    for part in (DecodeOptions(start=Fraction(1)), DecodeOptions(duration=Fraction(1))):
         with pytest.raises(UnreadableVideo, match="an animation is taken whole"):
             upscale_animation(job, Doubler(), ClipSettings(part), lambda done, total: None)
 
@@ -158,7 +162,7 @@ def test_gaps_between_numbers_are_said(tmp_path: Path) -> None:
         (tmp_path / "frames" / f"{number:04}.png").unlink()
     settings = ClipSettings(rate=Fraction(24))
     (note,) = upscaled(pattern, tmp_path / "out.mp4", settings)
-    assert "without 8, 11 to 12; the pictures around a gap follow each other" in note
+    assert "without 8, 11 to 12; the images around a gap follow each other" in note
     assert len(watch(tmp_path / "out.mp4").times) == 6
 
 
@@ -182,7 +186,7 @@ def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) 
 
 def test_a_clip_is_no_picture(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
-    with pytest.raises(UsageError, match="--frames-dir writes pictures"):
+    with pytest.raises(UsageError, match="--frames-dir writes images"):
         plan_jobs(discover((clip,), clips=True), tmp_path / "o.png", label="x2", image_format=None)
 
 
@@ -198,7 +202,7 @@ def test_frames_into_a_folder(tmp_path: Path) -> None:
     assert [float(t) for t in lines[1:]] == [0, 40, 54.6875, 156.25]
     shown = watch(source).pictures
     for number, picture in enumerate(shown):
-        pixels = read_picture(job.target / f"{number:06}.png").pixels
+        pixels = read_image(job.target / f"{number:06}.png").pixels
         assert np.abs(pixels[::2, ::2].astype(int) - picture).max() < 20
     (job.target / "000002.png").unlink()
     again = Doubler()
@@ -213,10 +217,12 @@ def test_deep_frames_stay_deep(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", recipe)
     job = Job(source, tmp_path / "frames", FRAMES)
     upscale_to_frames(job, Doubler(), ClipSettings(), lambda done, total: None)
-    assert read_picture(job.target / "000000.png").pixels.dtype == np.uint16
+    assert read_image(job.target / "000000.png").pixels.dtype == np.uint16
     Path(tmp_path / "again").mkdir()
     pattern = job.target / "%06d.png"
-    upscaled(pattern, tmp_path / "back.mp4", ClipSettings(rate=Fraction(25), wanted=Wanted()))
+    upscaled(
+        pattern, tmp_path / "back.mp4", ClipSettings(rate=Fraction(25), wanted=EncoderOptions())
+    )
     assert watch(tmp_path / "back.mp4").pictures[0].shape == (128, 128, 3)
 
 

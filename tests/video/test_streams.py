@@ -1,4 +1,4 @@
-"""Everything but the picture: sound, subtitles, attachments, chapters, tags, pixel aspect, turn."""
+"""Everything but the image: sound, subtitles, attachments, chapters, tags, pixel aspect, turn."""
 
 import struct
 from fractions import Fraction
@@ -10,7 +10,7 @@ import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media import MetadataPolicy
-from srcli.media.video import Wanted
+from srcli.media.video import EncoderOptions
 from tests.video.conftest import Recipe, make_clip, packets, upscaled, watch
 
 RICH = Recipe(
@@ -80,7 +80,7 @@ def test_the_pixel_aspect_is_kept_or_its_loss_said(
 ) -> None:
     recipe = Recipe(frames=2, size=(64, 64), aspect=Fraction(4, 3))
     source, target = make_clip(tmp_path / "in.mp4", recipe), tmp_path / f"out{suffix}"
-    notes = upscaled(source, target, ClipSettings(wanted=Wanted(codec)))
+    notes = upscaled(source, target, ClipSettings(wanted=EncoderOptions(codec)))
     assert any("pixel aspect 4/3 is lost" in note for note in notes) != kept
     with av.open(str(target)) as clip:
         assert (clip.streams.video[0].sample_aspect_ratio == Fraction(4, 3)) == kept
@@ -146,7 +146,7 @@ def test_odd_sizes_get_the_line_that_chroma_needs(tmp_path: Path) -> None:
 
     upscaled(source, target, network=Same())
     assert watch(target).pictures[0].shape == (26, 34, 3)
-    upscaled(source, tmp_path / "full.mkv", ClipSettings(wanted=Wanted("ffv1")), Same())
+    upscaled(source, tmp_path / "full.mkv", ClipSettings(wanted=EncoderOptions("ffv1")), Same())
     assert watch(tmp_path / "full.mkv").pictures[0].shape == (25, 33, 3)
 
 

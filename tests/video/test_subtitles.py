@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import Reading
+from srcli.media.video import DecodeOptions
 from srcli.media.video.packets import packets_of
 from srcli.media.video.subtitles import Cue, one_after_the_other, read_cues
 from tests.video.conftest import Recipe, make_clip, moving, upscaled, watch
@@ -59,7 +59,7 @@ def spoken(path: Path, codec: str, lines: Said, header: bytes = STYLES) -> Path:
 
 
 def read(path: Path) -> Said:
-    """What a player would show; styles as ASS's marks."""
+    """Subtitles as a player would show them; styles as ASS's marks."""
     shown: Said = []
     with av.open(str(path)) as clip:
         (stream,) = clip.streams.subtitles
@@ -129,7 +129,7 @@ def test_what_ass_loses_is_said(tmp_path: Path) -> None:
 def test_a_part_begins_at_nought_though_a_line_began_before(tmp_path: Path, suffix: str) -> None:
     lines: Said = [(0, 300, "long"), (320, 400, "later"), (480, 560, "beyond")]
     source, target = spoken(tmp_path / "in.mkv", "subrip", lines), tmp_path / f"out{suffix}"
-    part = Reading(start=Fraction(1, 5), duration=Fraction(1, 5))
+    part = DecodeOptions(start=Fraction(1, 5), duration=Fraction(1, 5))
     upscaled(source, target, ClipSettings(reading=part))
     assert watch(target).times == [Fraction(n, 25) for n in range(5)]
     assert read(target)[0] == (0, 100, "long")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.media.video import Reading
+from srcli.media.video import DecodeOptions
 from tests.video.conftest import (
     RATE,
     Doubler,
@@ -40,7 +40,7 @@ def test_a_variable_rate_stays_as_it_was(tmp_path: Path, suffix: str, first: int
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_flash_and_beep_stay_together_to_the_sample(tmp_path: Path, suffix: str) -> None:
-    """The picture turns white, and a tone begins, after half a second."""
+    """The image turns white, and a tone begins, after half a second."""
 
     def flash(number: int, width: int, height: int) -> np.ndarray:
         return np.full((height, width, 3), 255 if number >= 13 else 0, np.uint8)
@@ -58,7 +58,7 @@ def test_flash_and_beep_stay_together_to_the_sample(tmp_path: Path, suffix: str)
 
 
 def _flash_and_onset(path: Path) -> tuple[Fraction, Fraction]:
-    """When the picture turns white, and when the 1000th loud sample sounds."""
+    """When the image turns white, and when the 1000th loud sample sounds."""
     with av.open(str(path)) as clip:
         times = [f.pts * f.time_base for f in clip.decode(video=0) if f.to_ndarray()[0, 0] > 128]
     with av.open(str(path)) as clip:
@@ -75,7 +75,7 @@ def _flash_and_onset(path: Path) -> tuple[Fraction, Fraction]:
 def test_a_part_starts_at_nought_with_its_sound(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", Recipe(frames=50, tones=1, chapters=True))
     target = tmp_path / "out.mp4"
-    part = Reading(start=Fraction(3, 10), duration=Fraction(1))
+    part = DecodeOptions(start=Fraction(3, 10), duration=Fraction(1))
     upscaled(source, target, ClipSettings(reading=part))
     whole, seen = watch(source), watch(target)
     taken = [t for t in whole.times if Fraction(3, 10) <= t < Fraction(13, 10)]
@@ -92,7 +92,7 @@ def test_a_part_starts_at_nought_with_its_sound(tmp_path: Path) -> None:
 
 
 def test_the_start_of_a_broadcast_becomes_nought(tmp_path: Path) -> None:
-    """MPEG-TS counts from anywhere; sound and picture move together."""
+    """MPEG-TS counts from anywhere; sound and image move together."""
     source = make_clip(tmp_path / "in.ts", Recipe(frames=20, tones=1))
     with av.open(str(source)) as clip:
         begins = Fraction(clip.start_time, av.time_base)

@@ -1,4 +1,4 @@
-"""What is asked for on the command line, checked before the work for every clip of a run."""
+"""Options of the command line, checked for every clip of a run before any work."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -16,14 +16,14 @@ from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs import outcome
+from srcli.jobs import result
 from srcli.jobs.clip_batch import run_clips
 from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.outcome import State
 from srcli.jobs.plan import ANIMATION, CLIP, Job
-from srcli.jobs.sizes import SizeWish
+from srcli.jobs.result import State
+from srcli.jobs.target_size import TargetSize
 from srcli.media import MetadataPolicy
-from srcli.media.video import Wanted
+from srcli.media.video import EncoderOptions
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
 
 ENGINE = Engine("adaformer", "fast", None, None, "cpu", "fp32", False, True, True)
@@ -44,12 +44,14 @@ class StandIn(Upscaler):
         return self._doubler.upscale_frames(frames)
 
 
-def settled(jobs: list[Job], wanted: Wanted = Wanted(), fps: Fraction | None = None) -> Clips:  # noqa: B008 frozen
+def settled(
+    jobs: list[Job], wanted: EncoderOptions = EncoderOptions(), fps: Fraction | None = None
+) -> Clips:  # noqa: B008 frozen
     options = ClipOptions(
         *(wanted.codec, wanted.crf, wanted.preset, wanted.pixel_format),
         *(Fraction(0), None, False, False, False, fps, None),
     )
-    return clips_of(jobs, options, SizeWish(scale=2), ENGINE, MetadataPolicy(), overwrite=False)
+    return clips_of(jobs, options, TargetSize(scale=2), ENGINE, MetadataPolicy(), overwrite=False)
 
 
 def jobs_for(*names: str) -> list[Job]:
@@ -97,27 +99,27 @@ def test_no_time_is_refused(typed: str) -> None:
 def test_one_clip_that_cannot_be_encoded_so_is_named_before_the_work() -> None:
     jobs = jobs_for("a.mp4", "b.webm", "c.mp4", "d.gif")
     with pytest.raises(UsageError, match=r"out/b\.webm: --preset slow is none of av1's") as caught:
-        settled(jobs, Wanted(preset="slow"))
+        settled(jobs, EncoderOptions(preset="slow"))
     assert "\n" not in str(caught.value)
-    assert settled(jobs, Wanted("hevc", preset="slow")).todo == jobs
-    assert settled(jobs, Wanted(crf=40)).todo == jobs
+    assert settled(jobs, EncoderOptions("hevc", preset="slow")).todo == jobs
+    assert settled(jobs, EncoderOptions(crf=40)).todo == jobs
     with pytest.raises(UsageError, match=r"out/a\.mp4: --crf 60 is beyond h264's 0 to 51"):
-        settled(jobs, Wanted(crf=60))
+        settled(jobs, EncoderOptions(crf=60))
     with pytest.raises(UsageError, match=r"--pix-fmt yuv444p is none of libsvtav1's"):
-        settled(jobs, Wanted(pixel_format="yuv444p"))
+        settled(jobs, EncoderOptions(pixel_format="yuv444p"))
 
 
 def test_each_container_is_asked_in_its_own_encoders_words() -> None:
     webm = jobs_for("x.webm")
-    assert settled(webm, Wanted(preset="5", crf=60)).todo == webm
+    assert settled(webm, EncoderOptions(preset="5", crf=60)).todo == webm
     with pytest.raises(UsageError, match=r"^--preset slow is none of av1's"):
-        settled(webm, Wanted(preset="slow"))
+        settled(webm, EncoderOptions(preset="slow"))
     with pytest.raises(UsageError, match=r"^--preset 5 is none of h264's"):
-        settled(jobs_for("x.mkv"), Wanted(preset="5"))
+        settled(jobs_for("x.mkv"), EncoderOptions(preset="5"))
     cats = jobs_for("cat.gif")
-    assert settled(cats, Wanted(preset="5")).todo == cats
+    assert settled(cats, EncoderOptions(preset="5")).todo == cats
     with pytest.raises(UsageError, match="--codec divx is not known"):
-        settled(cats, Wanted("divx"))
+        settled(cats, EncoderOptions("divx"))
 
 
 def test_numbered_pictures_without_a_rate_are_refused_before_the_work() -> None:
@@ -130,7 +132,7 @@ def test_numbered_pictures_without_a_rate_are_refused_before_the_work() -> None:
 def test_what_cannot_be_done_as_asked_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcome, "Report", Report, raising=False)  # for beartype
+    monkeypatch.setattr(result, "Report", Report, raising=False)  # for beartype
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2, size=(16, 16)))
     jobs = [
         Job(tmp_path / "%d.png", tmp_path / "first.mp4", CLIP),  # nobody says how fast

@@ -1,4 +1,4 @@
-"""One explained photograph for all tests of its pictures."""
+"""One explained photograph for all tests of its images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,9 @@ from PIL import Image
 
 from srcli import Explanation, Upscaler
 from srcli.models.layers.attention import LocalAttention
-from srcli.viz.figures import Dense, Figures, figures_of
-from srcli.viz.files import Wanted, write_files
-from srcli.viz.kinds import KINDS
+from srcli.viz.files import MaskFiles, write_files
+from srcli.viz.map_types import KINDS
+from srcli.viz.stats import DenseCost, MaskStats, stats_of
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "norway" / "bryggen.webp"
 NAME = 'ship & <b>"quay".webp'
@@ -19,11 +19,11 @@ NAME = 'ship & <b>"quay".webp'
 
 @dataclass(frozen=True)
 class Case:
-    """A picture that is no multiple of windows, what happened, and the files about it."""
+    """An image that is no multiple of windows, what happened, and the files about it."""
 
     pixels: np.ndarray
     explained: Explanation[np.ndarray]
-    figures: Figures
+    figures: MaskStats
     executed: list[int]
     folder: Path
 
@@ -42,10 +42,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
         patch.setattr(LocalAttention, "forward", counted)
         explained = up.explain(pixels)
-    dense = Dense(flops=3e6, seconds=1e-5)
-    figures = figures_of(explained, pixels, model="adaformer", effort="balanced", dense=dense)
+    dense = DenseCost(flops=3e6, seconds=1e-5)
+    figures = stats_of(explained, pixels, model="adaformer", effort="balanced", dense=dense)
     folder = tmp_path_factory.mktemp("masks")
     kinds = [kind for kind in KINDS.values() if kind.needs == "layers"]
-    wanted = Wanted(kinds, range(1, 7), "png", npz=True, html=True)
+    wanted = MaskFiles(kinds, range(1, 7), "png", npz=True, html=True)
     write_files(folder, explained, pixels, figures, wanted, NAME)
     return Case(pixels, explained, figures, executed, folder)

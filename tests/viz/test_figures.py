@@ -5,8 +5,8 @@ import pytest
 
 from srcli import Upscaler
 from srcli.metrics.flops import count_flops
-from srcli.viz import figures
-from srcli.viz.figures import Yardstick, figures_of
+from srcli.viz import stats
+from srcli.viz.stats import DenseBaseline, stats_of
 
 
 @pytest.fixture(scope="module")
@@ -16,19 +16,17 @@ def exact() -> Upscaler:
 
 @pytest.mark.parametrize("largest", [512, 48])
 def test_a_part_tells_for_the_whole(exact: Upscaler, case, monkeypatch, largest: int) -> None:
-    monkeypatch.setattr(figures, "_LARGEST", largest)
+    monkeypatch.setattr(stats, "_LARGEST", largest)
     whole, _ = count_flops(lambda: exact.upscale(case.pixels))
-    dense = Yardstick(exact).measure(case.pixels)
-    told = figures_of(
-        case.explained, case.pixels, model="adaformer", effort="balanced", dense=dense
-    )
+    dense = DenseBaseline(exact).measure(case.pixels)
+    told = stats_of(case.explained, case.pixels, model="adaformer", effort="balanced", dense=dense)
     assert told.dense_gflops * 1e9 == pytest.approx(whole, rel=1e-9 if largest == 512 else 0.002)
     assert told.exact_seconds > 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 70, 2), (70, 5, 4)])
 def test_any_picture(exact: Upscaler, shape: tuple[int, int, int]) -> None:
-    dense = Yardstick(exact).measure(np.zeros(shape, np.uint16))
+    dense = DenseBaseline(exact).measure(np.zeros(shape, np.uint16))
     assert 2e6 < dense.flops < 5e6
 
 

@@ -1,4 +1,4 @@
-"""Folders of masks: whole or absent, told from anyone's, and no pictures to work on."""
+"""Folders of masks: whole or absent, told from anyone's, and no images to work on."""
 
 import errno
 import json
@@ -12,10 +12,10 @@ import pytest
 from srcli.errors import UnwritableImage
 from srcli.jobs.discover import discover
 from srcli.masks import _KEYS, SHEET, SUMMARY, files_of_masks, is_mask_folder
-from srcli.viz.figures import Figures
 from srcli.viz.folder import write_folder
+from srcli.viz.stats import MaskStats
 
-NUMBERS: dict[str, object] = dict.fromkeys((field.name for field in fields(Figures)), 1)
+NUMBERS: dict[str, object] = dict.fromkeys((field.name for field in fields(MaskStats)), 1)
 
 
 def fill(target: Path, word: str, *, overwrite: bool = False) -> None:
@@ -27,7 +27,7 @@ def fill(target: Path, word: str, *, overwrite: bool = False) -> None:
 
 
 def holds(target: Path, word: str) -> bool:
-    """Whether a folder is whole, and nothing lies beside it."""
+    """Tell if a folder is whole, and nothing lies beside it."""
     made = sorted(path.name for path in target.iterdir())
     beside = [path.name for path in target.parent.iterdir()]
     return made == sorted([SHEET, SUMMARY, f"{word}.png"]) and beside == ["m"]

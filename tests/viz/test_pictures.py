@@ -1,4 +1,4 @@
-"""The pictures show what the arrays hold, and can be read by everyone."""
+"""The images show what the arrays hold, and can be read by everyone."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from srcli import Upscaler
 from srcli.masks import SHEET
 from srcli.viz.colours import HALTED, LIVE, PARTLY, SEQUENCE, viridis
-from srcli.viz.figures import Dense, figures_of
-from srcli.viz.files import Wanted, write_files
-from srcli.viz.kinds import KINDS, percent
+from srcli.viz.files import MaskFiles, write_files
 from srcli.viz.legend import printable
-from srcli.viz.paint import draw_map, enlarge, over_picture
+from srcli.viz.map_types import KINDS, percent
+from srcli.viz.paint import draw_map, enlarge_map, over_image
+from srcli.viz.stats import DenseCost, stats_of
 
 LAYERS = range(1, 7)
 
@@ -80,8 +80,8 @@ def test_depth_keeps_its_colours_over_the_picture(case) -> None:
 def test_lines_part_depths(case) -> None:
     painted = KINDS["depth"].paint(case.explained, 0)
     flat = np.full_like(case.explained.image, 128)
-    drawn = np.asarray(over_picture(painted, flat, (44, 78)))
-    cells = enlarge(painted, flat.shape[:2], (44, 78))
+    drawn = np.asarray(over_image(painted, flat, (44, 78)))
+    cells = enlarge_map(painted, flat.shape[:2], (44, 78))
     inside = painted.palette[cells]
     lined = (drawn != inside).any(-1)
     differs = np.zeros(cells.shape, bool)
@@ -94,7 +94,7 @@ def test_lines_part_depths(case) -> None:
 
 
 def cone_blind(rgb: np.ndarray, kind: str) -> np.ndarray:
-    """What people without red or green cones see (Machado, Oliveira, Fernandes 2009)."""
+    """Colours as people without red or green cones see them (Machado, Oliveira, Fernandes 2009)."""
     matrix = {
         "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
         "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
@@ -151,10 +151,10 @@ def test_sheets_of_odd_pictures(shape: tuple[int, ...], tmp_path, rng) -> None:
     shape = shape if len(shape) == 3 else (*shape, 3)
     pixels = rng.integers(0, 65536, shape, np.uint16)
     explained = Upscaler(device="cpu", precision="fp32", effort="fast", scale=1.5).explain(pixels)
-    figures = figures_of(
-        explained, pixels, model="m", effort="fast", dense=Dense(flops=1.0, seconds=1.0)
+    figures = stats_of(
+        explained, pixels, model="m", effort="fast", dense=DenseCost(flops=1.0, seconds=1.0)
     )
-    wanted = Wanted(list(KINDS.values())[:5], (1, 6), "webp", npz=False, html=True)
+    wanted = MaskFiles(list(KINDS.values())[:5], (1, 6), "webp", npz=False, html=True)
     write_files(tmp_path, explained, pixels, figures, wanted, "x" * 300)
     assert len(list(tmp_path.iterdir())) == 12
 

@@ -16,7 +16,7 @@ from srcli.inference.maps import PureMaps
 from srcli.viz.colours import HALTED, LIVE
 from srcli.viz.files import REPORT
 from srcli.viz.html import build_report
-from srcli.viz.kinds import KINDS
+from srcli.viz.map_types import KINDS
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install playwright"
@@ -68,7 +68,7 @@ def shown(page) -> np.ndarray:
 
 
 def centres(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The colour in the middle of each whole window of the 44×78 px picture."""
+    """The colour in the middle of each whole window of the 44×78 px image."""
     y = ((np.arange(rows) * 8 + 4) / 44 * pixels.shape[0]).astype(int)
     x = ((np.arange(columns) * 8 + 4) / 78 * pixels.shape[1]).astype(int)
     return pixels[y[:, None], x]

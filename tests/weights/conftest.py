@@ -25,7 +25,7 @@ PIECE = 20_000
 
 @dataclass
 class Server:
-    """What it serves, where, and what it was asked."""
+    """A server's files, its address, and the requests seen."""
 
     address: str = ""
     content: bytes = CONTENT

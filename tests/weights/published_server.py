@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from srcli.inference.adopt import published_content
+from srcli.inference.import_weights import published_content
 from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry, manifest
 from srcli.weights.download import download
@@ -36,7 +36,7 @@ PAGE = b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning</title></
 
 @dataclass
 class PublishedServer:
-    """What lies at which address, how it is given, and what was asked."""
+    """Addresses of the published files, their content, and the requests seen."""
 
     address: str
     certificate: Path

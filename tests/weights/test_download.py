@@ -18,7 +18,7 @@ QUICK = Policy(back_off=0.01, timeout=5)
 
 
 def files(cache: Path) -> list[str]:
-    """What is in the cache, but for the lock that stays beside the file."""
+    """Files in the cache, but for the lock that stays beside the file."""
     return sorted(p.name for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock")
 
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srcli.errors import UnknownModel, UsageError, WeightsError
-from srcli.inference.adopt import adopt, convert
+from srcli.inference.identify import closest, match_parameters
+from srcli.inference.import_weights import convert, import_weights
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.recognise import closest, recognise
 from srcli.models import model_names, model_spec
 from srcli.weights import best_scale, known, network_of, weights_named
 from srcli.weights.fit import fit_of
@@ -25,7 +25,7 @@ def test_every_network_is_recognised_by_its_parameters() -> None:
     for name in model_names():
         for scale in model_spec(name).scales:
             shapes = {key: tuple(value.shape) for key, value in state(name, scale).items()}
-            found = recognise(shapes)
+            found = match_parameters(shapes)
             assert name in [match.model for match in found]
             assert {match.scale for match in found} == {scale}
             assert len(found) == (2 if name in ("atd-light", "pp-atd-light") else 1)
@@ -33,14 +33,14 @@ def test_every_network_is_recognised_by_its_parameters() -> None:
 
 def test_names_of_the_authors_are_recognised(shared: Path) -> None:
     golden = load_file(shared / "golden" / "atd_light_x2.safetensors")
-    (first, second) = recognise({name: tuple(one.shape) for name, one in golden.items()})
+    (first, second) = match_parameters({name: tuple(one.shape) for name, one in golden.items()})
     assert (first.model, first.scale, first.authors) == ("atd-light", 2, True)
     assert second.model == "pp-atd-light"
 
 
 def test_a_file_of_the_authors_implementation_is_imported(shared: Path, cache: Path) -> None:
     path = shared / "golden" / "atd_light_x4.safetensors"
-    entry = adopt(path)
+    entry = import_weights(path)
     assert (entry.name, entry.model, entry.also_for) == (
         "atd-light_x4",
         "atd-light",
@@ -55,7 +55,7 @@ def test_a_file_of_the_authors_implementation_is_imported(shared: Path, cache: P
 def test_the_closest_network_is_told() -> None:
     shapes = {name: tuple(value.shape) for name, value in state("atd-light", 3).items()}
     del shapes["head.bias"]
-    assert recognise(shapes) == ()
+    assert match_parameters(shapes) == ()
     near = closest(shapes)
     assert (near.model, near.scale, near.fit.missing) == ("atd-light", 3, ("head.bias",))
 
@@ -72,7 +72,7 @@ def test_faults_have_the_names_of_the_file(tmp_path: Path, cache: Path) -> None:
     save_file(tensors | {"layers.0.odd": torch.zeros(1)}, path)
     for model in (None, "pp-atd-light"):
         with pytest.raises(WeightsError) as caught:
-            adopt(path, model)
+            import_weights(path, model)
         told = str(caught.value)
         assert f"fit {model or 'atd-light'} x4" in told
         assert "5 of its parameters are wrong: " in told
@@ -109,9 +109,9 @@ def test_networks_that_srcli_has_not(
     torch.save({"params": {name: torch.zeros(shape) for name, shape in shapes.items()}}, path)
     line = f"of no network that srcli has: they begin with {', '.join(list(shapes)[:3])}$"
     with pytest.raises(WeightsError, match=line):
-        adopt(path)
+        import_weights(path)
     with pytest.raises(WeightsError, match=r"does not fit atd-light x4: .*missing"):
-        adopt(path, "atd-light", 4)
+        import_weights(path, "atd-light", 4)
 
 
 def test_weights_of_another_configuration_are_refused(tmp_path: Path, cache: Path) -> None:
@@ -120,11 +120,11 @@ def test_weights_of_another_configuration_are_refused(tmp_path: Path, cache: Pat
     save_file(tensors, path, {"model": "custom", "scale": "4"})
     for model in (None, "camixer-atd-light"):
         with pytest.raises(WeightsError, match=r"fit camixer-.* x4.*: shapes agree, but it was"):
-            adopt(path, model)
+            import_weights(path, model)
     with pytest.raises(WeightsError, match="another configuration"):
         convert(path, tmp_path / "out.safetensors")
     save_file(tensors, path, {"model": "camixer-atd-light", "scale": "4"})
-    assert adopt(path).name == "camixer-atd-light_x4"
+    assert import_weights(path).name == "camixer-atd-light_x4"
 
 
 def test_at_most_ten_faults_are_listed() -> None:
@@ -151,7 +151,7 @@ def test_an_imported_checkpoint_runs(tmp_path: Path, cache: Path, place: str) ->
     if place == "params_ema":
         content["params"] = state("atd-light", 4, seed=5)  # the average is preferred
     torch.save(content, tmp_path / "mine.pth")
-    entry = adopt(tmp_path / "mine.pth", "atd-light", 4, "my-atd")
+    entry = import_weights(tmp_path / "mine.pth", "atd-light", 4, "my-atd")
     assert entry in known()
     assert best_scale("my-atd", 3.5) == best_scale("my-atd_x4", 4) == entry
     assert network_of("my-atd") == "atd-light"
@@ -164,17 +164,17 @@ def test_an_imported_checkpoint_runs(tmp_path: Path, cache: Path, place: str) ->
 def test_without_a_name_it_is_the_networks(tmp_path: Path, cache: Path) -> None:
     assert best_scale("pp-atd-light", 4).converted  # offered by its authors, and not here
     save_file(theirs(state("atd-light", 4)), tmp_path / "mine.safetensors")
-    adopt(tmp_path / "mine.safetensors")
+    import_weights(tmp_path / "mine.safetensors")
     assert best_scale("atd-light", 4).name == "atd-light_x4"
     assert best_scale("pp-atd-light", 4).model == "pp-atd-light"
     with pytest.raises(UsageError, match="there already: srcli weights remove atd-light_x4 first"):
-        adopt(tmp_path / "mine.safetensors")
+        import_weights(tmp_path / "mine.safetensors")
 
 
 def test_file_names_of_any_kind(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / os.fsdecode(b'my "file"\x7f\xff\n\\ \xc3\xa4.pth')
     torch.save(state("atd-light", 2), path)
-    entry = adopt(path, name="odd")
+    entry = import_weights(path, name="odd")
     assert entry.origin.startswith('imported from my "file"???\\ ä.pth, sha256 ')
     assert entry in known()
 
@@ -185,7 +185,7 @@ def test_file_names_of_any_kind(tmp_path: Path, cache: Path) -> None:
 def test_names_that_cannot_be(tmp_path: Path, cache: Path, name: str) -> None:
     save_file(state("atd-light", 2), tmp_path / "mine.safetensors")
     with pytest.raises(UsageError, match="letters, digits"):
-        adopt(tmp_path / "mine.safetensors", name=name)
+        import_weights(tmp_path / "mine.safetensors", name=name)
     assert not cache.exists()
 
 
@@ -202,12 +202,12 @@ def test_names_that_mean_other_weights(
     tmp_path: Path, cache: Path, name: str, model: str, line: str
 ) -> None:
     save_file(state("adaformer-s", 2), tmp_path / "small.safetensors")
-    adopt(tmp_path / "small.safetensors", name="my")
+    import_weights(tmp_path / "small.safetensors", name="my")
     save_file(state(model, 4), tmp_path / "mine.safetensors")
     with pytest.raises(UsageError, match=line):
-        adopt(tmp_path / "mine.safetensors", name=name)
+        import_weights(tmp_path / "mine.safetensors", name=name)
     save_file(state("adaformer-s", 4), tmp_path / "further.safetensors")
-    assert adopt(tmp_path / "further.safetensors", name="my").name == "my_x4"
+    assert import_weights(tmp_path / "further.safetensors", name="my").name == "my_x4"
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
@@ -216,16 +216,16 @@ def test_types_that_cannot_be_computed_with(tmp_path: Path, cache: Path) -> None
     name = next(iter(tensors))
     torch.save(tensors | {name: tensors[name].to(torch.float8_e4m3fn)}, tmp_path / "f8.pth")
     with pytest.raises(WeightsError, match=f"{name} is float8_e4m3fn: only 16 to 64 bit floats"):
-        adopt(tmp_path / "f8.pth", name="f8")
+        import_weights(tmp_path / "f8.pth", name="f8")
     nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
     torch.save({"a": nested}, tmp_path / "nested.pth")
     with pytest.raises(WeightsError, match="a is no plain array"):
-        adopt(tmp_path / "nested.pth")
+        import_weights(tmp_path / "nested.pth")
 
 
 def test_a_network_is_removed_with_the_scales_that_are_here(tmp_path: Path, cache: Path) -> None:
     save_file(state("atd-light", 4), tmp_path / "mine.safetensors")
-    adopt(tmp_path / "mine.safetensors")
+    import_weights(tmp_path / "mine.safetensors")
     gone = remove_weights(weights_named("atd-light"))
     assert sorted(path.name for path in gone) == ["atd-light_x4.safetensors", "atd-light_x4.toml"]
     with pytest.raises(UsageError, match=r"atd-light_x2, .*, atd-light_x4 are not here"):
@@ -237,19 +237,19 @@ def test_what_cannot_be_imported(tmp_path: Path, cache: Path) -> None:
     tensors = state("adaformer", 4)
     save_file(tensors, path)
     with pytest.raises(UsageError, match="adaformer_x4 is there already: give yours a --name"):
-        adopt(path)
+        import_weights(path)
     with pytest.raises(UsageError, match="atd-light is a network's own name"):
-        adopt(path, name="atd-light")
+        import_weights(path, name="atd-light")
     with pytest.raises(WeightsError, match=r"x2, the closest: 2 of .*tail\.weight is 48x"):
-        adopt(path, scale=2, name="a")
+        import_weights(path, scale=2, name="a")
     with pytest.raises(UnknownModel, match="no model named 'edsr'"):
-        adopt(path, "edsr", 4)
+        import_weights(path, "edsr", 4)
     with pytest.raises(UsageError, match="adaformer has no scale 9"):
-        adopt(path, "adaformer", 9)
+        import_weights(path, "adaformer", 9)
     tensors["head.bias"][3] = float("nan")
     save_file(tensors, path)
     with pytest.raises(WeightsError, match=r"head\.bias holds values that are not finite"):
-        adopt(path, name="a")
+        import_weights(path, name="a")
     assert not cache.exists()
 
 

@@ -16,14 +16,14 @@ from safetensors.torch import save
 from torch import nn
 
 from srcli.errors import WeightsError
-from srcli.inference.adopt import adopt, convert
+from srcli.inference.import_weights import convert, import_weights
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.header import parse_header
 from tests.weights.states import state
 
 
 class Canary:
-    """What a malicious checkpoint does: it makes a file."""
+    """A malicious checkpoint's effect: it makes a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ def test_a_malicious_pickle_is_not_run(
     beside = {"hook": Canary(canary)} if place == "beside" else {}
     torch.save({"params": tensors, **beside}, path, _use_new_zipfile_serialization=not legacy)
     for use in (
-        lambda: adopt(path, "atd-light", 4),
+        lambda: import_weights(path, "atd-light", 4),
         lambda: convert(path, tmp_path / "out.safetensors"),
         lambda: open_checkpoint(path),
     ):

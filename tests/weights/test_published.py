@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from srcli.errors import UsageError, WeightsError
-from srcli.inference.adopt import adopt
+from srcli.inference.import_weights import import_weights
 from srcli.training.config import DistillationConfig
 from srcli.training.teacher import find_teacher
 from srcli.weights import best_scale, by_quality, known, manifest, needs_trust
@@ -184,7 +184,7 @@ def test_the_first_download_counts_from_then_on(served: PublishedServer, cache: 
 def test_an_import_of_the_published_file_is_known_as_such(
     served: PublishedServer, cache: Path, shared: Path
 ) -> None:
-    entry = adopt(shared / "weights" / "published" / published(SMALL).file)
+    entry = import_weights(shared / "weights" / "published" / published(SMALL).file)
     assert entry.name == SMALL
     assert (entry.licence, entry.psnr_y) == ("Apache-2.0", published(SMALL).psnr_y)
     assert best_scale("smfanet", 4) == entry
@@ -196,12 +196,12 @@ def test_an_import_may_take_the_place_of_what_is_only_offered(
 ) -> None:
     path = tmp_path / "mine.pth"
     path.write_bytes(fabricated(SMALL))
-    assert adopt(path).licence == "not stated"  # random numbers: not the published file
+    assert import_weights(path).licence == "not stated"  # random numbers: not the published file
     assert best_scale("smfanet", 4).folder is not None
     with pytest.raises(UsageError, match="smfanet_x4 is there already"):
-        adopt(path)
+        import_weights(path)
     with pytest.raises(UsageError, match="recommended is a word of srcli weights download"):
-        adopt(path, name="recommended")
+        import_weights(path, name="recommended")
 
 
 def test_a_download_that_is_here_is_not_replaced_by_an_import(
@@ -211,7 +211,7 @@ def test_a_download_that_is_here_is_not_replaced_by_an_import(
     path.write_bytes(fabricated(SMALL))
     fetch(offered(served, SMALL))
     with pytest.raises(UsageError, match="smfanet_x4 is there already: give yours a --name"):
-        adopt(path)
+        import_weights(path)
 
 
 def test_the_best_of_each_scale_comes_first() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from srcli.errors import WeightsError
-from srcli.inference.adopt import published_content
+from srcli.inference.import_weights import published_content
 from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry
 from srcli.weights.download import download

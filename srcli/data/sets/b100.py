@@ -1,4 +1,4 @@
-"""B100: the 100 test pictures of the Berkeley segmentation set (Martin et al., ICCV 2001)."""
+"""B100: the 100 test images of the Berkeley segmentation set (Martin et al., ICCV 2001)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 from srcli.data.set_source import selfexsr

@@ -1,4 +1,4 @@
-"""DIV2K: the 100 validation pictures of DIV2K (Agustsson and Timofte, CVPRW 2017)."""
+"""DIV2K: the 100 validation images of DIV2K (Agustsson and Timofte, CVPRW 2017)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 from srcli.data.set_source import SetFile, SetPart

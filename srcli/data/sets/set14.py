@@ -1,4 +1,4 @@
-"""Set14: fourteen small pictures (Zeyde et al., 2010)."""
+"""Set14: fourteen small images (Zeyde et al., 2010)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 from srcli.data.set_source import selfexsr

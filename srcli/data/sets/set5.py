@@ -1,4 +1,4 @@
-"""Set5: five small pictures (Bevilacqua et al., BMVC 2012)."""
+"""Set5: five small images (Bevilacqua et al., BMVC 2012)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 from srcli.data.set_source import selfexsr

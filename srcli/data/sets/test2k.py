@@ -1,4 +1,4 @@
-"""Test2K: 100 large pictures, 1201 to 1300 of DIV8K (Kong et al., CVPR 2021)."""
+"""Test2K: 100 large images, 1201 to 1300 of DIV8K (Kong et al., CVPR 2021)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 

@@ -1,4 +1,4 @@
-"""Test4K: 100 large pictures, 1301 to 1400 of DIV8K (Kong et al., CVPR 2021)."""
+"""Test4K: 100 large images, 1301 to 1400 of DIV8K (Kong et al., CVPR 2021)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 

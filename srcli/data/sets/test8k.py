@@ -1,4 +1,4 @@
-"""Test8K: 100 large pictures, 1401 to 1500 of DIV8K (Kong et al., CVPR 2021)."""
+"""Test8K: 100 large images, 1401 to 1500 of DIV8K (Kong et al., CVPR 2021)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 

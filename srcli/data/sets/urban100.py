@@ -1,4 +1,4 @@
-"""Urban100: 100 pictures of buildings (Huang et al., CVPR 2015)."""
+"""Urban100: 100 images of buildings (Huang et al., CVPR 2015)."""
 
 from srcli.data.benchmark_set import BenchmarkSet
 from srcli.data.set_source import selfexsr

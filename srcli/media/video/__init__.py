@@ -2,12 +2,18 @@
 
 from srcli.media.video.animation import AnimationReader, is_animation
 from srcli.media.video.animation_writing import AnimationWriter, require_memory
-from srcli.media.video.codecs import Encoding, Wanted, check_wanted, choose_encoding, codec_for
+from srcli.media.video.codecs import (
+    EncoderOptions,
+    Encoding,
+    check_encoder_options,
+    choose_encoding,
+    codec_for,
+)
 from srcli.media.video.decoding import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
-from srcli.media.video.joining import join, rest_of
-from srcli.media.video.probing import Reading
-from srcli.media.video.rehearsal import rehearse
+from srcli.media.video.mux import mux_result, other_streams_of
+from srcli.media.video.preflight_encode import preflight_encode
+from srcli.media.video.probing import DecodeOptions
 from srcli.media.video.segments import Segment, SegmentWriter, find_segments
 from srcli.media.video.sequence import SequenceReader
 
@@ -16,21 +22,21 @@ __all__ = [
     "AnimationWriter",
     "ClipInfo",
     "ClipReader",
+    "DecodeOptions",
+    "EncoderOptions",
     "Encoding",
     "Frame",
     "FrameSource",
-    "Reading",
     "Segment",
     "SegmentWriter",
     "SequenceReader",
-    "Wanted",
-    "check_wanted",
+    "check_encoder_options",
     "choose_encoding",
     "codec_for",
     "find_segments",
     "is_animation",
-    "join",
-    "rehearse",
+    "mux_result",
+    "other_streams_of",
+    "preflight_encode",
     "require_memory",
-    "rest_of",
 ]

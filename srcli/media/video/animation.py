@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.media.guard import DECODER_ERRORS, decoding
-from srcli.media.picture import Metadata, Picture
-from srcli.media.upright import turn_of, uprighted
+from srcli.media.image import DecodedImage, Metadata
+from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.sequence import picture_info
+from srcli.media.video.sequence import image_info
 
 __all__ = ["AnimationReader", "is_animation", "names_of"]
 
@@ -30,7 +30,7 @@ _LEAST_OF_GIF = 20  # ms; what a GIF says below that is taken for unsaid, by all
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a GIF, WebP or PNG moves; by its header alone."""
+    """Tell if a GIF, WebP or PNG is animated; reads only its header."""
     if not path.is_file():  # a pipe would be waited for
         return False
     try:
@@ -67,16 +67,16 @@ class AnimationReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.loop = 1
-        """How often it is played in all; 0 forever."""
-        self._first = 0  # of the pictures in the file: 1 if there is one for those who see no more
+        """Number of times it is played; 0 for ever."""
+        self._first = 0  # of the images in the file: 1 if there is one for those who see no more
         self._is_gif = _starts_as_gif(path)
         self._stored = Metadata()
         self._timings: list[_Timing] = []
         stored_size = self._inspect()
-        self._turn = turn_of(self._stored)
+        self._turn = orientation_of(self._stored)
         width, height = self._turn.size(*stored_size)
         total = max(sum(timing.duration for timing in self._timings), 1)
-        self._info = picture_info(
+        self._info = image_info(
             width,
             height,
             bits=8,
@@ -99,13 +99,13 @@ class AnimationReader:
 
     @property
     def metadata(self) -> Metadata:
-        """What goes beside the frames, true of them upright."""
-        frame = Picture(np.zeros((1, 1, 4), np.uint8), "png", self._stored)
-        return uprighted(frame).metadata
+        """Metadata to carry beside the frames, true of the upright frames."""
+        frame = DecodedImage(np.zeros((1, 1, 4), np.uint8), "png", self._stored)
+        return apply_orientation(frame).metadata
 
     @property
     def unread(self) -> list[str]:
-        """What the file holds that is not in `metadata`, by name."""
+        """Names of what the file holds that is not in `metadata`."""
         if self._stored.icc and not self.metadata.icc:
             return ["ICC profile"]  # of gray, and the frames are RGB
         if not self._is_gif:
@@ -126,7 +126,7 @@ class AnimationReader:
                 if self._first:
                     _blank(file)
                 for number in range(done, len(self._timings)):
-                    with decoding():
+                    with pillow_errors_as_ours():
                         pixels: NDArray[Any] = file.read(index=self._first + number, mode="RGBA")
                     timing = self._timings[number]
                     yield Frame(timing.start, timing.duration, self._turn.apply(pixels))
@@ -140,7 +140,7 @@ class AnimationReader:
 
     def _inspect(self) -> tuple[int, int]:
         try:
-            with decoding(), closing(self._opened()) as file:
+            with pillow_errors_as_ours(), closing(self._opened()) as file:
                 # The shape is (frames, h, w, c) for all, without decoding them.
                 count = file.properties(index=...).n_images or 1  # pyright: ignore[reportArgumentType]
                 height, width = file.properties(index=0).shape[:2]
@@ -179,13 +179,13 @@ class AnimationReader:
 
 
 def names_of(metadata: Metadata) -> list[str]:
-    """What goes beside the frames of an animation, by name."""
+    """Names of the metadata beside the frames of an animation."""
     held = (("ICC profile", metadata.icc), ("EXIF", metadata.exif), ("XMP", metadata.xmp))
     return [name for name, blob in held if blob]
 
 
 def _metadata_of(said: Mapping[str, Any]) -> Metadata:
-    """What Pillow found beside the pixels, as it was stored."""
+    """Metadata that Pillow found, as stored."""
     blobs = (said.get("icc_profile"), said.get("exif"), said.get("xmp"))
     icc, exif, xmp = (blob if isinstance(blob, bytes) else None for blob in blobs)
     dpi = said.get("dpi")
@@ -202,9 +202,9 @@ def _starts_as_gif(path: Path) -> bool:
 
 
 def _blank(file: PillowPlugin) -> None:
-    """Empty the canvas of a PNG whose first picture is none of the animation's.
+    """Empty the canvas of a PNG whose first image is none of the animation's.
 
-    Pillow would leave that picture below those that follow; the format begins with nothing.
+    Pillow would leave that image below those that follow; the format begins with nothing.
     """
     held: object = file._image  # pyright: ignore[reportPrivateUsage] there is no other way in
     image = cast("Image.Image", held)
@@ -215,7 +215,7 @@ def _blank(file: PillowPlugin) -> None:
 
 
 def _webp_durations(path: Path) -> list[int]:
-    """What a WebP says of its frames, ms, for Pillow tells only after decoding; else nothing."""
+    """Frame durations of a WebP in ms, which Pillow tells only after decoding; else nothing."""
     durations: list[int] = []
     with path.open("rb") as stream:
         if stream.read(12)[8:] != b"WEBP":

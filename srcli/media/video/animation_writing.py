@@ -12,9 +12,9 @@ from PIL import PngImagePlugin
 
 from srcli.atomic import atomic_file
 from srcli.errors import ImageTooLarge
-from srcli.media.fitting import fitted, representable
+from srcli.media.format_losses import fits_losslessly, without_losses
 from srcli.media.formats import FORMATS, format_of_name
-from srcli.media.picture import Metadata, Picture, Pixels
+from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.video.animation import names_of
 
 __all__ = ["AnimationWriter", "require_memory"]
@@ -133,8 +133,8 @@ class AnimationWriter:
             return {}, losses
         name = format_of_name(self._path)
         assert name is not None
-        picture = Picture(self._frames[0], name, known)
-        metadata = fitted(picture, FORMATS[name]).metadata
+        picture = DecodedImage(self._frames[0], name, known)
+        metadata = without_losses(picture, FORMATS[name]).metadata
         blobs = {"icc_profile": metadata.icc, "exif": metadata.exif}
         beside: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
         if name == "webp" and metadata.xmp:
@@ -144,7 +144,7 @@ class AnimationWriter:
             if metadata.xmp:
                 texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
             beside |= {"pnginfo": texts, "dpi": metadata.dpi}
-        return beside, list(representable(picture, name))
+        return beside, list(fits_losslessly(picture, name))
 
 
 def _in_hundredths(durations: Sequence[int]) -> tuple[list[int], int]:

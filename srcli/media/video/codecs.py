@@ -17,12 +17,12 @@ from srcli.media.video.encoders import (
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 
-__all__ = ["Encoding", "Wanted", "check_wanted", "choose_encoding", "codec_for"]
+__all__ = ["EncoderOptions", "Encoding", "check_encoder_options", "choose_encoding", "codec_for"]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the user said about the encoder; None and empty choose.
+class EncoderOptions:
+    """Encoder options of the user; None and empty let srcli choose.
 
     Args:
         codec: "h264", "hevc", "av1", "prores", "ffv1", or the name of a hardware encoder.
@@ -55,11 +55,11 @@ class Encoding:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the sample format holds alpha."""
+        """True if the sample format holds alpha."""
         return any(c.is_alpha for c in av.VideoFormat(self.pixel_format).components)
 
 
-def codec_for(wanted: Wanted, target: Path) -> str:
+def codec_for(wanted: EncoderOptions, target: Path) -> str:
     """The codec that was asked for, or the default of a clip's container.
 
     >>> codec_for(Wanted(), Path("a.mp4")), codec_for(Wanted(), Path("a.webm"))
@@ -68,7 +68,7 @@ def codec_for(wanted: Wanted, target: Path) -> str:
     return wanted.codec or ("av1" if WRITABLE.get(target.suffix.lower()) == "webm" else "h264")
 
 
-def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
+def choose_encoding(wanted: EncoderOptions, info: ClipInfo, target: Path) -> Encoding:
     """Settle encoder, sample format and options for a clip.
 
     Raises:
@@ -90,7 +90,7 @@ def choose_encoding(wanted: Wanted, info: ClipInfo, target: Path) -> Encoding:
     return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name, target))
 
 
-def check_wanted(wanted: Wanted, target: Path) -> None:
+def check_encoder_options(wanted: EncoderOptions, target: Path) -> None:
     """Refuse at once what a clip of that name could not be encoded with, whatever is in it.
 
     Raises:
@@ -131,7 +131,7 @@ def _like_source(info: ClipInfo, formats: list[str], *, wide: bool) -> str:
 
 
 def _plain(name: str, info: ClipInfo, *, wide: bool) -> bool:
-    """Whether it is luma and chroma in the usual order, as fine as the source's if `wide`."""
+    """Tell if a format is luma and chroma in the usual order, as fine as the source's if `wide`."""
     shape = av.VideoFormat(name)
     if not name.startswith(("yuv4", "yuva4", "p01", "nv12")) or name.endswith("be"):
         return False

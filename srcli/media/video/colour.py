@@ -1,4 +1,4 @@
-"""What the numbers in a frame mean, and how they come to RGB and back.
+"""Meaning of the numbers in a frame, and their conversion to RGB and back.
 
 The code points are those of ITU-T H.273, which FFmpeg uses for its enumerations.
 """
@@ -27,7 +27,7 @@ _SCALE_NAMES = {5: "bt470", 9: "bt2020"}
 
 
 def is_convertible(matrix: int) -> bool:
-    """Whether a matrix can be converted by, or is left open: not those of ICtCp and the like."""
+    """Tell if a matrix can be converted or is not stated: not those of ICtCp and the like."""
     return matrix in _MATRIX_NAMES or matrix in _OPEN
 
 
@@ -74,7 +74,7 @@ class Colour:
 
     @property
     def is_rgb(self) -> bool:
-        """Whether samples are red, green and blue."""
+        """True if samples are red, green and blue."""
         return self.matrix == _RGB
 
     @property
@@ -93,7 +93,7 @@ class Colour:
         return _FULL if self.full else _LIMITED
 
     def for_yuv(self) -> "Colour":
-        """What it becomes where samples are to be luma and chroma: RGB goes to BT.709."""
+        """The same colours as luma and chroma: RGB becomes BT.709."""
         if not self.is_rgb:
             return self
         return Colour(full=False, primaries=self.primaries, transfer=self.transfer, matrix=_BT709)
@@ -103,4 +103,4 @@ RGB = Colour(full=True, primaries=UNSPECIFIED, transfer=UNSPECIFIED, matrix=_RGB
 """Full range RGB, as the networks take it."""
 
 SDR = Colour(full=False, primaries=_BT709, transfer=_BT709, matrix=_BT709)
-"""What tone mapping makes, and what --force-sdr says that a clip is."""
+"""The colours that tone mapping makes, and that --force-sdr assumes."""

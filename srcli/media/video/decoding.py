@@ -14,13 +14,13 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from srcli.errors import UnreadableVideo
-from srcli.media.picture import Pixels
+from srcli.media.image import Pixels
 from srcli.media.video.colour import HLG, PQ, RGB
+from srcli.media.video.damage import Loss, surviving_frames
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.graph import Conversion, Samples, full_scale
-from srcli.media.video.loss import Loss, surviving_frames
 from srcli.media.video.opening import opened
-from srcli.media.video.probing import Reading, chosen_stream, inspect, turn
+from srcli.media.video.probing import DecodeOptions, chosen_stream, inspect, turn
 
 __all__ = ["ClipReader"]
 
@@ -39,7 +39,7 @@ class ClipReader:
         UnreadableVideo: It cannot be read, or not without being told how.
     """
 
-    def __init__(self, path: Path, reading: Reading) -> None:
+    def __init__(self, path: Path, reading: DecodeOptions) -> None:
         self.path = path
         self._reading = reading
         with opened(path) as container:
@@ -88,16 +88,16 @@ class ClipReader:
         yield from self._run(None) if sought is None else sought
 
     def _sought(self, near: int) -> Iterator[Frame] | None:
-        """What `_run` gives after a seek; None where that does not lead to before `near`."""
+        """Frames that `_run` gives after a seek; None where that does not lead to before `near`."""
         frames = self._run(near)
         try:
             first = next(frames, None)
-        except _AstrayError:
+        except _InvalidDataError:
             return None
         return chain(() if first is None else (first,), frames)
 
     def _frames_after(self, last: int) -> Iterator[Frame]:
-        """What follows the frame at `last`; nothing if a seek does not lead to just before it."""
+        """Frames after the frame at `last`; none if a seek does not lead to just before it."""
         reached = False
         for frame in self._sought(last) or ():
             if reached:
@@ -133,7 +133,7 @@ class ClipReader:
             yield Frame(pts, length, turn(pixels, self._turned))
 
     def _tick_of(self, frame: av.VideoFrame) -> Fraction:
-        """What a tick of a frame's clock is on the clip's; deinterlacing has one of its own."""
+        """Convert a tick of a frame's clock to the clip's; deinterlacing has a clock of its own."""
         return (frame.time_base or self._info.time_base) / self._info.time_base
 
     def _time_of(self, frame: av.VideoFrame, before: int | None) -> int:
@@ -188,7 +188,7 @@ class ClipReader:
         try:
             container.seek(max(target, 0), stream=stream)
         except FFmpegError as error:  # and the demuxer may now stand anywhere
-            raise _AstrayError from error
+            raise _InvalidDataError from error
 
     def _conversion(self, frame: av.VideoFrame) -> Conversion:
         """From the samples in the file to RGB."""
@@ -228,14 +228,14 @@ class ClipReader:
             )
 
 
-class _AstrayError(Exception):
+class _InvalidDataError(Exception):
     """A seek did not lead to where it should, as where there is no index."""
 
 
 def _beginning_by(near: int, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """The same frames, if there are any and the first is at `near` or before."""
+    """Pass frames on, if there are any and the first is at `near` or before."""
     first = next(frames, None)
     stated = None if first is None else first.dts if first.pts is None else first.pts
     if first is None or stated is None or stated > near:
-        raise _AstrayError
+        raise _InvalidDataError
     yield from chain((first,), frames)

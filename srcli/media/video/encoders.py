@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Family:
-    """How encoders of one kind are spoken to.
+    """Option names of one kind of encoders.
 
     Args:
         quality: The options that `--crf` sets, all to the same; none if it has no such thing.
@@ -140,7 +140,7 @@ def device_of(encoder: str) -> HWAccel | None:
 
 
 def quality_options(family: Family, name: str, crf: float | None) -> dict[str, str]:
-    """What `--crf` becomes.
+    """Encoder options for `--crf`.
 
     Raises:
         UsageError: The encoder has no such quality.
@@ -157,7 +157,7 @@ def quality_options(family: Family, name: str, crf: float | None) -> dict[str, s
 
 
 def preset_options(family: Family, name: str, preset: str) -> dict[str, str]:
-    """What `--preset` becomes.
+    """Encoder options for `--preset`.
 
     Raises:
         UsageError: The encoder has no such preset.

@@ -1,11 +1,11 @@
-"""What the rest of srcli sees of a clip: what it is, and its frames one after the other."""
+"""A clip as the rest of srcli sees it: its properties, and its frames one after the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
-from srcli.media.picture import Pixels
+from srcli.media.image import Pixels
 from srcli.media.video.colour import Colour
 
 __all__ = ["ClipInfo", "Frame", "FrameSource"]
@@ -13,7 +13,7 @@ __all__ = ["ClipInfo", "Frame", "FrameSource"]
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a clip.
+    """One image of a clip.
 
     Args:
         pts: When it is shown, in the clip's time base.
@@ -28,7 +28,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What a clip's frames have in common.
+    """Properties that a clip's frames share.
 
     Args:
         width: Upright width in pixels.
@@ -64,12 +64,12 @@ class FrameSource(Protocol):
 
     @property
     def info(self) -> ClipInfo:
-        """What the frames have in common."""
+        """Properties that the frames share."""
         ...
 
     @property
     def notes(self) -> list[str]:
-        """What was lost or changed on the way, one line each; whole once all frames are read."""
+        """Losses and changes so far, one line each; complete once all frames are read."""
         ...
 
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:

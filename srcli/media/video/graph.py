@@ -7,7 +7,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
-from srcli.media.picture import Pixels
+from srcli.media.image import Pixels
 from srcli.media.video.colour import UNSPECIFIED, Colour
 
 __all__ = ["Conversion", "Samples", "full_scale", "swscale_white"]

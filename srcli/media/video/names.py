@@ -22,7 +22,7 @@ _READABLE = (
 
 
 def is_clip_name(path: Path) -> bool:
-    """Whether the suffix is one of a clip or an animation that srcli reads.
+    """Tell if the suffix is one of a clip or an animation that srcli reads.
 
     >>> is_clip_name(Path("holiday.MOV")), is_clip_name(Path("holiday.jpg"))
     (True, False)
@@ -40,7 +40,7 @@ def clip_suffix(path: Path) -> str:
 
 
 def is_written(path: Path) -> bool:
-    """Whether the suffix is one of a clip or a GIF that srcli writes.
+    """Tell if the suffix is one of a clip or a GIF that srcli writes.
 
     >>> is_written(Path("a.MOV")), is_written(Path("a.gif")), is_written(Path("a.avi"))
     (True, True, False)
@@ -49,7 +49,7 @@ def is_written(path: Path) -> bool:
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a name stands for numbered pictures, as frames/%06d.png does.
+    """Tell if a name stands for numbered images, as frames/%06d.png does.
 
     What is there under that very name is no pattern: `my%20dog.jpg` is a photograph.
 

@@ -14,7 +14,7 @@ from srcli.errors import UnreadableVideo
 __all__ = ["opened", "reason_of"]
 
 # Demuxers that read the one file they are given. None of playlists (hls, dash, concat, ...), of
-# devices, of network protocols or of pictures that name other files.
+# devices, of network protocols or of images that name other files.
 _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "mxf", "nut", "ogg"),
     *("h264", "hevc", "obu", "ivf", "yuv4mpegpipe", "m4v", "dv", "gif", "apng"),

@@ -1,4 +1,4 @@
-"""What a clip is, from its header and its first frames; what srcli will not take as it is."""
+"""Inspect a clip by its header and first frames; refuse what srcli cannot process."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,15 +19,15 @@ from srcli.media.video.frames import ClipInfo
 if TYPE_CHECKING:
     from av.buffer import Buffer
 
-__all__ = ["Reading", "chosen_stream", "inspect", "turn"]
+__all__ = ["DecodeOptions", "chosen_stream", "inspect", "turn"]
 
 _MEGAPIXELS = 128  # a frame; 8K is 33
 _LOOKED_AT = 12  # frames; some streams mark the first field pair wrongly
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a clip is to be read.
+class DecodeOptions:
+    """Options for reading a clip.
 
     Args:
         start: Seconds after its beginning to start at.
@@ -45,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a clip is, and how it comes to that.
+    """Properties of a clip, and how they were found.
 
     Args:
         info: Of the frames that will be given.
@@ -59,7 +59,7 @@ class Inspected:
 
 
 def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The stream that is upscaled: the best that is no cover picture."""
+    """The stream that is upscaled: the best that is no cover image."""
     moving = [s for s in container.streams.video if not s.disposition & _STILL]
     best = container.streams.best("video")
     for stream in (best, *moving):
@@ -70,7 +70,7 @@ def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
     raise UnreadableVideo(f"{path}: there is no video in it")
 
 
-def inspect(path: Path, container: InputContainer, reading: Reading) -> Inspected:
+def inspect(path: Path, container: InputContainer, reading: DecodeOptions) -> Inspected:
     """Look at the first frames.
 
     Raises:
@@ -140,7 +140,7 @@ def turn(pixels: np.ndarray, turned: tuple[int, bool]) -> np.ndarray:
 
 
 def _turned(frame: av.VideoFrame) -> tuple[int, bool]:
-    """How the display matrix says that a frame is to be turned; odd angles are left alone."""
+    """Rotation that the display matrix asks for; odd angles are left alone."""
     data = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
     if data is None:
         return 0, False
@@ -184,7 +184,7 @@ def _refuse_bombs(path: Path, width: int, height: int) -> None:
         )
 
 
-def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: Reading) -> None:
+def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: DecodeOptions) -> None:
     dolby = any(frame.side_data.get(name) for name in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
     hdr = stored.hdr or ("Dolby Vision" if dolby else "")
     if hdr and reading.hdr == "refuse":
@@ -199,8 +199,8 @@ def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: Readi
         )
 
 
-def _expected(container: InputContainer, stream: VideoStream, reading: Reading) -> int:
-    """How many frames there will be, about; 0 if there is no telling."""
+def _expected(container: InputContainer, stream: VideoStream, reading: DecodeOptions) -> int:
+    """Approximate number of frames; 0 if unknown."""
     rate = stream.average_rate or stream.guessed_rate
     whole = reading.start == 0 and reading.duration is None
     if stream.frames and whole:
@@ -217,8 +217,8 @@ def _expected(container: InputContainer, stream: VideoStream, reading: Reading) 
     return round(seconds * rate) if rate else 0
 
 
-def _shift(container: InputContainer, reading: Reading, time_base: Fraction) -> int:
-    """What is added to all times: to begin at 0 after a cut, or where broadcasts count on."""
+def _shift(container: InputContainer, reading: DecodeOptions, time_base: Fraction) -> int:
+    """Offset added to all times: to begin at 0 after a cut, or where broadcasts count on."""
     begins = Fraction(container.start_time or 0, av.time_base)
     restarts = bool(container.format.flags & Flags.ts_discont.value)
     if not restarts and not reading.start:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
-from srcli.media.picture import Pixels
+from srcli.media.image import Pixels
 from srcli.media.video.codecs import Encoding
 from srcli.media.video.colour import RGB, Colour
 from srcli.media.video.encoders import device_of

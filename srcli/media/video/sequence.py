@@ -1,4 +1,4 @@
-"""Numbered pictures as a clip: frames/%06d.png."""
+"""Numbered images as a clip: frames/%06d.png."""
 
 import hashlib
 import re
@@ -11,19 +11,19 @@ from typing import cast
 import numpy as np
 
 from srcli.errors import UnreadableVideo
-from srcli.media.picture import Pixels
-from srcli.media.reading import probe, read_picture
+from srcli.media.image import Pixels
+from srcli.media.read import probe, read_image
 from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.probing import Reading
+from srcli.media.video.probing import DecodeOptions
 
-__all__ = ["SequenceReader", "as_rgb", "picture_info"]
+__all__ = ["SequenceReader", "as_rgb", "image_info"]
 
 _GAPS_NAMED = 5
 
 
 class SequenceReader:
-    """Reads pictures of one size, in the order of their numbers; see `FrameSource`.
+    """Reads images of one size, in the order of their numbers; see `FrameSource`.
 
     Args:
         pattern: A path whose name holds one %d, %06d or the like.
@@ -31,10 +31,10 @@ class SequenceReader:
         reading: Which part to take.
 
     Raises:
-        UnreadableVideo: No picture has such a name.
+        UnreadableVideo: No image has such a name.
     """
 
-    def __init__(self, pattern: Path, rate: Fraction, reading: Reading) -> None:
+    def __init__(self, pattern: Path, rate: Fraction, reading: DecodeOptions) -> None:
         head, digits, tail = re.split(r"%(\d*)d", pattern.name, maxsplit=1)
         width = int(digits or 0)
         numbered = re.compile(rf"{re.escape(head)}(\d{{{max(width, 1)},}}){re.escape(tail)}")
@@ -44,15 +44,15 @@ class SequenceReader:
             if match:
                 found.append((int(match[1]), path))
         if not found:
-            raise UnreadableVideo(f"{pattern}: no picture has such a name; check folder and digits")
+            raise UnreadableVideo(f"{pattern}: no image has such a name; check folder and digits")
         first = int(reading.start * rate)
         count = None if reading.duration is None else max(int(reading.duration * rate), 1)
         taken = sorted(found)[first:][:count]
         self._paths = [path for _, path in taken]
         if not self._paths:
-            raise UnreadableVideo(f"{pattern}: has {len(found)} pictures, none after --start")
+            raise UnreadableVideo(f"{pattern}: has {len(found)} images, none after --start")
         header = probe(self._paths[0])
-        self._info = picture_info(
+        self._info = image_info(
             header.width,
             header.height,
             bits=header.bits,
@@ -85,7 +85,7 @@ class SequenceReader:
         """See `FrameSource`."""
         del last  # the number is enough
         for number, path in enumerate(self._paths[done:], start=done):
-            picture = read_picture(path)
+            picture = read_image(path)
             info = self._info
             if (picture.width, picture.height) != (info.width, info.height):
                 raise UnreadableVideo(
@@ -111,7 +111,7 @@ def _gaps(pattern: Path, numbers: Sequence[int]) -> list[str]:
         return []
     more = f" and {len(missing) - _GAPS_NAMED} more gaps" if len(missing) > _GAPS_NAMED else ""
     named = ", ".join(missing[:_GAPS_NAMED])
-    return [f"{pattern}: without {named}{more}; the pictures around a gap follow each other"]
+    return [f"{pattern}: without {named}{more}; the images around a gap follow each other"]
 
 
 def as_rgb(pixels: Pixels, *, has_alpha: bool, deep: bool) -> Pixels:
@@ -131,7 +131,7 @@ def as_rgb(pixels: Pixels, *, has_alpha: bool, deep: bool) -> Pixels:
     return cast("Pixels", np.concatenate([colour, last], axis=2))
 
 
-def picture_info(
+def image_info(
     width: int,
     height: int,
     *,
@@ -141,7 +141,7 @@ def picture_info(
     rate: Fraction,
     time_base: Fraction,
 ) -> ClipInfo:
-    """A clip of sRGB pictures."""
+    """A clip of sRGB images."""
     name = ("rgba" if has_alpha else "rgb") + ("64le" if has_alpha else "48le") * (bits > 8)
     return ClipInfo(
         width=width,

@@ -1,4 +1,4 @@
-"""What travels beside the picture: sound, subtitles, attachments, chapters, tags."""
+"""Streams beside the video: audio, subtitles, attachments, chapters, tags."""
 
 import io
 import re
@@ -13,20 +13,20 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
-from srcli.media.policy import MetadataPolicy
+from srcli.media.metadata_policy import MetadataPolicy
+from srcli.media.video.audio import add_audio, audio_encoder
 from srcli.media.video.opening import opened
-from srcli.media.video.sound import add_sound, sound_encoder
 from srcli.media.video.subtitles import (
     add_converted,
-    tells_places,
+    holds_location,
     text_encoder,
     text_header,
 )
 
 __all__ = [
-    "Carried",
     "Copied",
-    "add_carried",
+    "PassthroughOptions",
+    "add_passthrough",
     "choose_copied",
     "container_tags",
     "copy_chapters",
@@ -49,13 +49,13 @@ _FASTEST = 255  # frames a second that a timecode track can count
 
 
 @dataclass(frozen=True)
-class Carried:
+class PassthroughOptions:
     """One stream that goes along.
 
     Args:
         index: In the source.
         how: Packets as they are ("copy"); text put in other words ("text"); sound decoded and
-            encoded anew ("sound"); a cover picture that becomes an attachment ("attach").
+            encoded anew ("sound"); a cover image that becomes an attachment ("attach").
         encoder: Of text and sound.
     """
 
@@ -73,7 +73,7 @@ class Copied:
         notes: One line for each that the container cannot hold, or not as it is.
     """
 
-    streams: tuple[Carried, ...]
+    streams: tuple[PassthroughOptions, ...]
     notes: tuple[str, ...]
 
 
@@ -95,7 +95,7 @@ def choose_copied(
         target: For the notes.
         policy: Whether places may be told, which are in data, covers and subtitles, too.
     """
-    taken: list[Carried] = []
+    taken: list[PassthroughOptions] = []
     notes: list[str] = []
     chapters = bool(container.chapters())
     for stream in container.streams:
@@ -104,7 +104,7 @@ def choose_copied(
         if _is_timecode(stream) and "timecode" in video.metadata:
             continue  # the tag goes along, and MP4 and QuickTime make a track of it again
         said = f"{target}: {described(stream)}"
-        if not policy.keeps_places and _may_tell_places(source, stream):
+        if not policy.keeps_places and _may_hold_location(source, stream):
             notes.append(f"{said} is left out, it may tell places")
             continue
         carried = _way(source, stream, format)
@@ -124,27 +124,29 @@ def choose_copied(
     return Copied(tuple(taken), tuple(notes))
 
 
-def _way(source: Path, stream: Stream, format: str) -> Carried | None:
+def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None:
     """How a stream goes into a container; None if it cannot."""
     if is_cover(stream):
         if format == "matroska":  # which would make a second film of it
             known = stream.codec_context.name in _COVER_KINDS
-            return Carried(stream.index, "attach") if known else None
-        return Carried(stream.index) if format == "mp4" and _fits(stream, format) else None
+            return PassthroughOptions(stream.index, "attach") if known else None
+        return (
+            PassthroughOptions(stream.index) if format == "mp4" and _fits(stream, format) else None
+        )
     if _fits(stream, format):
-        return Carried(stream.index)
+        return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:
-        return Carried(stream.index, "text", encoder)
-    encoder = sound_encoder(source, stream, format)
-    return Carried(stream.index, "sound", encoder) if encoder else None
+        return PassthroughOptions(stream.index, "text", encoder)
+    encoder = audio_encoder(source, stream, format)
+    return PassthroughOptions(stream.index, "sound", encoder) if encoder else None
 
 
 def described(stream: Stream) -> str:
     """A stream in words: `subtitle stream 2 (subrip, deu)`."""
     name = stream.codec_context.name if stream.codec_context else stream.name or "unknown"
     language = stream.metadata.get("language")
-    kind = "cover picture" if is_cover(stream) else f"{stream.type} stream"
+    kind = "cover image" if is_cover(stream) else f"{stream.type} stream"
     return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
 
 
@@ -212,10 +214,10 @@ def copy_chapters(
         output.set_chapters(kept)
 
 
-def add_carried(
+def add_passthrough(
     output: OutputContainer,
     stream: Stream,
-    carried: Carried,
+    carried: PassthroughOptions,
     source: Path,
     policy: MetadataPolicy,
 ) -> Stream | None:
@@ -228,7 +230,7 @@ def add_carried(
         added = add_converted(output, carried.encoder, header)
     elif carried.how == "sound":
         assert isinstance(stream, AudioStream)
-        added = add_sound(output, stream, carried.encoder)
+        added = add_audio(output, stream, carried.encoder)
     else:
         added = output.add_stream_from_template(stream, opaque=True)
         if stream.time_base:
@@ -247,17 +249,17 @@ def _attach_cover(output: OutputContainer, stream: Stream, source: Path) -> None
             output.add_attachment(name, mime, bytes(packet))
 
 
-def _may_tell_places(source: Path, stream: Stream) -> bool:
-    """Whether the stream is of a kind that has places in it, or of text that looks like it."""
+def _may_hold_location(source: Path, stream: Stream) -> bool:
+    """Tell if the stream is of a kind that holds locations, or of text that looks like it."""
     if stream.type == "attachment":
         return "font" not in stream.metadata.get("mimetype", "").lower()
     if stream.type == "subtitle":
-        return tells_places(source, stream.index)
+        return holds_location(source, stream.index)
     return stream.type == "data" or is_cover(stream)
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether it is a still picture that stands for the clip."""
+    """Tell if the stream is a cover image that stands for the clip."""
     return stream.type == "video" and bool(stream.disposition & _COVER)
 
 
@@ -271,7 +273,7 @@ def _is_timecode(stream: Stream) -> bool:
 
 
 def _fits(stream: Stream, format: str) -> bool:
-    """Whether a container of this format takes the stream; of data, whether it comes back."""
+    """Tell if a container of this format takes the stream; of data, if it comes back."""
     trial = io.BytesIO()
     try:
         with av.open(trial, "w", format=format) as output:

@@ -21,9 +21,9 @@ __all__ = [
     "Cue",
     "add_converted",
     "converted_packets",
+    "holds_location",
     "one_after_the_other",
     "read_cues",
-    "tells_places",
     "text_encoder",
     "text_header",
 ]
@@ -66,8 +66,8 @@ def text_header(source: Path, index: int) -> bytes:
         return _decoder(container, index).codec_context.subtitle_header or b""
 
 
-def tells_places(source: Path, index: int) -> bool:
-    """Whether a subtitle is text in which positions are told, as drones write them."""
+def holds_location(source: Path, index: int) -> bool:
+    """Tell if a subtitle is text that holds positions, as drones write them."""
     with opened(source) as container:
         context = container.streams[index].codec_context
         if not context or not context.codec or not context.codec.text_sub:

@@ -70,7 +70,7 @@ class LocalAttention(nn.Module):
         return join_heads(attend(q, k, v, bias=bias))
 
     def reference(self, windows: Tensor) -> Tensor:
-        """The same, written out."""
+        """Attend plainly, written out; gives what `forward` gives."""
         q, k, v = split_heads(self.qkv(windows), 3, self.heads)
         logits = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + self.bias()
         return join_heads(logits.softmax(-1) @ v)
@@ -103,7 +103,7 @@ class PrototypeAttention(nn.Module):
         self.kv_proto = nn.Linear(dim, 2 * dim)
 
     def queries(self) -> Tensor:
-        """What the prototypes ask, (heads, M, d), scaled by 1/√d."""
+        """Queries of the prototypes, (heads, M, d), scaled by 1/√d."""
         asking = self.norm(self.prototypes)  # (m, c)
         weight, bias = self.qkv.weight, self.qkv.bias
         if self.q_proto is not None:
@@ -130,7 +130,7 @@ class PrototypeAttention(nn.Module):
         Returns:
             (n, t, c), zero for the tokens that do not take part.
         """
-        logits = (blocks @ self._question().to(blocks.dtype)).float()  # (n, t, heads · m)
+        logits = (blocks @ self._fold_keys().to(blocks.dtype)).float()  # (n, t, heads · m)
         if live is not None:
             logits = logits.masked_fill(~live[..., None], float("-inf"))
         peak = _peak_by_region(logits.detach().amax(1), region, regions)
@@ -139,14 +139,14 @@ class PrototypeAttention(nn.Module):
         partial = weight.to(blocks.dtype).transpose(1, 2) @ blocks  # (n, heads · m, c)
         pooled = _sum_by_region(partial.float(), region, regions)
         pooled = pooled / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
-        ask, shift, answer = (x.to(blocks.dtype)[region] for x in self._answers(pooled))
+        ask, shift, answer = (x.to(blocks.dtype)[region] for x in self._fold_values(pooled))
         logits = torch.baddbmm(shift[:, None], blocks, ask)  # (n, t, heads · m)
         share = logits.view(*logits.shape[:2], self.heads, -1).softmax(-1).flatten(2)
         mixed = share @ answer
         return mixed if live is None else mixed.masked_fill(~live[..., None], 0.0)
 
-    def _question(self) -> Tensor:
-        """What the prototypes ask of a normalised token, (c, heads · m).
+    def _fold_keys(self) -> Tensor:
+        """Fold the prototypes' queries and the key projection into one matrix, (c, heads · m).
 
         A key's bias shifts all logits of a prototype alike, which no softmax sees.
         """
@@ -155,8 +155,8 @@ class PrototypeAttention(nn.Module):
         ]  # (heads, d, c)
         return (self.queries().float() @ weight).flatten(0, 1).T
 
-    def _answers(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the tokens of a region ask of its prototypes, and what they are told.
+    def _fold_values(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fold queries, keys and values of a region's prototypes into what its tokens need.
 
         Args:
             pooled: (regions, heads · m, c), the tokens as each prototype gathered them.
@@ -181,7 +181,7 @@ class PrototypeAttention(nn.Module):
         return ask, shift, (values[:, :, :, None] * own).flatten(3).flatten(1, 2)
 
     def reference(self, tokens: Tensor, live: Tensor) -> Tensor:
-        """The same for whole regions: tokens (r, t, c), one region a row, live (r, t)."""
+        """Attend plainly over whole regions: tokens (r, t, c), one region a row, live (r, t)."""
         q, k, v = split_heads(self.qkv(tokens), 3, self.heads)  # (r, heads, t, d)
         logits = self.queries() @ k.transpose(-1, -2)  # (r, heads, m, t)
         logits = logits.masked_fill(~live[:, None, None], float("-inf"))

@@ -1,4 +1,4 @@
-"""Attention among tokens of one category, wherever in the picture they lie (ATD, Sec. 3.3)."""
+"""Attention among tokens of one category, wherever in the image they lie (ATD, Sec. 3.3)."""
 
 import math
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from srcli.models.layers.attention import attend, join_heads, split_heads
-from srcli.models.layers.projected import Projected, tokens_at_a_time
+from srcli.models.layers.lazy_qkv import LazyQKV, tokens_at_a_time
 
-__all__ = ["CategoryAttention", "Exempt", "sorted_by_category"]
+__all__ = ["CategoryAttention", "PureSplit", "sorted_by_category"]
 
 _SHARPEST = math.log(100.0)
 
 
 @dataclass(frozen=True)
-class Exempt:
-    """Who takes part in the category attention of each picture: found once, for all layers.
+class PureSplit:
+    """Who takes part in the category attention of each image: found once, for all layers.
 
     Args:
-        kept: For each picture (k,) int64, the tokens that do, in reading order.
+        kept: For each image (k,) int64, the tokens that do, in reading order.
         spared: Likewise, those that sit out.
     """
 
@@ -27,7 +27,7 @@ class Exempt:
     spared: tuple[Tensor, ...]
 
     @classmethod
-    def where(cls, mask: Tensor) -> "Exempt":
+    def where(cls, mask: Tensor) -> "PureSplit":
         """Those that `mask` (b, n) names by True sit out."""
         kept, spared = (tuple(row.nonzero().flatten() for row in m) for m in (~mask, mask))
         return cls(kept, spared)
@@ -51,7 +51,7 @@ class CategoryAttention(nn.Module):
         self.logit_scale = nn.Parameter(torch.full((1, 1), math.log(10.0)))
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, qkv: Projected, similarity: Tensor, exempt: Exempt | None = None) -> Tensor:
+    def forward(self, qkv: LazyQKV, similarity: Tensor, exempt: PureSplit | None = None) -> Tensor:
         """Attend within groups.
 
         Args:
@@ -65,9 +65,9 @@ class CategoryAttention(nn.Module):
         return self.proj(self.mix(qkv, similarity, exempt, None))
 
     def mix(
-        self, qkv: Projected, similarity: Tensor, exempt: Exempt | None, instead: Tensor | None
+        self, qkv: LazyQKV, similarity: Tensor, exempt: PureSplit | None, instead: Tensor | None
     ) -> Tensor:
-        """The same before the output projection; the exempt take from `instead` (b, n, c)."""
+        """Attend without the output projection; the exempt take from `instead` (b, n, c)."""
         mixed: list[Tensor] = []
         for i in range(len(similarity)):
             who = None if exempt is None else (exempt.kept[i], exempt.spared[i])
@@ -77,18 +77,18 @@ class CategoryAttention(nn.Module):
 
     def _picture(
         self,
-        qkv: Projected,
+        qkv: LazyQKV,
         similarity: Tensor,
         who: tuple[Tensor, Tensor] | None,
         instead: Tensor | None,
     ) -> Tensor:
-        """Mix the tokens of one picture: (n, c)."""
+        """Mix the tokens of one image: (n, c)."""
         order = self._order(similarity, None if who is None else who[0])
         result = None if instead is None else instead.clone()
         if who is not None and instead is None:
             result = self._own_values(qkv, who[1])
         if not len(order):
-            assert result is not None, "a picture has tokens"
+            assert result is not None, "an image has tokens"
             if torch.is_grad_enabled():  # then nothing is left without a gradient, be it zero
                 result = result + 0 * self.logit_scale.to(result.dtype)
             return result
@@ -116,7 +116,7 @@ class CategoryAttention(nn.Module):
         category = [similarity.index_select(0, some).argmax(-1) for some in pieces]
         return kept[sorted_by_category(torch.cat(category))]
 
-    def _own_values(self, qkv: Projected, spared: Tensor) -> Tensor:
+    def _own_values(self, qkv: LazyQKV, spared: Tensor) -> Tensor:
         """(n, c) with the values of the spared tokens, and anything elsewhere."""
         values = qkv.values(spared)[0]
         return values.new_empty(qkv.tokens.shape[1:]).index_copy_(0, spared, values)
@@ -135,8 +135,8 @@ class CategoryAttention(nn.Module):
     def _sharpness(self) -> Tensor:
         return self.logit_scale.clamp(max=_SHARPEST).exp()
 
-    def reference(self, qkv: Projected, similarity: Tensor, exempt: Tensor | None = None) -> Tensor:
-        """The same, group by group and written out; exempt: (b, n) bool."""
+    def reference(self, qkv: LazyQKV, similarity: Tensor, exempt: Tensor | None = None) -> Tensor:
+        """Attend plainly, group by group; exempt: (b, n) bool. Gives what `forward` gives."""
         category = similarity.argmax(-1)
         packed = qkv.packed(torch.arange(category.shape[1]))
         result = qkv.values().clone()

@@ -38,13 +38,13 @@ class ConfidenceEstimator(nn.Module):
         above: Tensor | None = None,
         below: Tensor | None = None,
     ) -> Tensor:
-        """The same for some windows only, each computed with the 2 px around it.
+        """Confidence of some windows only, each computed with the 2 px around it.
 
         Args:
             tokens: (n, S·S, c) in window order.
             grid: How the band is cut into windows.
             chosen: (k,) int64, the numbers of the windows wanted.
-            above: The rows just above the band, (b, c, 2, w); None at the picture's edge.
+            above: The rows just above the band, (b, c, 2, w); None at the image's edge.
             below: The rows just below.
 
         Returns:
@@ -52,7 +52,7 @@ class ConfidenceEstimator(nn.Module):
         """
         patches, inside = _surroundings(tokens, grid, chosen, above, below)
         hidden = torch.tanh(F.conv2d(patches, self.conv1.weight, self.conv1.bias))
-        # Beyond the picture the second convolution must see zeros, not tanh of something.
+        # Beyond the image the second convolution must see zeros, not tanh of something.
         hidden = hidden * inside[:, None, 1:-1, 1:-1]
         logits = F.conv2d(hidden, self.conv2.weight, self.conv2.bias)  # (k, 1, S, S)
         return torch.sigmoid(logits.float()).flatten(1)
@@ -64,7 +64,7 @@ def _surroundings(
     """Windows with the 2 px around them, gathered token by token; see `on_windows`.
 
     Returns:
-        (k, c, S+4, S+4), zero beyond the picture; and (k, S+4, S+4) bool, True inside it.
+        (k, c, S+4, S+4), zero beyond the image; and (k, S+4, S+4) bool, True inside it.
     """
     s, c = grid.window, tokens.shape[2]
     rest = chosen // grid.columns

@@ -1,8 +1,8 @@
 """The token dictionary: attention to it, categories by it, and its refinement (ATD, Sec. 3.2, 3.3).
 
-A dictionary is a small set of learned tokens (m, c) that a picture's tokens read from. How alike
+A dictionary is a small set of learned tokens (m, c) that an image's tokens read from. How alike
 the two are also tells each token its category, and after each layer the dictionary moves towards
-what the picture holds.
+what the image holds.
 """
 
 import math
@@ -31,11 +31,11 @@ class DictionaryAttention(nn.Module):
         self.scale = nn.Parameter(torch.full((entries,), 0.5))
 
     def kept_full(self) -> list[nn.Parameter]:
-        """What the similarity is computed by, and what stays in fp32 in a lower precision."""
+        """Parameters of the similarity, which stay in fp32 in a lower precision."""
         return [*self.q.parameters(), *self.k.parameters(), self.scale]
 
     def similarity(self, tokens: Tensor, dictionary: Tensor) -> Tensor:
-        """How tokens (b, n, c) weigh the entries of (b, m, c): (b, n, m), each row summing to 1.
+        """Weights of the entries of (b, m, c) for tokens (b, n, c): (b, n, m), each row summing to 1.
 
         In fp32 whatever the tokens are, under autocast too: rounded, many entries would weigh the
         same, and the category of a token would be chance.

@@ -90,7 +90,7 @@ class ActiveTokens:
             yield _Cut(region, *before)
 
     def _between(self, start: "_Cut", stop: "_Cut") -> "ActiveTokens":
-        """What lies between two cuts, with regions and slots counted from the first."""
+        """Tokens between two cuts, with regions and slots counted from the first."""
         windows, strays = slice(start.windows, stop.windows), slice(start.strays, stop.strays)
         live = len(self.windows)
         blocks = slice(live + start.blocks, live + stop.blocks)

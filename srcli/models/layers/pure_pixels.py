@@ -1,4 +1,4 @@
-"""Pure pixels: which parts of a picture are of one colour class (Pure-Pass, arXiv 2510.01997).
+"""Pure pixels: which parts of an image are of one colour class (Pure-Pass, arXiv 2510.01997).
 
 Every pixel is labelled with the nearest of K fixed colour centres; a window whose labels are all
 equal is pure, and so are its pixels. The scan is repeated with shifted windows, and the masks are
@@ -56,7 +56,7 @@ def pure_windows(labels: Tensor, window: int, shift: tuple[int, int]) -> Tensor:
         labels: (b, h, w), integers.
         window: Side of a window, LR px.
         shift: By how much the windows are shifted (down, right), in 0..window - 1; windows that
-            the picture's edges cut count with what is left of them.
+            the image's edges cut count with what is left of them.
 
     Returns:
         (b, h, w) bool.

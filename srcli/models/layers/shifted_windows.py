@@ -1,7 +1,7 @@
 """Attention inside windows that every second layer shifts by half a window (ATD, Sec. 3.4).
 
 Tokens come in reading order, (b, n, c) with n = h·w. Shifting wraps round, so that the windows of
-the last row and column hold parts of the picture that are not neighbours: those must not see each
+the last row and column hold parts of the image that are not neighbours: those must not see each
 other. Only these windows need a mask; all others share the bias alone.
 """
 
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from srcli.models.layers.attention import attend, join_heads, split_heads
-from srcli.models.layers.projected import Projected, tokens_at_a_time
+from srcli.models.layers.lazy_qkv import LazyQKV, tokens_at_a_time
 
 __all__ = ["ShiftedWindowAttention"]
 
 
 @dataclass(frozen=True)
 class _Order:
-    """Window order of the tokens of one picture size.
+    """Window order of the tokens of one image size.
 
     Args:
         tokens: (n,) int64, the token at each place of the window order.
@@ -63,12 +63,12 @@ class ShiftedWindowAttention(nn.Module):
         """The bias of every pair of positions, (heads, t, t)."""
         return self.bias_table[self.position_index].permute(2, 0, 1)
 
-    def forward(self, qkv: Projected, height: int, width: int) -> Tensor:
+    def forward(self, qkv: LazyQKV, height: int, width: int) -> Tensor:
         """Attend within windows.
 
         Args:
             qkv: Of tokens (b, n, c).
-            height: Of the picture, LR px, a multiple of S; n = height · width.
+            height: Of the image, LR px, a multiple of S; n = height · width.
             width: Likewise.
 
         Returns:
@@ -87,7 +87,7 @@ class ShiftedWindowAttention(nn.Module):
                 if result is None:
                     result = mixed.new_empty(qkv.tokens.shape)
                 result.index_copy_(1, tokens, mixed)
-        assert result is not None, "a picture has windows"
+        assert result is not None, "an image has windows"
         return self.proj(result)
 
     def _bias_in(self, kind: int) -> Tensor:
@@ -106,8 +106,8 @@ class ShiftedWindowAttention(nn.Module):
         mixed = attend(q, k, v, bias=bias)  # (b·k, heads, t, d)
         return join_heads(mixed).view(*tokens.shape[:2], -1)
 
-    def reference(self, qkv: Projected, height: int, width: int) -> Tensor:
-        """The same, window by window and written out."""
+    def reference(self, qkv: LazyQKV, height: int, width: int) -> Tensor:
+        """Attend plainly, window by window; gives what `forward` gives."""
         s, shift = self.window, self.shift
         everyone = torch.arange(height * width, device=qkv.tokens.device)
         packed = qkv.packed(everyone)

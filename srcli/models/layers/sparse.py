@@ -1,6 +1,6 @@
-"""A sparse layer over the bands of a picture: only what is live is computed.
+"""A sparse layer over the bands of an image: only what is live is computed.
 
-A band is a strip of the picture as wide as the whole, some regions high; a picture may be one
+A band is a strip of the image as wide as the whole, some regions high; an image may be one
 band. Attention never looks outside a region, so a layer takes bands as they come. Only the
 confidence estimate, two 3×3 convolutions, looks 2 px into the bands above and below: a layer
 therefore lets a band go once the one below it has come.
@@ -82,7 +82,7 @@ class TokenBand:
 
         Args:
             estimator: Shared by all layers.
-            above: The rows just above this band, (b, c, 2, w); None at the picture's edge.
+            above: The rows just above this band, (b, c, 2, w); None at the image's edge.
             below: The rows just below.
         """
         touched = self._active.touched

@@ -97,7 +97,7 @@ class TSAB(nn.Module):
         region: Tensor,
         regions: int,
     ) -> Tensor:
-        """The same, computed everywhere and masked.
+        """Compute everywhere and mask; gives what `forward` gives.
 
         Args:
             tokens: (n, t, c) in window order.

@@ -1,7 +1,7 @@
 """Windows: the attention blocks a feature map is cut into, and the order they are kept in.
 
 A map (b, c, h, w) whose sides are multiples of S becomes windows (n, S·S, c) with
-n = b · h/S · w/S, pictures first, then rows of windows, then columns; inside a window the
+n = b · h/S · w/S, images first, then rows of windows, then columns; inside a window the
 tokens are in reading order.
 """
 
@@ -15,7 +15,7 @@ __all__ = ["Regions", "WindowGrid", "extend_by_mirroring", "extend_by_reflection
 
 @dataclass(frozen=True)
 class Regions:
-    """How windows are grouped for the global branch.
+    """Grouping of windows for the global branch.
 
     Args:
         of_window: (n,) int64, the region of each window.
@@ -30,7 +30,7 @@ class Regions:
 
 @dataclass(frozen=True)
 class WindowGrid:
-    """How a batch of maps is cut into windows.
+    """Grid by which a batch of maps is cut into windows.
 
     Args:
         batch: Number of maps.
@@ -72,7 +72,7 @@ class WindowGrid:
         """Group windows for the global branch: aligned blocks of `side` × `side` windows.
 
         Args:
-            side: Windows to a region's side; 0 makes each picture one region.
+            side: Windows to a region's side; 0 makes each image one region.
             device: Where the result shall lie.
         """
         down = -(-self.rows // side) if side else 1
@@ -88,7 +88,7 @@ class WindowGrid:
 def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
     """Extend (b, c, h, w) right and down, mirrored, to multiples of `multiple`.
 
-    The edge itself is not repeated. Works for any h, w ≥ 1: where the picture is narrower than
+    The edge itself is not repeated. Works for any h, w ≥ 1: where the image is narrower than
     the extension the mirror swings back and forth (a single pixel is simply repeated).
     """
     for dim in (2, 3):

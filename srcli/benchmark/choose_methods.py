@@ -1,0 +1,176 @@
+"""Which contenders a run has: networks at their efforts and in their plain ways, and resampling."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, Resampler
+from srcli.data.resize import resize
+from srcli.errors import UsageError
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.resample import reduce_planes
+from srcli.inference.upscaler import Upscaler
+from srcli.models import model_names, model_spec
+from srcli.models.spec import Halting, SROutput
+from srcli.weights import best_scale, network_of
+
+__all__ = ["Setup", "methods_named", "networks_named"]
+
+
+def _lanczos(lr: Image8, height: int, width: int) -> Image8:
+    return np.asarray(Image.fromarray(lr).resize((width, height), Image.Resampling.LANCZOS))
+
+
+_RESAMPLERS: dict[str, Callable[[Image8, int, int], Image8]] = {
+    "bicubic": resize,
+    "lanczos": _lanczos,
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where and how networks run.
+
+    Args:
+        scale: SR px per LR px to a side.
+        device: Where.
+        dtype: In which precision.
+        efforts: The efforts of each network that has them; None: exact and balanced.
+        random: Untrained parameters instead of weights.
+        plain: For networks that have them, also the reference forward and the convolutions
+            alone.
+        end_to_end: A folder for files, to measure networks from file to file as well.
+    """
+
+    scale: int
+    device: torch.device
+    dtype: torch.dtype
+    efforts: Sequence[str] | None
+    random: bool = False
+    plain: bool = False
+    end_to_end: Path | None = None
+
+
+def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
+    """Make what is measured, in the order asked for; `warn` is told what cannot be added.
+
+    Raises:
+        UsageError: A name or effort does not exist, or not for that scale.
+    """
+    networks_named(names, setup.efforts)
+    if setup.random and setup.end_to_end is not None:
+        raise UsageError("--end-to-end makes images, which random weights cannot: leave one out")
+    made: list[Method] = []
+    for name in names:
+        if name in _RESAMPLERS:
+            made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
+        else:
+            made.extend(_ways(name, setup, warn))
+    return made
+
+
+def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[str]:
+    """Those of the names that are networks, or weights, and not resampling.
+
+    Raises:
+        UsageError: A name does not exist, there is none, or an effort none of them has.
+    """
+    if not names:
+        raise UsageError("no model to measure: name some with -m, a comma between them")
+    networks = [name for name in names if name not in _RESAMPLERS]
+    for name in networks:
+        if network_of(name) not in model_names():
+            have = ", ".join([*_RESAMPLERS, *model_names()])
+            raise UsageError(f"no model named {name!r} (have {have})")
+    if efforts is not None:
+        _check_efforts(networks, efforts)
+    return networks
+
+
+def _check_efforts(networks: Sequence[str], efforts: Sequence[str]) -> None:
+    """Refuse efforts that none of the networks has, or none at all if there is no network."""
+    names = networks or model_names()
+    have = dict.fromkeys(e for name in names for e in model_spec(network_of(name)).efforts)
+    unknown = [effort for effort in efforts if effort not in have]
+    if unknown or not efforts:
+        verb = "has" if len(names) == 1 else "have"
+        raise UsageError(
+            f"{', '.join(names)} {verb} no effort {', '.join(unknown) or 'of no name'} "
+            f"(have {', '.join(have)})"
+        )
+
+
+def _ways(name: str, setup: Setup, warn: Callable[[str], None]) -> list[Method]:
+    """A network at each effort asked for, and in its plain ways."""
+    network = _network(name, setup)
+    efforts = model_spec(network_of(name)).efforts
+    asked = ("exact", "balanced") if setup.efforts is None else setup.efforts
+    chosen = [effort for effort in asked if effort in efforts]
+    if not chosen:
+        raise UsageError(f"{name} has no effort {', '.join(asked)} (have {', '.join(efforts)})")
+
+    def at(halting: Halting) -> Callable[[Tensor], SROutput]:
+        return lambda lr: _at_scale(network(lr, halting), lr, setup.scale)
+
+    exact = at(efforts["exact"])
+    title = name if network.scale == setup.scale else f"{name} x{network.scale} reduced"
+    labels = {effort: title if len(efforts) == 1 else f"{title} {effort}" for effort in chosen}
+    made: list[Method] = [
+        Network(labels[effort], network, at(efforts[effort]), exact) for effort in chosen
+    ]
+    if setup.plain:
+        made += _plain(name, network, setup.scale, warn)
+    if setup.end_to_end is not None:
+        upscalers = {e: _upscaler(name, e, setup) for e in dict.fromkeys([*chosen, "exact"])}
+        made += [
+            EndToEnd(
+                f"{labels[effort]}, files", upscalers[effort], upscalers["exact"], setup.end_to_end
+            )
+            for effort in chosen
+        ]
+    return made
+
+
+def _plain(
+    name: str, network: LoadedNetwork, scale: int, warn: Callable[[str], None]
+) -> list[Method]:
+    """A network's plain ways; a warning where it has none, or none of that scale."""
+    ways = network.module.baselines()
+    if not ways:
+        warn(f"--plain adds nothing for {name}, which has no plain ways")
+    elif network.scale != scale:
+        warn(
+            f"--plain adds nothing for {name}, which has no weights for x{scale} "
+            f"(-s {network.scale} has)"
+        )
+        return []
+    return [Network(f"{name} {way}", network, run, run) for way, run in ways.items()]
+
+
+def _at_scale(output: SROutput, lr: Tensor, scale: int) -> SROutput:
+    """Reduce a network's result, as the upscaler does, if it is larger than asked for."""
+    height, width = lr.shape[2] * scale, lr.shape[3] * scale
+    if output.image.shape[2:] == (height, width):
+        return output
+    return replace(output, image=reduce_planes(output.image[0], height, width)[None])
+
+
+def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
+    precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    return Upscaler(name, setup.scale, str(setup.device), precision[setup.dtype], effort=effort)
+
+
+def _network(name: str, setup: Setup) -> LoadedNetwork:
+    """Load a network, of a larger scale if there is none of this; or make one at random."""
+    spec = model_spec(network_of(name))
+    if setup.random:
+        if setup.scale not in spec.scales:
+            have = ", ".join(map(str, spec.scales))
+            raise UsageError(f"{name} has no scale {setup.scale} (have {have})")
+        return LoadedNetwork.untrained(spec, setup.scale, setup.device, setup.dtype)
+    return LoadedNetwork(best_scale(name, setup.scale), setup.device, setup.dtype)

@@ -1,0 +1,44 @@
+"""Speed of a clip, and the time left."""
+
+import time
+from pathlib import Path
+
+__all__ = ["VideoProgress"]
+
+_EVERY = 10.0  # seconds between two lines of a log
+
+
+class VideoProgress:
+    """Watches one clip after the other."""
+
+    def __init__(self) -> None:
+        self._clip: Path | None = None
+        self._begun = 0.0
+        self._told = 0.0
+        self._before = 0
+
+    def due(self, clip: Path, done: int) -> bool:
+        """Note that `done` frames are done; whether it is time for another line."""
+        now = time.monotonic()
+        if clip != self._clip:
+            self._clip, self._begun, self._told, self._before = clip, now, now, done
+            return done > 0  # a former run has left some: worth a line
+        if now - self._told < _EVERY:
+            return False
+        self._told = now
+        return True
+
+    def rate(self, done: int) -> float:
+        """Frames a second in this run."""
+        passed = time.monotonic() - self._begun
+        return (done - self._before) / passed if passed > 0 else 0.0
+
+    def words(self, done: int, total: int) -> str:
+        """`240 of 3000 frames, 3.1 fps, 14:50 left`."""
+        of = f" of {total}" if total else ""
+        rate = self.rate(done)
+        if not rate:
+            return f"going on after {done}{of} frames"
+        minutes, seconds = divmod(round(max(total - done, 0) / rate), 60)
+        left = f", {minutes}:{seconds:02} left" if total else ""
+        return f"{done}{of} frames, {rate:.1f} fps{left}"

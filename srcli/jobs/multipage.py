@@ -1,0 +1,151 @@
+"""Files of several pages: read, upscaled and written page by page, never all in memory."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from srcli.errors import UnreadableImage
+from srcli.inference.report import Report, add_reports
+from srcli.inference.streaming import StageResult, stream
+from srcli.jobs.identity import Identity
+from srcli.jobs.observer import BatchObserver
+from srcli.jobs.plan import Job
+from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
+from srcli.media import Decoded, DecodedImage, DecoderProcess, fits_losslessly, write_pages
+
+__all__ = ["MultipageContext", "origin_of", "upscale_multipage"]
+
+
+@dataclass(frozen=True)
+class MultipageContext:
+    """Options of a multi-page job: decoder, commit callback, observer."""
+
+    decoder: DecoderProcess
+    ledger: RunJournal
+    watcher: BatchObserver
+
+
+def upscale_multipage(
+    job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, means: MultipageContext
+) -> tuple[tuple[str, ...], Report]:
+    """Upscale every page, in order, into one file; while one is computed the next is decoded.
+
+    Args:
+        job: The file, and what it becomes.
+        first: Its first page.
+        upscalers: Do the work.
+        batch: How; sizes and limits hold for each page.
+        means: What else is needed.
+
+    Returns:
+        What was lost, one line each, and what it took.
+
+    Raises:
+        InputError: A page cannot be read, or the result not be written. A smaller copy of another
+            page that cannot be read is left out, and is among what was lost.
+    """
+    document = _Multipage(job, first, upscalers, batch, means)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    with write_pages(job.image_format, job.target, whole=document.whole) as write:
+
+        def store(
+            number: int, computed: tuple[DecodedImage, Report]
+        ) -> tuple[DecodedImage, Report]:
+            write(computed[0])
+            return computed
+
+        pages = stream(range(document.pages), document.load, document.compute, store)
+        with closing(pages):
+            for page in pages:
+                document.ended(page)
+    means.ledger.done(job)
+    return document.losses(), add_reports(document.reports)
+
+
+class _Multipage:
+    """The pages of one file on their way; arguments as of `upscale_document`."""
+
+    def __init__(
+        self, job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, means: MultipageContext
+    ) -> None:
+        self._job, self._first, self._means = job, first, means
+        self._upscalers, self._batch = upscalers, batch
+        self._sizes: list[tuple[int, int]] = []
+        self._losses: dict[str, list[int]] = {}
+        self.pages = 1 + len(first.picture.further)
+        self.reports: list[Report] = []
+
+    def load(self, number: int) -> DecodedImage:
+        """Read a page."""
+        if not number:
+            return self._first.picture
+        source, first = self._job.source, self._first
+        read = self._means.decoder.read(source, number)
+        if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
+            raise UnreadableImage(f"{source}: changed while it was read; run the command again")
+        return read.picture
+
+    def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:
+        """Upscale a page."""
+        job = self._job
+        tile = partial(self._means.watcher.tile, job)
+        made = upscale_to_size(job.source, page, self._upscalers, self._batch, tile)
+        metadata = self._batch.metadata.applied(page.metadata)
+        return replace(
+            page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
+        ), made.report
+
+    def ended(self, page: StageResult[int, tuple[DecodedImage, Report]]) -> None:
+        """Take note of a page that is written; raise what went wrong, if it matters."""
+        number = page.item + 1
+        if page.stored is None:
+            assert page.error is not None
+            reduced = page.item and self._first.picture.further[page.item - 1].reduced
+            if not (reduced and isinstance(page.error, UnreadableImage)):
+                raise page.error
+            self._losses[f"a smaller copy of a page left out: {page.error}"] = [number]
+        else:
+            picture, report = page.stored
+            self._sizes.append((picture.width, picture.height))
+            self.reports.append(report)
+            for line in fits_losslessly(picture, picture.format):
+                self._losses.setdefault(line, []).append(number)
+        self._means.watcher.page(self._job, number, self.pages)
+
+    def whole(self, temporary: Path) -> None:
+        """Tell the journal, once all pages are on disk."""
+        seconds = sum(report.seconds for report in self.reports)
+        made = OutputRecord(origin_of(self._first), *self._sizes[0], seconds)
+        self._means.ledger.whole(self._job, made)(temporary)
+
+    def losses(self) -> tuple[str, ...]:
+        """Losses, with the pages they concern."""
+        return tuple(
+            f"{line} ({_named(numbers, self.pages)})" for line, numbers in self._losses.items()
+        )
+
+
+def origin_of(read: Decoded) -> Identity:
+    """The input's identity, as the journal stores it."""
+    return Identity(read.size, read.mtime_ns, read.sha256)
+
+
+def _named(numbers: Sequence[int], total: int) -> str:
+    """Pages in words.
+
+    >>> _named([1, 2, 3, 7], 9), _named([1, 2], 2), _named([4], 9)
+    ('pages 1-3, 7', 'all pages', 'page 4')
+    """
+    if len(numbers) == total:
+        return "all pages"
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    words = ", ".join("-".join(map(str, run)) for run in runs)
+    return f"page{'s' if len(numbers) > 1 else ''} {words}"

@@ -1,0 +1,171 @@
+"""The journals of all folders that one run writes into, and the locks that keep others out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from srcli.errors import SrcliError, UsageError
+from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
+from srcli.jobs.lock import FolderLock
+from srcli.jobs.plan import Job
+from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
+from srcli.jobs.settings import Settings
+
+__all__ = ["OutputRecord", "RunJournal"]
+
+
+@dataclass(frozen=True)
+class OutputRecord:
+    """An output and what it was made from.
+
+    Args:
+        origin: What the input was when it was read.
+        width: Of the output, px.
+        height: Of the output, px.
+        seconds: Time in the network.
+    """
+
+    origin: Identity
+    width: int
+    height: int
+    seconds: float
+
+
+class RunJournal:
+    """Knows what was done, and writes down what is done; used as a context manager.
+
+    A single input keeps no journal, but is written into one that is there.
+
+    Args:
+        jobs: All of them.
+        settings: What is asked for.
+        wait: Wait for another run in one of the folders to end.
+        tell: Told, once, what is waited for, and what is wrong with a journal.
+
+    Raises:
+        FolderBusy: Another run writes into one of the folders.
+        JournalError: A journal is damaged.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], settings: Settings, *, wait: bool, tell: Callable[[str], None]
+    ) -> None:
+        self._settings, self._wait, self._tell = settings, wait, tell
+        self._keeps = len(jobs) > 1
+        self._locks: list[FolderLock] = []
+        self._journals: dict[Path, Journal] = {}
+        self._told = False
+        try:
+            for folder in dict.fromkeys(job.folder for job in jobs):
+                if journal_path(folder).exists():
+                    self._open(folder)
+            known = {folder: journal.entries() for folder, journal in self._journals.items()}
+            self.verdicts: tuple[Verdict, ...] = tuple(
+                classify_output(job, known.get(job.folder, {}).get(job.inside), settings)
+                for job in jobs
+            )
+            """State of every job, in the order of the jobs."""
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others in."""
+        for journal in self._journals.values():
+            journal.close()
+        for lock in self._locks:
+            lock.release()
+        self._journals, self._locks = {}, []
+
+    def begin(self, run: RunRecord, todo: Sequence[Job]) -> None:
+        """Write down that these are about to be done, and clean up after runs that died.
+
+        Raises:
+            FolderBusy: Another run has begun there meanwhile.
+            UsageError: A folder cannot be written.
+        """
+        for folder in dict.fromkeys(job.folder for job in todo):
+            here = [job for job in todo if job.folder == folder]
+            try:
+                if self._keeps and folder not in self._journals:
+                    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+                    self._open(folder)
+                remove_leftovers({job.target.parent for job in here})
+                if journal := self._journals.get(folder):
+                    journal.begin(run, [(job.inside, absolute(job.source)) for job in here])
+            except OSError as error:
+                reason = error.strerror or error
+                raise UsageError(f"{folder}: {reason}; name another folder with -o") from error
+        busy = set(todo)
+        for verdict in self.verdicts:
+            journal = self._journals.get(verdict.job.folder)
+            known = verdict.recognised
+            if journal and known is not None and verdict.job not in busy:
+                self._try(journal, partial(Journal.recognise, entry=known))
+
+    def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
+        """Callback for the temporary file before it is renamed."""
+
+        def write_down(temporary: Path) -> None:
+            journal = self._journals.get(job.folder)
+            found = identity_of(temporary)
+            if journal is None or found is None:
+                return
+            journal.writing(
+                Entry(
+                    target=job.inside,
+                    source=absolute(job.source),
+                    state="writing",
+                    settings=self._settings.text(job.image_format),
+                    origin=made.origin,
+                    output=Identity(found.size, found.mtime_ns, digest(temporary)),
+                    width=made.width,
+                    height=made.height,
+                    seconds=made.seconds,
+                )
+            )
+
+        return write_down
+
+    def done(self, job: Job) -> None:
+        """An output has its name."""
+        if journal := self._journals.get(job.folder):
+            self._try(journal, lambda j: j.done(job.inside))
+
+    def failed(self, job: Job, reason: str) -> None:
+        """An input has failed."""
+        if journal := self._journals.get(job.folder):
+            self._try(journal, lambda j: j.failed(job.inside, reason))
+
+    def end(self, outcome: str) -> None:
+        """The run has ended."""
+        for journal in self._journals.values():
+            self._try(journal, lambda j: j.end(outcome))
+
+    def _open(self, folder: Path) -> None:
+        def told(holder: str) -> None:
+            self._tell(f"{folder} is in use by process {holder}; waiting for it to end")
+
+        try:
+            self._locks.append(FolderLock(folder / FOLDER / "lock", wait=self._wait, on_wait=told))
+        except OSError as error:
+            raise UsageError(f"{folder}: {error.strerror}; name another folder with -o") from error
+        self._journals[folder] = Journal(folder, create=True)
+
+    def _try(self, journal: Journal, change: Callable[[Journal], None]) -> None:
+        """Change a journal; if the disk is full, the next run will find out by itself."""
+        try:
+            change(journal)
+        except (OSError, SrcliError) as error:
+            if not self._told:
+                self._tell(getattr(error, "strerror", None) or str(error))
+                self._told = True

@@ -1,0 +1,89 @@
+"""One image through the network: the size it shall have, and the network that makes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srcli.errors import ImageTooLarge, UnknownScale
+from srcli.inference.upscaler import Upscaled, Upscaler
+from srcli.jobs.target_size import TargetSize, scale_needed
+from srcli.media import DecodedImage, MetadataPolicy, Pixels
+from srcli.weights import best_scale
+from srcli.weights.places import is_here
+
+__all__ = ["Batch", "Upscalers", "upscale_to_size"]
+
+
+class Upscalers:
+    """The networks of one model, each loaded when an image first needs its scale.
+
+    Args:
+        model: The network.
+        make: Makes the upscaler for a scale.
+        largest: The scale to load at once, so that a wrong setting is found before any work.
+    """
+
+    def __init__(self, model: str, make: Callable[[float], Upscaler], largest: float) -> None:
+        self.model = model
+        self._make = make
+        first = make(largest)
+        self._loaded = {first.network.scale: first}
+        self.first = first
+
+    def for_scale(self, needed: int) -> Upscaler:
+        """The smallest network here whose result need only be reduced.
+
+        Raises:
+            UnknownScale: There is none.
+        """
+        best = best_scale(self.model, max(needed, 2))
+        scale = best.scale if is_here(best) else self.first.network.scale
+        if scale not in self._loaded:
+            self._loaded[scale] = self._make(scale)
+        return self._loaded[scale]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Options that all jobs of a batch share.
+
+    Args:
+        size: How large results shall be.
+        quality: Of lossy formats, 1 to 100.
+        max_output_megapixels: Of a result, in millions.
+        metadata: What of it is kept.
+    """
+
+    size: TargetSize
+    quality: int
+    max_output_megapixels: float
+    metadata: MetadataPolicy
+
+
+def upscale_to_size(
+    source: Path,
+    picture: DecodedImage,
+    upscalers: Upscalers,
+    batch: Batch,
+    on_tile: Callable[[int, int], None],
+) -> Upscaled[Pixels]:
+    """Upscale an image to the size wished for.
+
+    Raises:
+        ImageTooLarge: The result is beyond a limit, or beyond what the network makes.
+    """
+    old = picture.width, picture.height
+    new = batch.size.size(*old)
+    if new[0] * new[1] > batch.max_output_megapixels * 1e6:
+        raise ImageTooLarge(
+            f"{source}: its result, {new[0]}x{new[1]}, has {new[0] * new[1] / 1e6:.0f} "
+            f"megapixels, limit {batch.max_output_megapixels:g}; raise --max-output-megapixels"
+        )
+    try:
+        upscaler = upscalers.for_scale(scale_needed(old, new))
+    except UnknownScale as error:
+        raise ImageTooLarge(
+            f"{source}: {old[0]}x{old[1]} to {new[0]}x{new[1]} is beyond what "
+            f"{upscalers.model} makes at once ({error}); ask for a smaller size"
+        ) from error
+    return upscaler.upscale(picture.pixels, on_tile, new)

@@ -1,0 +1,98 @@
+"""Bake the orientation into the pixels and make the metadata say so."""
+
+from dataclasses import dataclass, replace
+
+from srcli.media.exif import exif_orientation, reset_exif_orientation
+from srcli.media.image import DecodedImage, Metadata, Pixels
+from srcli.media.xmp import reset_xmp_orientation, xmp_orientation
+
+__all__ = ["Orientation", "apply_orientation", "orientation_of"]
+
+_EXIF_PREFIX = b"Exif\0\0"
+_MAX_DPI = 65535  # of JPEG
+_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """Transformation that makes stored pixels upright: swap rows and columns, then mirror."""
+
+    swap: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """The upright (width, height) of an image stored with these."""
+        return (height, width) if self.swap else (width, height)
+
+    def apply(self, pixels: Pixels) -> Pixels:
+        """The upright pixels, (h, w, c) contiguous; the very same array if nothing turns."""
+        if self.swap:
+            pixels = pixels.swapaxes(0, 1)
+        rows = slice(None, None, -1 if self.flip_rows else 1)
+        columns = slice(None, None, -1 if self.flip_columns else 1)
+        turned = pixels[rows, columns]
+        return turned if turned.flags.c_contiguous else turned.copy()
+
+
+_TURNS = {
+    1: Orientation(),
+    2: Orientation(flip_columns=True),
+    3: Orientation(flip_rows=True, flip_columns=True),
+    4: Orientation(flip_rows=True),
+    5: Orientation(swap=True),
+    6: Orientation(swap=True, flip_columns=True),
+    7: Orientation(swap=True, flip_rows=True, flip_columns=True),
+    8: Orientation(swap=True, flip_rows=True),
+}
+
+
+def orientation_of(metadata: Metadata) -> Orientation:
+    """The turn that EXIF asks for, or XMP where EXIF is silent."""
+    block = _bare(metadata.exif)
+    return _TURNS[exif_orientation(block) or xmp_orientation(metadata.xmp) or 1]
+
+
+def apply_orientation(picture: DecodedImage, *, turned: bool = False) -> DecodedImage:
+    """An image as decoded, made upright, with only the metadata that are true of it.
+
+    The orientation is baked in and reset, the thumbnail and a resolution that cannot be are left
+    out; so are, with a line each, a damaged EXIF block and a profile of another colour space than
+    the pixels'.
+
+    Args:
+        image: Its metadata as the file stores them.
+        turned: The decoder has already turned the pixels.
+    """
+    stored = picture.metadata
+    block = _bare(stored.exif)
+    dropped = list(picture.dropped)
+    icc, space = stored.icc, _SPACES[picture.channels]
+    if icc is not None and icc[16:20] != space:
+        dropped.append(f"ICC profile dropped: it is for {icc[16:20]!r}, the image is {space!r}")
+        icc = None
+    exif = reset_exif_orientation(block) if block else None
+    if block and exif is None:
+        dropped.append("EXIF dropped: damaged")
+    dpi = stored.dpi
+    if dpi is not None and not all(1 <= value <= _MAX_DPI for value in dpi):
+        dpi = None
+    turn = orientation_of(stored)
+    if dpi is not None and turn.swap:
+        dpi = (dpi[1], dpi[0])
+    return replace(
+        picture,
+        pixels=picture.pixels if turned else turn.apply(picture.pixels),
+        metadata=replace(
+            stored,
+            icc=icc,
+            exif=exif,
+            xmp=reset_xmp_orientation(stored.xmp) if stored.xmp else None,
+            dpi=dpi,
+        ),
+        dropped=tuple(dropped),
+    )
+
+
+def _bare(block: bytes | None) -> bytes | None:
+    return block.removeprefix(_EXIF_PREFIX) if block else None

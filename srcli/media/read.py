@@ -1,0 +1,110 @@
+"""Read still images: every file ends as a whole image or as one clear error."""
+
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BufferedReader
+from pathlib import Path
+
+from srcli.errors import ImageTooLarge, UnreadableImage
+from srcli.media.format import Format, FormatError
+from srcli.media.formats import recognise
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
+
+__all__ = ["MAX_MEGAPIXELS", "probe", "read_image"]
+
+MAX_MEGAPIXELS = 512.0
+_HEAD = 16  # bytes that tell the format
+
+
+def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ImageInfo:
+    """Read from the header alone what `read_image` would give.
+
+    Args:
+        path: The file; its name is not trusted.
+        max_megapixels: Greatest size accepted, in millions of pixels.
+
+    Raises:
+        UnreadableImage: The file is no image, or its header is damaged.
+        ImageTooLarge: The header states more pixels than the limit.
+    """
+    with _opened(path) as stream:
+        return _inspected(path, stream, max_megapixels)[1]
+
+
+def read_image(
+    path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0
+) -> DecodedImage:
+    """Decode an image whole, upright, at its own depth.
+
+    The format is that of the content, whatever the name says. 1-bit and low-depth images become
+    8 bits, palettes RGB, key colours alpha; CMYK, YCCK, YCbCr and LAB become RGB. What the file
+    says about its pixels is checked before they are decoded, so that a hostile header costs
+    nothing.
+
+    Args:
+        path: The file; a regular one, pipes and devices are refused.
+        max_megapixels: Greatest size accepted, in millions of pixels.
+        page: Which of the pages, from 0; above 0 only after page 0 was read, whose `further` says
+            what there is.
+
+    Raises:
+        UnreadableImage: The file cannot be decoded whole, or is of a kind that is not read.
+        ImageTooLarge: The header states more pixels than the limit, or memory does not suffice.
+    """
+    with _opened(path, page) as stream:
+        if page:
+            format = recognise(stream.read(_HEAD))
+            if format.paged is None:
+                raise FormatError(f"{format.name} has one page")
+            return format.paged.decode(stream, page)
+        format, info = _inspected(path, stream, max_megapixels)
+        stream.seek(0)
+        return replace(format.decode(stream), further=info.further)
+
+
+@contextmanager
+def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
+    """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
+    named = f"{path}: page {page + 1}" if page else str(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+            raise UnreadableImage(f"{path}: {kind}, only regular files are read")
+        with path.open("rb") as stream, pillow_errors_as_ours():
+            yield stream
+    except MemoryError:
+        raise ImageTooLarge(f"{named}: does not fit in memory; split or shrink it") from None
+    except OSError as error:
+        reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
+        raise UnreadableImage(f"{named}: {reason}") from error
+    except FormatError as error:
+        raise UnreadableImage(f"{named}: {error}") from error
+    except DECODER_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise UnreadableImage(f"{named}: damaged ({reason}); restore it from its source") from error
+
+
+def _inspected(
+    path: Path, stream: BufferedReader, max_megapixels: float
+) -> tuple[Format, ImageInfo]:
+    head = stream.read(_HEAD)
+    if not head:
+        raise FormatError("empty (0 bytes); restore it from its source")
+    format = recognise(head)
+    stream.seek(0)
+    info = format.inspect(stream)
+    for number, one in enumerate((info, *info.further)):
+        named = f"page {number + 1}: " if number else ""
+        size = f"{one.width}x{one.height}"
+        if one.width < 1 or one.height < 1:
+            raise FormatError(f"{named}its size is {size}; restore it from its source")
+        if one.megapixels > max_megapixels:
+            raise ImageTooLarge(
+                f"{path}: {named}{size} is {one.megapixels:.0f} megapixels, "
+                f"limit {max_megapixels:g}; raise the limit or shrink it"
+            )
+    return format, info

@@ -1,0 +1,107 @@
+"""Write still images: a name in the folder is always a whole file."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from srcli.atomic import atomic_file
+from srcli.errors import UnwritableImage, UsageError
+from srcli.media.format import Format, FormatError
+from srcli.media.format_losses import without_losses
+from srcli.media.formats import FORMATS
+from srcli.media.image import DecodedImage
+
+__all__ = ["write_image", "write_pages"]
+
+_TROUBLE = (MemoryError, FormatError, OSError, ValueError)
+
+
+def write_image(
+    picture: DecodedImage,
+    path: Path,
+    *,
+    quality: int = 95,
+    whole: Callable[[Path], None] | None = None,
+) -> None:
+    """Write an image in its `format`, all at once or not at all.
+
+    What the format cannot hold is left out as `representable` says. JPEG is written without chroma
+    subsampling; WebP lossless if the image was; PNG, TIFF and BMP are exact.
+
+    Args:
+        image: Upright pixels and what goes beside them.
+        path: Final name; its suffix is not looked at, and an existing file is replaced.
+        quality: 1 to 100, of JPEG and of lossy WebP.
+        whole: See `atomic_file`.
+
+    Raises:
+        UnwritableImage: The image is beyond the format's limit, or the disk refuses it.
+        UsageError: No such quality.
+    """
+    if not 1 <= quality <= 100:
+        raise UsageError(f"quality must be 1 to 100, got {quality}")
+    format = FORMATS[picture.format]
+    _require_size(picture, format, path)
+    try:
+        with atomic_file(path, whole) as stream:
+            format.encode(without_losses(picture, format), stream, quality)
+    except _TROUBLE as error:
+        raise _refusal(path, error) from error
+
+
+@contextmanager
+def write_pages(
+    format: str, path: Path, *, whole: Callable[[Path], None] | None = None
+) -> Generator[Callable[[DecodedImage], None]]:
+    """Write a file of several pages, all at once or not at all; one page is in memory at a time.
+
+    Args:
+        format: One that holds pages, by name.
+        path: See `write_picture`.
+        whole: See `write_picture`.
+
+    Yields:
+        What writes the next page.
+
+    Raises:
+        UnwritableImage: See `write_picture`.
+    """
+    kind = FORMATS[format]
+    assert kind.paged is not None, f"{format} holds one page"
+    elsewhere: BaseException | None = None
+    try:
+        with atomic_file(path, whole) as stream:
+            writer = kind.paged.begin(stream)
+
+            def add(picture: DecodedImage) -> None:
+                _require_size(picture, kind, path)
+                try:
+                    writer.add(without_losses(picture, kind))
+                except _TROUBLE as error:
+                    raise _refusal(path, error) from error
+
+            try:
+                yield add
+            except BaseException as error:
+                elsewhere = error
+                raise
+            writer.finish()
+    except _TROUBLE as error:
+        if error is elsewhere:
+            raise
+        raise _refusal(path, error) from error
+
+
+def _require_size(picture: DecodedImage, format: Format, path: Path) -> None:
+    if max(picture.width, picture.height) > format.max_side:
+        raise UnwritableImage(
+            f"{path}: {picture.width}x{picture.height}, limit of {format.name} "
+            f"{format.max_side} a side; use --format png or tiff"
+        )
+
+
+def _refusal(path: Path, error: Exception) -> UnwritableImage:
+    """A failure on the way to the disk, as one of srcli's errors."""
+    if isinstance(error, MemoryError):
+        return UnwritableImage(f"{path}: does not fit in memory; write it smaller")
+    return UnwritableImage(f"{path}: {getattr(error, 'strerror', None) or error}")
