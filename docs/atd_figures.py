@@ -54,7 +54,7 @@ class Timed(nn.Module):
         return result
 
 
-def picture(photo: Path, size: str) -> Tensor:
+def image(photo: Path, size: str) -> Tensor:
     """`photo` reduced to `size`, (1, 3, h, w), RGB in [0, 1]."""
     width, height = (int(side) for side in size.split("x"))
     with Image.open(photo) as opened:
@@ -99,7 +99,7 @@ def main(photo: Path, size: str, find: str | None, runs: int, *, processor: bool
     torch.manual_seed(0)
     atd = PPATDLight(ATDConfig(SCALE), PureConfig()).eval()
     adaformer = AdaFormer(AdaFormerConfig(SCALE)).eval()
-    lr = picture(photo, size)
+    lr = image(photo, size)
     found = medians(
         {
             CONVOLUTIONS: lambda: adaformer.convolutions(lr),
@@ -120,7 +120,7 @@ def main(photo: Path, size: str, find: str | None, runs: int, *, processor: bool
     say(f"PP-ATD-light to ATD-light          {found[PURE] / found[ATD]:8.3f}\n")
     say(f"category attention in ATD-light    {share:8.1%}\n")
     if find is not None:
-        wide = extend_by_mirroring(picture(photo, find), atd.config.window)
+        wide = extend_by_mirroring(image(photo, find), atd.config.window)
         ways = {FIND: lambda: atd.find_pure(wide), ATD: lambda: atd(wide, EXACT)}
         found = medians(ways, runs, clock)
         say(f"at {find}: {FIND} {found[FIND]:.4f} s, {ATD} {found[ATD]:.2f} s, ")

@@ -32,8 +32,8 @@ def main() -> None:
         lr = Image.open(HERE / name).convert("RGB")
         hr = Image.open(TRUTH / f"{Path(name).stem}.webp").convert("RGB")
         sr = Image.fromarray(upscaler(np.asarray(lr)))
-        for column, picture in enumerate((lr.resize(hr.size, Image.Resampling.BICUBIC), sr, hr)):
-            crop = picture.crop((left, top, left + WIDTH, top + HEIGHT))
+        for column, image in enumerate((lr.resize(hr.size, Image.Resampling.BICUBIC), sr, hr)):
+            crop = image.crop((left, top, left + WIDTH, top + HEIGHT))
             crop = crop.resize((WIDTH * ZOOM, HEIGHT * ZOOM), Image.Resampling.NEAREST)
             sheet.paste(crop, (column * WIDTH * ZOOM, BAR + row * HEIGHT * ZOOM))
     sheet.save(HERE / "before_after.webp", quality=92, method=6)

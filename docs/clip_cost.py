@@ -73,31 +73,31 @@ def panned(width: int, height: int, frames: int) -> list[Pixels]:
     return [np.ascontiguousarray(pixels[:, number : number + width]) for number in range(frames)]
 
 
-def write(path: Path, pictures: Sequence[Pixels]) -> None:
+def write(path: Path, images: Sequence[Pixels]) -> None:
     """A clip of them, with a tone."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=RATE, options={"crf": "18"})
-        video.height, video.width = pictures[0].shape[:2]
+        video.height, video.width = images[0].shape[:2]
         video.pix_fmt = "yuv420p"
         tone = out.add_stream("aac", rate=48000)
         tone.codec_context.layout = "mono"
-        for number, pixels in enumerate(pictures):
+        for number, pixels in enumerate(images):
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
-        wave = np.sin(np.arange(48000 * len(pictures) // RATE) / 20).astype(np.float32)[None] / 2
+        wave = np.sin(np.arange(48000 * len(images) // RATE) / 20).astype(np.float32)[None] / 2
         sound = av.AudioFrame.from_ndarray(wave, "fltp", "mono")
         sound.sample_rate, sound.pts = 48000, 0
         out.mux(tone.encode(sound))
         out.mux(tone.encode(None))
 
 
-def whole(upscaler: Frames, pictures: Sequence[Pixels], preset: str) -> None:
+def whole(upscaler: Frames, images: Sequence[Pixels], preset: str) -> None:
     """One clip from file to file."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.mp4"), Path(folder, "out.mp4")
-        write(source, pictures)
+        write(source, images)
         settings = ClipSettings(wanted=EncoderOptions(preset=preset))
         started = time.perf_counter()
         _, report = upscale_clip(
@@ -105,18 +105,18 @@ def whole(upscaler: Frames, pictures: Sequence[Pixels], preset: str) -> None:
         )
         wall = time.perf_counter() - started
     sys.stdout.write(
-        f"{len(pictures)} frames in {wall:.2f} s: {len(pictures) / wall:.2f} fps; network "
+        f"{len(images)} frames in {wall:.2f} s: {len(images) / wall:.2f} fps; network "
         f"{report.seconds:.2f} s, end to end {wall / report.seconds:.3f} of it\n"
     )
 
 
-def encoders(pictures: Sequence[Pixels], names: Sequence[str], preset: str) -> None:
+def encoders(images: Sequence[Pixels], names: Sequence[str], preset: str) -> None:
     """Processor time of encoders, whatever else runs."""
-    height, width, _ = pictures[0].shape
+    height, width, _ = images[0].shape
     clock = Fraction(1, RATE)
     colour = Colour(full=False, primaries=1, transfer=1, matrix=1)
     info = ClipInfo(
-        *(width, height, clock, Fraction(RATE), len(pictures), 8, "yuv420p", False, Fraction(1)),
+        *(width, height, clock, Fraction(RATE), len(images), 8, "yuv420p", False, Fraction(1)),
         colour=colour,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -126,20 +126,20 @@ def encoders(pictures: Sequence[Pixels], names: Sequence[str], preset: str) -> N
                 path, choose_encoding(EncoderOptions(name, preset=preset), info, path), info
             )
             started = time.process_time()
-            for number, pixels in enumerate(pictures):
+            for number, pixels in enumerate(images):
                 writer.add(number, 1, pixels)
             writer.finish()
-            taken = (time.process_time() - started) / len(pictures)
+            taken = (time.process_time() - started) / len(images)
             sys.stdout.write(f"{name}: {taken:.4f} s of the processor a frame\n")
 
 
-def batches(upscaler: Frames, pictures: Sequence[Pixels], sizes: Sequence[int]) -> None:
+def batches(upscaler: Frames, images: Sequence[Pixels], sizes: Sequence[int]) -> None:
     """Seconds a frame of several at once, the ways taking turns."""
     times: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(3):
         for size in sizes:
             started = time.perf_counter()
-            upscaler.upscale_frames(pictures[:size])
+            upscaler.upscale_frames(images[:size])
             times[size].append((time.perf_counter() - started) / size)
     alone = statistics.median(times[sizes[0]])
     for size, taken in times.items():
@@ -167,17 +167,17 @@ def main() -> None:
         encoders(larger, wanted.encoders.split(","), wanted.preset)
         return
     upscaler = Frames(wanted)
-    pictures = panned(width, height, wanted.frames)
-    upscaler.upscale_frames(pictures[:1])
+    images = panned(width, height, wanted.frames)
+    upscaler.upscale_frames(images[:1])
     threads = torch.get_num_threads()
     sys.stdout.write(
         f"{wanted.model} x{wanted.scale} {wanted.effort}, {wanted.size}, "
         f"{upscaler.network.device.type}, {threads} threads\n"
     )
     if wanted.batches:
-        batches(upscaler, pictures, [int(size) for size in wanted.batches.split(",")])
+        batches(upscaler, images, [int(size) for size in wanted.batches.split(",")])
     else:
-        whole(upscaler, pictures, wanted.preset)
+        whole(upscaler, images, wanted.preset)
 
 
 if __name__ == "__main__":

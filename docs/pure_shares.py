@@ -22,7 +22,7 @@ from srcli.models.layers.windows import extend_by_mirroring
 COLOURS, WINDOWS = (8, 16, 32), (2, 4, 8)  # K; w in LR px
 
 
-def pictures(folder: Path) -> Iterator[Tensor]:
+def images(folder: Path) -> Iterator[Tensor]:
     """Each image of `folder`, (1, 3, h, w), RGB in [0, 1]."""
     for pair in single_folder(folder, is_hr=False):
         _, pixels = pair.load(1)
@@ -44,7 +44,7 @@ def shares(lr: Tensor) -> Iterator[float]:
 
 def main(folder: str) -> None:
     """Print a table in Markdown."""
-    found = torch.tensor([list(shares(lr)) for lr in pictures(Path(folder))])
+    found = torch.tensor([list(shares(lr)) for lr in images(Path(folder))])
     means = found.mean(0).view(len(COLOURS), len(WINDOWS), 2)
     sys.stdout.write(f"{len(found)} images; one windowing / two\n\n")
     sys.stdout.write("| K | " + " | ".join(f"w = {w}" for w in WINDOWS) + " |\n")

@@ -76,7 +76,7 @@ class Compensated(nn.Module):
             for number, spared in enumerate(exempt.spared):
                 mixed[number, spared] = 0.0
                 if self.instead == "value":
-                    mixed[number, spared] = qkv.picture(number).values(spared)[0]
+                    mixed[number, spared] = qkv.image(number).values(spared)[0]
         return mixed
 
 

@@ -38,9 +38,9 @@ def to_code(light: Floats) -> Floats:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
-def reduced(picture: Floats, height: int, width: int) -> Floats:
+def reduced(image: Floats, height: int, width: int) -> Floats:
     """(H, W, 3) by the product's own filter."""
-    planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.float32))
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32))
     return reduce_planes(planes, height, width).numpy().transpose(1, 2, 0)
 
 
@@ -50,9 +50,9 @@ def both_ways(large: Floats, height: int, width: int) -> Iterator[tuple[str, Flo
     yield "light", to_code(reduced(to_light(large), height, width))
 
 
-def rounded(picture: Floats) -> NDArray[np.uint8]:
+def rounded(image: Floats) -> NDArray[np.uint8]:
     """To 8 bits."""
-    return (picture.clip(0, 1) * 255).round().astype(np.uint8)
+    return (image.clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def benchmark(folder: Path, upscale: Callable[[Floats], Floats]) -> None:

@@ -26,7 +26,7 @@ def levels(upscaler: Upscaler, lr: NDArray[np.float32]) -> tuple[NDArray[np.floa
     return np.asarray(made.image, np.float64) * 255, made.report.tiles
 
 
-def main(name: str, scale: str, *pictures: str) -> None:
+def main(name: str, scale: str, *images: str) -> None:
     """Print a table in Markdown."""
     whole, *cut = (
         Upscaler(name, float(scale), precision="fp32", tile=tile) for tile in (0, *TILES)
@@ -34,19 +34,19 @@ def main(name: str, scale: str, *pictures: str) -> None:
     sys.stdout.write(
         "| image | tile | tiles | largest | mean | PSNR |\n|---|---|---|---|---|---|\n"
     )
-    for picture in map(Path, pictures):
-        with Image.open(picture) as opened:
+    for image in map(Path, images):
+        with Image.open(image) as opened:
             lr = (np.asarray(opened.convert("RGB")) / 255).astype(np.float32)
         expected, tiles = levels(whole, lr)
         if tiles > 1:
-            raise SystemExit(f"{picture} could not be upscaled whole: take a smaller one")
+            raise SystemExit(f"{image} could not be upscaled whole: take a smaller one")
         for side, upscaler in zip(TILES, cut, strict=True):
             made, tiles = levels(upscaler, lr)
             apart = np.abs(made - expected)
             squared = float(np.square(apart).mean())
             psnr = f"{10 * np.log10(255**2 / squared):.2f} dB" if squared else "equal"
             sys.stdout.write(
-                f"| {picture.name} | {side} px | {tiles} | {apart.max():.2f} | "
+                f"| {image.name} | {side} px | {tiles} | {apart.max():.2f} | "
                 f"{apart.mean():.4f} | {psnr} |\n"
             )
             sys.stdout.flush()

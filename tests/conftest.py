@@ -85,10 +85,10 @@ def generator() -> torch.Generator:
 def photo(rng: np.random.Generator) -> np.ndarray:
     """A small image with flat, smooth and busy parts, (40, 56, 3) uint8."""
     y, x = np.mgrid[0:40, 0:56]
-    picture = np.stack([x * 4, y * 6, (x + y) * 2], -1).astype(np.uint8)
-    picture[:16, :24] = (200, 30, 90)
-    picture[20:, 30:] = rng.integers(0, 256, (20, 26, 3))
-    return picture
+    image = np.stack([x * 4, y * 6, (x + y) * 2], -1).astype(np.uint8)
+    image[:16, :24] = (200, 30, 90)
+    image[20:, 30:] = rng.integers(0, 256, (20, 26, 3))
+    return image
 
 
 def save_png(path: Path, pixels: np.ndarray) -> Path:

@@ -30,7 +30,7 @@ def test_cores_are_nearly_equal(length: int, tile: int) -> None:
     assert len(spans) <= -(-length // (tile // 32 * 32))
 
 
-def test_zero_takes_the_picture_whole() -> None:
+def test_zero_takes_the_image_whole() -> None:
     grid = TileGrid.plan(333, 500, 0, alignment=32, overlap=32)
     assert len(grid) == 1
     assert (grid.rows[0].crop_stop, grid.columns[0].crop_stop) == (333, 500)

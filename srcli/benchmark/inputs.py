@@ -12,7 +12,7 @@ from srcli.benchmark.measure import Sample
 from srcli.data.benchmark_set import Pair, find_set, pair_folders, pairs_in, single_folder
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
-from srcli.data.sizes import pictures_of_sizes
+from srcli.data.sizes import images_of_sizes
 from srcli.errors import InputError, UsageError
 
 __all__ = ["BenchmarkInputs", "as_text", "loaded"]
@@ -53,7 +53,7 @@ class BenchmarkInputs:
                 "or --latency 512x341"
             )
         if self.sizes is not None:
-            name, found = "latency", pictures_of_sizes(self.sizes)
+            name, found = "latency", images_of_sizes(self.sizes)
         elif self.dataset is not None:
             one = benchmark_set(self.dataset)
             name, found = one.name, find_set(one, scale, data_roots(self.data_root))

@@ -116,7 +116,7 @@ def measure(
     contenders: Sequence[Method],
     exercises: Iterable[Sample],
     settings: MeasureSettings,
-    on_picture: Callable[[str], None],
+    on_image: Callable[[str], None],
     leave_out: Callable[[str, str], None],
 ) -> Measured:
     """Measure all contenders on all images; one that a contender fails on is left out.
@@ -127,7 +127,7 @@ def measure(
         contenders: What is measured.
         exercises: Images, loaded one after the other.
         settings: How.
-        on_picture: Told the name of each image that is done.
+        on_image: Told the name of each image that is done.
         leave_out: Told the name of each image that is left out, and why.
     """
     rows: list[Row] = []
@@ -139,7 +139,7 @@ def measure(
                 leave_out(exercise.name, found)
             else:
                 rows += found
-            on_picture(exercise.name)
+            on_image(exercise.name)
     except KeyboardInterrupt:
         return Measured(tuple(rows), interrupted=True)
     return Measured(tuple(rows), interrupted=False)

@@ -10,8 +10,8 @@ from srcli.benchmark.results import Run, Summary, summaries
 __all__ = [
     "Table",
     "compare_table",
+    "image_table",
     "markdown",
-    "picture_table",
     "sparsity_table",
     "summary_tables",
 ]
@@ -128,7 +128,7 @@ def _halted(layer: int) -> Callable[[Summary], str]:
     return cell
 
 
-def picture_table(run: Run) -> Table:
+def image_table(run: Run) -> Table:
     """A line for each image and contender."""
     return Table(
         title="by image",

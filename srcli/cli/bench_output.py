@@ -16,8 +16,8 @@ from srcli.benchmark.results import Run, read_run, to_csv, to_json
 from srcli.benchmark.tables import (
     Table,
     compare_table,
+    image_table,
     markdown,
-    picture_table,
     sparsity_table,
     summary_tables,
 )
@@ -79,7 +79,7 @@ def deliver(run: Run, files: Files, *, pictures: bool) -> None:
     sparsity = sparsity_table(run)
     tables = [*summary_tables(run), *([sparsity] if sparsity else [])]
     if pictures:
-        tables.append(picture_table(run))
+        tables.append(image_table(run))
     if to_stdout := files.json == Path("-"):
         click.echo(to_json(run), nl=False)
     else:

@@ -35,7 +35,7 @@ def list_sets(data_root: Path | None) -> None:
     for one in benchmark_sets().values():
         here = " ".join(f"x{scale}" for scale in scales_there(one, roots)) or "no"
         how = one.command() or one.origin
-        table.add_row(one.name, str(one.pictures), f"{one.megapixels:g}", here, how)
+        table.add_row(one.name, str(one.images), f"{one.megapixels:g}", here, how)
     Console().print(table, markup=False, highlight=False)
 
 

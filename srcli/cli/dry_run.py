@@ -126,9 +126,9 @@ def _seconds_per_pixel(engine: Engine, scale: int) -> float:
         engine.model, scale, engine.device, engine.precision, effort=engine.asked_effort
     )
     generator = torch.Generator().manual_seed(0)
-    picture = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
-    upscaler(picture)
-    return upscaler.upscale(picture).report.seconds / _PROBE**2
+    image = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
+    upscaler(image)
+    return upscaler.upscale(image).report.seconds / _PROBE**2
 
 
 def _duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ from srcli.masks import SHEET, is_mask_folder
 from srcli.viz.choice import choose_layers
 from srcli.viz.files import REPORT, MaskFiles
 from srcli.viz.map_types import MapType
-from srcli.viz.run import Drawn, MaskJob, explain_pictures
+from srcli.viz.run import Drawn, MaskJob, explain_images
 from srcli.viz.stats import DenseBaseline, MaskStats
 
 __all__ = ["Drawing", "MaskSettings", "Results", "explain_all", "open_result", "set_aside"]
@@ -100,7 +100,7 @@ def explain_all(
         html=drawing.html,
     )
     with progress_for(len(todo)) as progress:
-        ends = explain_pictures(
+        ends = explain_images(
             todo,
             upscaler,
             yardstick,

@@ -90,7 +90,7 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: RunCont
     came = BatchResult()
     outcome = "died"
     try:
-        pictures = run_batch(
+        images = run_batch(
             todo,
             upscalers,
             batch,
@@ -102,7 +102,7 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: RunCont
         first = upscalers.first
         quicker = faster_model(first.network.spec.name, first.scale) if clips.todo else ""
         moving = _moving(clips, first, means, SlowClipHint(quicker))
-        for end in chain(pictures, moving):
+        for end in chain(images, moving):
             came.finished.append(end)
             means.progress.finished(end)
         came.interrupted = means.stopping.is_set()

@@ -24,7 +24,7 @@ __all__ = [
     "single_folder",
 ]
 
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BenchmarkSet:
     """
 
     name: str
-    pictures: int
+    images: int
     megapixels: float
     parts: Mapping[int, SetPart] = field(default_factory=dict[int, SetPart])
     origin: str = ""
@@ -139,9 +139,9 @@ def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]
 def _require_all(pairs: Sequence[Pair], one: BenchmarkSet, scale: int, folder: Path) -> None:
     """Refuse what a download, or making, that was cut off has left."""
     lists = [path / HASH_LIST for path in (folder, folder / f"x{scale}")]
-    if len(pairs) < one.pictures and any(path.is_file() for path in lists):
+    if len(pairs) < one.images and any(path.is_file() for path in lists):
         raise MissingDataSet(
-            f"{one.name} x{scale} is in {folder} only in part: {len(pairs)} of {one.pictures} "
+            f"{one.name} x{scale} is in {folder} only in part: {len(pairs)} of {one.images} "
             f"images; hint: {one.command(scale)} goes on"
         )
 
@@ -177,7 +177,7 @@ def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
         UsageError: A folder is missing or empty, they hold different images, or several of one
             name.
     """
-    originals, reduced = _pictures(hr), _pictures(lr)
+    originals, reduced = _images(hr), _images(lr)
     if not originals or not reduced:
         raise UsageError(f"no images in {lr if originals else hr}")
     by_name = {_without_scale(path.stem, scale): path for path in reduced}
@@ -200,7 +200,7 @@ def single_folder(folder: Path, *, is_hr: bool) -> list[Pair]:
     Raises:
         UsageError: It is missing or empty.
     """
-    found = _pictures(folder)
+    found = _images(folder)
     if not found:
         raise UsageError(f"no images in {folder}")
     return [Pair(p.stem, p if is_hr else None, None if is_hr else p) for p in found]
@@ -224,10 +224,10 @@ def pairs_in(folder: Path, scale: int) -> list[Pair]:
     )
     for names in layouts:
         hr, lr = (_below(folder, name) for name in names)
-        if hr is not None and lr is not None and _pictures(hr) and _pictures(lr):
+        if hr is not None and lr is not None and _images(hr) and _images(lr):
             return pair_folders(hr, lr, scale)
     for hr in (_below(folder, "GTmod12"), _below(folder, "HR"), folder):
-        if hr is not None and hr.is_dir() and _pictures(hr):
+        if hr is not None and hr.is_dir() and _images(hr):
             return single_folder(hr, is_hr=True)
     return []
 
@@ -249,13 +249,13 @@ def _folders_named(root: Path, name: str) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() == name.lower())
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     return sorted(
         p
         for p in folder.iterdir()
-        if p.suffix.lower() in _PICTURES and p.is_file() and not p.name.startswith(".")
+        if p.suffix.lower() in _IMAGES and p.is_file() and not p.name.startswith(".")
     )
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from srcli.data.resize import downscale, resize
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["ImageStore", "Picture", "Source", "find_sources", "image_files", "read_rgb"]
+__all__ = ["ImageStore", "Source", "TrainingImage", "find_sources", "image_files", "read_rgb"]
 
 _SUFFIXES = frozenset({".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrainingImage:
     """A decoded pair: hr (s·h, s·w, 3) and lr (h, w, 3), uint8."""
 
     hr: NDArray[np.uint8]
@@ -83,7 +83,7 @@ def find_sources(
     for folder in folders:
         if not os.path.isdir(folder):  # noqa: PTH112 - which a path too long does not raise for
             raise UsageError(f"no training folder {folder}")
-        paths, closed = _pictures_below(folder)
+        paths, closed = _images_below(folder)
         broken, small, before = list[str](), list[str](), len(sources)
         for path in paths:
             try:
@@ -106,10 +106,10 @@ def find_sources(
 
 def image_files(folder: Path) -> list[Path]:
     """The files below `folder` that training would read, sorted; closed folders are left out."""
-    return _pictures_below(folder)[0]
+    return _images_below(folder)[0]
 
 
-def _pictures_below(folder: Path) -> tuple[list[Path], list[str]]:
+def _images_below(folder: Path) -> tuple[list[Path], list[str]]:
     """Files below `folder` with an image's suffix, sorted; and a line for each closed folder."""
     closed: list[OSError] = []
     paths = [
@@ -161,7 +161,7 @@ class ImageStore:
         self._hr, self._lr = _Held(), _Held()
         self._lock = threading.Lock()
 
-    def get(self, number: int) -> Picture:
+    def get(self, number: int) -> TrainingImage:
         """The image of source `number`, decoded now if memory does not hold it.
 
         Raises:
@@ -178,18 +178,18 @@ class ImageStore:
             self._lr.keep(number, lr)
             self._hr.shrink(self._budget - self._lr.size)
             self._lr.shrink(self._budget - self._hr.size)
-        return Picture(hr, lr)
+        return TrainingImage(hr, lr)
 
-    def all_readable(self, threads: int) -> Iterator[tuple[int, Picture | UnreadableImage]]:
+    def all_readable(self, threads: int) -> Iterator[tuple[int, TrainingImage | UnreadableImage]]:
         """All images by number, in order, decoded in threads; the error of an unreadable one."""
 
-        def tried(number: int) -> Picture | UnreadableImage:
+        def tried(number: int) -> TrainingImage | UnreadableImage:
             try:
                 return self.get(number)
             except UnreadableImage as error:
                 return error
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="pictures") as pool:
+        with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
             yield from enumerate(pool.map(tried, range(len(self.sources))))
 
     def _decode(self, source: Source) -> NDArray[np.uint8]:

@@ -27,9 +27,7 @@ _COUNT = 100
 _SUFFIXES = (".png", ".jpg", ".webp")
 
 
-def prepare(
-    name: str, div8k: Path, out: Path, scale: int, on_picture: Callable[[str], None]
-) -> Path:
+def prepare(name: str, div8k: Path, out: Path, scale: int, on_image: Callable[[str], None]) -> Path:
     """Make a set; what is there already, and whole, is kept.
 
     Args:
@@ -37,7 +35,7 @@ def prepare(
         div8k: The folder of DIV8K's images, 1201.png and so on.
         out: The data root; the set goes to OUT/NAME/x{scale}.
         scale: HR px per LR px to a side.
-        on_picture: Told each image's name when it is there.
+        on_image: Told each image's name when it is there.
 
     Returns:
         The set's manifest of hashes.
@@ -49,7 +47,7 @@ def prepare(
     sources = {str(n): _source(div8k, n) for n in range(first, first + _COUNT)}
     folder = out / name / f"x{scale}"
     try:
-        return _prepare(sources, folder, reduction, scale, on_picture)
+        return _prepare(sources, folder, reduction, scale, on_image)
     except OSError as error:
         raise UsageError(
             f"cannot write {error.filename or folder}: {error.strerror or error}; make room there, "
@@ -62,7 +60,7 @@ def _prepare(
     folder: Path,
     reduction: int,
     scale: int,
-    on_picture: Callable[[str], None],
+    on_image: Callable[[str], None],
 ) -> Path:
     """Make what is not there of a set in `folder`, from its images by number."""
     for part in ("HR", "LR"):
@@ -73,10 +71,10 @@ def _prepare(
         names = [f"{part}/{number}.png" for part in ("HR", "LR")]
         if not all(is_whole(folder / n, hashes.get(n)) for n in names):
             hr = _reduced(source, reduction, scale)
-            for target, picture in zip(names, (hr, downscale(hr, scale)), strict=True):
-                hashes[target] = write_png(picture, folder / target)
+            for target, image in zip(names, (hr, downscale(hr, scale)), strict=True):
+                hashes[target] = write_png(image, folder / target)
             write_hashes(manifest, hashes)
-        on_picture(number)
+        on_image(number)
     return manifest
 
 
@@ -90,9 +88,9 @@ def _source(div8k: Path, number: int) -> Path:
 def _reduced(source: Path, reduction: int, scale: int) -> NDArray[np.uint8]:
     """The HR image: reduced, and cropped so that `scale` divides it."""
     try:
-        picture = read_rgb(source)
+        image = read_rgb(source)
     except InputError as error:
         raise UsageError(f"DIV8K's {source.name} cannot be read: {error}") from error
     step = reduction * scale
-    picture = picture[: picture.shape[0] // step * step, : picture.shape[1] // step * step]
-    return picture if reduction == 1 else downscale(picture, reduction)
+    image = image[: image.shape[0] // step * step, : image.shape[1] // step * step]
+    return image if reduction == 1 else downscale(image, reduction)

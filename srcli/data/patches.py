@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.images import ImageStore, Picture
+from srcli.data.images import ImageStore, TrainingImage
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
@@ -141,12 +141,12 @@ class PatchSampler:
     def draw(self, step: int) -> PatchDraw:
         """Draw the patches of step `step`, without cutting them."""
         numbers = np.random.default_rng((self._seed, step))
-        pictures = numbers.choice(len(self._chance), self._batch, p=self._chance)
+        images = numbers.choice(len(self._chance), self._batch, p=self._chance)
         places = numbers.random((self._batch, 2))
         turns = numbers.integers(0, 8, self._batch)
         mine = np.arange(self._share.rank, self._batch, self._share.of)
         own_size = int((mine >= self._paired).sum())
-        return PatchDraw(pictures[mine], places[mine], turns[mine], own_size)
+        return PatchDraw(images[mine], places[mine], turns[mine], own_size)
 
     def skip(self, number: int, error: UnreadableImage) -> None:
         """Say, once, that source `number` cannot be decoded."""
@@ -159,11 +159,11 @@ class PatchSampler:
 
         lr (p, p, 3), hr (s·p, s·p, 3), and the teacher's output, as hr, if there is a teacher.
         """
-        number, picture = self._readable(number)
+        number, image = self._readable(number)
         p, s = self.patch, self.scale
-        y, x = self._corner(picture.lr, place)
-        lr = picture.lr[y : y + p, x : x + p]
-        hr = picture.hr[s * y : s * (y + p), s * x : s * (x + p)]
+        y, x = self._corner(image.lr, place)
+        lr = image.lr[y : y + p, x : x + p]
+        hr = image.hr[s * y : s * (y + p), s * x : s * (x + p)]
         if self.teacher is None:
             return lr, hr
         return lr, hr, self.teacher.patch(number, s * y, s * x, s * p)
@@ -172,14 +172,14 @@ class PatchSampler:
         """A patch of the HR image as LR (p, p, 3); the teacher's output (s·p, s·p, 3), twice."""
         assert self.teacher is not None
         number, _ = self.teacher.own_size[number]
-        number, picture = self._readable(number)
+        number, image = self._readable(number)
         whole, _ = self.teacher.own_size[number]
         if whole != number:  # in place of an unreadable one came a reduction
-            number, picture = whole, self.store.get(whole)
+            number, image = whole, self.store.get(whole)
         p, s = self.patch, self.scale
-        y, x = self._corner(picture.hr, place)
+        y, x = self._corner(image.hr, place)
         taught = self.teacher.own_size_patch(number, s * y, s * x, s * p)
-        return picture.hr[y : y + p, x : x + p], taught, taught
+        return image.hr[y : y + p, x : x + p], taught, taught
 
     def _corner(self, image: NDArray[np.uint8], place: NDArray[np.float64]) -> tuple[int, int]:
         """The upper left corner of the LR patch at `place` (0..1, 0..1) of (h, w, 3)."""
@@ -187,7 +187,7 @@ class PatchSampler:
         y, x = (int(v) for v in place * room)
         return y, x
 
-    def _readable(self, number: int) -> tuple[int, Picture]:
+    def _readable(self, number: int) -> tuple[int, TrainingImage]:
         """Source `number`, or the next one that can be decoded, and its number."""
         for following in range(len(self._chance)):
             tried = (number + following) % len(self._chance)

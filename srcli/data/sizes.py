@@ -12,7 +12,7 @@ from srcli.data.benchmark_set import Pair
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 
-__all__ = ["MadeUp", "pictures_of_sizes"]
+__all__ = ["MadeUp", "images_of_sizes"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MadeUp(Pair):
         return None, np.clip(smooth + texture * share, 0, 255).astype(np.uint8)
 
 
-def pictures_of_sizes(words: Sequence[str]) -> list[Pair]:
+def images_of_sizes(words: Sequence[str]) -> list[Pair]:
     """Sizes as WIDTHxHEIGHT (LR px), or image files used as LR.
 
     Raises:
@@ -40,10 +40,10 @@ def pictures_of_sizes(words: Sequence[str]) -> list[Pair]:
     """
     if not words:
         raise UsageError("--latency needs a size as 512x341, or an image")
-    return [_picture(word) for word in words]
+    return [_image(word) for word in words]
 
 
-def _picture(word: str) -> Pair:
+def _image(word: str) -> Pair:
     if size := re.fullmatch(r"(\d+)x(\d+)", word):
         width, height = int(size[1]), int(size[2])
         if min(width, height) < 1:

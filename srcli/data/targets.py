@@ -22,7 +22,7 @@ TENSOR = "sr"
 
 @dataclass(frozen=True)
 class TargetImages:
-    """The target images of the sources of a `PictureStore`, by the number of the source.
+    """The target images of the sources of a `ImageStore`, by the number of the source.
 
     Args:
         files: For each source, the image whose LR is the reduced source: (h, w, 3), as the source.

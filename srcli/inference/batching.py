@@ -20,7 +20,7 @@ _MOST = 16
 
 
 def batch_size(network: LoadedNetwork, pixels: int) -> int:
-    """Number of frames of `pixels` LR px to compute at once: one on a CPU, which is busy with it."""
+    """Number of frames of `pixels` LR px to compute at once; one keeps a CPU busy."""
     if network.device.type == "cpu":
         return 1
     return max(1, min(_MOST, _PIXELS // pixels))

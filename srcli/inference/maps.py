@@ -14,7 +14,7 @@ from srcli.inference.report import Report
 __all__ = ["Explanation", "LayerMaps", "Map", "PureMaps"]
 
 Map = NDArray[Any]
-Picture = TypeVar("Picture", bound=Pixels | Image.Image)
+AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PureMaps:
 
 
 @dataclass(frozen=True)
-class Explanation(Generic[Picture]):
+class Explanation(Generic[AnyImage]):
     """A result, what it took, and where the network looked.
 
     Args:
@@ -77,7 +77,7 @@ class Explanation(Generic[Picture]):
             separately upscaled alpha channel included.
     """
 
-    image: Picture
+    image: AnyImage
     report: Report
     scale: float
     threshold: float | None

@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def blends(self) -> bool:
-        """True if tiles overlap and are blended, so that the whole image would give another result."""
+        """True if tiles overlap and are blended, so that the whole image would give another."""
         return not self.exact and len(self.grid) > 1
 
 

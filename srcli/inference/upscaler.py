@@ -46,14 +46,14 @@ from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
-Picture = TypeVar("Picture", bound=Pixels | Image.Image)
+AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image)
 
 
 @dataclass(frozen=True)
-class Upscaled(Generic[Picture]):
+class Upscaled(Generic[AnyImage]):
     """A result and what it took."""
 
-    image: Picture
+    image: AnyImage
     report: Report
 
 
@@ -114,7 +114,7 @@ class Upscaler:
         """True if the network makes a larger image, which is then reduced to `scale`."""
         return self.network.scale != self.scale
 
-    def __call__(self, image: Picture) -> Picture:
+    def __call__(self, image: AnyImage) -> AnyImage:
         """Upscale an image.
 
         Args:
@@ -132,10 +132,10 @@ class Upscaler:
 
     def upscale(
         self,
-        image: Picture,
+        image: AnyImage,
         on_tile: Callable[[int, int], None] | None = None,
         size: tuple[int, int] | None = None,
-    ) -> Upscaled[Picture]:
+    ) -> Upscaled[AnyImage]:
         """Upscale as `__call__` does, and tell what it took.
 
         Args:
@@ -171,8 +171,8 @@ class Upscaler:
         return [one.image for one in upscaled], add_reports([one.report for one in upscaled])
 
     def explain(
-        self, image: Picture, on_tile: Callable[[int, int], None] | None = None
-    ) -> Explanation[Picture]:
+        self, image: AnyImage, on_tile: Callable[[int, int], None] | None = None
+    ) -> Explanation[AnyImage]:
         """Upscale as `upscale` does, and tell where the network looked and where it stopped.
 
         The image is the same to the last bit, and the maps are those of this very run; of a
@@ -202,12 +202,12 @@ class Upscaler:
 
     def _upscale(
         self,
-        image: Picture,
+        image: AnyImage,
         on_tile: Callable[[int, int], None] | None,
         halting: Halting,
         maps: MapStitcher | None,
         wanted: tuple[int, int] | None = None,
-    ) -> Upscaled[Picture]:
+    ) -> Upscaled[AnyImage]:
         """See `upscale`; `maps` is told what happened to the colour."""
         pixels = as_pixels(image)
         with within_memory(pixels, self.device):
@@ -286,9 +286,9 @@ class _Task:
     is_alpha: bool = False
 
 
-def _same_kind(result: Pixels, like: Picture) -> Picture:
+def _same_kind(result: Pixels, like: AnyImage) -> AnyImage:
     """Hand (H, W, c) back as the kind of image that came in."""
     flat = result[..., 0] if result.shape[2] == 1 else result
     if isinstance(like, Image.Image):
-        return cast("Picture", Image.fromarray(flat))
-    return cast("Picture", flat if like.ndim == 2 else result)
+        return cast("AnyImage", Image.fromarray(flat))
+    return cast("AnyImage", flat if like.ndim == 2 else result)

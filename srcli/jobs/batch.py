@@ -68,15 +68,15 @@ def run_batch(
         if stopping.is_set():
             raise _Stopped
         watcher.begun(job)
-        if read.picture.further:
+        if read.image.further:
             if holds_pages(job.image_format):
                 return _kept(upscale_multipage(job, read, upscalers, batch, means))
-            require_one_page(job, read.picture.further)
+            require_one_page(job, read.image.further)
         tile = partial(watcher.tile, job)
-        made = upscale_to_size(job.source, read.picture, upscalers, batch, tile)
-        left_out = read.picture.left_out + len(read.picture.further)
-        picture = replace(read.picture, pixels=made.image, left_out=left_out)
-        return partial(_store, job, picture, made.report, origin_of(read), batch, ledger)
+        made = upscale_to_size(job.source, read.image, upscalers, batch, tile)
+        left_out = read.image.left_out + len(read.image.further)
+        image = replace(read.image, pixels=made.image, left_out=left_out)
+        return partial(_store, job, image, made.report, origin_of(read), batch, ledger)
 
     def store(_: Job, write: _Store) -> tuple[tuple[str, ...], Report]:
         return write()
@@ -92,19 +92,19 @@ def run_batch(
 
 def _store(
     job: Job,
-    picture: DecodedImage,
+    image: DecodedImage,
     report: Report,
     origin: Identity,
     batch: Batch,
     ledger: RunJournal,
 ) -> tuple[tuple[str, ...], Report]:
     """Write a result; the journal learns of it before it gets its name, and after."""
-    metadata = batch.metadata.applied(picture.metadata)
-    picture = replace(picture, format=job.image_format, metadata=metadata)
-    losses = fits_losslessly(picture, job.image_format)
-    made = OutputRecord(origin, picture.width, picture.height, report.seconds)
+    metadata = batch.metadata.applied(image.metadata)
+    image = replace(image, format=job.image_format, metadata=metadata)
+    losses = fits_losslessly(image, job.image_format)
+    made = OutputRecord(origin, image.width, image.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_image(picture, job.target, quality=batch.quality, whole=ledger.whole(job, made))
+    write_image(image, job.target, quality=batch.quality, whole=ledger.whole(job, made))
     ledger.done(job)
     return losses, report
 

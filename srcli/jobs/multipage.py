@@ -75,18 +75,18 @@ class _Multipage:
         self._upscalers, self._batch = upscalers, batch
         self._sizes: list[tuple[int, int]] = []
         self._losses: dict[str, list[int]] = {}
-        self.pages = 1 + len(first.picture.further)
+        self.pages = 1 + len(first.image.further)
         self.reports: list[Report] = []
 
     def load(self, number: int) -> DecodedImage:
         """Read a page."""
         if not number:
-            return self._first.picture
+            return self._first.image
         source, first = self._job.source, self._first
         read = self._means.decoder.read(source, number)
         if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
             raise UnreadableImage(f"{source}: changed while it was read; run the command again")
-        return read.picture
+        return read.image
 
     def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:
         """Upscale a page."""
@@ -103,15 +103,15 @@ class _Multipage:
         number = page.item + 1
         if page.stored is None:
             assert page.error is not None
-            reduced = page.item and self._first.picture.further[page.item - 1].reduced
+            reduced = page.item and self._first.image.further[page.item - 1].reduced
             if not (reduced and isinstance(page.error, UnreadableImage)):
                 raise page.error
             self._losses[f"a smaller copy of a page left out: {page.error}"] = [number]
         else:
-            picture, report = page.stored
-            self._sizes.append((picture.width, picture.height))
+            image, report = page.stored
+            self._sizes.append((image.width, image.height))
             self.reports.append(report)
-            for line in fits_losslessly(picture, picture.format):
+            for line in fits_losslessly(image, image.format):
                 self._losses.setdefault(line, []).append(number)
         self._means.watcher.page(self._job, number, self.pages)
 

@@ -60,7 +60,7 @@ def plan_jobs(
         if is_clip_name(output) and not is_written(output):
             raise UsageError(f"{output}: srcli writes {', '.join(WRITABLE)}: name one of these")
         if len(sources) != 1 or sources[0].root is not None:
-            kind = "picture" if format_of_name(output) else "clip"
+            kind = "image" if format_of_name(output) else "clip"
             raise UsageError(f"{output} names one {kind}: for several inputs name a folder")
         jobs = [_job(sources[0], output, None, image_format, None)]
     else:

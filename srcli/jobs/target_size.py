@@ -46,7 +46,7 @@ class TargetSize:
             raise UsageError("a size is out of range: use 1 px and up")
         if self.megapixels is not None and not 0 < self.megapixels < math.inf:
             raise UsageError(
-                f"--megapixels must be above 0, got {self.megapixels:g}; hint: such as --megapixels 24"
+                f"--megapixels must be above 0, got {self.megapixels:g}; hint: say --megapixels 24"
             )
 
     @property

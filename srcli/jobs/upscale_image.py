@@ -62,7 +62,7 @@ class Batch:
 
 def upscale_to_size(
     source: Path,
-    picture: DecodedImage,
+    image: DecodedImage,
     upscalers: Upscalers,
     batch: Batch,
     on_tile: Callable[[int, int], None],
@@ -72,7 +72,7 @@ def upscale_to_size(
     Raises:
         ImageTooLarge: The result is beyond a limit, or beyond what the network makes.
     """
-    old = picture.width, picture.height
+    old = image.width, image.height
     new = batch.size.size(*old)
     if new[0] * new[1] > batch.max_output_megapixels * 1e6:
         raise ImageTooLarge(
@@ -86,4 +86,4 @@ def upscale_to_size(
             f"{source}: {old[0]}x{old[1]} to {new[0]}x{new[1]} is beyond what "
             f"{upscalers.model} makes at once ({error}); ask for a smaller size"
         ) from error
-    return upscaler.upscale(picture.pixels, on_tile, new)
+    return upscaler.upscale(image.pixels, on_tile, new)

@@ -85,7 +85,7 @@ def verify(folder: Path, entry: Entry, decoder: DecoderProcess) -> Verification:
         read = _read_whole(path, decoder)
     except InputError as error:
         return Verification(entry.target, Condition.DAMAGED, str(error))
-    size = read.picture.width, read.picture.height
+    size = read.image.width, read.image.height
     if size != (entry.width, entry.height):
         reason = f"{size[0]}x{size[1]}, was made {entry.width}x{entry.height}"
         return Verification(entry.target, Condition.ALTERED, reason)
@@ -109,6 +109,6 @@ def verify_unknown(path: Path, folder: Path, decoder: DecoderProcess) -> Verific
 def _read_whole(path: Path, decoder: DecoderProcess) -> Decoded:
     """Decode every page; return the first."""
     first = decoder.read(path)
-    for page in range(1, 1 + len(first.picture.further)):
+    for page in range(1, 1 + len(first.image.further)):
         decoder.read(path, page)
     return first

@@ -44,11 +44,11 @@ def _decode(stream: Readable) -> DecodedImage:
     )
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
+def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     if not AvifImagePlugin.SUPPORTED:
         raise FormatError("AVIF is not in this build of Pillow: pip install -U pillow")
-    metadata = picture.metadata
-    as_image(picture.pixels).save(
+    metadata = image.metadata
+    as_image(image.pixels).save(
         stream,
         "AVIF",
         quality=quality,

@@ -23,8 +23,8 @@ def _decode(stream: Readable) -> DecodedImage:
     return apply_orientation(DecodedImage(pixels_of(image), "bmp", metadata_of(image)))
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
-    as_image(picture.pixels).save(stream, "BMP", dpi=dpi_of(picture))
+def _encode(image: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
+    as_image(image.pixels).save(stream, "BMP", dpi=dpi_of(image))
 
 
 BMP = Format(

@@ -23,7 +23,10 @@ from srcli.media.limits import DecodeLimits
 __all__ = ["Decoded", "DecoderProcess"]
 
 _ROOT = Path(__file__).parents[2]
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from srcli.media.decoder_worker import serve; serve()"
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from srcli.media.decoder_worker import serve; serve()"
+)
 _STEP_SECONDS = 0.5
 _LONGEST_LINE = 1 << 20  # of a file with thousands of pages
 _CHUNK_BYTES = 1 << 22
@@ -39,13 +42,13 @@ class Decoded:
     """An image, and the state of the file that it was read from.
 
     Args:
-        image: See `read_picture`.
+        image: See `read_image`.
         size: Bytes of the file.
         mtime_ns: Of the file.
         sha256: Of the file, hexadecimal; empty for a further page.
     """
 
-    picture: DecodedImage
+    image: DecodedImage
     size: int
     mtime_ns: int
     sha256: str
@@ -86,7 +89,7 @@ class DecoderProcess:
             self._worker.kill()
 
     def read(self, path: Path, page: int = 0) -> Decoded:
-        """Decode an image whole; see `read_picture`. Of further pages the file is not hashed.
+        """Decode an image whole; see `read_image`. Of further pages the file is not hashed.
 
         Raises:
             UnreadableImage: It cannot be decoded, or the decoder crashed or took too long.
@@ -186,7 +189,7 @@ class DecoderProcess:
         pixels = flat.reshape(height, width, channels)
         dpi = head["dpi"]
         metadata = Metadata(dpi=(dpi[0], dpi[1]) if dpi else None, **blobs)
-        picture = DecodedImage(
+        image = DecodedImage(
             pixels,
             head["format"],
             metadata,
@@ -195,7 +198,7 @@ class DecoderProcess:
             tuple(ImageInfo(*one) for one in head["further"]),
             tuple(map(str, head["dropped"])),
         )
-        return Decoded(picture, head["size"], head["mtime_ns"], head["sha256"])
+        return Decoded(image, head["size"], head["mtime_ns"], head["sha256"])
 
 
 class _Watchdog:

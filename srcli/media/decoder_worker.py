@@ -77,7 +77,7 @@ def _read(
         raise ImageTooLarge(
             f"{path}: {before.st_size} bytes, limit {file_bytes}; raise --max-file-size"
         )
-    picture = read_image(path, max_megapixels=megapixels, page=page)
+    image = read_image(path, max_megapixels=megapixels, page=page)
     sha256 = ""
     if not page:
         with path.open("rb") as stream:
@@ -85,22 +85,22 @@ def _read(
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableImage(f"{path}: changed while it was read; run the command again")
-    blobs = picture.metadata.blobs
+    blobs = image.metadata.blobs
     head: dict[str, object] = {
-        "shape": picture.pixels.shape,
-        "bits": picture.bits,
-        "format": picture.format,
-        "lossless": picture.lossless,
-        "left_out": picture.left_out,
-        "further": _rows(*picture.further),
-        "dropped": picture.dropped,
-        "dpi": picture.metadata.dpi,
+        "shape": image.pixels.shape,
+        "bits": image.bits,
+        "format": image.format,
+        "lossless": image.lossless,
+        "left_out": image.left_out,
+        "further": _rows(*image.further),
+        "dropped": image.dropped,
+        "dpi": image.metadata.dpi,
         "blobs": {name: len(blob) for name, blob in blobs.items()},
         "size": before.st_size,
         "mtime_ns": before.st_mtime_ns,
         "sha256": sha256,
     }
-    return head, (*blobs.values(), _bytes_of(picture))
+    return head, (*blobs.values(), _bytes_of(image))
 
 
 def _rows(*pages: ImageInfo) -> list[tuple[object, ...]]:
@@ -108,8 +108,8 @@ def _rows(*pages: ImageInfo) -> list[tuple[object, ...]]:
     return [(p.format, p.width, p.height, p.channels, p.bits, p.lossless, p.reduced) for p in pages]
 
 
-def _bytes_of(picture: DecodedImage) -> memoryview:
-    return np.ascontiguousarray(picture.pixels).data.cast("B")
+def _bytes_of(image: DecodedImage) -> memoryview:
+    return np.ascontiguousarray(image.pixels).data.cast("B")
 
 
 def _limit_memory(extra: int) -> None:

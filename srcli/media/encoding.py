@@ -12,6 +12,6 @@ def as_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
 
-def dpi_of(picture: DecodedImage) -> tuple[float, float]:
+def dpi_of(image: DecodedImage) -> tuple[float, float]:
     """The resolution as Pillow's encoders take it; zeros mean that there is none."""
-    return picture.metadata.dpi or (0.0, 0.0)
+    return image.metadata.dpi or (0.0, 0.0)

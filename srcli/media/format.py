@@ -23,7 +23,7 @@ class FormatError(Exception):
 class PageWriter(Protocol):
     """Writes a file of several pages."""
 
-    def add(self, picture: DecodedImage) -> None:
+    def add(self, image: DecodedImage) -> None:
         """Write the next page."""
         ...
 
@@ -50,7 +50,7 @@ class Format:
     """One image format; each lives in the file of its name.
 
     Attributes:
-        name: As in `Picture.format`.
+        name: As in `DecodedImage.format`.
         suffixes: Lower-case file suffixes with their dot, the canonical one first.
         recognises: Whether a file that begins with these 16 bytes is of this format.
         inspect: Reads the header alone, from the stream's beginning.

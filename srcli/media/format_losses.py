@@ -45,31 +45,31 @@ _BLOBS = {
 }
 
 
-def fits_losslessly(picture: DecodedImage, format: str) -> tuple[str, ...]:
+def fits_losslessly(image: DecodedImage, format: str) -> tuple[str, ...]:
     """List what would be lost if the image were written in a format, a line each; empty if nothing.
 
     What was lost when it was read comes first. An alpha channel that is opaque everywhere is no
     loss, and neither is a missing field.
     """
-    metadata = picture.metadata
+    metadata = image.metadata
     facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
-    facts |= {"left_out": picture.left_out, "format": format.upper()}
+    facts |= {"left_out": image.left_out, "format": format.upper()}
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
         facts["cicp"] = f"primaries {primaries}, transfer {_HDR.get(transfer, transfer)}"
-    lines = (loss.value.format(**facts) for loss in _losses(picture, FORMATS[format]))
-    return (*picture.dropped, *lines)
+    lines = (loss.value.format(**facts) for loss in _losses(image, FORMATS[format]))
+    return (*image.dropped, *lines)
 
 
-def without_losses(picture: DecodedImage, format: Format) -> DecodedImage:
+def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
     """The image as the format can hold it, its metadata with the true pixel dimensions."""
-    losses = _losses(picture, format)
-    pixels = picture.pixels
-    if picture.has_alpha and not format.alpha:
+    losses = _losses(image, format)
+    pixels = image.pixels
+    if image.has_alpha and not format.alpha:
         pixels = _by_bands(pixels, _flattened) if _Loss.ALPHA in losses else pixels[..., :-1]
     if _Loss.DEPTH in losses:
         pixels = _by_bands(pixels, _rounded)
-    old, size = picture.metadata, (picture.width, picture.height)
+    old, size = image.metadata, (image.width, image.height)
     metadata = replace(
         old,
         icc=None if _Loss.ICC in losses else old.icc,
@@ -78,20 +78,20 @@ def without_losses(picture: DecodedImage, format: Format) -> DecodedImage:
         iptc=None if _Loss.IPTC in losses else old.iptc,
         comments=None if _Loss.COMMENTS in losses else old.comments,
     )
-    return replace(picture, pixels=pixels, format=format.name, metadata=metadata)
+    return replace(image, pixels=pixels, format=format.name, metadata=metadata)
 
 
-def _losses(picture: DecodedImage, format: Format) -> list[_Loss]:
-    metadata = picture.metadata
+def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
+    metadata = image.metadata
     losses: list[_Loss] = []
-    if picture.left_out:
+    if image.left_out:
         losses.append(_Loss.FRAMES)
-    if picture.has_alpha and not format.alpha and not _is_opaque(picture.pixels):
+    if image.has_alpha and not format.alpha and not _is_opaque(image.pixels):
         losses.append(_Loss.ALPHA)
-    if picture.bits == 16 and not format.deep:
+    if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    stays_gray = format.gray and (picture.channels == 1 or format.gray_alpha)
-    if metadata.icc and ("icc" not in format.keeps or (picture.channels < 3 and not stays_gray)):
+    stays_gray = format.gray and (image.channels == 1 or format.gray_alpha)
+    if metadata.icc and ("icc" not in format.keeps or (image.channels < 3 and not stays_gray)):
         losses.append(_Loss.ICC)
     blobs = metadata.blobs
     if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is

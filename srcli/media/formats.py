@@ -36,7 +36,7 @@ def holds_pages(format: str) -> bool:
 def is_image_name(path: Path) -> bool:
     """Tell if the suffix is one of an image that srcli reads.
 
-    >>> is_picture_name(Path("holiday.JPG")), is_picture_name(Path("notes.txt"))
+    >>> is_image_name(Path("holiday.JPG")), is_image_name(Path("notes.txt"))
     (True, False)
     """
     return format_of_name(path) is not None

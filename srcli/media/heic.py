@@ -49,11 +49,11 @@ def _decode(stream: Readable) -> DecodedImage:
     )
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
+def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     library = _library()
-    metadata = picture.metadata
+    metadata = image.metadata
     primaries, transfer = metadata.cicp[:2] if metadata.cicp else _SRGB
-    library.from_pillow(as_image(picture.pixels)).save(
+    library.from_pillow(as_image(image.pixels)).save(
         stream,
         quality=quality,
         chroma=444,

@@ -108,7 +108,7 @@ class ImageInfo:
         format: As in `Image`.
         width: Upright width in pixels.
         height: Upright height in pixels.
-        channels: As the last axis of `Picture.pixels`.
+        channels: As the last axis of `DecodedImage.pixels`.
         bits: 8 or 16 bits a sample.
         lossless: As in `Image`.
         reduced: The file calls it a smaller copy of another page.

@@ -52,9 +52,9 @@ def _require_end(data: bytes) -> None:
     raise FormatError(f"it is cut short: no end of image in {len(data)} bytes")
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
-    metadata = picture.metadata
-    as_image(picture.pixels).save(
+def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
+    metadata = image.metadata
+    as_image(image.pixels).save(
         stream,
         "JPEG",
         quality=quality,
@@ -62,7 +62,7 @@ def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None
         icc_profile=metadata.icc,
         exif=b"Exif\0\0" + metadata.exif if metadata.exif else b"",
         xmp=metadata.xmp,
-        dpi=dpi_of(picture),
+        dpi=dpi_of(image),
         extra=written_segments(metadata),
     )
 

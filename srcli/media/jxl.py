@@ -86,14 +86,14 @@ def _decode(stream: Readable) -> DecodedImage:
         stream.seek(0)
         _, beside = _library("pylibjxl").decode(stream.read(), metadata=True)
     metadata = Metadata(bytes(icc) or None, beside.get("exif"), beside.get("xmp"))
-    picture = DecodedImage(pixels, "jxl", metadata, left_out=left_out, dropped=dropped)
-    return apply_orientation(picture, turned=True)
+    image = DecodedImage(pixels, "jxl", metadata, left_out=left_out, dropped=dropped)
+    return apply_orientation(image, turned=True)
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
+def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     """Quality 100 is lossless; gray with alpha is written as RGB with alpha."""
-    pixels, metadata = picture.pixels, picture.metadata
-    if picture.channels == _GRAY_ALPHA:
+    pixels, metadata = image.pixels, image.metadata
+    if image.channels == _GRAY_ALPHA:
         pixels = np.ascontiguousarray(pixels[..., [0, 0, 0, 1]])
     library = _library("pylibjxl")
     try:

@@ -53,7 +53,7 @@ def orientation_of(metadata: Metadata) -> Orientation:
     return _TURNS[exif_orientation(block) or xmp_orientation(metadata.xmp) or 1]
 
 
-def apply_orientation(picture: DecodedImage, *, turned: bool = False) -> DecodedImage:
+def apply_orientation(image: DecodedImage, *, turned: bool = False) -> DecodedImage:
     """An image as decoded, made upright, with only the metadata that are true of it.
 
     The orientation is baked in and reset, the thumbnail and a resolution that cannot be are left
@@ -64,10 +64,10 @@ def apply_orientation(picture: DecodedImage, *, turned: bool = False) -> Decoded
         image: Its metadata as the file stores them.
         turned: The decoder has already turned the pixels.
     """
-    stored = picture.metadata
+    stored = image.metadata
     block = _bare(stored.exif)
-    dropped = list(picture.dropped)
-    icc, space = stored.icc, _SPACES[picture.channels]
+    dropped = list(image.dropped)
+    icc, space = stored.icc, _SPACES[image.channels]
     if icc is not None and icc[16:20] != space:
         dropped.append(f"ICC profile dropped: it is for {icc[16:20]!r}, the image is {space!r}")
         icc = None
@@ -81,8 +81,8 @@ def apply_orientation(picture: DecodedImage, *, turned: bool = False) -> Decoded
     if dpi is not None and turn.swap:
         dpi = (dpi[1], dpi[0])
     return replace(
-        picture,
-        pixels=picture.pixels if turned else turn.apply(picture.pixels),
+        image,
+        pixels=image.pixels if turned else turn.apply(image.pixels),
         metadata=replace(
             stored,
             icc=icc,

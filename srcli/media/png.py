@@ -52,11 +52,11 @@ def _decode(stream: Readable) -> DecodedImage:
     )
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
-    if picture.bits == 16:
-        encode_16bit(picture, stream)
+def _encode(image: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
+    if image.bits == 16:
+        encode_16bit(image, stream)
         return
-    metadata = picture.metadata
+    metadata = image.metadata
     texts = PngImagePlugin.PngInfo()
     if metadata.xmp:
         texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
@@ -64,7 +64,7 @@ def _encode(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> Non
         texts.add(b"cICP", metadata.cicp)
     for kind, data in (*split_chunks(metadata.colour), *split_chunks(metadata.texts)):
         texts.add(kind, data)
-    as_image(picture.pixels).save(
+    as_image(image.pixels).save(
         stream,
         "PNG",
         compress_level=_LEVEL,

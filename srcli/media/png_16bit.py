@@ -60,18 +60,18 @@ def decode_16bit(stream: Readable, chunks: Sequence[Chunk], header: Header) -> P
     return pixels.reshape(header.height, header.width, header.channels)
 
 
-def encode_16bit(picture: DecodedImage, stream: BufferedWriter) -> None:
+def encode_16bit(image: DecodedImage, stream: BufferedWriter) -> None:
     """Write an image of 16 bits a sample, band by band."""
-    height, width, channels = picture.pixels.shape
+    height, width, channels = image.pixels.shape
     sizes = np.array([width, height], ">u4").tobytes()
     stream.write(SIGNATURE)
     stream.write(chunk_bytes(b"IHDR", sizes + bytes([16, _COLOURS[channels], 0, 0, 0])))
-    stream.write(metadata_chunks(picture.metadata))
+    stream.write(metadata_chunks(image.metadata))
     deflate = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
     above = np.zeros(width * channels * 2, np.uint8)
     rows = max(1, _BAND_BYTES // above.size)
     for top in range(0, height, rows):
-        band = np.ascontiguousarray(picture.pixels[top : top + rows], ">u2")
+        band = np.ascontiguousarray(image.pixels[top : top + rows], ">u2")
         band = band.view(np.uint8).reshape(-1, above.size)
         stream.write(chunk_bytes(b"IDAT", deflate.compress(_filtered(band, above).data)))
         above = band[-1]

@@ -26,7 +26,7 @@ from srcli.media.ifd import (
 from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.tiff_tags import Tag
 
-__all__ = ["Strips", "aligned", "encode_tiff", "picture_fields", "write_strips"]
+__all__ = ["Strips", "aligned", "encode_tiff", "image_fields", "write_strips"]
 
 _DEFLATE, _HORIZONTAL = 8, 2
 _BLACK_IS_ZERO, _RGB = 1, 2
@@ -37,18 +37,18 @@ _STRIP_BYTES = 1 << 20
 _MAX_BYTES = 2**32 - 2**24  # leaves room for the directory
 
 
-def encode_tiff(picture: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
+def encode_tiff(image: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
     """Write the image, strip by strip.
 
     Raises:
         FormatError: The file would exceed the 4 GiB of a classic TIFF.
     """
-    stream.write(picture.metadata.exif or b"II*\0" + bytes(4))
-    adopted = kept_fields(picture.metadata.exif) if picture.metadata.exif else None
+    stream.write(image.metadata.exif or b"II*\0" + bytes(4))
+    adopted = kept_fields(image.metadata.exif) if image.metadata.exif else None
     order: Order = adopted.order if adopted else "<"
     fields = dict(adopted.fields) if adopted else {}
-    fields |= picture_fields(picture, order)
-    strips = write_strips(picture.pixels, stream, order)
+    fields |= image_fields(image, order)
+    strips = write_strips(image.pixels, stream, order)
     if stream.tell() > _MAX_BYTES:
         raise FormatError("it exceeds 4 GiB, the limit of TIFF; use --format png")
     fields |= strips.fields(LONG, order)
@@ -75,9 +75,9 @@ class Strips:
         }
 
 
-def picture_fields(picture: DecodedImage, order: Order) -> dict[int, Field]:
+def image_fields(image: DecodedImage, order: Order) -> dict[int, Field]:
     """The fields about an image's pixels and metadata, but for EXIF and where its strips are."""
-    return _metadata_fields(picture.metadata, order) | _pixel_fields(picture.pixels, order)
+    return _metadata_fields(image.metadata, order) | _pixel_fields(image.pixels, order)
 
 
 def _metadata_fields(metadata: Metadata, order: Order) -> dict[int, Field]:

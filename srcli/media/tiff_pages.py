@@ -23,7 +23,7 @@ from srcli.media.ifd import (
     pointer_at,
 )
 from srcli.media.image import DecodedImage
-from srcli.media.tiff_encode import Strips, aligned, picture_fields, write_strips
+from srcli.media.tiff_encode import Strips, aligned, image_fields, write_strips
 
 __all__ = ["TiffPages"]
 
@@ -60,17 +60,17 @@ class TiffPages:
         self._pages: list[_Page] = []
         stream.write(bytes(_HEADER))
 
-    def add(self, picture: DecodedImage) -> None:
+    def add(self, image: DecodedImage) -> None:
         """Write a page's pixels, and keep the rest in mind."""
-        block = picture.metadata.exif
+        block = image.metadata.exif
         stream = io.BytesIO(block or b"II*\0" + struct.pack("<IHI", 8, 0, 0))
         main = first_directory(stream, lenient=True)
         fields, parts = separated(stream, main)
         self._pages.append(
             _Page(
-                _turned(fields, main.order) | picture_fields(picture, _ORDER),
+                _turned(fields, main.order) | image_fields(image, _ORDER),
                 {tag: _turned(part, main.order) for tag, part in parts.items()},
-                write_strips(picture.pixels, self._stream, _ORDER),
+                write_strips(image.pixels, self._stream, _ORDER),
             )
         )
 

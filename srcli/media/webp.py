@@ -99,13 +99,13 @@ def _payload(
     return stream.read(whole if length is None else length)
 
 
-def _encode(picture: DecodedImage, stream: BufferedWriter, quality: int) -> None:
+def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     """Colours under full transparency are kept (`exact`)."""
-    metadata = picture.metadata
-    as_image(picture.pixels).save(
+    metadata = image.metadata
+    as_image(image.pixels).save(
         stream,
         "WEBP",
-        lossless=picture.lossless,
+        lossless=image.lossless,
         quality=quality,
         exact=True,
         icc_profile=metadata.icc,

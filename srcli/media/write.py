@@ -17,7 +17,7 @@ _TROUBLE = (MemoryError, FormatError, OSError, ValueError)
 
 
 def write_image(
-    picture: DecodedImage,
+    image: DecodedImage,
     path: Path,
     *,
     quality: int = 95,
@@ -40,11 +40,11 @@ def write_image(
     """
     if not 1 <= quality <= 100:
         raise UsageError(f"quality must be 1 to 100, got {quality}")
-    format = FORMATS[picture.format]
-    _require_size(picture, format, path)
+    format = FORMATS[image.format]
+    _require_size(image, format, path)
     try:
         with atomic_file(path, whole) as stream:
-            format.encode(without_losses(picture, format), stream, quality)
+            format.encode(without_losses(image, format), stream, quality)
     except _TROUBLE as error:
         raise _refusal(path, error) from error
 
@@ -57,14 +57,14 @@ def write_pages(
 
     Args:
         format: One that holds pages, by name.
-        path: See `write_picture`.
-        whole: See `write_picture`.
+        path: See `write_image`.
+        whole: See `write_image`.
 
     Yields:
         What writes the next page.
 
     Raises:
-        UnwritableImage: See `write_picture`.
+        UnwritableImage: See `write_image`.
     """
     kind = FORMATS[format]
     assert kind.paged is not None, f"{format} holds one page"
@@ -73,10 +73,10 @@ def write_pages(
         with atomic_file(path, whole) as stream:
             writer = kind.paged.begin(stream)
 
-            def add(picture: DecodedImage) -> None:
-                _require_size(picture, kind, path)
+            def add(image: DecodedImage) -> None:
+                _require_size(image, kind, path)
                 try:
-                    writer.add(without_losses(picture, kind))
+                    writer.add(without_losses(image, kind))
                 except _TROUBLE as error:
                     raise _refusal(path, error) from error
 
@@ -92,10 +92,10 @@ def write_pages(
         raise _refusal(path, error) from error
 
 
-def _require_size(picture: DecodedImage, format: Format, path: Path) -> None:
-    if max(picture.width, picture.height) > format.max_side:
+def _require_size(image: DecodedImage, format: Format, path: Path) -> None:
+    if max(image.width, image.height) > format.max_side:
         raise UnwritableImage(
-            f"{path}: {picture.width}x{picture.height}, limit of {format.name} "
+            f"{path}: {image.width}x{image.height}, limit of {format.name} "
             f"{format.max_side} a side; use --format png or tiff"
         )
 

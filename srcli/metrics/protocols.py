@@ -66,9 +66,9 @@ class Protocol:
         """HR px left out on each side."""
         return scale if self.crops else 0
 
-    def _planes(self, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _planes(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The planes to compare, (h, w, 1 or 3) in 0..255."""
-        return luma(picture)[..., None] if self.on_luma else picture.astype(np.float64)
+        return luma(image)[..., None] if self.on_luma else image.astype(np.float64)
 
 
 PROTOCOLS: Mapping[str, Protocol] = {

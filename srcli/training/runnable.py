@@ -16,7 +16,7 @@ __all__ = ["why_not_runnable", "working_state"]
 
 
 def working_state(
-    config: TrainingConfig, device: torch.device, pictures: str, teacher: str
+    config: TrainingConfig, device: torch.device, images: str, teacher: str
 ) -> TrainingState:
     """Make the network and try it on an empty patch.
 
@@ -25,7 +25,7 @@ def working_state(
     """
     patch = config.data.patch
     try:
-        state = TrainingState(config, device, pictures, teacher)
+        state = TrainingState(config, device, images, teacher)
         with one_memory_error(), torch.no_grad():
             for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
     except torch.OutOfMemoryError as error:

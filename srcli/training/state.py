@@ -44,7 +44,7 @@ class TrainingState:
         self,
         config: TrainingConfig,
         device: torch.device,
-        pictures: str = "",
+        images: str = "",
         teacher: str = "",
     ) -> None:
         torch.manual_seed(config.run.seed)  # pyright: ignore[reportUnknownMemberType]
@@ -58,7 +58,7 @@ class TrainingState:
         self.idle = 0.0  # of these minutes, those without steps
         self.origin = ""
         self._config = config
-        self._identity, self._pictures = _identity(config, teacher), pictures
+        self._identity, self._images = _identity(config, teacher), images
 
     @property
     def leaves_steps_out(self) -> bool:
@@ -148,7 +148,7 @@ class TrainingState:
                 for key, value in optimizer.state.get(parameter, {}).items():
                     held[f"{kind}.{key}.{name}"] = value
         run = {"step": self.step, "minutes": self.minutes, "idle": self.idle, "origin": self.origin}
-        notes = self._identity | {"pictures": self._pictures} | _settings(self._config) | run
+        notes = self._identity | {"pictures": self._images} | _settings(self._config) | run
         both = _prefixed("network", self.network) | _prefixed("average", self.average)
         write_checkpoint(path, both, held, notes)
 
@@ -173,10 +173,10 @@ class TrainingState:
             if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
                 raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
-        pictures = file.note("pictures")
-        if pictures and self._pictures and pictures != self._pictures:
+        images = file.note("pictures")
+        if images and self._images and images != self._images:
             raise UsageError(
-                f"{path} was made with other training images: {pictures}, now {self._pictures}"
+                f"{path} was made with other training images: {images}, now {self._images}"
             )
         try:
             self._take(file.tensors)
@@ -272,7 +272,7 @@ def _differences(key: str, before: object, now: object) -> Iterator[str]:
 
 
 def _settings(config: TrainingConfig) -> dict[str, object]:
-    """Settings that may change between parts of one run, by name in TOML; its length is among them."""
+    """Settings that may change between parts of one run, its length included, by name in TOML."""
     run = {"device": config.run.device, "precision": config.run.precision}
     taught = asdict(config.distillation)
     sections = {

@@ -113,7 +113,7 @@ class TeacherCache:
         return [whole[source.path] for source in self.store.sources]
 
     def _outputs(self) -> list[list[_Output]]:
-        """List what each source needs: its output, and for a whole file that of own size, if wanted."""
+        """List the outputs of each source; of a whole file that of own size, too, if wanted."""
         contents: dict[Path, str] = {}
         outputs: list[list[_Output]] = []
         for number, source in enumerate(self.store.sources):
@@ -200,11 +200,11 @@ class TeacherCache:
         device: torch.device,
     ) -> None:
         try:
-            picture = self.store.get(output.number)
+            image = self.store.get(output.number)
         except UnreadableImage:
             return  # who cuts patches tells of it
         try:
-            sr = run(picture.hr if output.own_size else picture.lr)
+            sr = run(image.hr if output.own_size else image.lr)
         except torch.OutOfMemoryError as error:
             raise self._too_large(output, device, "it ran out") from error
         assert sr.shape == output.shape, f"{output.path}: {sr.shape}"

@@ -21,7 +21,7 @@ from srcli.viz.stats import MaskStats
 
 __all__ = ["build_report"]
 
-_LARGEST_PICTURE = 4096  # px a side of what the report holds of the result
+_LARGEST_IMAGE = 4096  # px a side of what the report holds of the result
 _LARGEST_MAP = 1536  # cells a side; larger maps are thinned out
 
 
@@ -146,9 +146,9 @@ def _packed(numbers: Map) -> str:
 
 def _at_most(pixels: Pixels) -> Image.Image:
     image = Image.fromarray(as_rgb(pixels))
-    if max(image.size) <= _LARGEST_PICTURE:
+    if max(image.size) <= _LARGEST_IMAGE:
         return image
-    return fitted(image, _LARGEST_PICTURE, _LARGEST_PICTURE)
+    return fitted(image, _LARGEST_IMAGE, _LARGEST_IMAGE)
 
 
 def _webp(image: Image.Image) -> str:

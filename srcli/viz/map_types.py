@@ -169,11 +169,11 @@ def _classes(explained: Explained, _: int) -> ColourMap:
     height, width = mask.shape
     rows = np.array([y * explained.image.shape[0] // height for y in range(height)])
     columns = np.array([x * explained.image.shape[1] // width for x in range(width)])
-    picture = as_rgb(explained.image[rows[:, None], columns])[mask]  # (pure pixels, 3)
+    image = as_rgb(explained.image[rows[:, None], columns])[mask]  # (pure pixels, 3)
     numbers, places = np.unique(classes[mask], return_inverse=True)
     numbers, places = numbers[:_CLASSES], np.minimum(places, _CLASSES - 1)
     counts = np.bincount(places, minlength=len(numbers))
-    sums = [np.bincount(places, picture[:, channel], len(numbers)) for channel in range(3)]
+    sums = [np.bincount(places, image[:, channel], len(numbers)) for channel in range(3)]
     means = (np.stack(sums, -1) / np.maximum(counts, 1)[:, None]).round().astype(np.uint8)
     cells = np.zeros(mask.shape, np.uint8)
     cells[mask] = places + 1

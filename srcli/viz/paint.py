@@ -52,16 +52,16 @@ def draw_map(painted: ColourMap, size: Size, extent: Size) -> Image.Image:
     return image
 
 
-def _nearest(picture: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _nearest(image: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """For each pixel (h, w, 3) the number of the nearest of the palette's colours."""
-    codes = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    codes = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     different, places = np.unique(codes, return_inverse=True)
     colours = np.stack([different >> 16, different >> 8 & 255, different & 255], -1)
     distance = ((colours[:, None].astype(np.int64) - palette) ** 2).sum(-1)
     return distance.argmin(1).astype(np.uint8)[places].reshape(codes.shape)
 
 
-def over_image(painted: ColourMap, picture: Pixels, extent: Size) -> Image.Image:
+def over_image(painted: ColourMap, image: Pixels, extent: Size) -> Image.Image:
     """A map laid over an image, which shows through as relief; lines part what differs.
 
     The relief is what the image's brightness is above or below that of its surroundings, so
@@ -72,10 +72,10 @@ def over_image(painted: ColourMap, picture: Pixels, extent: Size) -> Image.Image
         image: (h, w, c), any size.
         extent: Of the image, LR px.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     cells = enlarge_map(painted, (height, width), extent)
     edge = _edges(cells, max(1, round(min(height / extent[0], 4) / 2)))
-    gray = Image.fromarray(as_rgb(picture)).convert("L")
+    gray = Image.fromarray(as_rgb(image)).convert("L")
     around = gray.resize([-(-side // _AROUND) for side in gray.size], Image.Resampling.BOX)
     result = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _ROWS):

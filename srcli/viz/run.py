@@ -15,7 +15,7 @@ from srcli.viz.folder import refuse_foreign, write_folder
 from srcli.viz.map_types import Explained
 from srcli.viz.stats import DenseBaseline, MaskStats, stats_of
 
-__all__ = ["Drawn", "MaskJob", "explain_pictures", "plan_folders"]
+__all__ = ["Drawn", "MaskJob", "explain_images", "plan_folders"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
     return jobs
 
 
-def explain_pictures(
+def explain_images(
     jobs: Sequence[MaskJob],
     upscaler: Upscaler,
     yardstick: DenseBaseline,
@@ -107,13 +107,13 @@ def explain_pictures(
     def load(job: MaskJob) -> DecodedImage:
         if job.target.exists():
             refuse_foreign(job.target, overwrite=overwrite)
-        picture = read_image(job.source)
-        height, width = (scaled_size(n, upscaler.scale) for n in (picture.height, picture.width))
+        image = read_image(job.source)
+        height, width = (scaled_size(n, upscaler.scale) for n in (image.height, image.width))
         refuse_too_large(height, width, wanted)
-        return picture
+        return image
 
-    def compute(job: MaskJob, picture: DecodedImage) -> Drawn:
-        pixels = picture.pixels
+    def compute(job: MaskJob, decoded: DecodedImage) -> Drawn:
+        pixels = decoded.pixels
         explained = upscaler.explain(pixels, lambda done, total: on_tile(job, done, total))
         _refuse_empty(explained)
         dense = yardstick.measure(pixels)
@@ -126,8 +126,8 @@ def explain_pictures(
 
         # Not while the next image is computed: its time would be no measure.
         write_folder(job.target, write, figures.as_dict(), overwrite=overwrite)
-        pages = sum(not page.reduced for page in picture.further)
-        return Drawn(explained.report, figures, picture.left_out + pages)
+        pages = sum(not page.reduced for page in decoded.further)
+        return Drawn(explained.report, figures, decoded.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)
 

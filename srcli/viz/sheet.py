@@ -97,8 +97,8 @@ def _whole(explained: Explained, pixels: Pixels) -> list[_Panel]:
     kind = KINDS["depth" if explained.layers else "pure"]
     painted = kind.paint(explained, 0)
     before, after = (
-        fitted(Image.fromarray(as_rgb(picture)), _PANEL, _TALLEST)
-        for picture in (pixels, explained.image)
+        fitted(Image.fromarray(as_rgb(image)), _PANEL, _TALLEST)
+        for image in (pixels, explained.image)
     )
     height, width, _ = pixels.shape
     larger = f"{explained.image.shape[1]} x {explained.image.shape[0]}"

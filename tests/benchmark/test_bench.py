@@ -210,7 +210,7 @@ def test_compare_lists_only_what_moved_beyond_the_spread():
     ]  # fmt: skip
 
 
-def test_summaries_over_pictures():
+def test_summaries_over_images():
     rows = tuple(
         Row("net", name, 10, 20, psnr, None, seconds, 2.0, 4.0, 10**9, (0.0, share), (0.0, 0.5))
         for name, psnr, seconds, share in (

@@ -16,7 +16,7 @@ from tests.benchmark.conftest import Here
 
 
 @pytest.fixture
-def at_picture(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+def at_image(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
     """Have something happen when the first contender is handed the image of that number."""
 
     def arrange(number: int, happening: Callable[[], None]) -> None:
@@ -49,9 +49,9 @@ def overflow() -> None:
 
 
 def test_ctrl_c_delivers_what_is_measured(
-    tiny: Path, tmp_path: Path, bench_here: Here, at_picture: Callable[..., None]
+    tiny: Path, tmp_path: Path, bench_here: Here, at_image: Callable[..., None]
 ):
-    at_picture(2 * 2 + 1, interrupt)  # two contenders: in the midst of the third image
+    at_image(2 * 2 + 1, interrupt)  # two contenders: in the midst of the third image
     files = {kind: tmp_path / f"run.{kind}" for kind in ("json", "csv", "md", "png")}
     code, out, err = bench_here(
         *("-d", "B100", "-m", "bicubic,lanczos", "--repeats", "1", "--data-root", tiny),
@@ -73,10 +73,10 @@ def test_ctrl_c_delivers_what_is_measured(
     assert bench_here("--compare", files["json"], files["json"])[0] == 0
 
 
-def test_ctrl_c_before_the_first_picture_leaves_files_alone(
-    tiny: Path, tmp_path: Path, bench_here: Here, at_picture: Callable[..., None]
+def test_ctrl_c_before_the_first_image_leaves_files_alone(
+    tiny: Path, tmp_path: Path, bench_here: Here, at_image: Callable[..., None]
 ):
-    at_picture(0, interrupt)
+    at_image(0, interrupt)
     file = tmp_path / "run.json"
     file.write_text("old")
     words = ("-d", "B100", "-m", "bicubic", "--data-root", tiny, "--json", file)
@@ -102,11 +102,11 @@ def test_ctrl_c_while_it_starts_promises_nothing(
         (overflow, "net gave values that are not finite"),
     ],
 )
-def test_what_fails_on_one_picture_leaves_the_others(
+def test_what_fails_on_one_image_leaves_the_others(
     happening: Callable[[], None], reason: str,
-    tiny: Path, tmp_path: Path, bench_here: Here, at_picture: Callable[..., None],
+    tiny: Path, tmp_path: Path, bench_here: Here, at_image: Callable[..., None],
 ):  # fmt: skip
-    at_picture(1, happening)
+    at_image(1, happening)
     file = tmp_path / "run.json"
     words = ("-m", "bicubic", "--repeats", "1", "--device", "cpu", "--json", file)
     code, out, err = bench_here("-d", "B100", "--data-root", tiny, *words)

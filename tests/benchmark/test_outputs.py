@@ -99,7 +99,7 @@ def test_links_and_pipes_stay_what_they_are(tiny: Path, tmp_path: Path, bench_he
     assert len(told.splitlines()) == 4
 
 
-def test_pictures_of_one_stem_are_told_apart(
+def test_images_of_one_stem_are_told_apart(
     tmp_path: Path, rng: np.random.Generator, bench_here: Here
 ):
     folder = tmp_path / "mixed"

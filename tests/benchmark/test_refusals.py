@@ -12,7 +12,7 @@ from srcli.metrics.protocols import PROTOCOLS
 from tests.benchmark.conftest import bench
 
 
-def test_a_bad_picture_is_left_out_and_said(tiny: Path):
+def test_a_bad_image_is_left_out_and_said(tiny: Path):
     lr = tiny / "B100" / "x4" / "LR" / "1.png"
     lr.write_bytes(lr.read_bytes()[:100])
     ended = bench("-d", "B100", "-m", "bicubic", data=tiny)
@@ -33,7 +33,7 @@ def test_a_bad_picture_is_left_out_and_said(tiny: Path):
         (4, 3, "3x3 px is less than one LR px at x4; both sides must have 4 px"),
     ],
 )
-def test_a_picture_too_small_is_left_out_and_said(
+def test_a_image_too_small_is_left_out_and_said(
     scale: int, side: int, reason: str, tmp_path: Path, rng: np.random.Generator
 ):
     folder = tmp_path / "mixed"
@@ -53,7 +53,7 @@ def test_a_picture_too_small_is_left_out_and_said(
     assert list(run["failed"]) == ["small"]
 
 
-def test_a_smallest_picture_is_compared(tmp_path: Path, rng: np.random.Generator):
+def test_a_smallest_image_is_compared(tmp_path: Path, rng: np.random.Generator):
     (tmp_path / "hr").mkdir()
     pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "hr" / "a.png")

@@ -9,7 +9,7 @@ import torch
 from srcli.benchmark.machine import describe_machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run
-from srcli.benchmark.tables import picture_table, summary_tables
+from srcli.benchmark.tables import image_table, summary_tables
 from tests.benchmark.conftest import Here
 
 MACHINE = describe_machine(torch.device("cpu"), torch.float32)
@@ -52,7 +52,7 @@ def test_published_figures_need_a_whole_set_by_name(
     assert ("25.96 (the literature)" in out) is stands
 
 
-def test_a_pictures_median_is_between_two_runs():
+def test_a_images_median_is_between_two_runs():
     row = Row("net", "a", 10, 10, None, None, (1.0, 3.0), None, None, None)
-    (cells,) = picture_table(Run("Set5", {"scale": 4}, MACHINE, {}, (row,), {})).cells
+    (cells,) = image_table(Run("Set5", {"scale": 4}, MACHINE, {}, (row,), {})).cells
     assert cells[5] == "2"

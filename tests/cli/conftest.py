@@ -28,7 +28,7 @@ def world(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.fixture
-def picture(tmp_path: Path, photo: np.ndarray) -> Path:
+def image(tmp_path: Path, photo: np.ndarray) -> Path:
     Image.fromarray(photo[:16, :24]).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 

@@ -68,10 +68,10 @@ run()
 
 
 def start_signalled(
-    number: signal.Signals, picture: int, *arguments: object
+    number: signal.Signals, image: int, *arguments: object
 ) -> subprocess.Popen[str]:
     """The command, which gets a signal as its `image`-th image begins."""
-    return start(int(number), picture, *arguments, command=(sys.executable, "-c", SIGNALLED))
+    return start(int(number), image, *arguments, command=(sys.executable, "-c", SIGNALLED))
 
 
 def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
@@ -87,8 +87,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def require_whole(path: Path) -> None:
-    with Image.open(path) as picture:
-        picture.load()
+    with Image.open(path) as image:
+        image.load()
 
 
 def instants(folder: Path) -> dict[str, tuple[int, int]]:

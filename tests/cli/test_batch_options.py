@@ -33,8 +33,8 @@ def save(path: Path, width: int, height: int, **more: object) -> Path:
 
 
 def size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        return picture.size
+    with Image.open(path) as image:
+        return image.size
 
 
 def events(stdout: str) -> list[dict[str, object]]:
@@ -156,8 +156,8 @@ def test_places_are_left_out(tmp_path: Path, ending: str) -> None:
     ended = srcli("upscale", "a.jpg", "--no-gps", "--format", flag, *FAST, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     (made,) = tmp_path.glob("a_x4.*")
-    with Image.open(made) as picture:
-        exif = picture.getexif()
+    with Image.open(made) as image:
+        exif = image.getexif()
         assert exif[0x010F] == "Maker of cameras"
         assert not exif.get_ifd(0x8825)
         assert exif.get_ifd(0x8769)[0x9286].endswith(b"kept")
@@ -171,14 +171,14 @@ def test_places_are_left_out(tmp_path: Path, ending: str) -> None:
 def test_metadata_are_stripped(tmp_path: Path) -> None:
     source = tagged(tmp_path / "a.jpg")
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    with Image.open(source) as picture:
-        picture.save(tmp_path / "b.jpg", icc_profile=icc, exif=picture.getexif(), dpi=(240, 240))
+    with Image.open(source) as image:
+        image.save(tmp_path / "b.jpg", icc_profile=icc, exif=image.getexif(), dpi=(240, 240))
     ended = srcli("upscale", "b.jpg", "--strip-metadata", *FAST, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    with Image.open(tmp_path / "b_x4.jpg") as picture:
-        assert not picture.getexif()
-        assert picture.info["icc_profile"] == icc
-        assert picture.info.get("dpi") != (240, 240)
+    with Image.open(tmp_path / "b_x4.jpg") as image:
+        assert not image.getexif()
+        assert image.info["icc_profile"] == icc
+        assert image.info.get("dpi") != (240, 240)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -22,7 +22,7 @@ def foreseen(size: tuple[int, int] | None, pixels: int) -> Forecast:
     return Forecast(Job(Path("a.png"), Path("b.png"), "png"), info, size, 0, pixels=pixels)
 
 
-def test_each_picture_is_timed_with_the_network_that_will_make_it(
+def test_each_image_is_timed_with_the_network_that_will_make_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One network makes x2, another x3; nothing makes x9, and a reduction needs none."""

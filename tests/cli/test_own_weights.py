@@ -12,7 +12,7 @@ from srcli.models import model_spec
 from tests.cli.weights_world import SHIPPED, World
 
 
-def test_your_own_checkpoint(world: World, picture: Path) -> None:
+def test_your_own_checkpoint(world: World, image: Path) -> None:
     torch.manual_seed(0)
     torch.save({"params": model_spec("atd-light").build(2).state_dict()}, world.folder / "me.pth")
     code, out, _ = world.run("weights", "show", "me.pth")
@@ -27,7 +27,7 @@ def test_your_own_checkpoint(world: World, picture: Path) -> None:
     )
     assert (code, out) == (0, "my-atd_x2\n")
     assert "srcli upscale -m my-atd -s 2" in error
-    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2)
+    code, _, error = world.run("upscale", image, "-m", "my-atd", "-s", 2)
     assert code == 0, error
     with Image.open(world.folder / "a_x2.png") as made:
         assert made.size == (48, 32)
@@ -36,24 +36,24 @@ def test_your_own_checkpoint(world: World, picture: Path) -> None:
     code, out, _ = world.run("weights", "show", "me.safetensors")
     assert "of srcli" in out
     assert world.run("weights", "remove", "my-atd")[0] == 0
-    code, _, error = world.run("upscale", picture, "-m", "my-atd", "-s", 2, "--overwrite")
+    code, _, error = world.run("upscale", image, "-m", "my-atd", "-s", 2, "--overwrite")
     assert code == 2
     assert "no weights for a model named 'my-atd' (have adaformer" in error
     assert not list((world.cache / "imported").iterdir())
 
 
-def test_a_teams_own_manifest(world: World, picture: Path) -> None:
+def test_a_teams_own_manifest(world: World, image: Path) -> None:
     """As `srcli train` leaves it: weights, and beside them a manifest without an address."""
     text = world.server.manifest(world.manifest).read_text("utf-8")
     (world.folder / "far.safetensors").write_bytes(SHIPPED.read_bytes())
     world.manifest.write_text(text.replace('variant = "far"\n', ""), "utf-8")
-    assert world.run("upscale", picture, "-m", "far_x4", "--offline")[0] == 0
+    assert world.run("upscale", image, "-m", "far_x4", "--offline")[0] == 0
     assert "yours" in world.run("weights", "show", "far_x4")[1]
     code, _, error = world.run("weights", "remove", "far_x4")
     assert code == 2
     assert "far_x4 is not srcli's to delete" in error
     world.manifest.write_text("weights = 3", "utf-8")
-    code, _, error = world.run("upscale", picture, "--overwrite")
+    code, _, error = world.run("upscale", image, "--overwrite")
     assert code == 3
     assert "team.toml: not a manifest of weights" in error
 

@@ -94,8 +94,8 @@ def test_formats_of_one_page(tmp_path: Path) -> None:
     ended = srcli("upscale", "photo.tif", "--format", "png", *FAST, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "1 more pages or frames left out" in ended.stderr
-    with Image.open(tmp_path / "photo_x4.png") as picture:
-        assert picture.size == (32, 32)
+    with Image.open(tmp_path / "photo_x4.png") as image:
+        assert image.size == (32, 32)
 
 
 def test_a_damaged_page_fails_the_file_alone(tmp_path: Path) -> None:

@@ -198,15 +198,15 @@ def test_the_summary_says_that_better_weights_can_be_had(
 ) -> None:
     better = "better ones (Set5 32.51 dB, not 31."
     how = "can be had: -m smfanet-plus"
-    picture = photos / "a.png"
-    redo = ("upscale", picture, "--overwrite", "--effort", "fast")
+    image = photos / "a.png"
+    redo = ("upscale", image, "--overwrite", "--effort", "fast")
     _, out, _ = world.run(*redo)
     (line,) = [one for one in out.splitlines() if better in one]
     assert line.endswith(how) or how in line
     for silent in (("-q",), ("--json",), ("--offline",), ("-m", "adaformer-s")):
         _, out, error = world.run(*redo, *silent)
         assert "better ones" not in out + error, silent
-    assert "better ones" not in world.run("upscale", picture)[1]  # nothing was done
+    assert "better ones" not in world.run("upscale", image)[1]  # nothing was done
     world.run("weights", "download", "smfanet_x4")
     assert "better ones" not in world.run(*redo)[1]
 

@@ -32,9 +32,9 @@ def folder(tmp_path: Path, photo: np.ndarray) -> Path:
 
 
 def size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        picture.load()
-        return picture.size
+    with Image.open(path) as image:
+        image.load()
+        return image.size
 
 
 def leftovers(root: Path) -> list[Path]:
@@ -125,8 +125,8 @@ def test_bad_files_fail_alone(folder: Path, photo: np.ndarray) -> None:
 def test_a_jpeg_called_png_is_read_as_what_it_is(tmp_path: Path, photo: np.ndarray) -> None:
     save(tmp_path / "x.jpg", photo).rename(tmp_path / "x.png")
     assert srcli("upscale", tmp_path / "x.png").returncode == 0
-    with Image.open(tmp_path / "x_x4.png") as picture:
-        assert picture.format == "PNG"
+    with Image.open(tmp_path / "x_x4.png") as image:
+        assert image.format == "PNG"
 
 
 def test_what_a_format_cannot_hold_is_said(tmp_path: Path, photo: np.ndarray) -> None:
@@ -187,7 +187,7 @@ def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
     assert stdout.split()[1] == str(len(made))
 
 
-def test_a_kill_leaves_no_half_picture(slow: Path) -> None:
+def test_a_kill_leaves_no_half_image(slow: Path) -> None:
     process = start_signalled(signal.SIGKILL, 4, "upscale", slow, "--tile", "64")
     out = slow.parent / "slow_x4"
     process.communicate()

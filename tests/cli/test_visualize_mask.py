@@ -68,8 +68,8 @@ def test_choices(folder: Path, capsys) -> None:
     )  # fmt: skip
     assert code == 0, error
     made = folder.parent / "out" / "a_masks"
-    pictures = ["contact-sheet.png", "depth.webp", "local-2.webp", "local-6.webp", "sparsity.webp"]
-    assert files(made) == sorted([*pictures, "summary.json"])
+    images = ["contact-sheet.png", "depth.webp", "local-2.webp", "local-6.webp", "sparsity.webp"]
+    assert files(made) == sorted([*images, "summary.json"])
     assert files(folder.parent / "out" / "sub") == ["b_masks"]
     mask = np.asarray(Image.open(made / "local-2.webp").convert("RGB"))[:100, :140]
     colours = set(map(tuple, mask.reshape(-1, 3).tolist()))
@@ -78,8 +78,8 @@ def test_choices(folder: Path, capsys) -> None:
 
 
 def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
-    picture, made = folder / "sub" / "b.jpg", folder / "sub" / "b_masks"
-    quick = (picture, "--what", "depth")
+    image, made = folder / "sub" / "b.jpg", folder / "sub" / "b_masks"
+    quick = (image, "--what", "depth")
     made.mkdir()
     (made / "mine.txt").write_text("mine")
     code, _, error = run_here(capsys, *quick)
@@ -90,7 +90,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
 
     assert run_here(capsys, *quick)[0] == 0
     assert run_here(capsys, *quick)[1].split()[:4] == ["done", "0", "skipped", "1"]
-    assert run_here(capsys, picture, "--what", "local", "--layers", 1, "--overwrite")[0] == 0
+    assert run_here(capsys, image, "--what", "local", "--layers", 1, "--overwrite")[0] == 0
     assert files(made) == ["contact-sheet.png", "local-1.png", "sparsity.png", "summary.json"]
 
     (made / "mine.txt").write_text("mine")
@@ -109,9 +109,9 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
 
 def test_scales_near_one(folder: Path, capsys) -> None:
     """Layers are known where a small image is not enlarged; one that is not says so."""
-    picture, tiny = folder / "sub" / "b.jpg", folder / "tiny.png"
+    image, tiny = folder / "sub" / "b.jpg", folder / "tiny.png"
     near = ("-s", 1.05, "--what", "local", "--layers", "2,6")
-    code, _, error = run_here(capsys, picture, *near)
+    code, _, error = run_here(capsys, image, *near)
     assert code == 0, error
     made = ["contact-sheet.png", "local-2.png", "local-6.png", "sparsity.png", "summary.json"]
     assert files(folder / "sub" / "b_masks") == made
@@ -171,12 +171,12 @@ def test_open_shows_the_report(folder: Path, tmp_path: Path) -> None:
     )
     (tools / "xdg-open").chmod(0o755)
     path = f"{tools}:{os.environ['PATH']}"
-    picture, made = folder / "sub" / "b.jpg", folder / "sub" / "b_masks"
+    image, made = folder / "sub" / "b.jpg", folder / "sub" / "b_masks"
     for options, name in (
         (["--html", "--what", "depth"], "report.html"),
         ([], "contact-sheet.png"),
     ):
-        ended = visualize(picture, "--open", *options, PATH=path)  # the second time it is there
+        ended = visualize(image, "--open", *options, PATH=path)  # the second time it is there
         assert ended.returncode == 0, ended.stderr
         wait_for(tmp_path / "opened")
         assert (tmp_path / "opened").read_text().strip() == str(made / name)

@@ -91,9 +91,9 @@ def networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("networks")
 def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> None:
     """Masks and classes come through tiles, images, report and arrays as the network told."""
-    picture = folder / "a.png"
+    image = folder / "a.png"
     code, out, error = run_here(
-        capsys, picture, "-m", "bright", "-s", 2, "--npz", "--html", "--tile", 16
+        capsys, image, "-m", "bright", "-s", 2, "--npz", "--html", "--tile", 16
     )
     assert code == 0, error
     made = folder / "a_masks"
@@ -147,7 +147,7 @@ def test_who_has_which_masks(folder: Path, capsys, arguments: list[str], line: s
 
 @pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize("tile", [0, 16])
-def test_dense_figures_of_a_network_that_extends_pictures(folder: Path, capsys, tile: int) -> None:
+def test_dense_figures_of_a_network_that_extends_images(folder: Path, capsys, tile: int) -> None:
     """It leaves out nothing that is counted, so that what was executed is the dense work."""
     arguments = ("-m", "extending", "-s", 2, "--tile", tile)
     assert run_here(capsys, folder / "a.png", *arguments)[0] == 0
@@ -162,16 +162,16 @@ def test_dense_figures_of_a_network_that_extends_pictures(folder: Path, capsys, 
     ("name", "shown"), [(b"caf\xe9.png", r"caf\udce9.png"), (b"a\x1b[2J\n.png", r"a\x1b[2J\n.png")]
 )
 def test_names_that_are_no_text(folder: Path, capsys, name: bytes, shown: str) -> None:
-    picture = folder / os.fsdecode(name)
-    (folder / "a.png").rename(picture)
-    code, out, error = run_here(capsys, picture, "-m", "bright", "-s", 2, "--html")
+    image = folder / os.fsdecode(name)
+    (folder / "a.png").rename(image)
+    code, out, error = run_here(capsys, image, "-m", "bright", "-s", 2, "--html")
     assert code == 0, error
     assert f"{shown}:  " in out
     assert "\x1b" not in out + error
-    title = shown if b"\xe9" in name else picture.name
-    assert f"<title>{title}" in (
-        picture.with_name(f"{picture.stem}_masks") / "report.html"
-    ).read_text("utf-8")
+    title = shown if b"\xe9" in name else image.name
+    assert f"<title>{title}" in (image.with_name(f"{image.stem}_masks") / "report.html").read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.usefixtures("networks")

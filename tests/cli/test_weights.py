@@ -55,7 +55,7 @@ def test_from_the_list_to_the_bin(world: World) -> None:
     assert str(world.cache / "imported") in out
 
 
-def test_altered_files_are_found_and_not_used(world: World, picture: Path) -> None:
+def test_altered_files_are_found_and_not_used(world: World, image: Path) -> None:
     world.run("weights", "download", "far")
     content = bytearray(world.file.read_bytes())
     content[-1] ^= 1
@@ -63,7 +63,7 @@ def test_altered_files_are_found_and_not_used(world: World, picture: Path) -> No
     code, out, _ = world.run("weights", "verify", "far")
     assert code == 1
     assert "far_x4: altered: " in out
-    code, _, error = world.run("upscale", picture, "-m", "far")
+    code, _, error = world.run("upscale", image, "-m", "far")
     assert code == 3
     assert "srcli weights download far_x4 gets it again" in error
     assert not list(world.folder.glob("a_x4*"))
@@ -72,34 +72,34 @@ def test_altered_files_are_found_and_not_used(world: World, picture: Path) -> No
     assert world.run("weights", "verify", "far")[0] == 0
 
 
-def test_upscale_downloads_when_it_may(world: World, picture: Path) -> None:
-    code, _, error = world.run("upscale", picture, "-m", "far")
+def test_upscale_downloads_when_it_may(world: World, image: Path) -> None:
+    code, _, error = world.run("upscale", image, "-m", "far")
     assert code == 3
     for word in ("srcli weights download far_x4", "3.2 MB", "127.0.0.1", "--yes"):
         assert word in error
-    code, _, error = world.run("upscale", picture, "-m", "far", "--yes", "--offline")
+    code, _, error = world.run("upscale", image, "-m", "far", "--yes", "--offline")
     assert code == 3
     assert "told to stay offline" in error
-    assert world.run("upscale", picture, "-m", "far", "-y", SRCLI_OFFLINE="1")[0] == 3
+    assert world.run("upscale", image, "-m", "far", "-y", SRCLI_OFFLINE="1")[0] == 3
     assert not world.server.requests
-    code, _, error = world.run("upscale", picture, "-m", "far", SRCLI_AUTO_DOWNLOAD="1")
+    code, _, error = world.run("upscale", image, "-m", "far", SRCLI_AUTO_DOWNLOAD="1")
     assert code == 0
     assert "downloading far_x4, 3.2 MB" in error
-    assert world.run("upscale", picture, "-o", "plain.png")[0] == 0
+    assert world.run("upscale", image, "-o", "plain.png")[0] == 0
     assert (world.folder / "plain.png").read_bytes() == (world.folder / "a_x4.png").read_bytes()
     world.file.unlink()
-    assert world.run("upscale", picture, "-m", "far", "-y", "--overwrite")[0] == 0
+    assert world.run("upscale", image, "-m", "far", "-y", "--overwrite")[0] == 0
     assert len(world.server.requests) == 2
-    offline = world.run("upscale", picture, "-m", "far", "--offline", "--overwrite")
+    offline = world.run("upscale", image, "-m", "far", "--offline", "--overwrite")
     assert offline[0] == 0
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 3)])
-def test_a_terminal_is_asked(world: World, picture: Path, answer: str, code: int) -> None:
+def test_a_terminal_is_asked(world: World, image: Path, answer: str, code: int) -> None:
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
     process = subprocess.Popen(
-        [*COMMAND, "upscale", str(picture), "-m", "far"],
+        [*COMMAND, "upscale", str(image), "-m", "far"],
         stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
     )  # fmt: skip
     os.close(slave)

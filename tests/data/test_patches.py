@@ -42,7 +42,7 @@ def sampler(
     )  # fmt: skip
 
 
-def test_finds_pictures_at_any_depth_and_reduces_large_ones(folder: Path):
+def test_finds_images_at_any_depth_and_reduces_large_ones(folder: Path):
     sources, useless = find_sources([folder], 2, 32, [0.5, 0.3], 90)
     found = [(s.path.name, s.height, s.width, s.reduced_from) for s in sources]
     assert found == [
@@ -216,7 +216,7 @@ def test_store_forgets_what_exceeds_its_budget(folder: Path):
     assert again.lr is store.get(0).lr
 
 
-def test_store_counts_lr_pictures_too(folder: Path):
+def test_store_counts_lr_images_too(folder: Path):
     sources, _ = find_sources([folder], 2, 32, [], 1000)
     store = ImageStore(sources, 2, budget=1)
     first = store.get(0).lr

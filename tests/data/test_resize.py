@@ -95,7 +95,7 @@ def cubic(x: float) -> float:
     return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x <= 2 else 0.0
 
 
-def test_flat_pictures_stay_flat():
+def test_flat_images_stay_flat():
     flat = np.full((17, 9, 3), 201, np.uint8)
     assert (resize(flat, 5, 31) == 201).all()
 

@@ -16,7 +16,7 @@ from srcli.data.large_sets import RECIPES, prepare
 from srcli.data.resize import downscale
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
-from srcli.data.sizes import pictures_of_sizes
+from srcli.data.sizes import images_of_sizes
 from srcli.errors import MissingDataSet, UsageError
 
 MINI = BenchmarkSet("Mini", 2, 0.1, origin="it is to be had nowhere")
@@ -27,9 +27,9 @@ def hr(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (48, 36, 3), dtype=np.uint8)
 
 
-def save(picture: np.ndarray, path: Path) -> None:
+def save(image: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
 
 
 LAYOUTS = {
@@ -117,13 +117,13 @@ def test_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_sizes(tmp_path: Path, hr: np.ndarray):
     save(hr, tmp_path / "one.png")
-    size, file = pictures_of_sizes(["20x30", str(tmp_path / "one.png")])
+    size, file = images_of_sizes(["20x30", str(tmp_path / "one.png")])
     assert size.load(4)[1].shape == (30, 20, 3)
     assert np.array_equal(size.load(4)[1], size.load(2)[1])
     assert np.array_equal(file.load(4)[1], hr)
     for wrong in ("20x", "0x5", "none.png"):
         with pytest.raises(UsageError, match=wrong):
-            pictures_of_sizes([wrong])
+            images_of_sizes([wrong])
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_exact_has_confidence_but_no_masks(crop: np.ndarray) -> None:
         explained.score(7)
 
 
-def test_every_kind_of_picture(photo: np.ndarray) -> None:
+def test_every_kind_of_image(photo: np.ndarray) -> None:
     alpha = np.concatenate([photo, photo[..., :1]], -1)
     up = upscaler(scale=2)
     explained = up.explain(alpha)

@@ -66,8 +66,8 @@ def python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_too_little_memory_means_smaller_tiles(tmp_path: Path, rng: np.random.Generator) -> None:
-    picture = rng.integers(0, 256, (256, 320, 3), dtype=np.uint8)  # nothing of it halts
-    np.save(tmp_path / "lr.npy", picture)
+    image = rng.integers(0, 256, (256, 320, 3), dtype=np.uint8)  # nothing of it halts
+    np.save(tmp_path / "lr.npy", image)
     restarts, tiles, exact = 0, 0, False
     for megabytes in (150, 135, 120, 110):  # what suffices is not the same on all machines
         ended = python(LIMITED, tmp_path / "lr.npy", tmp_path / "sr.npy", megabytes)
@@ -78,7 +78,7 @@ def test_too_little_memory_means_smaller_tiles(tmp_path: Path, rng: np.random.Ge
     assert restarts >= 1
     assert tiles > 1
     assert exact
-    whole = Upscaler("adaformer-s", 2, device="cpu", precision="fp32", tile=0).upscale(picture)
+    whole = Upscaler("adaformer-s", 2, device="cpu", precision="fp32", tile=0).upscale(image)
     assert (whole.report.restarts, whole.report.tiles) == (0, 1)
     assert np.array_equal(np.load(tmp_path / "sr.npy"), whole.image)
 

@@ -39,7 +39,7 @@ def test_each_attempt_needs_less_down_to_the_least(network: LoadedNetwork) -> No
         assert tried[0].exact
 
 
-def test_a_small_picture_has_smaller_tiles_too(network: LoadedNetwork) -> None:
+def test_a_small_image_has_smaller_tiles_too(network: LoadedNetwork) -> None:
     whole, smaller = plans(Planner(network, None), 64, 64, 2)
     assert len(whole.grid) == 1
     assert len(smaller.grid) > 1
@@ -56,7 +56,7 @@ def test_what_follows_is_bounded_by_what_is_free(
     assert next_one.needs <= 500_000_000
 
 
-def test_a_small_pictures_trouble_does_not_bind_large_ones(network: LoadedNetwork) -> None:
+def test_a_small_images_trouble_does_not_bind_large_ones(network: LoadedNetwork) -> None:
     fresh = next(Planner(network, None).attempts(224, 192))
     planner = Planner(network, None)
     plans(planner, 160, 96, 2)  # ran out once
@@ -128,7 +128,7 @@ def test_memory_that_a_container_may_not_take_is_not_free(tmp_path: Path) -> Non
     assert left_to_container(tmp_path) == 500
 
 
-def test_frames_unlike_pictures_are_treated_as_pictures_are() -> None:
+def test_frames_unlike_images_are_treated_as_images_are() -> None:
     upscaler = Upscaler("adaformer-s", 2, device="cpu", precision="fp32")
     gray = [np.full((9, 12), 100 * i, np.uint8) for i in (1, 2)]
     for frame, result in zip(gray, upscaler.upscale_frames(gray)[0], strict=True):

@@ -12,8 +12,8 @@ from srcli.weights import best_scale
 
 
 def rgb(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def test_samples_are_sharper_than_bicubic(samples: list[Path]) -> None:

@@ -9,7 +9,7 @@ def report(megapixels: float, windows: tuple[float, ...]) -> Report:
     return Report(1.0, 2, 1, 0, megapixels, windows, exact=True)
 
 
-def test_shares_are_those_of_the_pictures_that_computed() -> None:
+def test_shares_are_those_of_the_images_that_computed() -> None:
     both = add_reports([report(3, (1.0, 0.5)), report(9, ()), report(1, (0.2, 0.1))])
     assert both.live_windows == pytest.approx((0.8, 0.4))
     assert (both.megapixels, both.seconds, both.tiles) == (13, 3, 6)

@@ -31,16 +31,16 @@ def test_weights_sum_to_one(height: int, width: int, tile: int, scale: int) -> N
 
 
 @given(sizes, sizes, st.integers(32, 128))
-def test_equal_tiles_blend_into_the_picture(height: int, width: int, tile: int) -> None:
-    picture = torch.rand(3, height, width)
+def test_equal_tiles_blend_into_the_image(height: int, width: int, tile: int) -> None:
+    image = torch.rand(3, height, width)
     grid = TileGrid.plan(height, width, tile, alignment=32, overlap=32)
 
     def crop(t: Tile) -> torch.Tensor:
-        part = picture[:, t.rows.crop_start : t.rows.crop_stop]
+        part = image[:, t.rows.crop_start : t.rows.crop_stop]
         part = part[:, :, t.columns.crop_start : t.columns.crop_stop]
         return part.repeat_interleave(2, 1).repeat_interleave(2, 2)
 
-    expected = picture.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    expected = image.repeat_interleave(2, 1).repeat_interleave(2, 2)
     torch.testing.assert_close(blend(grid, 2, crop), expected, atol=1e-6, rtol=0)
 
 

@@ -11,7 +11,7 @@ from srcli.models.spec import Halting
 from tests.two_devices import two_devices
 
 
-def picture(channels: int) -> np.ndarray:
+def image(channels: int) -> np.ndarray:
     """Half flat, half noise."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 72, channels), np.uint8)
     pixels[:, :36, :3] = 90
@@ -26,10 +26,10 @@ def test_no_operation_mixes_devices(
     effort: str, tile: int, scale: float, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upscaler = Upscaler(scale=scale, device="cpu", effort=effort, tile=tile)
-    plain = upscaler(picture(channels))
+    plain = upscaler(image(channels))
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)
-        np.testing.assert_array_equal(upscaler(picture(channels)), plain)
+        np.testing.assert_array_equal(upscaler(image(channels)), plain)
     assert mode.operations > 500
 
 
@@ -37,8 +37,8 @@ def test_nor_do_maps_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     upscaler = Upscaler(scale=4, device="cpu", tile=0)
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)
-        explained = upscaler.explain(picture(3))
-        frames, _ = upscaler.upscale_frames([picture(3), picture(3)])
+        explained = upscaler.explain(image(3))
+        frames, _ = upscaler.upscale_frames([image(3), image(3)])
     for frame in frames:
         np.testing.assert_array_equal(frame, explained.image)
 
@@ -50,7 +50,7 @@ def test_nor_does_the_quality_family(name: str, monkeypatch: pytest.MonkeyPatch)
     network = model_spec(name).build(4).eval()
     with two_devices(monkeypatch) as mode:
         mode.put_all(network)
-        lr = mode.put(torch.from_numpy(picture(3)).permute(2, 0, 1)[None] / 255.0)
+        lr = mode.put(torch.from_numpy(image(3)).permute(2, 0, 1)[None] / 255.0)
         sr = network(lr, Halting(None, skip_pure=True)).image
         assert mode.there(sr)
 

@@ -48,10 +48,10 @@ def test_depths_agree(x4: Upscaler, photo: np.ndarray) -> None:
 
 @pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
 def test_shapes_stay(x4: Upscaler, photo: np.ndarray, channels: int | None) -> None:
-    picture = np.concatenate([photo, photo[..., :1]], -1)
-    picture = picture[..., 0] if channels is None else picture[..., :channels]
-    height, width, *rest = picture.shape
-    assert x4(picture).shape == (4 * height, 4 * width, *rest)
+    image = np.concatenate([photo, photo[..., :1]], -1)
+    image = image[..., 0] if channels is None else image[..., :channels]
+    height, width, *rest = image.shape
+    assert x4(image).shape == (4 * height, 4 * width, *rest)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
@@ -67,8 +67,8 @@ def test_pil_modes_stay(x4: Upscaler, photo: np.ndarray, mode: str) -> None:
 def test_pil_modes_without_values_become_colours(
     x4: Upscaler, photo: np.ndarray, mode: str, becomes: str
 ) -> None:
-    picture = Image.fromarray(photo).convert(mode)
-    assert np.array_equal(np.asarray(x4(picture)), np.asarray(x4(picture.convert(becomes))))
+    image = Image.fromarray(photo).convert(mode)
+    assert np.array_equal(np.asarray(x4(image)), np.asarray(x4(image.convert(becomes))))
 
 
 @pytest.mark.parametrize("mode", ["I", "I;16B", "F"])
@@ -78,11 +78,11 @@ def test_pil_modes_beyond_eight_bits_keep_their_values(
     gray = gray_of(photo).astype(np.uint16) * 257
     array = {"I": gray.astype(np.int32), "I;16B": gray.astype(">u2"), "F": gray / 65535}[mode]
     if mode == "I;16B":
-        picture = Image.frombytes("I;16B", array.shape[::-1], array.tobytes())
+        image = Image.frombytes("I;16B", array.shape[::-1], array.tobytes())
     else:
-        picture = Image.fromarray(array.astype(np.float32) if mode == "F" else array)
-    assert picture.mode == mode
-    result = np.asarray(x4(picture)).astype(np.float64) * (65535 if mode == "F" else 1)
+        image = Image.fromarray(array.astype(np.float32) if mode == "F" else array)
+    assert image.mode == mode
+    result = np.asarray(x4(image)).astype(np.float64) * (65535 if mode == "F" else 1)
     assert np.abs(result - x4(gray)).max() <= 1
 
 
@@ -105,10 +105,10 @@ def test_hidden_colour_does_not_bleed(x4: Upscaler) -> None:
     disc = (y - 24) ** 2 + (x - 24) ** 2 < 15**2
     results = []
     for hidden in (0, 90):
-        picture = np.full((48, 48, 4), hidden, np.uint8)
-        picture[disc] = 255
-        picture[~disc, 3] = 0
-        results.append(x4(picture))
+        image = np.full((48, 48, 4), hidden, np.uint8)
+        image[disc] = 255
+        image[~disc, 3] = 0
+        results.append(x4(image))
     assert np.array_equal(*results)
     alpha = results[0][..., 3]
     seen = alpha > 0
@@ -137,15 +137,15 @@ def test_other_scales_reduce(photo: np.ndarray, scale: float) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 2), (8, 8)])
-def test_smallest_pictures(x4: Upscaler, shape: tuple[int, int]) -> None:
+def test_smallest_images(x4: Upscaler, shape: tuple[int, int]) -> None:
     flat = np.full((*shape, 3), 130, np.uint8)
     assert np.abs(x4(flat).astype(int) - 130).max() <= 6
 
 
 def test_tiles_agree_with_the_whole(samples: list) -> None:
     """At every tile size: max 2 of 255, mean 0.05, in both efforts."""
-    with Image.open(samples[0]) as picture:
-        photo = np.asarray(picture.convert("RGB"))
+    with Image.open(samples[0]) as image:
+        photo = np.asarray(image.convert("RGB"))
     for effort in ("exact", "balanced"):
         whole = Upscaler(tile=0, effort=effort, precision="fp32")(photo).astype(int)
         for tile in (64, 128, 200):
@@ -160,11 +160,11 @@ def test_tiles_agree_with_the_whole(samples: list) -> None:
 def test_tile_is_chosen_by_free_memory(
     x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = np.tile(photo, (6, 6, 1))
-    whole = x4.upscale(picture)
+    image = np.tile(photo, (6, 6, 1))
+    whole = x4.upscale(image)
     assert whole.report.tiles == 1
     monkeypatch.setattr(planning, "free_memory", lambda device: 250_000_000)
-    tiled = x4.upscale(picture)
+    tiled = x4.upscale(image)
     assert tiled.report.tiles > 1
     assert np.abs(tiled.image.astype(int) - whole.image).mean() <= 0.05
 
@@ -244,7 +244,7 @@ def test_requests_that_cannot_be_met(arguments: dict, error: type, line: str) ->
 
 
 @pytest.mark.parametrize(
-    ("picture", "line"),
+    ("image", "line"),
     [
         (np.zeros((4, 4, 5), np.uint8), "an array of shape (4, 4, 5) is no image"),
         (np.zeros((0, 4, 3), np.uint8), "an array of shape (0, 4, 3) is no image"),
@@ -253,9 +253,9 @@ def test_requests_that_cannot_be_met(arguments: dict, error: type, line: str) ->
         (np.full((4, 4), np.nan), "values that are not finite"),
     ],
 )
-def test_arrays_that_are_no_pictures(x4: Upscaler, picture: np.ndarray, line: str) -> None:
+def test_arrays_that_are_no_images(x4: Upscaler, image: np.ndarray, line: str) -> None:
     with pytest.raises(UnreadableImage) as raised:
-        x4(picture)
+        x4(image)
     assert line in str(raised.value)
 
 
@@ -263,12 +263,12 @@ def test_arrays_that_are_no_pictures(x4: Upscaler, picture: np.ndarray, line: st
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels: int) -> None:
     """Whatever size is asked for up to the network's, it is that, and the same image."""
-    picture = np.full((17, 30, channels), 90, np.uint16) * 200
-    picture[4:12, 8:20] = rng.integers(20000, 40000, channels)
-    made = Upscaler(scale=4, precision="fp32").upscale(picture, size=size).image
+    image = np.full((17, 30, channels), 90, np.uint16) * 200
+    image[4:12, 8:20] = rng.integers(20000, 40000, channels)
+    made = Upscaler(scale=4, precision="fp32").upscale(image, size=size).image
     assert made.shape == (size[1], size[0], channels)
     assert made.dtype == np.uint16
-    assert np.abs(made.mean((0, 1)) - picture.mean((0, 1))).max() < 400
+    assert np.abs(made.mean((0, 1)) - image.mean((0, 1))).max() < 400
 
 
 def test_beyond_the_network_is_refused() -> None:

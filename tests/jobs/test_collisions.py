@@ -116,7 +116,7 @@ def test_a_result_put_away_for_a_photograph_is_kept(pattern: Path) -> None:
         plan(pattern, overwrite=True)
 
 
-def test_results_among_a_folders_pictures(pattern: Path) -> None:
+def test_results_among_a_folders_images(pattern: Path) -> None:
     folder = pattern.parent
 
     def named() -> list[Job]:

@@ -40,7 +40,7 @@ def test_real_results_are_near_the_forecast(
         assert foreseen / FACTOR < took < foreseen * FACTOR, (format, took, foreseen)
 
 
-def test_drawings_and_deep_pictures(tmp_path: Path, upscaler: Upscaler) -> None:
+def test_drawings_and_deep_images(tmp_path: Path, upscaler: Upscaler) -> None:
     flat = np.full((96, 96, 3), 240, np.uint8)
     flat[20:60, 30:50] = (200, 30, 30)
     noise = np.random.default_rng(0).integers(-128, 129, (96, 96, 3))

@@ -26,12 +26,12 @@ def names(sources: list[Source], root: Path) -> list[str]:
     return [s.path.relative_to(root).as_posix() for s in sources]
 
 
-def test_folders_are_searched_for_pictures(photos: Path) -> None:
+def test_folders_are_searched_for_images(photos: Path) -> None:
     found = names(discover((photos,)), photos)
     assert found == ["a.PNG", "b.jpg", "ünï côde.jpeg", "sub/c.tiff", "sub/deep/e.webp"]
 
 
-def test_each_picture_once(photos: Path) -> None:
+def test_each_image_once(photos: Path) -> None:
     found = discover((photos / "b.jpg", photos, photos / "sub"))
     assert len(found) == 5
     assert found[0] == Source(photos / "b.jpg", None)
@@ -88,7 +88,7 @@ def test_format_decides_the_suffix(photos: Path, image_format: str, expected: st
     assert targets(jobs, photos) == [expected]
 
 
-def test_a_name_that_is_no_pictures_becomes_png(photos: Path) -> None:
+def test_a_name_that_is_no_images_becomes_png(photos: Path) -> None:
     job = plan_jobs(discover((photos / "notes.txt",)), None, label="x4", image_format=None)[0]
     assert (job.target.name, job.image_format) == ("notes_x4.png", "png")
 

@@ -62,52 +62,52 @@ def with_iptc(path: Path, image: Image.Image, iptc: bytes) -> Path:
     return jpeg(path, image, *(jpeg_segment(0xED, b"Photoshop 3.0\0" + one) for one in pieces))
 
 
-def changed(picture: DecodedImage, format: str, path: Path) -> Path:
-    write_image(replace(picture, format=format), path)
+def changed(image: DecodedImage, format: str, path: Path) -> Path:
+    write_image(replace(image, format=format), path)
     return path
 
 
 def test_iptc_goes_through_jpeg_and_tiff(tmp_path: Path, image: Image.Image) -> None:
-    picture = read_image(with_iptc(tmp_path / "x", image, CAPTION + BYLINE))
-    assert picture.dropped == ("JPEG segments dropped: Photoshop's paths",)
+    decoded = read_image(with_iptc(tmp_path / "x", image, CAPTION + BYLINE))
+    assert decoded.dropped == ("JPEG segments dropped: Photoshop's paths",)
     for first, second in (("jpeg", "jpeg"), ("tiff", "jpeg"), ("tiff", "tiff")):
-        assert fits_losslessly(picture, first) == picture.dropped
-        middle = read_image(changed(picture, first, tmp_path / "middle"))
+        assert fits_losslessly(decoded, first) == decoded.dropped
+        middle = read_image(changed(decoded, first, tmp_path / "middle"))
         assert fits_losslessly(middle, second) == ()
         with Image.open(changed(middle, second, tmp_path / "end")) as made:
             said = IptcImagePlugin.getiptcinfo(made)
         assert said == {(2, 120): b"A bird, 1931", (2, 80): b"Somebody!"}
-    assert fits_losslessly(picture, "png")[1:] == ("IPTC dropped: PNG cannot hold its 31 bytes",)
+    assert fits_losslessly(decoded, "png")[1:] == ("IPTC dropped: PNG cannot hold its 31 bytes",)
 
 
 def test_iptc_of_several_segments(tmp_path: Path, image: Image.Image) -> None:
     iptc = (b"\x1c\x02\x19\x03\xe8" + b"keyword!" * 125) * 70
-    picture = read_image(with_iptc(tmp_path / "x", image, iptc))
-    assert picture.metadata.iptc == iptc
+    decoded = read_image(with_iptc(tmp_path / "x", image, iptc))
+    assert decoded.metadata.iptc == iptc
     line = f"IPTC dropped: JPEG cannot hold its {len(iptc)} bytes"
-    assert line in fits_losslessly(picture, "jpeg")
-    changed(picture, "jpeg", tmp_path / "y")
+    assert line in fits_losslessly(decoded, "jpeg")
+    changed(decoded, "jpeg", tmp_path / "y")
     assert read_image(tmp_path / "y").metadata.iptc is None
-    assert read_image(changed(picture, "tiff", tmp_path / "z")).metadata.iptc == iptc
+    assert read_image(changed(decoded, "tiff", tmp_path / "z")).metadata.iptc == iptc
 
 
 def test_a_tiff_of_pages_keeps_iptc(tmp_path: Path, image: Image.Image) -> None:
-    picture = read_image(with_iptc(tmp_path / "x", image, CAPTION))
+    decoded = read_image(with_iptc(tmp_path / "x", image, CAPTION))
     with write_pages("tiff", tmp_path / "y") as add:
-        add(picture)
-        add(picture)
+        add(decoded)
+        add(decoded)
     assert read_image(tmp_path / "y", page=1).metadata.iptc == CAPTION
 
 
 def test_comments_of_jpeg(tmp_path: Path, image: Image.Image) -> None:
     comments = (b"first, \xe4", b"second", b"")
     segments = (jpeg_segment(0xFE, one) for one in comments)
-    picture = read_image(jpeg(tmp_path / "x", image, *segments))
-    assert fits_losslessly(picture, "jpeg") == ()
-    with Image.open(changed(picture, "jpeg", tmp_path / "y")) as made:
+    decoded = read_image(jpeg(tmp_path / "x", image, *segments))
+    assert fits_losslessly(decoded, "jpeg") == ()
+    with Image.open(changed(decoded, "jpeg", tmp_path / "y")) as made:
         assert isinstance(made, JpegImagePlugin.JpegImageFile)
         assert [data for name, data in made.applist if name == "COM"] == list(comments)
-    lines = fits_losslessly(picture, "png")
+    lines = fits_losslessly(decoded, "png")
     assert lines == ("JPEG comments dropped: PNG cannot hold their 26 bytes",)
 
 
@@ -116,8 +116,8 @@ def test_segments_that_are_not_taken_over_are_named(tmp_path: Path, image: Image
     segments = [jpeg_segment(0xE1, extension)] * 2
     segments += [jpeg_segment(0xEC, b"Ducky\0\1"), jpeg_segment(0xE5, b"\n\0")]
     segments += [jpeg_segment(0xE2, b"ICC_PROFILE\0\1\2part")]
-    picture = read_image(jpeg(tmp_path / "x", image, *segments))
-    assert picture.dropped == (
+    decoded = read_image(jpeg(tmp_path / "x", image, *segments))
+    assert decoded.dropped == (
         "JPEG segments dropped: extended XMP, APP12 Ducky, APP5",
         "ICC profile dropped: some of its segments are missing",
     )
@@ -127,8 +127,8 @@ def test_damaged_photoshop_data_end_the_search(tmp_path: Path, image: Image.Imag
     whole = resource(1028, CAPTION)
     for cut in range(1, len(whole)):
         segment = jpeg_segment(0xED, b"Photoshop 3.0\0" + resource(1005, b"ab") + whole[:-cut])
-        picture = read_image(jpeg(tmp_path / "x", image, segment))
-        assert picture.metadata.iptc in (None, CAPTION)  # the last byte but fills up
+        decoded = read_image(jpeg(tmp_path / "x", image, segment))
+        assert decoded.metadata.iptc in (None, CAPTION)  # the last byte but fills up
 
 
 def test_what_is_wrong_with_exif_and_profiles_is_said(
@@ -137,12 +137,12 @@ def test_what_is_wrong_with_exif_and_profiles_is_said(
     gray = Image.fromarray(noise(1)[..., 0])
     for format in ("JPEG", "PNG"):
         gray.save(tmp_path / "x", format, exif=b"Exif\0\0garbage!", icc_profile=icc(b"RGB "))
-        picture = read_image(tmp_path / "x")
-        assert picture.dropped == (
+        image = read_image(tmp_path / "x")
+        assert image.dropped == (
             "ICC profile dropped: it is for b'RGB ', the image is b'GRAY'",
             "EXIF dropped: damaged",
         )
-        assert picture.metadata.blobs == {}
+        assert image.metadata.blobs == {}
 
 
 def png(path: Path, image: Image.Image, *chunks: tuple[bytes, bytes]) -> Path:
@@ -179,18 +179,18 @@ COLOURS = [(b"gAMA", GAMMA), (b"cHRM", CORNERS), (b"cICP", PQ)]
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_texts_and_colours_of_png(tmp_path: Path, image: Image.Image, bits: int) -> None:
-    picture = read_image(png(tmp_path / "x", image, *COLOURS, *TEXTS))
+    decoded = read_image(png(tmp_path / "x", image, *COLOURS, *TEXTS))
     if bits == 16:
-        picture = replace(picture, pixels=picture.pixels.astype(np.uint16) * 257)
-    assert fits_losslessly(picture, "png") == ()
-    found = chunks_of(changed(picture, "png", tmp_path / "y"))
+        decoded = replace(decoded, pixels=decoded.pixels.astype(np.uint16) * 257)
+    assert fits_losslessly(decoded, "png") == ()
+    found = chunks_of(changed(decoded, "png", tmp_path / "y"))
     assert [one for one in found if one in TEXTS] == TEXTS
     assert {one for one in found if one[0] in (b"gAMA", b"cHRM", b"cICP")} == set(COLOURS)
     assert [kind for kind, _ in found].index(b"cHRM") < [kind for kind, _ in found].index(b"IDAT")
     with Image.open(tmp_path / "y") as made:
         assert isinstance(made, PngImagePlugin.PngImageFile)
         assert made.text["Author"] == "Jürgen"
-    lines = fits_losslessly(picture, "jpeg")[-3:]
+    lines = fits_losslessly(decoded, "jpeg")[-3:]
     assert [line.partition(" dropped")[0] for line in lines] == [
         "PNG texts", "colours by gAMA or cHRM", "colours of primaries 9, transfer PQ",
     ]  # fmt: skip
@@ -211,12 +211,12 @@ def test_texts_and_colours_of_png(tmp_path: Path, image: Image.Image, bits: int)
 def test_only_colours_that_are_not_usual_are_missed(
     tmp_path: Path, image: Image.Image, chunks: list[tuple[bytes, bytes]], lines: int
 ) -> None:
-    picture = read_image(png(tmp_path / "x", image, *chunks))
+    decoded = read_image(png(tmp_path / "x", image, *chunks))
     for format in ("jpeg", "webp", "tiff", "avif"):
-        assert len(fits_losslessly(picture, format)) == lines
-    assert set(chunks) <= set(chunks_of(changed(picture, "png", tmp_path / "y")))
-    stripped = MetadataPolicy(strip=True).applied(picture.metadata)
-    assert stripped == picture.metadata  # colours are no metadata that could be missed
+        assert len(fits_losslessly(decoded, format)) == lines
+    assert set(chunks) <= set(chunks_of(changed(decoded, "png", tmp_path / "y")))
+    stripped = MetadataPolicy(strip=True).applied(decoded.metadata)
+    assert stripped == decoded.metadata  # colours are no metadata that could be missed
 
 
 def test_no_gps_leaves_out_what_people_wrote_freely(tmp_path: Path, image: Image.Image) -> None:
@@ -225,10 +225,10 @@ def test_no_gps_leaves_out_what_people_wrote_freely(tmp_path: Path, image: Image
         1028, CAPTION + b"\x1c\x02\x5a\x00\x06Berlin")))  # fmt: skip
     png(tmp_path / "y", image, (b"tEXt", b"Comment\0" + b"52.5 N 13.4 E in Berlin"))
     for name in "xy":
-        picture = read_image(tmp_path / name)
-        left = MetadataPolicy(gps=False).applied(picture.metadata)
+        decoded = read_image(tmp_path / name)
+        left = MetadataPolicy(gps=False).applied(decoded.metadata)
         for format in ("jpeg", "png", "tiff"):
-            changed(replace(picture, metadata=left), format, tmp_path / "z")
+            changed(replace(decoded, metadata=left), format, tmp_path / "z")
             written = (tmp_path / "z").read_bytes()
             assert b"Berlin" not in written
             assert b"52.5" not in written
@@ -242,7 +242,7 @@ def test_all_of_it_comes_through_the_decoders_process(tmp_path: Path, image: Ima
             jpeg(tmp_path / "x", image, *segments),
             png(tmp_path / "y", image, *COLOURS, *TEXTS),
         ):
-            blobs = decoder.read(path).picture.metadata.blobs
+            blobs = decoder.read(path).image.metadata.blobs
             assert blobs == read_image(path).metadata.blobs
             assert blobs.keys() in ({"comments", "iptc"}, {"colour", "cicp", "texts"})
 
@@ -275,11 +275,11 @@ def test_a_large_profile_of_png(
 def test_damaged_metadata_of_png_cost_a_line(
     tmp_path: Path, image: Image.Image, chunk: tuple[bytes, bytes], line: str
 ) -> None:
-    picture = read_image(png(tmp_path / "x", image, chunk))
-    np.testing.assert_array_equal(picture.pixels, np.asarray(image))
-    assert len(picture.dropped) == 1
-    assert re.search(line, picture.dropped[0])
-    assert picture.metadata == Metadata()
+    decoded = read_image(png(tmp_path / "x", image, chunk))
+    np.testing.assert_array_equal(decoded.pixels, np.asarray(image))
+    assert len(decoded.dropped) == 1
+    assert re.search(line, decoded.dropped[0])
+    assert decoded.metadata == Metadata()
 
 
 def hdr(path: Path, format: str, pixels: np.ndarray) -> Path:
@@ -302,15 +302,15 @@ def hdr(path: Path, format: str, pixels: np.ndarray) -> Path:
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
 def test_colours_by_number(tmp_path: Path, noise: Callable[..., np.ndarray], format: str) -> None:
-    picture = read_image(hdr(tmp_path / "x", format, noise(3, height=64, width=64)))
-    assert picture.metadata.cicp == PQ
-    (line,) = fits_losslessly(picture, "jpeg")
+    image = read_image(hdr(tmp_path / "x", format, noise(3, height=64, width=64)))
+    assert image.metadata.cicp == PQ
+    (line,) = fits_losslessly(image, "jpeg")
     assert line.startswith("colours of primaries 9, transfer PQ dropped: JPEG cannot state them")
-    assert fits_losslessly(picture, "png") == ()
-    assert (b"cICP", PQ) in chunks_of(changed(picture, "png", tmp_path / "y"))
+    assert fits_losslessly(image, "png") == ()
+    assert (b"cICP", PQ) in chunks_of(changed(image, "png", tmp_path / "y"))
     if format == "heic":
-        assert fits_losslessly(picture, "heic") == ()
+        assert fits_losslessly(image, "heic") == ()
         said = b"colrnclx\0\x09\0\x10"
-        assert said in changed(picture, "heic", tmp_path / "z").read_bytes()
+        assert said in changed(image, "heic", tmp_path / "z").read_bytes()
     else:
-        assert len(fits_losslessly(picture, "avif")) == 1
+        assert len(fits_losslessly(image, "avif")) == 1

@@ -15,9 +15,9 @@ PHOTOMETRIC = {1: "minisblack", 2: "minisblack", 3: "rgb", 4: "rgb"}
 
 
 def check(path, pixels):
-    picture = read_image(path)
-    assert picture.pixels.dtype == np.uint16
-    np.testing.assert_array_equal(picture.pixels, pixels)
+    image = read_image(path)
+    assert image.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(image.pixels, pixels)
     info = probe(path)
     assert (info.height, info.width, info.channels, info.bits) == (*pixels.shape, 16)
 
@@ -25,7 +25,7 @@ def check(path, pixels):
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png(tmp_path, noise, png16, channels, interlaced):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(png16(noise(channels, np.uint16), interlaced=interlaced))
     check(path, noise(channels, np.uint16))
 
@@ -33,17 +33,17 @@ def test_png(tmp_path, noise, png16, channels, interlaced):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (3, 5)])
 def test_small_interlaced_png(tmp_path, noise, png16, size):
     pixels = noise(3, np.uint16, *size)
-    (tmp_path / "picture.png").write_bytes(png16(pixels, interlaced=True))
-    check(tmp_path / "picture.png", pixels)
+    (tmp_path / "image.png").write_bytes(png16(pixels, interlaced=True))
+    check(tmp_path / "image.png", pixels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_key_colour_of_png_becomes_alpha(tmp_path, noise, png16, png_chunk, channels):
     pixels = noise(channels, np.uint16) % 2 * 40000
     key = png_chunk(b"tRNS", struct.pack(">H", 40000) * channels)
-    (tmp_path / "picture.png").write_bytes(png16(pixels, before=key))
+    (tmp_path / "image.png").write_bytes(png16(pixels, before=key))
     alpha = np.where((pixels == 40000).all(axis=2, keepdims=True), 0, 65535)
-    check(tmp_path / "picture.png", np.concatenate([pixels, alpha], axis=2))
+    check(tmp_path / "image.png", np.concatenate([pixels, alpha], axis=2))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -69,8 +69,8 @@ def test_tiff(tmp_path, noise, channels, options):
     extra = ["unassalpha"] if channels in (2, 4) else None
     options = {"photometric": PHOTOMETRIC[channels], "extrasamples": extra, **options}
     options["planarconfig"] = "contig" if channels > 1 else None
-    tifffile.imwrite(tmp_path / "picture.tif", pixels, **options)
-    check(tmp_path / "picture.tif", pixels)
+    tifffile.imwrite(tmp_path / "image.tif", pixels, **options)
+    check(tmp_path / "image.tif", pixels)
 
 
 @pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "zlib"}], ids=str)
@@ -79,7 +79,7 @@ def test_planar_tiff(tmp_path, noise, channels, options):
     pixels = noise(channels, np.uint16)
     options["extrasamples"] = ["unassalpha"] if channels == 4 else None
     planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate", **options)
     check(path, pixels)
 
@@ -102,10 +102,10 @@ def tiff_of_ffmpeg(pixels, compression):
 def test_compressions_of_ffmpeg(tmp_path, noise, compression, number):
     pixels = noise(3, np.uint16) // 4096 * 4096  # repeats, for the dictionary
     data = tiff_of_ffmpeg(pixels, compression)
-    (tmp_path / "picture.tif").write_bytes(data)
+    (tmp_path / "image.tif").write_bytes(data)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert file.pages[0].compression == number
-    check(tmp_path / "picture.tif", pixels)
+    check(tmp_path / "image.tif", pixels)
 
 
 def lzw_literals(data):
@@ -154,17 +154,17 @@ def test_lzw_with_and_without_differences(tmp_path, noise, order, predictor):
     if predictor == 2:
         stored[:, 1:] -= pixels[:, :-1]
     strips = [stored[top : top + 5].astype(order + "u2").tobytes() for top in range(0, 23, 5)]
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     path.write_bytes(
         lzw_tiff(pixels.shape, [lzw_literals(strip) for strip in strips], order, predictor)
     )
-    check(tmp_path / "picture.tif", pixels)
+    check(tmp_path / "image.tif", pixels)
 
 
 def test_white_is_zero(tmp_path, noise):
     pixels = noise(1, np.uint16)
-    tifffile.imwrite(tmp_path / "picture.tif", 65535 - pixels, photometric="miniswhite")
-    check(tmp_path / "picture.tif", pixels)
+    tifffile.imwrite(tmp_path / "image.tif", 65535 - pixels, photometric="miniswhite")
+    check(tmp_path / "image.tif", pixels)
 
 
 def test_premultiplied_alpha_becomes_straight(tmp_path, noise):
@@ -172,7 +172,7 @@ def test_premultiplied_alpha_becomes_straight(tmp_path, noise):
     pixels[..., 3] = np.maximum(pixels[..., 3], 60000)
     stored = pixels.astype(np.float64)
     stored[..., :3] *= stored[..., 3:] / 65535
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     stored = np.rint(stored).astype(np.uint16)
     tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["assocalpha"])
     back = read_image(path).pixels
@@ -180,7 +180,7 @@ def test_premultiplied_alpha_becomes_straight(tmp_path, noise):
 
 
 def test_channels_that_are_not_alpha_are_left_out(tmp_path, noise):
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     tifffile.imwrite(path, noise(4, np.uint16), photometric="rgb", extrasamples=["unspecified"])
     check(path, noise(4, np.uint16)[..., :3])
 
@@ -188,14 +188,14 @@ def test_channels_that_are_not_alpha_are_left_out(tmp_path, noise):
 @pytest.mark.parametrize("photometric", ["separated", "cielab"])
 def test_other_colour_spaces_are_refused_with_a_remedy(tmp_path, noise, photometric):
     pixels = noise(4 if photometric == "separated" else 3, np.uint16)
-    tifffile.imwrite(tmp_path / "picture.tif", pixels, photometric=photometric)
+    tifffile.imwrite(tmp_path / "image.tif", pixels, photometric=photometric)
     with pytest.raises(UnreadableImage, match="convert to RGB"):
-        read_image(tmp_path / "picture.tif")
+        read_image(tmp_path / "image.tif")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float16, np.uint32, np.float32])
 def test_other_kinds_of_samples_are_refused_with_a_remedy(tmp_path, noise, dtype):
-    path = tmp_path / "picture.tif"
+    path = tmp_path / "image.tif"
     tifffile.imwrite(path, noise(3).astype(dtype), photometric="rgb")
     with pytest.raises(UnreadableImage, match="convert it to 16 bits"):
         read_image(path)

@@ -19,7 +19,7 @@ import os, resource, signal, sys, time
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump takes its time
 sys.path.insert(0, sys.argv[1])
 from srcli.media import decoder_worker
-whole = decoder_worker.read_picture
+whole = decoder_worker.read_image
 def read(path, **limits):
     if "crash" in path.name: os.kill(os.getpid(), signal.SIGSEGV)
     if "exit" in path.name: os._exit(7)
@@ -32,7 +32,7 @@ def read(path, **limits):
     if "slow" in path.name: time.sleep(1.2)
     if "chatter" in path.name: os.write(1, b"a codec's message\\n")
     return whole(path, **limits)
-decoder_worker.read_picture = read
+decoder_worker.read_image = read
 decoder_worker.serve()
 """
 
@@ -43,14 +43,14 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def picture(tmp_path: Path, photo: np.ndarray) -> Path:
+def image(tmp_path: Path, photo: np.ndarray) -> Path:
     Image.fromarray(photo).save(tmp_path / "good.png", dpi=(72, 72))
     return tmp_path / "good.png"
 
 
-def named(picture: Path, name: str) -> Path:
-    path = picture.with_name(name)
-    path.write_bytes(picture.read_bytes())
+def named(image: Path, name: str) -> Path:
+    path = image.with_name(name)
+    path.write_bytes(image.read_bytes())
     return path
 
 
@@ -64,90 +64,90 @@ def named(picture: Path, name: str) -> Path:
     ],
 )
 @pytest.mark.usefixtures("faulty")
-def test_a_bad_end_is_one_files_alone(picture: Path, name: str, seconds: float, line: str) -> None:
+def test_a_bad_end_is_one_files_alone(image: Path, name: str, seconds: float, line: str) -> None:
     with DecoderProcess(DecodeLimits(seconds=60)) as decoder:  # the first start reads all of Python
-        decoder.read(picture)
+        decoder.read(image)
         decoder.limits = DecodeLimits(seconds=seconds)
         with pytest.raises(UnreadableImage) as caught:
-            decoder.read(named(picture, name))
+            decoder.read(named(image, name))
         assert line in str(caught.value)
         assert name in str(caught.value)
         assert decoder.replaced == 1
         decoder.limits = DecodeLimits(seconds=60)
-        assert np.array_equal(decoder.read(picture).picture.pixels, read_image(picture).pixels)
+        assert np.array_equal(decoder.read(image).image.pixels, read_image(image).pixels)
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e10])
-def test_time_without_end(picture: Path, seconds: float) -> None:
+def test_time_without_end(image: Path, seconds: float) -> None:
     with DecoderProcess(DecodeLimits(seconds=seconds)) as decoder:
-        assert np.array_equal(decoder.read(picture).picture.pixels, read_image(picture).pixels)
+        assert np.array_equal(decoder.read(image).image.pixels, read_image(image).pixels)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
 @pytest.mark.usefixtures("faulty")
-def test_an_allocation_bomb(picture: Path) -> None:
+def test_an_allocation_bomb(image: Path) -> None:
     with DecoderProcess(DecodeLimits(memory=1 << 30)) as decoder:
         with pytest.raises(ImageTooLarge, match="--max-memory"):
-            decoder.read(named(picture, "bomb.png"))
-        assert decoder.read(picture).picture.width == 56
+            decoder.read(named(image, "bomb.png"))
+        assert decoder.read(image).image.width == 56
         assert decoder.replaced == 0
 
 
 @pytest.mark.usefixtures("faulty")
-def test_what_a_codec_prints_is_no_answer(picture: Path) -> None:
+def test_what_a_codec_prints_is_no_answer(image: Path) -> None:
     with DecoderProcess(DecodeLimits()) as decoder:
-        assert decoder.read(named(picture, "chatter.png")).picture.width == 56
+        assert decoder.read(named(image, "chatter.png")).image.width == 56
 
 
-def test_it_is_what_the_plain_reader_gives(samples: list[Path], picture: Path) -> None:
-    deep = picture.with_name("deep.png")
+def test_it_is_what_the_plain_reader_gives(samples: list[Path], image: Path) -> None:
+    deep = image.with_name("deep.png")
     Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(deep)
     with DecoderProcess(DecodeLimits()) as decoder:
-        for path in (*samples, picture, deep):
+        for path in (*samples, image, deep):
             plain, isolated = read_image(path), decoder.read(path)
-            assert np.array_equal(plain.pixels, isolated.picture.pixels)
-            assert plain.pixels.dtype == isolated.picture.pixels.dtype
-            assert plain.metadata == isolated.picture.metadata
-            assert plain.lossless == isolated.picture.lossless
+            assert np.array_equal(plain.pixels, isolated.image.pixels)
+            assert plain.pixels.dtype == isolated.image.pixels.dtype
+            assert plain.metadata == isolated.image.metadata
+            assert plain.lossless == isolated.image.lossless
             assert isolated.size == path.stat().st_size
             info = decoder.probe(path)
             assert (info.width, info.height) == (plain.width, plain.height)
 
 
-def test_errors_come_through_as_they_are(tmp_path: Path, picture: Path) -> None:
+def test_errors_come_through_as_they_are(tmp_path: Path, image: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "zero.png").write_bytes(b"")
     with DecoderProcess(DecodeLimits(megapixels=0.001, file_bytes=10_000)) as decoder:
         with pytest.raises(ImageTooLarge, match="megapixels"):
-            decoder.read(picture)
+            decoder.read(image)
         with pytest.raises(UnreadableImage, match="pipe or device"):
             decoder.read(tmp_path / "pipe.png")
         with pytest.raises(UnreadableImage, match="empty"):
             decoder.read(tmp_path / "zero.png")
         with pytest.raises(UnreadableImage, match=r"nowhere\.png"):
             decoder.read(tmp_path / "nowhere.png")
-        (tmp_path / "long.png").write_bytes(picture.read_bytes() + bytes(20_000))
+        (tmp_path / "long.png").write_bytes(image.read_bytes() + bytes(20_000))
         with pytest.raises(ImageTooLarge, match="--max-file-size"):
             decoder.read(tmp_path / "long.png")
         assert decoder.replaced == 0
 
 
 @pytest.mark.usefixtures("faulty")
-def test_a_suspended_machine_costs_no_time(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_machine_costs_no_time(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the clock did while we were stopped, a step of waiting counts little."""
     clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
     with DecoderProcess(DecodeLimits(seconds=30)) as decoder:
-        decoder.read(picture)
+        decoder.read(image)
         monkeypatch.setattr(decoder_process.time, "monotonic", lambda: float(next(clock)))
-        assert decoder.read(named(picture, "slow.png")).picture.width == 56
+        assert decoder.read(named(image, "slow.png")).image.width == 56
     assert decoder.replaced == 0
 
 
 @pytest.mark.usefixtures("faulty")
-def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
+def test_nobody_waits_for_a_run_that_has_stopped(image: Path) -> None:
     with DecoderProcess(DecodeLimits(seconds=300)) as decoder, ThreadPoolExecutor(1) as pool:
-        decoder.read(picture)
-        hanging = named(picture, "hang.png")
+        decoder.read(image)
+        hanging = named(image, "hang.png")
         waiting = pool.submit(decoder.read, hanging)
         while not hanging.with_suffix(".begun").exists():
             time.sleep(0.01)
@@ -156,16 +156,16 @@ def test_nobody_waits_for_a_run_that_has_stopped(picture: Path) -> None:
             waiting.result(timeout=30)
 
 
-def test_the_worker_dies_with_its_parent(picture: Path) -> None:
+def test_the_worker_dies_with_its_parent(image: Path) -> None:
     decoder = DecoderProcess(DecodeLimits())
     before = {p.pid for p in psutil.Process().children()}
-    decoder.read(picture)
+    decoder.read(image)
     (worker,) = [p for p in psutil.Process().children() if p.pid not in before]
-    decoder_worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
-    decoder.read(picture)
+    worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
+    decoder.read(image)
     assert decoder.replaced == 0
-    assert decoder_worker.status() != psutil.STATUS_ZOMBIE
+    assert worker.status() != psutil.STATUS_ZOMBIE
     decoder.close()
-    assert not decoder_worker.is_running()
+    assert not worker.is_running()
     with pytest.raises(UnreadableImage, match="stopped"):
-        decoder.read(picture)
+        decoder.read(image)

@@ -90,7 +90,7 @@ def refusal(path):
 
 
 def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     for name, data in whole_files.items():
         path.write_bytes(data)
         read_image(path)
@@ -101,7 +101,7 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
 
 
 def test_truncated_run_length_bmp(tmp_path):
-    path, data = tmp_path / "picture.bmp", rle_bmp()
+    path, data = tmp_path / "image.bmp", rle_bmp()
     path.write_bytes(data)
     assert read_image(path).pixels.shape == (24, 32, 1)
     for cut in range(1080, len(data) - 4, 7):  # the last four bytes say nothing but the end
@@ -136,7 +136,7 @@ def test_altered_files_never_end_otherwise(tmp_path, whole_files):
         (b"II*\0", "cut short"),
     ],
 )
-def test_files_that_are_no_pictures(tmp_path, content, reason):
+def test_files_that_are_no_images(tmp_path, content, reason):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(UnreadableImage, match=rf"x\.png: .*{reason}"):
         read_image(tmp_path / "x.png")
@@ -223,7 +223,7 @@ def test_a_header_beyond_the_limit(tmp_path, png_chunk, format, function):
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "tiff", "bmp"])
 def test_the_limit_is_the_callers_and_not_pillows(tmp_path, png_chunk, format):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(headers(15000, 14000, png_chunk)[format])
     assert probe(path).megapixels == 210
     with pytest.raises(ImageTooLarge, match="limit 209"):
@@ -232,8 +232,8 @@ def test_the_limit_is_the_callers_and_not_pillows(tmp_path, png_chunk, format):
 
 def test_decoding_leaves_pillows_settings_alone(tmp_path, noise):
     limit = Image.MAX_IMAGE_PIXELS
-    write_image(DecodedImage(noise(3), "tiff"), tmp_path / "picture")
-    read_image(tmp_path / "picture")
+    write_image(DecodedImage(noise(3), "tiff"), tmp_path / "image")
+    read_image(tmp_path / "image")
     assert limit == Image.MAX_IMAGE_PIXELS
 
 

@@ -78,17 +78,17 @@ def test_files_of_others(tmp_path: Path, format: str, orientation: int) -> None:
     pixels = smooth(48, 64)
     path = foreign(tmp_path / f"x.{format}", format, pixels, orientation)
     upright = np.rot90(pixels, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
-    picture = read_image(path)
+    image = read_image(path)
     info = probe(path)
-    assert picture.format == info.format == format
-    assert (info.height, info.width) == picture.pixels.shape[:2] == upright.shape[:2]
-    assert np.abs(picture.pixels.astype(int) - upright).mean() < 3
+    assert image.format == info.format == format
+    assert (info.height, info.width) == image.pixels.shape[:2] == upright.shape[:2]
+    assert np.abs(image.pixels.astype(int) - upright).mean() < 3
     if format != "jxl":  # libjxl writes down what it means, and makes another of that
-        assert picture.metadata.icc == ICC
-    assert (picture.metadata.icc or b"")[16:20] == b"RGB "
-    assert picture.metadata.exif is not None
+        assert image.metadata.icc == ICC
+    assert (image.metadata.icc or b"")[16:20] == b"RGB "
+    assert image.metadata.exif is not None
     kept = Image.Exif()
-    kept.load(b"Exif\0\0" + picture.metadata.exif)
+    kept.load(b"Exif\0\0" + image.metadata.exif)
     assert kept[0x010F] == "Maker"
     assert kept.get(0x0112, 1) == 1
 
@@ -179,7 +179,7 @@ def test_lossless_jpeg_xl_is_what_djxl_reads(tmp_path: Path, channels: int) -> N
     assert np.array_equal(back, pixels)
 
 
-def test_deep_pictures_in_jpeg_xl(tmp_path: Path) -> None:
+def test_deep_images_in_jpeg_xl(tmp_path: Path) -> None:
     """Gray keeps its 16 bits when it is read; of colour, 8 remain, and that is said."""
     needs_jpeg_xl()
     gray = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16, 1) * 300
@@ -187,11 +187,11 @@ def test_deep_pictures_in_jpeg_xl(tmp_path: Path) -> None:
     for pixels, bits, told in ((gray, 16, ()), (colour, 8, ("16 bits read as 8",))):
         write_image(DecodedImage(pixels, "png"), tmp_path / "a.png")
         made = cjxl(tmp_path / "a.png", tmp_path / "a.jxl", "-d", "0")
-        picture = read_image(made)
-        assert picture.bits == probe(made).bits == bits
+        image = read_image(made)
+        assert image.bits == probe(made).bits == bits
         factor = 1 if bits == 16 else 257
-        assert np.abs(picture.pixels * float(factor) - pixels).max() <= 257 * (bits == 8)
-        assert fits_losslessly(picture, "png") == told
+        assert np.abs(image.pixels * float(factor) - pixels).max() <= 257 * (bits == 8)
+        assert fits_losslessly(image, "png") == told
     lost = fits_losslessly(DecodedImage(gray, "png"), "jxl")
     assert lost == ("16 bits rounded to 8: JXL holds no more",)
 
@@ -231,9 +231,9 @@ def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
         write_image(DecodedImage(smooth(8, 8), "jxl", Metadata(icc=broken)), tmp_path / "a.jxl")
     assert list(tmp_path.iterdir()) == []
     gray = ICC[:16] + b"GRAY" + ICC[20:]
-    picture = DecodedImage(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
-    assert fits_losslessly(picture, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
-    write_image(picture, tmp_path / "a.jxl")
+    image = DecodedImage(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
+    assert fits_losslessly(image, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
+    write_image(image, tmp_path / "a.jxl")
     assert read_image(tmp_path / "a.jxl").pixels.shape[2] == 4
 
 

@@ -13,7 +13,7 @@ from srcli.media import read_image
 
 
 def read(tmp_path, image, format, **options):
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     image.save(path, format, **options)
     return read_image(path)
 
@@ -87,17 +87,17 @@ def test_premultiplied_alpha_becomes_straight(tmp_path):
     Image.frombytes("RGBA", (4, 4), image.tobytes()).save(buffer, "TIFF")
     data = buffer.getvalue()
     at = data.index(struct.pack("<HHI", 338, 3, 1))  # ExtraSamples: straight to associated
-    (tmp_path / "picture").write_bytes(data[: at + 8] + b"\1" + data[at + 9 :])
-    pixels = read_image(tmp_path / "picture").pixels
+    (tmp_path / "image").write_bytes(data[: at + 8] + b"\1" + data[at + 9 :])
+    pixels = read_image(tmp_path / "image").pixels
     assert np.abs(pixels[0, 0].astype(int) - (127, 64, 0, 100)).max() <= 1
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
 def test_cmyk_without_profile_by_the_plain_formula(tmp_path, format):
     image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
-    picture = read(tmp_path, image, format)
-    assert np.abs(picture.pixels.astype(int) - (0, 255, 255)).max() <= 2
-    assert picture.metadata.icc is None
+    decoded = read(tmp_path, image, format)
+    assert np.abs(decoded.pixels.astype(int) - (0, 255, 255)).max() <= 2
+    assert decoded.metadata.icc is None
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
@@ -112,11 +112,11 @@ def test_cmyk_without_profile_by_the_plain_formula(tmp_path, format):
 )
 def test_cmyk_through_its_profile_to_srgb(tmp_path, cmyk_profile, format, ink, lab):
     image = Image.new("CMYK", (16, 16), ink)
-    picture = read(tmp_path, image, format, icc_profile=cmyk_profile)
+    decoded = read(tmp_path, image, format, icc_profile=cmyk_profile)
     expected = lab2rgb(np.array(lab, float), illuminant="D65") * 255
-    assert np.abs(picture.pixels - expected).max() <= 8
-    assert picture.metadata.icc is not None
-    assert picture.metadata.icc[16:20] == b"RGB "
+    assert np.abs(decoded.pixels - expected).max() <= 8
+    assert decoded.metadata.icc is not None
+    assert decoded.metadata.icc[16:20] == b"RGB "
 
 
 def test_lab_becomes_srgb(tmp_path):

@@ -60,12 +60,12 @@ def test_every_page_is_read_as_it_is(tmp_path, noise, options):
     assert [p.reduced for p in (info, *info.further)] == [False] * 6 + [True]
     assert [p.bits for p in found] == [8, 16, 8, 8, 16, 8, 8]
     with tifffile.TiffFile(path) as file:
-        for picture, page in zip(found[:5], file.pages, strict=False):
+        for image, page in zip(found[:5], file.pages, strict=False):
             there = page.asarray()
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
                 there = np.where(there, 0, 255)
-            assert np.array_equal(picture.pixels.squeeze(-1) if picture.channels == 1
-                                  else picture.pixels, there)  # fmt: skip
+            assert np.array_equal(image.pixels.squeeze(-1) if image.channels == 1
+                                  else image.pixels, there)  # fmt: skip
     assert found[0].metadata.icc == SRGB
     assert [p.metadata.dpi for p in found[:3]] == [(300, 200), (600, 600), None]
     assert [p.dropped for p in found] == [(), (), (), (), (), (
@@ -83,13 +83,13 @@ def test_pages_written_are_what_others_read(tmp_path, noise, exif, options, limi
     )
     made = tmp_path / "made.tif"
     with write_pages("tiff", made) as write:
-        for picture in found:
-            write(picture)
+        for decoded in found:
+            write(decoded)
     with tifffile.TiffFile(made) as file:
         assert file.is_bigtiff == (limit == 1000)
         assert len(file.pages) == 7
-        for picture, page in zip(found, file.pages, strict=True):
-            assert np.array_equal(page.asarray(), picture.pixels.squeeze())
+        for decoded, page in zip(found, file.pages, strict=True):
+            assert np.array_equal(page.asarray(), decoded.pixels.squeeze())
         assert [p.subfiletype for p in file.pages] == [0] * 6 + [1]
         assert [p.description for p in file.pages[:4:3]] == ["one", "bilevel"]
         assert file.pages[0].iccprofile == SRGB
@@ -98,14 +98,14 @@ def test_pages_written_are_what_others_read(tmp_path, noise, exif, options, limi
         assert file.pages[1].resolution == (600, 600)
         assert file.pages[2].tags["ExifTag"].value["MakerNote"] == b"maker note!!"
     with Image.open(made) as image:
-        for number, picture in enumerate(found):
+        for number, decoded in enumerate(found):
             image.seek(number)
-            assert image.size == (picture.width, picture.height)
-            assert image.tag_v2.get(34675) == picture.metadata.icc  # `info` keeps what was
-            if picture.metadata.dpi:
-                assert image.info["dpi"] == pytest.approx(picture.metadata.dpi)
-            if picture.bits == 8:
-                assert np.array_equal(np.asarray(image), picture.pixels.squeeze())
+            assert image.size == (decoded.width, decoded.height)
+            assert image.tag_v2.get(34675) == decoded.metadata.icc  # `info` keeps what was
+            if decoded.metadata.dpi:
+                assert image.info["dpi"] == pytest.approx(decoded.metadata.dpi)
+            if decoded.bits == 8:
+                assert np.array_equal(np.asarray(image), decoded.pixels.squeeze())
     for before, after in zip(found, pages_of(made), strict=True):
         assert np.array_equal(before.pixels, after.pixels)
         for field in ("icc", "xmp", "dpi"):
@@ -188,8 +188,8 @@ def test_the_decoder_process_reads_pages(tmp_path, noise):
     with DecoderProcess(DecodeLimits()) as decoder:
         assert decoder.probe(path) == probe(path)
         first, second = decoder.read(path), decoder.read(path, 1)
-    assert first.picture.further == probe(path).further
-    assert np.array_equal(second.picture.pixels, read_image(path, page=1).pixels)
+    assert first.image.further == probe(path).further
+    assert np.array_equal(second.image.pixels, read_image(path, page=1).pixels)
     assert (second.size, second.mtime_ns, second.sha256) == (first.size, first.mtime_ns, "")
 
 

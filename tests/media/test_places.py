@@ -79,8 +79,8 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
     assert any(name.startswith("XMP-") for name in before)
     if source == "jpg":
         assert before["Panasonic:City"] == "Berlin"
-    picture = read_image(path)
-    metadata = MetadataPolicy(gps=False).applied(picture.metadata)
+    image = read_image(path)
+    metadata = MetadataPolicy(gps=False).applied(image.metadata)
     assert metadata.exif is not None
     assert metadata.xmp is not None
     every = ("jpeg", "png", "webp", "tiff", "avif", "heic", "jxl")
@@ -90,7 +90,7 @@ def test_no_place_is_left_in_any_format(tmp_path: Path, source: str) -> None:
         if format == "jxl":
             pytest.importorskip("pylibjxl")
         made = tmp_path / f"b.{format}"
-        changed = type(picture)(picture.pixels, format, metadata)
+        changed = type(image)(image.pixels, format, metadata)
         write_image(changed, made)
         assert places(made) == {}
         for place in (b"Berlin", b"Mitte", b"Germany"):

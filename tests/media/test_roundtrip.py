@@ -16,44 +16,44 @@ DTYPES = (np.uint8, np.uint16)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("format", ["png", "tiff"])
 def test_png_and_tiff_are_exact_for_every_kind_of_pixels(tmp_path, noise, format, dtype, channels):
-    picture = DecodedImage(noise(channels, dtype), format)
-    path = tmp_path / "picture"
-    write_image(picture, path)
+    image = DecodedImage(noise(channels, dtype), format)
+    path = tmp_path / "image"
+    write_image(image, path)
     back = read_image(path)
-    np.testing.assert_array_equal(back.pixels, picture.pixels)
+    np.testing.assert_array_equal(back.pixels, image.pixels)
     assert back.pixels.dtype == dtype
     assert back.format == format
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bmp_is_exact(tmp_path, noise, channels):
-    write_image(DecodedImage(noise(channels), "bmp"), tmp_path / "picture")
-    np.testing.assert_array_equal(read_image(tmp_path / "picture").pixels, noise(channels))
+    write_image(DecodedImage(noise(channels), "bmp"), tmp_path / "image")
+    np.testing.assert_array_equal(read_image(tmp_path / "image").pixels, noise(channels))
 
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_lossless_webp_is_exact_and_stays_lossless(tmp_path, noise, channels):
     pixels = noise(channels)
     pixels[0, :, -1] = 0  # colours under full transparency too
-    write_image(DecodedImage(pixels, "webp", lossless=True), tmp_path / "picture")
-    back = read_image(tmp_path / "picture")
+    write_image(DecodedImage(pixels, "webp", lossless=True), tmp_path / "image")
+    back = read_image(tmp_path / "image")
     np.testing.assert_array_equal(back.pixels, pixels)
     assert back.lossless
 
 
 def test_lossy_webp_stays_lossy(tmp_path, corners):
-    write_image(DecodedImage(corners.repeat(3, axis=2), "webp"), tmp_path / "picture")
-    assert not read_image(tmp_path / "picture").lossless
-    assert b"VP8 " in (tmp_path / "picture").read_bytes()
+    write_image(DecodedImage(corners.repeat(3, axis=2), "webp"), tmp_path / "image")
+    assert not read_image(tmp_path / "image").lossless
+    assert b"VP8 " in (tmp_path / "image").read_bytes()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jpeg_is_close_and_not_subsampled(tmp_path, corners, channels):
     pixels = corners.repeat(channels, axis=2)
-    write_image(DecodedImage(pixels, "jpeg"), tmp_path / "picture")
-    back = read_image(tmp_path / "picture")
+    write_image(DecodedImage(pixels, "jpeg"), tmp_path / "image")
+    back = read_image(tmp_path / "image")
     assert np.abs(back.pixels.astype(int) - pixels).max() <= 4
-    with Image.open(tmp_path / "picture") as image:
+    with Image.open(tmp_path / "image") as image:
         assert {(h, v) for _, h, v, _ in image.layer} == {(1, 1)}
 
 
@@ -61,8 +61,8 @@ def test_jpeg_is_close_and_not_subsampled(tmp_path, corners, channels):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tifffile_reads_our_tiff(tmp_path, noise, dtype, channels):
     pixels = noise(channels, dtype, 400, 1300)  # several strips
-    write_image(DecodedImage(pixels, "tiff"), tmp_path / "picture.tif")
-    back = tifffile.imread(tmp_path / "picture.tif")
+    write_image(DecodedImage(pixels, "tiff"), tmp_path / "image.tif")
+    back = tifffile.imread(tmp_path / "image.tif")
     np.testing.assert_array_equal(back.reshape(pixels.shape), pixels)
 
 
@@ -71,8 +71,8 @@ def test_ffmpeg_reads_our_16_bit_png(tmp_path, noise, channels):
     import av
 
     pixels = noise(channels, np.uint16, 300, 1300)  # several bands
-    write_image(DecodedImage(pixels, "png"), tmp_path / "picture.png")
-    with av.open(str(tmp_path / "picture.png")) as container:
+    write_image(DecodedImage(pixels, "png"), tmp_path / "image.png")
+    with av.open(str(tmp_path / "image.png")) as container:
         frame = next(container.decode(video=0))
     rows = np.frombuffer(frame.planes[0], ">u2").reshape(300, -1)
     np.testing.assert_array_equal(rows[:, : 1300 * channels].reshape(pixels.shape), pixels)
@@ -92,11 +92,11 @@ def test_pillow_reads_our_8_bit_files(tmp_path, noise, mode):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_probe_foretells_what_is_read(tmp_path, noise, format, dtype, channels):
-    write_image(DecodedImage(noise(channels, dtype), format), tmp_path / "picture")
-    info, picture = probe(tmp_path / "picture"), read_image(tmp_path / "picture")
-    assert info.format == picture.format == format
-    assert (info.height, info.width, info.channels) == picture.pixels.shape
-    assert info.bits == picture.bits
+    write_image(DecodedImage(noise(channels, dtype), format), tmp_path / "image")
+    info, image = probe(tmp_path / "image"), read_image(tmp_path / "image")
+    assert info.format == image.format == format
+    assert (info.height, info.width, info.channels) == image.pixels.shape
+    assert info.bits == image.bits
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
@@ -114,8 +114,8 @@ def test_pixels_in_any_memory_order_are_written(tmp_path, noise, format, dtype):
     planes = np.ascontiguousarray(noise(3, dtype).transpose(2, 0, 1))  # as a network gives them
     if format == "bmp":
         planes = planes.astype(np.uint8)
-    write_image(DecodedImage(planes.transpose(1, 2, 0), format), tmp_path / "picture")
-    back = read_image(tmp_path / "picture").pixels
+    write_image(DecodedImage(planes.transpose(1, 2, 0), format), tmp_path / "image")
+    back = read_image(tmp_path / "image").pixels
     np.testing.assert_array_equal(back, planes.transpose(1, 2, 0))
 
 
@@ -129,7 +129,7 @@ def test_names(tmp_path):
 
 def test_pixels_can_be_given_to_torch_without_a_copy(tmp_path, noise):
     for format, dtype in (("png", np.uint8), ("png", np.uint16), ("tiff", np.uint16)):
-        write_image(DecodedImage(noise(3, dtype), format), tmp_path / "picture")
-        pixels = read_image(tmp_path / "picture").pixels
+        write_image(DecodedImage(noise(3, dtype), format), tmp_path / "image")
+        pixels = read_image(tmp_path / "image").pixels
         assert pixels.flags.writeable
         assert pixels.flags.c_contiguous

@@ -24,7 +24,7 @@ from srcli.media import (
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_interrupted_write_leaves_nothing_and_changes_nothing(tmp_path, error):
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(b"before")
 
     def write_half():
@@ -34,16 +34,16 @@ def test_an_interrupted_write_leaves_nothing_and_changes_nothing(tmp_path, error
 
     with pytest.raises(error):
         write_half()
-    assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
+    assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
     assert path.read_bytes() == b"before"
 
 
 def test_the_temporary_file_is_hidden_beside_the_final_one(tmp_path):
-    with atomic_file(tmp_path / "picture.png"):
+    with atomic_file(tmp_path / "image.png"):
         (temporary,) = tmp_path.iterdir()
         assert temporary.name.startswith(".picture.png.")
         assert temporary.name.endswith(TEMPORARY_SUFFIX)
-    assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
+    assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
 
 
 def test_the_longest_names_are_writable(tmp_path, noise):
@@ -71,7 +71,7 @@ def test_a_killed_process_leaves_no_final_name(tmp_path):
             print("half", flush=True)
             time.sleep(60)
     """
-    with child(code, tmp_path / "picture.png") as process:
+    with child(code, tmp_path / "image.png") as process:
         assert process.stdout.readline() == b"half\n"
         process.send_signal(signal.SIGKILL)
     names = [file.name for file in tmp_path.iterdir()]
@@ -87,15 +87,15 @@ def test_a_full_disk(tmp_path, format):
         from pathlib import Path
         import numpy as np
         from srcli.errors import UnwritableImage
-        from srcli.media import Image, write_picture
+        from srcli.media import Image, write_image
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
         try:
-            write_picture(Image(pixels, sys.argv[2]), Path(sys.argv[1]))
+            write_image(Image(pixels, sys.argv[2]), Path(sys.argv[1]))
         except UnwritableImage as error:
             print(error)
     """
-    with child(code, tmp_path / "picture", format) as process:
+    with child(code, tmp_path / "image", format) as process:
         assert process.stdout.read().decode() == f"{tmp_path / 'picture'}: File too large\n"
     assert not list(tmp_path.iterdir())
 
@@ -103,10 +103,10 @@ def test_a_full_disk(tmp_path, format):
 def test_places_that_cannot_be_written(tmp_path, noise):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    picture = DecodedImage(noise(3), "png")
+    image = DecodedImage(noise(3), "png")
     for place in ("missing/x.png", "file/x.png", "folder"):
         with pytest.raises(UnwritableImage, match=r"(x\.png|folder): \w+"):
-            write_image(picture, tmp_path / place)
+            write_image(image, tmp_path / place)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -116,13 +116,13 @@ def test_limits_of_the_formats(tmp_path, format, limit, transposed):
     pixels = np.zeros((1, limit + 1, 3), np.uint8)
     if transposed:
         pixels = pixels.swapaxes(0, 1)
-    picture = DecodedImage(pixels, format)
+    image = DecodedImage(pixels, format)
     with pytest.raises(
         UnwritableImage, match=rf"{format} {limit} a side; use --format png or tiff"
     ):
-        write_image(picture, tmp_path / "picture")
-    write_image(DecodedImage(pixels[:limit, :limit], format), tmp_path / "picture")
-    assert read_image(tmp_path / "picture").pixels.shape == pixels[:limit, :limit].shape
+        write_image(image, tmp_path / "image")
+    write_image(DecodedImage(pixels[:limit, :limit], format), tmp_path / "image")
+    assert read_image(tmp_path / "image").pixels.shape == pixels[:limit, :limit].shape
 
 
 @pytest.mark.parametrize("quality", [0, 101])
@@ -165,7 +165,7 @@ def test_16_bits_are_rounded_to_the_nearest_of_8(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "x").pixels, expected)
 
 
-def test_bands_of_a_large_picture_join(tmp_path, noise):
+def test_bands_of_a_large_image_join(tmp_path, noise):
     pixels = noise(4, np.uint16, 700, 2000)
     write_image(DecodedImage(pixels, "bmp"), tmp_path / "x")
     back = read_image(tmp_path / "x").pixels
@@ -176,23 +176,23 @@ def test_bands_of_a_large_picture_join(tmp_path, noise):
 def test_opaque_alpha_is_dropped_without_loss(tmp_path, noise):
     pixels = noise(4)
     pixels[..., 3] = 255
-    picture = DecodedImage(pixels, "bmp")
-    assert fits_losslessly(picture, "jpeg") == ()
-    write_image(picture, tmp_path / "x")
+    image = DecodedImage(pixels, "bmp")
+    assert fits_losslessly(image, "jpeg") == ()
+    write_image(image, tmp_path / "x")
     np.testing.assert_array_equal(read_image(tmp_path / "x").pixels, pixels[..., :3])
 
 
 def test_losses_are_told(noise, icc, exif):
     metadata = Metadata(icc(b"RGB "), exif(1), b"<x/>", (300.0, 300.0))
-    picture = DecodedImage(noise(4, np.uint16), "png", metadata)
+    image = DecodedImage(noise(4, np.uint16), "png", metadata)
     alpha, depth = (
         "alpha flattened onto white: {} has none",
         "16 bits rounded to 8: {} holds no more",
     )
-    assert fits_losslessly(picture, "png") == fits_losslessly(picture, "tiff") == ()
-    assert fits_losslessly(picture, "webp") == (depth.format("WEBP"),)
-    assert fits_losslessly(picture, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
-    assert fits_losslessly(picture, "bmp") == (
+    assert fits_losslessly(image, "png") == fits_losslessly(image, "tiff") == ()
+    assert fits_losslessly(image, "webp") == (depth.format("WEBP"),)
+    assert fits_losslessly(image, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
+    assert fits_losslessly(image, "bmp") == (
         alpha.format("BMP"),
         depth.format("BMP"),
         "ICC profile dropped: BMP cannot hold it",
@@ -205,7 +205,7 @@ def test_losses_are_told(noise, icc, exif):
 
 def test_blocks_too_long_for_jpeg_are_dropped_and_told(tmp_path, exif, noise):
     metadata = Metadata(exif=exif(1) + bytes(70_000), xmp=b"<x/>" + b" " * 70_000)
-    picture = DecodedImage(noise(3), "jpeg", metadata)
-    assert len(fits_losslessly(picture, "jpeg")) == 2
-    write_image(picture, tmp_path / "x")
+    image = DecodedImage(noise(3), "jpeg", metadata)
+    assert len(fits_losslessly(image, "jpeg")) == 2
+    write_image(image, tmp_path / "x")
     assert read_image(tmp_path / "x").metadata == Metadata()

@@ -18,7 +18,7 @@ from srcli.metrics.protocols import PROTOCOLS, protocol_named
 from srcli.metrics.ssim import ssim
 
 
-def pictures(seed: int, height: int = 40, width: int = 52) -> tuple[np.ndarray, np.ndarray]:
+def images(seed: int, height: int = 40, width: int = 52) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     hr = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     noise = rng.integers(-20, 21, hr.shape)
@@ -37,13 +37,13 @@ def independent_ssim(a: np.ndarray, b: np.ndarray) -> float:
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
 def test_ssim_equals_scikit_image(seed: int):
-    sr, hr = (p[..., 0].astype(np.float64) for p in pictures(seed))
+    sr, hr = (p[..., 0].astype(np.float64) for p in images(seed))
     assert ssim(sr, hr) == pytest.approx(independent_ssim(sr, hr), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_protocols_equal_scikit_image(name: str):
-    sr, hr = pictures(7)
+    sr, hr = images(7)
     scale = 3
     border = 0 if name in ("camixer-rgb", "adaformer-y") else scale
     inner = (slice(border, 40 - border), slice(border, 52 - border))
@@ -56,15 +56,15 @@ def test_protocols_equal_scikit_image(name: str):
     assert quality.ssim == pytest.approx(expected, abs=1e-6)
 
 
-def test_equal_pictures():
-    _, hr = pictures(1)
+def test_equal_images():
+    _, hr = images(1)
     quality = PROTOCOLS["rgb"].compare(hr, hr, 2)
     assert quality.psnr == math.inf
     assert quality.ssim == pytest.approx(1.0)
 
 
 def test_refusals():
-    sr, hr = pictures(1)
+    sr, hr = images(1)
     with pytest.raises(ValueError, match=r"SR is 51x40 px and HR 52x40"):
         PROTOCOLS["rgb"].compare(sr[:, :-1], hr, 2)
     with pytest.raises(ValueError, match="smaller than SSIM's window"):

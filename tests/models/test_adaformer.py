@@ -151,20 +151,20 @@ def start_network(shared: Path, *, region: int) -> AdaFormer:
     return network
 
 
-@pytest.mark.parametrize("picture", ["butterfly", "odd", "noise"])
-def test_golden(shared: Path, picture: str) -> None:
+@pytest.mark.parametrize("image", ["butterfly", "odd", "noise"])
+def test_golden(shared: Path, image: str) -> None:
     golden = load_file(shared / "golden" / "adaformer_x4_start_io.safetensors")
     network = start_network(shared, region=0)
     for mode, halting in (("exact", Halting(None, observe=True)), ("balanced", BALANCED)):
         with torch.no_grad():
-            plain = network.reference(golden[f"{picture}.lr"], halting)
-            sparse = network(golden[f"{picture}.lr"], halting)
+            plain = network.reference(golden[f"{image}.lr"], halting)
+            sparse = network(golden[f"{image}.lr"], halting)
         for output in (plain, sparse):
             torch.testing.assert_close(
-                output.image, golden[f"{picture}.sr_{mode}"], atol=1e-5, rtol=0
+                output.image, golden[f"{image}.sr_{mode}"], atol=1e-5, rtol=0
             )
         for number, layer in enumerate(plain.layers, start=1):
-            expected = golden[f"{picture}.{mode}.confidence_{number}"]
+            expected = golden[f"{image}.{mode}.confidence_{number}"]
             torch.testing.assert_close(layer.confidence_map, expected, atol=1e-5, rtol=0)
 
 

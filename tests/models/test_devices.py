@@ -28,9 +28,9 @@ def network() -> AdaFormer:
 @pytest.fixture(scope="module")
 def lr() -> torch.Tensor:
     """Half flat, half noise: (1, 3, 44, 60)."""
-    picture = torch.full((1, 3, 44, 60), 0.4)
-    picture[..., 30:] = torch.rand(1, 3, 44, 30, generator=torch.Generator().manual_seed(0))
-    return picture
+    image = torch.full((1, 3, 44, 60), 0.4)
+    image[..., 30:] = torch.rand(1, 3, 44, 30, generator=torch.Generator().manual_seed(0))
+    return image
 
 
 class Ops(TorchDispatchMode):

@@ -38,12 +38,12 @@ def test_regions_are_aligned_blocks(batch: int, rows: int, columns: int, side: i
     regions = WindowGrid(batch, rows, columns, 8).regions(side, torch.device("cpu"))
     seen = {}
     for index, number in enumerate(regions.of_window.tolist()):
-        picture, row, column = (
+        image, row, column = (
             index // (rows * columns),
             index // columns % rows,
             index % columns,
         )
-        block = (picture, row // side, column // side) if side else (picture,)
+        block = (image, row // side, column // side) if side else (image,)
         assert seen.setdefault(number, block) == block
     assert len(set(seen.values())) == len(seen) == regions.count
     in_order = list(

@@ -76,7 +76,7 @@ class Recorder:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, rng: np.random.Generator) -> Path:
+def images(tmp_path: Path, rng: np.random.Generator) -> Path:
     folder = tmp_path / "hr"
     folder.mkdir()
     for number in range(3):
@@ -97,11 +97,11 @@ def benchmark_set(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 @pytest.fixture
-def config(pictures: Path, benchmark_set: Path) -> TrainingConfig:
+def config(images: Path, benchmark_set: Path) -> TrainingConfig:
     return TrainingConfig(
         weights=WeightsConfig("tiny", "CC0-1.0", "noise, made up"),
         network=TINY,
-        data=DataConfig((str(pictures),), patch=16, batch=4),
+        data=DataConfig((str(images),), patch=16, batch=4),
         schedule=ScheduleConfig(steps=6, lr=2e-3, halting_from=0.5, halting_lr=1e-3),
         validation=ValidationConfig((str(benchmark_set),), every_steps=3, every_minutes=0),
         run=RunConfig(seed=5, device="cpu", precision="fp32", log_every=1),
@@ -116,7 +116,7 @@ def longer(config: TrainingConfig) -> TrainingConfig:
 
 
 @pytest.fixture
-def config_toml(tmp_path: Path, pictures: Path, benchmark_set: Path) -> Path:
+def config_toml(tmp_path: Path, images: Path, benchmark_set: Path) -> Path:
     path = tmp_path / "tiny.toml"
-    path.write_text(CONFIG.format(pictures=pictures, benchmark=benchmark_set).replace("\n   ", ""))
+    path.write_text(CONFIG.format(pictures=images, benchmark=benchmark_set).replace("\n   ", ""))
     return path

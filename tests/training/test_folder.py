@@ -91,9 +91,9 @@ def test_resume_tells_which_settings_are_others(config: TrainingConfig, tmp_path
     assert recorder.warnings == ["schedule.lr was 0.002, and is 0.001 from step 2 on"]
 
 
-def test_resume_refuses_other_pictures(config: TrainingConfig, pictures: Path, tmp_path: Path):
+def test_resume_refuses_other_images(config: TrainingConfig, images: Path, tmp_path: Path):
     interrupted(config, RunOptions(tmp_path / "run"))
-    shutil.copy(pictures / "0.png", pictures / "00.png")
+    shutil.copy(images / "0.png", images / "00.png")
     with pytest.raises(UsageError, match=r"other training images: 3, sha256 \w+, now 4, sha256"):
         train(config, RunOptions(tmp_path / "run", resume=True), [])
 
@@ -124,14 +124,14 @@ def no_memory(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_fails_before_the_first_step_leaves_nothing_in_the_way(
-    config: TrainingConfig, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainingConfig, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patched:
         no_memory(0, patched)
         with pytest.raises(UsageError, match="4 patches of 16x16 LR px: lower data"):
             train(config, RunOptions(tmp_path / "run"), [])
-    for picture in pictures.iterdir():  # their heads are as before, so that they are not refused
-        picture.write_bytes(picture.read_bytes()[:60])
+    for image in images.iterdir():  # their heads are as before, so that they are not refused
+        image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(UsageError, match="none of the training images can be read"):
         train(config, RunOptions(tmp_path / "run"), [])
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()

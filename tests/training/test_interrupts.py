@@ -19,7 +19,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 @pytest.fixture
-def pictures_read(benchmark_set: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def images_read(benchmark_set: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The set gets three images; SIGTERM comes when the first is to be measured."""
     for part in ("HR", "LR"):
         for name in ("two", "three"):
@@ -38,14 +38,14 @@ def pictures_read(benchmark_set: Path, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 @pytest.mark.parametrize(("every", "step"), [(3, 3), (0, 6)], ids=["on the way", "at the end"])
-def test_a_signal_leaves_validation_between_pictures(
-    config: TrainingConfig, tmp_path: Path, pictures_read: list[str], every: int, step: int
+def test_a_signal_leaves_validation_between_images(
+    config: TrainingConfig, tmp_path: Path, images_read: list[str], every: int, step: int
 ):
     config = replace(config, validation=replace(config.validation, every_steps=every))
     recorder = Recorder()
     with pytest.raises(KeyboardInterrupt):
         train(config, RunOptions(tmp_path), [recorder])
-    assert pictures_read[3:] == ["one"]
+    assert images_read[3:] == ["one"]
     assert not recorder.validations
     assert read_notes(tmp_path / CHECKPOINT)["step"] == str(step)
     assert not (tmp_path / "tiny.safetensors").exists()

@@ -152,11 +152,11 @@ def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: 
         train(config, RunOptions(tmp_path / "b", init=tmp_path / "nan.safetensors"), [])
 
 
-def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, pictures: Path):
+def test_a_new_upsampler_is_the_best_linear_one(config: TrainingConfig, images: Path):
     """No step away from the fit, in any direction tried, has a smaller error on what was fitted."""
     torch.manual_seed(0)
     network = AdaFormer(replace(config.network, scale=3)).requires_grad_(requires_grad=False)
-    sources, _ = find_sources([pictures], 3, 48, (), 1200)
+    sources, _ = find_sources([images], 3, 48, (), 1200)
     sampler = PatchSampler(
         ImageStore(sources, 3, 10**8),
         scale=3,
@@ -256,8 +256,8 @@ def test_a_network_that_cannot_be_gets_one_line(config: TrainingConfig, tmp_path
     assert "\n" not in str(caught.value)
 
 
-def test_warns_of_pictures_it_cannot_use(config: TrainingConfig, pictures: Path, tmp_path: Path):
-    Image.new("RGB", (20, 90)).save(pictures / "narrow.png")
+def test_warns_of_images_it_cannot_use(config: TrainingConfig, images: Path, tmp_path: Path):
+    Image.new("RGB", (20, 90)).save(images / "narrow.png")
     recorder, log = Recorder(), JsonLogger(tmp_path / "run" / "log.jsonl", print)
     train(config, RunOptions(tmp_path / "run", steps=1), [recorder, log])
     assert len(recorder.warnings) == 1

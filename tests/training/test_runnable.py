@@ -23,7 +23,7 @@ from tests.training.conftest import Recorder
 SMALL = "channels = 48, dim = 48, residual_blocks = 2, layers = 3, confidence_channels = 24"
 
 
-def test_upscale_takes_what_train_wrote(config_toml: Path, pictures: Path, tmp_path: Path):
+def test_upscale_takes_what_train_wrote(config_toml: Path, images: Path, tmp_path: Path):
     text = config_toml.read_text()
     start, end = text.index("network = {"), text.index("data = {")
     text = f"{text[:start]}network = {{scale = 2, {SMALL}}}\n{text[end:]}"
@@ -33,12 +33,12 @@ def test_upscale_takes_what_train_wrote(config_toml: Path, pictures: Path, tmp_p
     assert made.exit_code == 0, made.output
     assert "[network]" not in made.stderr
     ended = srcli(
-        "upscale", pictures / "0.png", "-m", "mine_x2", "-s", 2, "-o", tmp_path / "large.png",
+        "upscale", images / "0.png", "-m", "mine_x2", "-s", 2, "-o", tmp_path / "large.png",
         SRCLI_WEIGHTS_MANIFEST=str(out / "mine_x2.manifest.toml"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    with Image.open(tmp_path / "large.png") as picture:
-        assert picture.size == (168, 144)
+    with Image.open(tmp_path / "large.png") as image:
+        assert image.size == (168, 144)
 
 
 def test_train_says_first_that_srcli_will_not_run_it(config: TrainingConfig, tmp_path: Path):

@@ -62,13 +62,13 @@ def other(tmp_path: Path) -> Teacher:
 
 
 @pytest.fixture
-def fill(pictures: Path, tmp_path: Path) -> Fill:
+def fill(images: Path, tmp_path: Path) -> Fill:
     """Fill a cache, and return its images, the reports and the warnings."""
 
     def filled(
         teacher: Teacher, *, ensemble: bool = False, own_size: bool = False
     ) -> tuple[TargetImages, list[TeacherReport], list[str]]:
-        sources, _ = find_sources([pictures], 2, 32, [0.6], 60)
+        sources, _ = find_sources([images], 2, 32, [0.6], 60)
         cache = TeacherCache(
             teacher, ImageStore(sources, 2, 10**8), tmp_path / "cache", ensemble, own_size
         )
@@ -216,9 +216,9 @@ def test_teachers_and_settings_lie_side_by_side(fill: Fill, teacher: Teacher, ot
     assert fill(teacher)[1][0].images == len(first)
 
 
-def test_a_changed_image_gets_a_new_output(fill: Fill, teacher: Teacher, pictures: Path):
+def test_a_changed_image_gets_a_new_output(fill: Fill, teacher: Teacher, images: Path):
     first = fill(teacher)[0].files
-    Image.open(pictures / "2.png").transpose(Image.Transpose.ROTATE_180).save(pictures / "2.png")
+    Image.open(images / "2.png").transpose(Image.Transpose.ROTATE_180).save(images / "2.png")
     found, reports, warnings = fill(teacher)
     assert [one == two for one, two in zip(first, found.files, strict=True)] == [True] * 4 + [
         False
@@ -326,10 +326,8 @@ def test_an_output_that_is_gone_ends_the_run_with_a_remedy(fill: Fill, teacher: 
         found.patch(0, 0, 0, 4)
 
 
-def test_an_image_that_cannot_be_decoded_has_no_output(
-    fill: Fill, teacher: Teacher, pictures: Path
-):
-    path = pictures / "1.png"
+def test_an_image_that_cannot_be_decoded_has_no_output(fill: Fill, teacher: Teacher, images: Path):
+    path = images / "1.png"
     path.write_bytes(path.read_bytes()[:600])  # the header is whole, the pixels are not
     found, reports, _ = fill(teacher, own_size=True)
     assert reports[-1].images == 9

@@ -40,7 +40,7 @@ def spoil(benchmark: Path, what: str) -> None:
         ("small", "one is too small, 2 px of each side are not measured"),
     ],
 )
-def test_useless_pictures_end_it_before_any_step(
+def test_useless_images_end_it_before_any_step(
     config: TrainingConfig, benchmark_set: Path, tmp_path: Path, what: str, line: str
 ):
     spoil(benchmark_set, what)
@@ -51,7 +51,7 @@ def test_useless_pictures_end_it_before_any_step(
     assert not recorder.steps
 
 
-def test_other_files_beside_the_pictures_do_not_matter(benchmark_set: Path):
+def test_other_files_beside_the_images_do_not_matter(benchmark_set: Path):
     for part in ("HR", "LR"):
         (benchmark_set / "x2" / part / "readme.txt").write_text("hello")
     assert len(find_validation_sets([str(benchmark_set)], 2)[0].pairs) == 1

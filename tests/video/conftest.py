@@ -54,7 +54,7 @@ class Recipe:
     title: str = ""
     aspect: Fraction = Fraction(1)
     colour: tuple[int, int, int, int] = (1, 1, 1, 1)  # range, primaries, transfer, matrix
-    picture: Callable[[int, int, int], np.ndarray] | None = None
+    image: Callable[[int, int, int], np.ndarray] | None = None
 
 
 def moving(number: int, width: int, height: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def make_clip(path: Path, recipe: Recipe) -> Path:
         if words is not None:
             _say(out, words)
         for number, pts in enumerate(times):
-            pixels = (recipe.picture or moving)(number, width, height)
+            pixels = (recipe.image or moving)(number, width, height)
             frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
             frame = frame.reformat(
                 format=recipe.pix_fmt,
@@ -163,7 +163,7 @@ class Seen:
     """A clip as a player would show it."""
 
     times: list[Fraction]
-    pictures: list[np.ndarray]
+    images: list[np.ndarray]
     kinds: list[tuple[str, str]]
     tags: list[dict[str, str]]
 

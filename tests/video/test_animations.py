@@ -176,7 +176,7 @@ def test_a_gif_that_says_almost_nothing_is_as_slow_as_players_show_it(tmp_path: 
 
 
 @pytest.mark.parametrize("blend", [0, 1])
-def test_a_picture_for_those_who_see_no_animation_is_none_of_its_frames(
+def test_a_image_for_those_who_see_no_animation_is_none_of_its_frames(
     tmp_path: Path, blend: int
 ) -> None:
     still = Image.new("RGBA", (24, 16), (255, 0, 0, 255))

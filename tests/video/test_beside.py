@@ -37,7 +37,7 @@ def make(path: Path, before: Callable[[Out], None], after: Callable[[Out], None]
     return path
 
 
-def picture(codec: str) -> bytes:
+def image(codec: str) -> bytes:
     """A cover image's file."""
     context = av.CodecContext.create(codec, "w")
     context.width, context.height, context.time_base = 16, 16, TICKS
@@ -47,7 +47,7 @@ def picture(codec: str) -> bytes:
 
 
 def with_cover(path: Path, codec: str) -> Path:
-    data = picture(codec)
+    data = image(codec)
     if path.suffix == ".mkv":
         name = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}[codec]
         return make(path, lambda out: out.add_attachment(*name, data), lambda out: None)
@@ -79,10 +79,10 @@ def covers(path: Path) -> list[bytes]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_a_cover_stays_a_cover(tmp_path: Path, suffix: str, into: str, codec: str) -> None:
     source, target = with_cover(tmp_path / f"in{suffix}", codec), tmp_path / f"out{into}"
-    assert covers(source) == [picture(codec)]
+    assert covers(source) == [image(codec)]
     part = DecodeOptions(start=Fraction(2, 25))
     assert upscaled(source, target, ClipSettings(reading=part)) == ()
-    assert covers(target) == [picture(codec)]
+    assert covers(target) == [image(codec)]
     with av.open(str(target)) as clip:
         assert len(clip.streams.video) == 2
     assert watch(target).times[0] == 0
@@ -185,4 +185,4 @@ def test_only_true_tags_stay(tmp_path: Path) -> None:
     assert made["title"] == "kept"
     assert {key.upper() for key in made} <= {"TITLE", "DURATION"}
     assert made.get("DURATION") != "9"
-    assert np.shape(watch(target).pictures) == (10, 48, 64, 3)
+    assert np.shape(watch(target).images) == (10, 48, 64, 3)

@@ -153,7 +153,7 @@ def test_ten_bits_stay_ten_and_tags_are_written(
         frames=3,
         size=(64, 64),
         pix_fmt="yuv420p10le",
-        picture=ramp,
+        image=ramp,
         colour=(1, 1, 1, 1),
     )
     source = make_clip(tmp_path / "in.mkv", recipe)

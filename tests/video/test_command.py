@@ -24,7 +24,7 @@ def srcli(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_folder_of_clips_and_pictures(tmp_path: Path) -> None:
+def test_a_folder_of_clips_and_images(tmp_path: Path) -> None:
     root = tmp_path / "in"
     root.mkdir()
     make_clip(root / "clip.mp4", Recipe(frames=3, size=(16, 16), tones=1))
@@ -36,7 +36,7 @@ def test_a_folder_of_clips_and_pictures(tmp_path: Path) -> None:
     assert "in/bad.mkv: no clip that srcli reads" in ended.stderr
     assert "Traceback" not in ended.stderr
     made = watch(tmp_path / "in_x2" / "clip.mp4")
-    assert made.pictures[0].shape == (32, 32, 3)
+    assert made.images[0].shape == (32, 32, 3)
     assert made.times == watch(root / "clip.mp4").times
     assert packets(tmp_path / "in_x2" / "clip.mp4", "audio") == packets(root / "clip.mp4", "audio")
     assert sorted(p.name for p in (tmp_path / "in_x2").iterdir()) == ["clip.mp4", "p.png"]

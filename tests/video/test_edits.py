@@ -113,7 +113,7 @@ def test_an_edit_list_is_applied_as_a_player_does(clip: Path, tmp_path: Path, ca
     assert upscaled(clip, target, ClipSettings(segment=10)) == ()
     after = watch(target)
     assert after.times == before.times
-    for smaller, larger in zip(before.pictures, after.pictures, strict=True):
+    for smaller, larger in zip(before.images, after.images, strict=True):
         assert np.abs(smaller.repeat(2, 0).repeat(2, 1).astype(int) - larger).mean() < 6
     begins, wave = heard(target)
     early = round((sound[0] - begins) * RATE)  # AAC's lead, where the player was to skip it

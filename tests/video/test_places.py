@@ -75,13 +75,13 @@ def test_a_cover_has_places_in_its_exif(tmp_path: Path, suffix: str) -> None:
     plain, source = make_clip(tmp_path / "plain.mp4", Recipe(frames=4)), tmp_path / "in.mp4"
     with av.open(str(plain)) as clip, av.open(str(source), "w") as out:
         video = out.add_stream_from_template(clip.streams.video[0], opaque=True)
-        picture = out.add_stream("mjpeg")
-        picture.codec_context.width = picture.codec_context.height = 8
-        picture.codec_context.pix_fmt = "yuvj420p"
-        picture.disposition = 0x400
+        image = out.add_stream("mjpeg")
+        image.codec_context.width = image.codec_context.height = 8
+        image.codec_context.pix_fmt = "yuvj420p"
+        image.disposition = 0x400
         out.start_encoding()
         packet = av.Packet(cover.getvalue())
-        packet.stream, packet.pts, packet.dts = picture, 0, 0
+        packet.stream, packet.pts, packet.dts = image, 0, 0
         out.mux(packet)
         for each in clip.demux(clip.streams.video[0]):
             if each.size:

@@ -83,7 +83,7 @@ def test_killed_three_times_it_ends_as_undisturbed(tmp_path: Path) -> None:
     undisturbed, result = watch(plain), watch(target)
     assert result.times == undisturbed.times
     assert len(result.times) == FRAMES
-    pairs = zip(result.pictures, undisturbed.pictures, strict=True)
+    pairs = zip(result.images, undisturbed.images, strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
     assert packets(target, "video") == packets(plain, "video")
     assert packets(target, "audio") == packets(plain, "audio")
@@ -155,7 +155,7 @@ def test_a_full_disk_is_told_in_one_line_and_gone_on_after(
     def noise(number: int, width: int, height: int) -> np.ndarray:
         return np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
 
-    source = make_clip(tmp_path / "in.mp4", Recipe(frames=20, picture=noise, tones=1))
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=20, image=noise, tones=1))
     plain = tmp_path / f"plain{suffix}"
     upscaled(source, plain, ClipSettings(segment=5))
     size = plain.stat().st_size

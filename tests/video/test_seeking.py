@@ -15,12 +15,12 @@ from tests.video.conftest import Recipe, make_clip, moving, upscaled, watch
 FAR = {"g": "100", "bf": "0", "sc_threshold": "0"}  # frames between key frames: 4 s
 
 
-Picture = Callable[[int, int, int], np.ndarray]
+Image = Callable[[int, int, int], np.ndarray]
 
 
-def far_apart(path: Path, codec: str, picture: Picture = moving) -> Path:
+def far_apart(path: Path, codec: str, image: Image = moving) -> Path:
     """Five seconds with key frames at 0 and 4."""
-    recipe = Recipe(frames=125, size=(64, 48), codec=codec, options=FAR, picture=picture)
+    recipe = Recipe(frames=125, size=(64, 48), codec=codec, options=FAR, image=image)
     return make_clip(path, recipe)
 
 
@@ -35,14 +35,14 @@ def read(path: Path, reading: DecodeOptions, *begin: int) -> list[tuple[int, byt
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec", "picture"),
+    ("suffix", "codec", "image"),
     [(".ts", "libx264", moving), (".mpg", "libx264", noise), (".ts", "mpeg4", moving)],
 )
 def test_a_part_is_whole_wherever_the_key_frames_are(
-    tmp_path: Path, suffix: str, codec: str, picture: Picture
+    tmp_path: Path, suffix: str, codec: str, image: Image
 ) -> None:
     """These are sought by time; what a decoder makes of the rest of a group is no image."""
-    source = far_apart(tmp_path / f"in{suffix}", codec, picture)
+    source = far_apart(tmp_path / f"in{suffix}", codec, image)
     whole = read(source, DecodeOptions())
     assert len(whole) == 125
     for start in (Fraction(5, 2), Fraction(7, 2), Fraction(9, 2)):
@@ -53,7 +53,7 @@ def test_a_part_is_whole_wherever_the_key_frames_are(
     assert read(source, DecodeOptions(), done, whole[done - 1][0]) == whole[done:]
 
 
-def test_a_part_of_a_broadcast_begins_with_its_picture(tmp_path: Path) -> None:
+def test_a_part_of_a_broadcast_begins_with_its_image(tmp_path: Path) -> None:
     source, target = far_apart(tmp_path / "in.ts", "libx264"), tmp_path / "out.mkv"
     upscaled(source, target, ClipSettings(reading=DecodeOptions(start=Fraction(3))))
     times = watch(target).times

@@ -33,7 +33,7 @@ def numbered(folder: Path, count: int, size: tuple[int, int] = (32, 24)) -> Path
     return folder / "%04d.png"
 
 
-def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
+def test_numbered_images_become_a_clip(tmp_path: Path) -> None:
     pattern = numbered(tmp_path / "frames", 6)
     (tmp_path / "frames" / "cover.png").write_bytes(b"not numbered")
     (job,) = plan_jobs(discover((pattern,), clips=True), None, label="x2", image_format=None)
@@ -43,7 +43,7 @@ def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
     upscaled(pattern, job.target, ClipSettings(rate=Fraction(24000, 1001)))
     seen = watch(job.target)
     assert seen.times == [Fraction(n * 1001, 24000) for n in range(6)]
-    assert np.abs(seen.pictures[3][::2, ::2].astype(int) - moving(3, 32, 24)).mean() < 12
+    assert np.abs(seen.images[3][::2, ::2].astype(int) - moving(3, 32, 24)).mean() < 12
     part = DecodeOptions(start=Fraction(1, 12), duration=Fraction(1, 8))
     reader = SequenceReader(pattern, Fraction(24), part)
     assert [np.array_equal(f.pixels, moving(n, 32, 24)) for n, f in enumerate(reader.frames(0, None), 2)] == [True] * 3  # fmt: skip # noqa: E501
@@ -55,7 +55,7 @@ def test_numbered_pictures_become_a_clip(tmp_path: Path) -> None:
         SequenceReader(tmp_path / "none%d.png", Fraction(24), DecodeOptions())
 
 
-def test_pictures_of_all_kinds_come_to_rgb() -> None:
+def test_images_of_all_kinds_come_to_rgb() -> None:
     gray = np.array([[[10], [200]]], np.uint8)
     assert as_rgb(gray, has_alpha=False, deep=False).tolist() == [[[10] * 3, [200] * 3]]
     deep = as_rgb(gray, has_alpha=True, deep=True)
@@ -166,7 +166,7 @@ def test_gaps_between_numbers_are_said(tmp_path: Path) -> None:
     assert len(watch(tmp_path / "out.mp4").times) == 6
 
 
-def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) -> None:
+def test_a_folder_may_mix_images_and_clips(tmp_path: Path, photo: np.ndarray) -> None:
     root = tmp_path / "mixed"
     root.mkdir()
     Image.fromarray(photo).save(root / "a.png")
@@ -184,7 +184,7 @@ def test_a_folder_may_mix_pictures_and_clips(tmp_path: Path, photo: np.ndarray) 
     assert [source.path.name for source in discover((root,))] == ["a.png"]
 
 
-def test_a_clip_is_no_picture(tmp_path: Path) -> None:
+def test_a_clip_is_no_image(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
     with pytest.raises(UsageError, match="--frames-dir writes images"):
         plan_jobs(discover((clip,), clips=True), tmp_path / "o.png", label="x2", image_format=None)
@@ -200,10 +200,10 @@ def test_frames_into_a_folder(tmp_path: Path) -> None:
     lines = (job.target / "times.txt").read_text().splitlines()
     assert lines[0] == "# timecode format v2"
     assert [float(t) for t in lines[1:]] == [0, 40, 54.6875, 156.25]
-    shown = watch(source).pictures
-    for number, picture in enumerate(shown):
+    shown = watch(source).images
+    for number, image in enumerate(shown):
         pixels = read_image(job.target / f"{number:06}.png").pixels
-        assert np.abs(pixels[::2, ::2].astype(int) - picture).max() < 20
+        assert np.abs(pixels[::2, ::2].astype(int) - image).max() < 20
     (job.target / "000002.png").unlink()
     again = Doubler()
     upscale_to_frames(job, again, ClipSettings(), lambda done, total: None)
@@ -223,7 +223,7 @@ def test_deep_frames_stay_deep(tmp_path: Path) -> None:
     upscaled(
         pattern, tmp_path / "back.mp4", ClipSettings(rate=Fraction(25), wanted=EncoderOptions())
     )
-    assert watch(tmp_path / "back.mp4").pictures[0].shape == (128, 128, 3)
+    assert watch(tmp_path / "back.mp4").images[0].shape == (128, 128, 3)
 
 
 def test_a_batch_gives_what_each_frame_gives_alone(rng: np.random.Generator) -> None:

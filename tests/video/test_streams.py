@@ -109,7 +109,7 @@ def test_a_turned_clip_is_shown_as_before(tmp_path: Path, degrees: int) -> None:
         pixels[: height // 2, : width // 2] = 255
         return pixels
 
-    source = make_clip(tmp_path / "in.mp4", Recipe(frames=3, picture=corner, aspect=Fraction(4, 3)))
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=3, image=corner, aspect=Fraction(4, 3)))
     turned(source, MATRICES[degrees])
     with av.open(str(source)) as clip:
         rotation = next(clip.decode(video=0)).rotation
@@ -118,9 +118,9 @@ def test_a_turned_clip_is_shown_as_before(tmp_path: Path, degrees: int) -> None:
     upscaled(source, target)
     shown = np.rot90(corner(0, 32, 24), -degrees // 90)
     after = watch(target)
-    assert after.pictures[0].shape[:2] == (shown.shape[0] * 2, shown.shape[1] * 2)
+    assert after.images[0].shape[:2] == (shown.shape[0] * 2, shown.shape[1] * 2)
     larger = shown.repeat(2, 0).repeat(2, 1).astype(int)
-    assert np.abs(larger - after.pictures[0]).mean() < 5
+    assert np.abs(larger - after.images[0]).mean() < 5
     with av.open(str(target)) as clip:
         stream = clip.streams.video[0]
         assert next(clip.decode(video=0)).rotation == 0
@@ -145,9 +145,9 @@ def test_odd_sizes_get_the_line_that_chroma_needs(tmp_path: Path) -> None:
             return list(frames), Doubler().upscale_frames(frames)[1]
 
     upscaled(source, target, network=Same())
-    assert watch(target).pictures[0].shape == (26, 34, 3)
+    assert watch(target).images[0].shape == (26, 34, 3)
     upscaled(source, tmp_path / "full.mkv", ClipSettings(wanted=EncoderOptions("ffv1")), Same())
-    assert watch(tmp_path / "full.mkv").pictures[0].shape == (25, 33, 3)
+    assert watch(tmp_path / "full.mkv").images[0].shape == (25, 33, 3)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -137,7 +137,7 @@ def test_a_part_begins_at_nought_though_a_line_began_before(tmp_path: Path, suff
     assert len(read(target)) == 2
 
 
-def test_pictures_of_words_are_kept_in_matroska_and_named_elsewhere(tmp_path: Path) -> None:
+def test_images_of_words_are_kept_in_matroska_and_named_elsewhere(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "plain.mkv", Recipe(frames=3))
     with av.open(str(source)) as old, av.open(str(tmp_path / "in.mkv"), "w") as out:
         video = out.add_stream_from_template(old.streams.video[0], opaque=True)

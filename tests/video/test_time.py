@@ -32,8 +32,8 @@ def test_a_variable_rate_stays_as_it_was(tmp_path: Path, suffix: str, first: int
     before, after = watch(source), watch(target)
     assert len(after.times) == len(VARIED)
     assert after.times == before.times
-    assert after.pictures[0].shape == (48, 64, 3)
-    for smaller, larger in zip(before.pictures, after.pictures, strict=True):
+    assert after.images[0].shape == (48, 64, 3)
+    for smaller, larger in zip(before.images, after.images, strict=True):
         difference = smaller.repeat(2, 0).repeat(2, 1).astype(int) - larger
         assert np.abs(difference).mean() < 6
 
@@ -45,7 +45,7 @@ def test_flash_and_beep_stay_together_to_the_sample(tmp_path: Path, suffix: str)
     def flash(number: int, width: int, height: int) -> np.ndarray:
         return np.full((height, width, 3), 255 if number >= 13 else 0, np.uint8)
 
-    source = make_clip(tmp_path / "in.mp4", Recipe(frames=25, picture=flash, tones=1))
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=25, image=flash, tones=1))
     target = tmp_path / f"out{suffix}"
     assert upscaled(source, target) == ()
     before, after = _flash_and_onset(source), _flash_and_onset(target)
@@ -81,7 +81,7 @@ def test_a_part_starts_at_nought_with_its_sound(tmp_path: Path) -> None:
     taken = [t for t in whole.times if Fraction(3, 10) <= t < Fraction(13, 10)]
     assert len(seen.times) == len(taken) == 25
     assert seen.times == [t - Fraction(3, 10) for t in taken]
-    assert np.abs(seen.pictures[0].astype(int)[::2, ::2] - whole.pictures[8]).mean() < 6
+    assert np.abs(seen.images[0].astype(int)[::2, ::2] - whole.images[8]).mean() < 6
     sound = {p: t for t, p in packets(source, "audio")}
     for time, packet in packets(target, "audio"):
         assert abs(sound[packet] - Fraction(3, 10) - time) < Fraction(1, RATE)
@@ -113,7 +113,7 @@ def test_frames_that_repeat_are_computed_once_and_shown_each(tmp_path: Path) -> 
         rng = np.random.default_rng(number // 2)
         return rng.integers(0, 256, (height, width, 3), np.uint8)
 
-    recipe = Recipe(frames=12, picture=on_twos, codec="ffv1", pix_fmt="bgr0", options={})
+    recipe = Recipe(frames=12, image=on_twos, codec="ffv1", pix_fmt="bgr0", options={})
     source = make_clip(tmp_path / "in.mkv", recipe)
     for batch in (1, 4):
         network = Doubler(batch)
@@ -122,4 +122,4 @@ def test_frames_that_repeat_are_computed_once_and_shown_each(tmp_path: Path) -> 
         assert sum(network.given) == 6
         assert watch(target).times == watch(source).times
     one, four = watch(tmp_path / "out1.mkv"), watch(tmp_path / "out4.mkv")
-    assert all(np.array_equal(a, b) for a, b in zip(one.pictures, four.pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one.images, four.images, strict=True))

@@ -45,8 +45,10 @@ class StandIn(Upscaler):
 
 
 def settled(
-    jobs: list[Job], wanted: EncoderOptions = EncoderOptions(), fps: Fraction | None = None
-) -> Clips:  # noqa: B008 frozen
+    jobs: list[Job],
+    wanted: EncoderOptions = EncoderOptions(),  # noqa: B008 frozen
+    fps: Fraction | None = None,
+) -> Clips:
     options = ClipOptions(
         *(wanted.codec, wanted.crf, wanted.preset, wanted.pixel_format),
         *(Fraction(0), None, False, False, False, fps, None),
@@ -122,7 +124,7 @@ def test_each_container_is_asked_in_its_own_encoders_words() -> None:
         settled(cats, EncoderOptions("divx"))
 
 
-def test_numbered_pictures_without_a_rate_are_refused_before_the_work() -> None:
+def test_numbered_images_without_a_rate_are_refused_before_the_work() -> None:
     jobs = [*jobs_for("a.mp4"), Job(Path("none/%04d.png"), Path("none_x2.mp4"), CLIP)]
     with pytest.raises(UsageError, match=r"none/%04d\.png: .* add --fps 24"):
         settled(jobs)
@@ -142,4 +144,4 @@ def test_what_cannot_be_done_as_asked_does_not_end_the_others(
     failed, done = run_clips(jobs, upscaler, ClipSettings(), on_frame=lambda *_: None)
     assert (failed.state, done.state) == (State.FAILED, State.DONE)
     assert "add --fps 24" in failed.reason
-    assert np.shape(watch(tmp_path / "second.mp4").pictures) == (2, 32, 32, 3)
+    assert np.shape(watch(tmp_path / "second.mp4").images) == (2, 32, 32, 3)

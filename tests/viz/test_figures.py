@@ -25,7 +25,7 @@ def test_a_part_tells_for_the_whole(exact: Upscaler, case, monkeypatch, largest:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 70, 2), (70, 5, 4)])
-def test_any_picture(exact: Upscaler, shape: tuple[int, int, int]) -> None:
+def test_any_image(exact: Upscaler, shape: tuple[int, int, int]) -> None:
     dense = DenseBaseline(exact).measure(np.zeros(shape, np.uint16))
     assert 2e6 < dense.flops < 5e6
 

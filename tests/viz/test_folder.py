@@ -136,7 +136,7 @@ def test_anyones_summary_hides_nothing(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("clips", [False, True], ids=["visualize-mask", "upscale"])
-def test_maps_are_no_pictures_to_work_on(tmp_path: Path, clips: bool) -> None:
+def test_maps_are_no_images_to_work_on(tmp_path: Path, clips: bool) -> None:
     (tmp_path / "cat.png").touch()
     fill(tmp_path / "cat_masks", "old")
     (tmp_path / "cat_masks" / "sub").mkdir()

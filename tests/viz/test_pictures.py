@@ -17,7 +17,7 @@ from srcli.viz.stats import DenseCost, stats_of
 LAYERS = range(1, 7)
 
 
-def picture(case, name: str) -> np.ndarray:
+def image(case, name: str) -> np.ndarray:
     """A written map, its legend cut off."""
     pixels = np.asarray(Image.open(case.folder / name).convert("RGB"))
     height, width = case.explained.image.shape[:2]
@@ -32,7 +32,7 @@ def is_colour(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_windows_drawn_are_windows_computed(case, layer: int) -> None:
     """From the file's pixels back to the number of windows the engine gave to the branch."""
-    drawn = picture(case, f"local-{layer}.png")
+    drawn = image(case, f"local-{layer}.png")
     live = is_colour(drawn, LIVE)
     assert (live | is_colour(drawn, HALTED)).all()
     cells = live[::32, ::32]
@@ -46,21 +46,21 @@ def test_windows_drawn_are_windows_computed(case, layer: int) -> None:
 def test_pixel_maps_are_the_arrays(case, layer: int) -> None:
     height, width = case.pixels.shape[:2]
     layers = case.explained.layers
-    halted = is_colour(picture(case, f"global-{layer}.png"), HALTED)[::4, ::4]
+    halted = is_colour(image(case, f"global-{layer}.png"), HALTED)[::4, ::4]
     assert np.array_equal(halted, layers[layer - 1].global_mask[:height, :width])
     for name, values in (
         ("confidence", layers[layer - 1].confidence),
         ("score", case.explained.score(layer)),
     ):
-        drawn = picture(case, f"{name}-{layer}.png")
+        drawn = image(case, f"{name}-{layer}.png")
         assert np.array_equal(drawn, drawn[::4, ::4].repeat(4, 0).repeat(4, 1))
         expected = viridis(np.clip(values[:height, :width], 0, 1)).astype(int)
         assert np.abs(drawn[::4, ::4] - expected).max() <= 3
 
 
-def test_depth_keeps_its_colours_over_the_picture(case) -> None:
+def test_depth_keeps_its_colours_over_the_image(case) -> None:
     painted = KINDS["depth"].paint(case.explained, 0)
-    drawn = picture(case, "depth.png").astype(float)
+    drawn = image(case, "depth.png").astype(float)
     depth = case.explained.depth
     lightness = []
     for number in range(1, 7):
@@ -147,7 +147,7 @@ def test_sheet_and_chart(case) -> None:
 
 
 @pytest.mark.parametrize("shape", [(40, 3), (3, 60), (1, 1), (9, 9, 4), (9, 10, 1), (9, 10, 2)])
-def test_sheets_of_odd_pictures(shape: tuple[int, ...], tmp_path, rng) -> None:
+def test_sheets_of_odd_images(shape: tuple[int, ...], tmp_path, rng) -> None:
     shape = shape if len(shape) == 3 else (*shape, 3)
     pixels = rng.integers(0, 65536, shape, np.uint16)
     explained = Upscaler(device="cpu", precision="fp32", effort="fast", scale=1.5).explain(pixels)

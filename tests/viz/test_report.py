@@ -130,11 +130,11 @@ def test_before_and_after(page, case) -> None:
 
 def test_opacity_mixes(page) -> None:
     set_range(page, "split", 0)
-    pictures = []
+    images = []
     for value in (0, 50, 100):
         set_range(page, "opacity", value)
-        pictures.append(shown(page))
-    nothing, half, full = pictures
+        images.append(shown(page))
+    nothing, half, full = images
     assert np.abs((nothing + full) / 2 - half).max() <= 2
 
 

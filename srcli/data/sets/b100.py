@@ -7,7 +7,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="B100",
-    pictures=100,
+    images=100,
     megapixels=0.15,
     parts=selfexsr("BSD100", 100, (2, 3, 4)),
 )

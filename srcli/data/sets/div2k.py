@@ -34,7 +34,7 @@ _HR = _archive(
 )
 SET = BenchmarkSet(
     name="DIV2K",
-    pictures=100,
+    images=100,
     megapixels=2.8,
     parts={
         2: _part(

@@ -6,7 +6,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Manga109",
-    pictures=109,
+    images=109,
     megapixels=0.97,
     origin="its images are to be asked for at manga109.org, for research",
 )

@@ -7,7 +7,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Set14",
-    pictures=14,
+    images=14,
     megapixels=0.23,
     parts=selfexsr("Set14", 14, (2, 3, 4)),
 )

@@ -7,7 +7,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Set5",
-    pictures=5,
+    images=5,
     megapixels=0.11,
     parts=selfexsr("Set5", 5, (2, 3, 4)),
 )

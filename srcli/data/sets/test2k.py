@@ -6,7 +6,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Test2K",
-    pictures=100,
+    images=100,
     megapixels=2.2,
     origin=(
         "it is DIV8K's images 1201 to 1300, reduced by 4, and DIV8K is to be asked for at its "

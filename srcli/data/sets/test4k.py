@@ -6,7 +6,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Test4K",
-    pictures=100,
+    images=100,
     megapixels=8.8,
     origin=(
         "it is DIV8K's images 1301 to 1400, reduced by 2, and DIV8K is to be asked for at its "

@@ -6,7 +6,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Test8K",
-    pictures=100,
+    images=100,
     megapixels=35,
     origin=(
         "it is DIV8K's images 1401 to 1500, as they are, and DIV8K is to be asked for at its "

@@ -7,7 +7,7 @@ __all__ = ["SET"]
 
 SET = BenchmarkSet(
     name="Urban100",
-    pictures=100,
+    images=100,
     megapixels=0.77,
     parts=selfexsr("Urban100", 100, (2, 4)),
 )

@@ -133,8 +133,8 @@ class AnimationWriter:
             return {}, losses
         name = format_of_name(self._path)
         assert name is not None
-        picture = DecodedImage(self._frames[0], name, known)
-        metadata = without_losses(picture, FORMATS[name]).metadata
+        image = DecodedImage(self._frames[0], name, known)
+        metadata = without_losses(image, FORMATS[name]).metadata
         blobs = {"icc_profile": metadata.icc, "exif": metadata.exif}
         beside: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
         if name == "webp" and metadata.xmp:
@@ -144,7 +144,7 @@ class AnimationWriter:
             if metadata.xmp:
                 texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
             beside |= {"pnginfo": texts, "dpi": metadata.dpi}
-        return beside, list(fits_losslessly(picture, name))
+        return beside, list(fits_losslessly(image, name))
 
 
 def _in_hundredths(durations: Sequence[int]) -> tuple[list[int], int]:

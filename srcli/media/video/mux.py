@@ -142,9 +142,9 @@ def _join_into(
         else:
             video, beside = _add_all(output, template, info, source)
         output.start_encoding()
-    pictures = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
+    images = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
     refused = 0
-    for _, packet in heapq.merge(beside, pictures, key=lambda timed: timed[0]):
+    for _, packet in heapq.merge(beside, images, key=lambda timed: timed[0]):
         try:
             output.mux_one(packet)
         except InvalidDataError:

@@ -85,18 +85,18 @@ class SequenceReader:
         """See `FrameSource`."""
         del last  # the number is enough
         for number, path in enumerate(self._paths[done:], start=done):
-            picture = read_image(path)
+            image = read_image(path)
             info = self._info
-            if (picture.width, picture.height) != (info.width, info.height):
+            if (image.width, image.height) != (info.width, info.height):
                 raise UnreadableVideo(
-                    f"{path}: {picture.width}x{picture.height}, the frames before it "
+                    f"{path}: {image.width}x{image.height}, the frames before it "
                     f"{info.width}x{info.height}: a clip has one size"
                 )
-            if picture.metadata.icc is not None and not self._coloured:
+            if image.metadata.icc is not None and not self._coloured:
                 self._coloured = True
                 self._notes.append(f"{self._pattern}: colour profiles are left out; sRGB is meant")
             yield Frame(
-                number, 1, as_rgb(picture.pixels, has_alpha=info.has_alpha, deep=info.depth > 8)
+                number, 1, as_rgb(image.pixels, has_alpha=info.has_alpha, deep=info.depth > 8)
             )
 
 

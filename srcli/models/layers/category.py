@@ -72,10 +72,10 @@ class CategoryAttention(nn.Module):
         for i in range(len(similarity)):
             who = None if exempt is None else (exempt.kept[i], exempt.spared[i])
             other = None if instead is None else instead[i]
-            mixed.append(self._picture(qkv.picture(i), similarity[i], who, other))
+            mixed.append(self._image(qkv.image(i), similarity[i], who, other))
         return torch.stack(mixed) if len(mixed) > 1 else mixed[0][None]
 
-    def _picture(
+    def _image(
         self,
         qkv: LazyQKV,
         similarity: Tensor,

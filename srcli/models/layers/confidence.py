@@ -68,15 +68,13 @@ def _surroundings(
     """
     s, c = grid.window, tokens.shape[2]
     rest = chosen // grid.columns
-    picture, row, column = rest // grid.rows, rest % grid.rows, chosen % grid.columns  # (k,)
+    image, row, column = rest // grid.rows, rest % grid.rows, chosen % grid.columns  # (k,)
     reach = torch.arange(-REACH, s + REACH, device=tokens.device)
     y, x = row[:, None] * s + reach, column[:, None] * s + reach  # (k, S+4)
     within_y = (y >= 0) & (y < grid.rows * s)
     within_x = (x >= 0) & (x < grid.columns * s)
     y, x = y.clamp(0, grid.rows * s - 1), x.clamp(0, grid.columns * s - 1)
-    window = ((picture[:, None] * grid.rows + y // s) * grid.columns)[:, :, None] + (x // s)[
-        :, None
-    ]
+    window = ((image[:, None] * grid.rows + y // s) * grid.columns)[:, :, None] + (x // s)[:, None]
     place = (window * s + (y % s)[:, :, None]) * s + (x % s)[:, None]  # (k, S+4, S+4)
     patches = tokens.flatten(0, 1).index_select(0, place.flatten()).view(*place.shape, c)
     for rows, here, part in (
@@ -85,7 +83,7 @@ def _surroundings(
     ):
         if rows is None:
             continue
-        number = picture[:, None] * REACH + torch.arange(REACH, device=tokens.device)
+        number = image[:, None] * REACH + torch.arange(REACH, device=tokens.device)
         place = number[:, :, None] * rows.shape[3] + x[:, None]  # (k, 2, S+4)
         beyond = rows.permute(0, 2, 3, 1).reshape(-1, c).index_select(0, place.flatten())
         beyond = beyond.view(*place.shape, c)

@@ -35,7 +35,7 @@ class DictionaryAttention(nn.Module):
         return [*self.q.parameters(), *self.k.parameters(), self.scale]
 
     def similarity(self, tokens: Tensor, dictionary: Tensor) -> Tensor:
-        """Weights of the entries of (b, m, c) for tokens (b, n, c): (b, n, m), each row summing to 1.
+        """Weights of entries (b, m, c) for tokens (b, n, c): (b, n, m), each row summing to 1.
 
         In fp32 whatever the tokens are, under autocast too: rounded, many entries would weigh the
         same, and the category of a token would be chance.

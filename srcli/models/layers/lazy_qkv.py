@@ -59,6 +59,6 @@ class LazyQKV:
         tokens = self.tokens if order is None else self.tokens.index_select(1, order)
         return F.linear(tokens, self.weight[-width:], self.bias[-width:])
 
-    def picture(self, number: int) -> "LazyQKV":
+    def image(self, number: int) -> "LazyQKV":
         """One image of the batch, as a batch of one."""
         return replace(self, tokens=self.tokens[number : number + 1])

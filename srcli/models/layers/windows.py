@@ -79,8 +79,8 @@ class WindowGrid:
         across = -(-self.columns // side) if side else 1
         row = torch.arange(self.rows, device=device) // (side or self.rows)
         column = torch.arange(self.columns, device=device) // (side or self.columns)
-        picture = torch.arange(self.batch, device=device)
-        number = (picture[:, None, None] * down + row[:, None]) * across + column
+        image = torch.arange(self.batch, device=device)
+        number = (image[:, None, None] * down + row[:, None]) * across + column
         of_window = number.reshape(-1)
         return Regions(of_window, of_window.argsort(stable=True), self.batch * down * across)
 

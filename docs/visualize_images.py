@@ -1,6 +1,6 @@
 """Make the images of `visualize.md`: contact sheets, and the report in a browser.
 
-python docs/visualize_pictures.py
+python docs/visualize_images.py
 """
 
 import subprocess
@@ -47,9 +47,9 @@ def shoot(page: Page, path: Path) -> None:
 
 def save(source: Path, target: Path) -> None:
     """Convert an image to a small WebP."""
-    picture = Image.open(source).convert("RGB")
+    image = Image.open(source).convert("RGB")
     for quality in range(90, 20, -5):
-        picture.save(target, quality=quality, method=6)
+        image.save(target, quality=quality, method=6)
         if target.stat().st_size <= LIMIT:
             return
 
