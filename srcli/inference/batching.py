@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from srcli.geometry import scaled_size
+from srcli.inference.flat_border import mend_flat_border
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, quantise, split_planes
 from srcli.inference.report import Report
@@ -51,8 +52,9 @@ def upscale_batch(
             torch.cuda.synchronize(network.device)
     tally.add_layers(output.layers)
     results: list[Pixels] = []
-    for image, frame in zip(output.image, frames, strict=True):
+    for image, plane, frame in zip(output.image, lr, frames, strict=True):
         tally.add_tile()
+        mend_flat_border(image, plane, 0, 0, network.scale)
         result = np.empty((*size, 3), frame.dtype)
         quantise(image if network.scale == scale else reduce_planes(image.cpu(), *size), result)
         results.append(result)

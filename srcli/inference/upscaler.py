@@ -30,6 +30,7 @@ from srcli.inference.device import (
     within_memory,
 )
 from srcli.inference.effort import halting_of
+from srcli.inference.flat_border import mend_flat_border
 from srcli.inference.maps import Explanation
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
@@ -263,6 +264,7 @@ class Upscaler:
         whole = torch.empty(shape) if resizing.reduces else None
         for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
+            image = mend_flat_border(image, plane, part.top, part.left, scale)
             if task.is_alpha:
                 image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
             rows = slice(part.top, part.top + image.shape[1])
