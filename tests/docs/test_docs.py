@@ -73,7 +73,7 @@ def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
     said, _, table = told.partition("\n\n")
     assert said == "100 images; one windowing / two"
     assert table.count("\n") == 5
-    assert table in TEXTS["models.md"]
+    assert table in TEXTS["experiments.md"]
 
 
 def test_nothing_needs_the_shared_folder() -> None:
