@@ -85,8 +85,7 @@ def test_b100_is_bsd100_and_urban100_has_no_x3(served: PublishedServer, root: Pa
 
 def test_images_that_are_there_are_kept(served: PublishedServer, root: Path) -> None:
     images = serve_images(served, "Set5")
-    hr = root / "Set5" / "x4" / "HR"
-    lr = root / "Set5" / "x4" / "LR"
+    hr, lr = (root / "Set5" / "x4" / part for part in ("HR", "LR"))
     hr.mkdir(parents=True)
     lr.mkdir()
     (hr / "img_001.png").write_bytes(images[0])  # as one that somebody has copied there
