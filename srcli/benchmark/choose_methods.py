@@ -1,4 +1,4 @@
-"""Which contenders a run has: networks at their efforts and in their plain ways, and resampling."""
+"""Choose a run's methods: networks at their efforts, their plain forms, and resampling."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

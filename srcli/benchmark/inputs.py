@@ -20,7 +20,7 @@ __all__ = ["BenchmarkInputs", "as_text", "loaded"]
 
 @dataclass(frozen=True)
 class BenchmarkInputs:
-    """What is measured on: exactly one of a set, a folder, HR and LR folders, or sizes.
+    """Inputs to measure on: exactly one of a set, a folder, HR and LR folders, or sizes.
 
     Args:
         dataset: A set by name.

@@ -24,7 +24,7 @@ offline_option: Decorator = click.option(
 
 @dataclass(frozen=True)
 class Downloads:
-    """Whether weights that are missing are downloaded."""
+    """Options about downloading weights that are missing."""
 
     yes: bool
     trust_first: bool

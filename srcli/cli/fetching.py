@@ -77,7 +77,7 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
 
 
 def policy_of(downloads: Downloads) -> Policy:
-    """What downloads may do, by a command's options and the environment."""
+    """Download policy from a command's options and the environment."""
     return Policy.of_environment(offline=downloads.offline, trust_first=downloads.trust_first)
 
 

@@ -37,7 +37,7 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Which images are meant, and what their results are called."""
+    """Options that select images, and name their results."""
 
     inputs: tuple[str, ...]
     files_from: Path | None

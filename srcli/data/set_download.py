@@ -36,7 +36,7 @@ MIRRORS = ("SRCLI_DATASETS_URL",)
 
 @dataclass(frozen=True)
 class SetProgress:
-    """Who is told what.
+    """Callbacks for the progress of a set's download.
 
     Args:
         on_begin: Which files are to come.
@@ -67,7 +67,7 @@ class _Task:
         return name.replace("HR/", "LR/", 1) if self.part.lr_scale else ""
 
     def is_here(self, file: SetFile) -> bool:
-        """Whether all images of a file are there, and whole."""
+        """Tell if all images of a file are there, and whole."""
         return all(
             is_whole(self.folder / one, self.hashes.get(one))
             for name in file.images.values()

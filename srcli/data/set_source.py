@@ -1,4 +1,4 @@
-"""Which files a set's images come from, and what each becomes in the set's folder."""
+"""Sources of a set's images, and their names in the set's folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ class SetFile:
 
     @property
     def is_archive(self) -> bool:
-        """Whether images have to be unpacked."""
+        """True if images have to be unpacked."""
         return "" not in self.images
 
 
 @dataclass(frozen=True)
 class SetPart:
-    """What is downloaded of a set for one scale.
+    """Files of a set for one scale.
 
     Args:
         folder: Below the set's folder; images and their hash list lie in it.

@@ -1,4 +1,4 @@
-"""Which network parameters belong to, told from their names and shapes."""
+"""Identify the network of parameters by their names and shapes."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -48,7 +48,7 @@ class LayerMaps:
 
 @dataclass(frozen=True)
 class PureMaps:
-    """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
+    """Exempt pixels, and the colour classes that made them so (Pure-Pass).
 
     Args:
         mask: (h, w) bool, True = pure; h and w of the LR image.

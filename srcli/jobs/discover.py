@@ -1,4 +1,4 @@
-"""Which images a command line means."""
+"""Find the images that a command line names."""
 
 import fnmatch
 import glob
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images of a folder are meant.
+    """Filter for the images of a folder.
 
     A pattern without a slash is compared with names, one with a slash with paths inside the folder,
     where `**` stands for any number of folders; both without regard to case.

@@ -1,4 +1,4 @@
-"""Which file each input becomes, settled before any work."""
+"""Plan the output of each input, before any work."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

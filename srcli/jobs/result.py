@@ -1,4 +1,4 @@
-"""How jobs end: states and reasons; needs no network to be loaded."""
+"""Results of jobs: states and reasons; needs no network to be loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

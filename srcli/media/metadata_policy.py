@@ -1,4 +1,4 @@
-"""Which metadata go from input to output."""
+"""Select the metadata that go from input to output."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _ISO_6709 = re.compile(r"\s*[+-]\d{2,}(\.\d+)?[+-]\d{3,}")
 
 @dataclass(frozen=True)
 class MetadataPolicy:
-    """Which metadata are kept; what says how colours are meant always is.
+    """Choice of metadata to keep; what describes colours is always kept.
 
     Args:
         strip: Drop all but what the colours are.

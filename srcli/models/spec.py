@@ -75,7 +75,7 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class PureTrace:
-    """Which pixels were exempt, and the colour classes that made them so (Pure-Pass).
+    """Exempt pixels, and the colour classes that made them so (Pure-Pass).
 
     Sizes are those of the LR image extended to whole windows.
 

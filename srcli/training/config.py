@@ -146,7 +146,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """How progress is measured: sets and intervals.
+    """Validation: sets and intervals.
 
     Args:
         sets: Folders with x{scale}/HR and x{scale}/LR in them.

@@ -59,7 +59,7 @@ def why_not_runnable(config: NetworkConfig) -> str | None:
 
 
 def _differences(config: NetworkConfig, kind: type, name: str) -> list[str]:
-    """Which numbers are others in the registry's network; none if that is of another kind."""
+    """Numbers that differ in the registry's network; none if that is of another kind."""
     scales = model_spec(name).scales
     scale = config.scale if config.scale in scales else max(scales)
     network = model_spec(name).build(scale)

@@ -1,4 +1,4 @@
-"""What downloads may do: whether, from where, how often, and which certificates count."""
+"""Download policy: permission, addresses, retries, certificates."""
 
 import ipaddress
 import os
@@ -21,7 +21,7 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 @dataclass(frozen=True)
 class Policy:
-    """How downloads go about.
+    """Options of downloads.
 
     Args:
         offline: Never touch the network.
@@ -86,7 +86,7 @@ class Policy:
 
 
 def is_switched_on(variable: str) -> bool:
-    """Whether an environment variable says yes."""
+    """Tell if an environment variable says yes."""
     return os.environ.get(variable, "").strip().lower() in _ON
 
 

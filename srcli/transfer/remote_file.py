@@ -54,7 +54,7 @@ class _Interrupted(Exception):
 
 
 class _Stale(_Interrupted):
-    """What is there cannot be gone on with."""
+    """The partial file cannot be continued."""
 
 
 def transfer(
@@ -199,7 +199,7 @@ def _announced(response: httpx.Response, start: int, remote: RemoteFile) -> int:
 
 
 def _is_whole(response: httpx.Response, there: int) -> bool:
-    """Whether the server says that nothing is missing: no range begins at the file's end."""
+    """Tell if the server says that nothing is missing: no range begins at the file's end."""
     ended = response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there
     return bool(ended) and response.headers.get("Content-Range", "") == f"bytes */{there}"
 
@@ -273,7 +273,7 @@ def _size(path: Path) -> int:
 
 
 def _is_about_certificates(error: BaseException | None) -> bool:
-    """Whether the other side could not prove who it is."""
+    """Tell if the other side could not prove its identity."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -286,7 +286,7 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    """What may help against a failure of the network."""
+    """Remedy for a failure of the network."""
     if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
         proxy = proxy_named()
         return f"check the network{f', and the proxy {proxy}' if proxy else ''}"

@@ -1,4 +1,4 @@
-"""Which maps and layers are drawn, settled before any work."""
+"""Choose the maps and layers to draw, before any work."""
 
 from collections.abc import Sequence
 

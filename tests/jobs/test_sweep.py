@@ -1,4 +1,4 @@
-"""Which temporary files are abandoned, and which another process still writes."""
+"""Temporary files: abandoned ones are removed, ones being written stay."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Which encoder makes a clip, in which sample format, with which options."""
+"""Choose a clip's encoder, its sample format and its options."""
 
 import os
 from dataclasses import dataclass

@@ -93,7 +93,7 @@ class Colour:
         return _FULL if self.full else _LIMITED
 
     def for_yuv(self) -> "Colour":
-        """The same colours as luma and chroma: RGB becomes BT.709."""
+        """Describe the colours as luma and chroma: RGB becomes BT.709."""
         if not self.is_rgb:
             return self
         return Colour(full=False, primaries=self.primaries, transfer=self.transfer, matrix=_BT709)

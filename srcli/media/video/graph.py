@@ -56,7 +56,7 @@ def _rescaled(pixels: Pixels, colours: float, alpha: float) -> Pixels:
 
 @dataclass(frozen=True)
 class Samples:
-    """How frames are stored.
+    """Storage of frames: sample format, range, matrix.
 
     Args:
         width: In pixels.

@@ -66,7 +66,7 @@ class PassthroughOptions:
 
 @dataclass(frozen=True)
 class Copied:
-    """Which streams go along.
+    """Choice of streams to pass through.
 
     Args:
         streams: In the order of the source.
@@ -125,7 +125,7 @@ def choose_copied(
 
 
 def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None:
-    """How a stream goes into a container; None if it cannot."""
+    """Find a way for a stream into a container; None if there is none."""
     if is_cover(stream):
         if format == "matroska":  # which would make a second film of it
             known = stream.codec_context.name in _COVER_KINDS

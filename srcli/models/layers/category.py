@@ -16,7 +16,7 @@ _SHARPEST = math.log(100.0)
 
 @dataclass(frozen=True)
 class PureSplit:
-    """Who takes part in the category attention of each image: found once, for all layers.
+    """Tokens that take part in the category attention of each image: found once, for all layers.
 
     Args:
         kept: For each image (k,) int64, the tokens that do, in reading order.

@@ -1,4 +1,4 @@
-"""Which tokens a sparse layer computes, gathered into blocks of equal size.
+"""Gather the tokens that a sparse layer computes into blocks of equal size.
 
 A token is *idle* once its window and its pixel have both halted: no attention computes it. What is
 left comes in two kinds: whole *live windows*, and *strays*: tokens that are live by pixel in a
