@@ -79,9 +79,9 @@ class Way:
             self._upscalers,
             batch,
             decoder=self._decoder,
-            ledger=self._ledger,
+            run_journal=self._ledger,
             stopping=threading.Event(),
-            watcher=QuietProgress(1),
+            observer=QuietProgress(1),
         )
         for end in ends:
             assert end.state is State.DONE, end.reason

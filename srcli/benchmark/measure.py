@@ -113,8 +113,8 @@ class _Turn:
 
 
 def measure(
-    contenders: Sequence[Method],
-    exercises: Iterable[Sample],
+    methods: Sequence[Method],
+    samples: Iterable[Sample],
     settings: MeasureSettings,
     on_image: Callable[[str], None],
     leave_out: Callable[[str, str], None],
@@ -124,52 +124,52 @@ def measure(
     Ctrl-C ends it early, with what is measured by then.
 
     Args:
-        contenders: What is measured.
-        exercises: Images, loaded one after the other.
+        methods: What is measured.
+        samples: Images, loaded one after the other.
         settings: How.
         on_image: Told the name of each image that is done.
         leave_out: Told the name of each image that is left out, and why.
     """
     rows: list[Row] = []
     try:
-        for exercise in exercises:
-            found = _measured(contenders, exercise, settings)
+        for sample in samples:
+            found = _measured(methods, sample, settings)
             if isinstance(found, str):
                 release_cached_memory(settings.device)
-                leave_out(exercise.name, found)
+                leave_out(sample.name, found)
             else:
                 rows += found
-            on_image(exercise.name)
+            on_image(sample.name)
     except KeyboardInterrupt:
         return Measured(tuple(rows), interrupted=True)
     return Measured(tuple(rows), interrupted=False)
 
 
 def _measured(
-    contenders: Sequence[Method], exercise: Sample, settings: MeasureSettings
+    methods: Sequence[Method], sample: Sample, settings: MeasureSettings
 ) -> list[Row] | str:
     """One image through all contenders, or why that cannot be."""
     turns: list[_Turn] = []
     try:
         with one_memory_error():
-            turns += [_warm_up(one, exercise, settings) for one in contenders]
+            turns += [_warm_up(one, sample, settings) for one in methods]
             for _ in range(settings.repeats):
                 for turn in turns:
                     turn.seconds.append(_timed(turn, settings.device))
-            return [_row(turn, exercise, settings) for turn in turns]
+            return [_row(turn, sample, settings) for turn in turns]
     except torch.OutOfMemoryError:
-        height, width = exercise.lr.shape[:2]
+        height, width = sample.lr.shape[:2]
         return (
-            f"{exercise.name}: {width}x{height} LR px takes more memory than is free on "
+            f"{sample.name}: {width}x{height} LR px takes more memory than is free on "
             f"{settings.device}: close other programs, or measure less at once with -m"
         )
     except (InputError, OSError) as error:
-        return f"{exercise.name}: {error}"
+        return f"{sample.name}: {error}"
 
 
-def _warm_up(contender: Method, exercise: Sample, settings: MeasureSettings) -> _Turn:
+def _warm_up(contender: Method, sample: Sample, settings: MeasureSettings) -> _Turn:
     """The first run, untimed: counts operations and memory, and gives the result."""
-    prepared = contender.prepare(exercise.lr)
+    prepared = contender.prepare(sample.lr)
     peak = PeakMemory(settings.device)
     flops, raw = count_flops(lambda: contender.forward(prepared))
     taken = peak.read()
@@ -185,17 +185,17 @@ def _timed(turn: _Turn, device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def _row(turn: _Turn, exercise: Sample, settings: MeasureSettings) -> Row:
+def _row(turn: _Turn, sample: Sample, settings: MeasureSettings) -> Row:
     quality: Quality | None = None
-    if exercise.hr is not None and turn.contender.has_quality:
-        quality = settings.protocol.compare(turn.outcome.image, exercise.hr, settings.scale)
+    if sample.hr is not None and turn.contender.has_quality:
+        quality = settings.protocol.compare(turn.outcome.image, sample.hr, settings.scale)
     identical = quality is not None and math.isinf(quality.psnr)
     layers = turn.outcome.layers
     return Row(
         contender=turn.contender.name,
-        picture=exercise.name,
-        width=exercise.lr.shape[1],
-        height=exercise.lr.shape[0],
+        picture=sample.name,
+        width=sample.lr.shape[1],
+        height=sample.lr.shape[0],
         psnr=None if quality is None or identical else quality.psnr,
         ssim=None if quality is None else quality.ssim,
         seconds=tuple(turn.seconds),
@@ -204,14 +204,14 @@ def _row(turn: _Turn, exercise: Sample, settings: MeasureSettings) -> Row:
         peak_bytes=turn.peak,
         halted_windows=tuple(1.0 - layer.live_windows for layer in layers),
         halted_tokens=tuple(1.0 - layer.live_tokens for layer in layers),
-        pure=_pure_share(turn.outcome, exercise),
+        pure=_pure_share(turn.outcome, sample),
         identical=identical,
     )
 
 
-def _pure_share(outcome: MethodOutput, exercise: Sample) -> float | None:
+def _pure_share(outcome: MethodOutput, sample: Sample) -> float | None:
     """The share of pure px of the image itself, without what it was extended by."""
     if outcome.pure is None:
         return None
-    height, width = exercise.lr.shape[:2]
+    height, width = sample.lr.shape[:2]
     return float(outcome.pure[:height, :width].mean())

@@ -153,14 +153,14 @@ def bench(
             random=random_weights, plain=plain,
             end_to_end=Path(scratch) if end_to_end else None,
         )  # fmt: skip
-        contenders = methods_named(_listed(models), setup, echo_line)
-        compares = any(one.has_quality for one in contenders)
+        methods = methods_named(_listed(models), setup, echo_line)
+        compares = any(one.has_quality for one in methods)
         smallest = settings.protocol.smallest(scale) if compares else 0
-        exercises = loaded(pairs, scale, smallest, leave_out)
-        measured = measure(contenders, exercises, settings, advance, leave_out)
+        samples = loaded(pairs, scale, smallest, leave_out)
+        measured = measure(methods, samples, settings, advance, leave_out)
     if not measured.rows:
         return _nothing_measured(len(pairs), failed, interrupted=measured.interrupted)
-    done = len(measured.rows) // len(contenders)
+    done = len(measured.rows) // len(methods)
     untried = len(pairs) - done - len(failed) if measured.interrupted else 0
     run = Run(
         dataset=name,
@@ -171,7 +171,7 @@ def bench(
             "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),
-        weights={one.name: one.weights for one in contenders},
+        weights={one.name: one.weights for one in methods},
         rows=measured.rows,
         failed=failed,
         untried=untried,

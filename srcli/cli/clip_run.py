@@ -36,7 +36,7 @@ class Clips:
 def clips_of(
     jobs: Sequence[Job],
     options: ClipOptions,
-    wish: TargetSize,
+    target_size: TargetSize,
     engine: Engine,
     policy: MetadataPolicy,
     *,
@@ -47,7 +47,7 @@ def clips_of(
     Raises:
         UsageError: They are asked for in a way that cannot be.
     """
-    if jobs and wish.scale is None:
+    if jobs and target_size.scale is None:
         raise UsageError(
             f"{jobs[0].source} is a clip: use --scale for it; --width, --height, --fit and "
             "--megapixels are for images"

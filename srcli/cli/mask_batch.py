@@ -39,7 +39,7 @@ class MaskSettings:
             self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
         )
 
-    def yardstick(self) -> DenseBaseline:
+    def baseline(self) -> DenseBaseline:
         """Computes everything, for comparison."""
         exact = Upscaler(
             self.model, self.scale, self.device, self.precision, effort="exact", tile=0
@@ -91,10 +91,10 @@ def explain_all(
     if not todo:
         return results
     require_writable([_as_job(job) for job in todo])
-    upscaler, yardstick = settings.upscaler(), settings.yardstick()
+    upscaler, baseline = settings.upscaler(), settings.baseline()
     wanted = MaskFiles(
         drawing.kinds,
-        choose_layers(drawing.layers, yardstick.layers),
+        choose_layers(drawing.layers, baseline.layers),
         drawing.image_format,
         npz=drawing.npz,
         html=drawing.html,
@@ -103,7 +103,7 @@ def explain_all(
         ends = explain_images(
             todo,
             upscaler,
-            yardstick,
+            baseline,
             wanted,
             effort=settings.effort,
             overwrite=overwrite,

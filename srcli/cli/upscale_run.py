@@ -45,28 +45,30 @@ def run(
     clip_options: ClipOptions,
 ) -> ExitCode:
     """See `upscale`."""
-    wish = result.size()
-    weights = _weights(engine.model, wish)
+    target_size = result.size()
+    weights = _weights(engine.model, target_size)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
-    planned = _jobs(selection, result, engine, wish, clip_options.frames_dir, handling)
+    planned = _jobs(selection, result, engine, target_size, clip_options.frames_dir, handling)
     _require_fingerprint(engine, weights, handling)
-    settings = _settings(result, engine, wish, weights, policy)
+    settings = _settings(result, engine, target_size, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
-    clips = clips_of(moving, clip_options, wish, engine, policy, overwrite=handling.overwrite)
+    clips = clips_of(
+        moving, clip_options, target_size, engine, policy, overwrite=handling.overwrite
+    )
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
     with (
         DecoderProcess(_decoding(limits)) as decoder,
-        RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as ledger,
+        RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
     ):
-        todo, skipped = choose(ledger.verdicts, handling)
+        todo, skipped = choose(run_journal.verdicts, handling)
         skipped.extend(clips.skipped)
         everything = [*todo, *clips.todo]
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(clips.todo, skipped, forecast(todo, wish, decoder), engine, handling)
+            show_plan(clips.todo, skipped, forecast(todo, target_size, decoder), engine, handling)
             return ExitCode.ALL_DONE
         finished.extend(skipped)
         require_writable(everything)
@@ -76,21 +78,28 @@ def run(
             _announce(everything, skipped, handling, progress)
             if everything:
                 with graceful_shutdown(decoder.abandon) as stopping:
-                    _show_forecast(todo, wish, decoder, handling, progress, stopping)
+                    _show_forecast(todo, target_size, decoder, handling, progress, stopping)
                     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
                     from srcli.cli.upscale_work import RunContext, load, record, work
 
-                    upscalers = load(engine, wish, weights)
-                    _say_reduced(progress, wish, weights)
+                    upscalers = load(engine, target_size, weights)
+                    _say_reduced(progress, target_size, weights)
                     if engine.compiled and not upscalers.first.network.compilable:
                         progress.note(
                             f"--compile adds nothing for {weights.model}: it has no such parts"
                         )
-                    means = RunContext(
-                        wish, result, limits, policy, decoder, ledger, stopping, progress
+                    context = RunContext(
+                        target_size,
+                        result,
+                        limits,
+                        policy,
+                        decoder,
+                        run_journal,
+                        stopping,
+                        progress,
                     )
-                    ledger.begin(record(settings, engine, weights, upscalers), todo)
-                    came = work(todo, clips, upscalers, means)
+                    run_journal.begin(record(settings, engine, weights, upscalers), todo)
+                    came = work(todo, clips, upscalers, context)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
     code = exit_code(finished, interrupted=interrupted)
@@ -144,25 +153,29 @@ def _summarise(
     return code
 
 
-def _weights(model: str, wish: TargetSize) -> WeightsEntry:
+def _weights(model: str, target_size: TargetSize) -> WeightsEntry:
     """The weights for a scale, or the largest there are for a size.
 
     Raises:
         UnknownModel: There are none for the model.
         UnknownScale: There are none for the scale.
     """
-    if wish.scale is not None:
-        return best_scale(model, wish.scale)
+    if target_size.scale is not None:
+        return best_scale(model, target_size.scale)
     return largest_scale(model)
 
 
 def _settings(
-    result: Result, engine: Engine, wish: TargetSize, weights: WeightsEntry, policy: MetadataPolicy
+    result: Result,
+    engine: Engine,
+    target_size: TargetSize,
+    weights: WeightsEntry,
+    policy: MetadataPolicy,
 ) -> Settings:
     return Settings(
         model=engine.model,
         weights=fingerprint_of(weights),
-        size=wish.label,
+        size=target_size.label,
         effort=engine.effort_label,
         precision=engine.precision,
         device=engine.device,
@@ -176,7 +189,7 @@ def _jobs(
     selection: Selection,
     result: Result,
     engine: Engine,
-    wish: TargetSize,
+    target_size: TargetSize,
     frames: Path | None,
     handling: Handling,
 ) -> list[Job]:
@@ -206,12 +219,12 @@ def _jobs(
     if frames is not None:
         return [frames_job(sources, frames)]
     pattern = selection.name and NamePattern(
-        selection.name, wish.scale, wish.label, engine.model, engine.effort_label
+        selection.name, target_size.scale, target_size.label, engine.model, engine.effort_label
     )
     return plan_jobs(
         sources,
         selection.output,
-        label=wish.label,
+        label=target_size.label,
         image_format=result.format,
         pattern=pattern or None,
         overwrite=handling.overwrite,
@@ -221,7 +234,7 @@ def _jobs(
 
 def _show_forecast(
     todo: Sequence[Job],
-    wish: TargetSize,
+    target_size: TargetSize,
     decoder: DecoderProcess,
     handling: Handling,
     progress: BatchProgress,
@@ -229,15 +242,15 @@ def _show_forecast(
 ) -> None:
     """Refuse to begin what cannot end well."""
     if handling.disk_check:
-        for line in require_room(forecast(todo, wish, decoder, stopping.is_set)):
+        for line in require_room(forecast(todo, target_size, decoder, stopping.is_set)):
             progress.note(line)
 
 
-def _say_reduced(progress: BatchProgress, wish: TargetSize, weights: WeightsEntry) -> None:
-    if wish.scale is not None and weights.scale != wish.scale:
+def _say_reduced(progress: BatchProgress, target_size: TargetSize, weights: WeightsEntry) -> None:
+    if target_size.scale is not None and weights.scale != target_size.scale:
         progress.note(
-            f"{weights.model} has no x{wish.scale:g} weights: upscaling "
-            f"x{weights.scale} and reducing to x{wish.scale:g}"
+            f"{weights.model} has no x{target_size.scale:g} weights: upscaling "
+            f"x{weights.scale} and reducing to x{target_size.scale:g}"
         )
 
 

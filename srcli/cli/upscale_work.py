@@ -40,17 +40,17 @@ class BatchResult:
 class RunContext:
     """Objects that a run works with."""
 
-    wish: TargetSize
+    target_size: TargetSize
     result: Result
     limits: Limits
     policy: MetadataPolicy
     decoder: DecoderProcess
-    ledger: RunJournal
+    run_journal: RunJournal
     stopping: threading.Event
     progress: BatchProgress
 
 
-def load(engine: Engine, wish: TargetSize, weights: WeightsEntry) -> Upscalers:
+def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upscalers:
     """Load the network."""
 
     def make(scale: float) -> Upscaler:
@@ -64,7 +64,7 @@ def load(engine: Engine, wish: TargetSize, weights: WeightsEntry) -> Upscalers:
             compiled=engine.compiled,
         )
 
-    return Upscalers(engine.model, make, wish.scale or weights.scale)
+    return Upscalers(engine.model, make, target_size.scale or weights.scale)
 
 
 def record(
@@ -82,10 +82,15 @@ def record(
     )
 
 
-def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: RunContext) -> BatchResult:
+def work(
+    todo: Sequence[Job], clips: Clips, upscalers: Upscalers, context: RunContext
+) -> BatchResult:
     """Run the batch, images first; however it ends, the journal says so."""
     batch = Batch(
-        means.wish, means.result.quality, means.limits.max_output_megapixels, means.policy
+        context.target_size,
+        context.result.quality,
+        context.limits.max_output_megapixels,
+        context.policy,
     )
     came = BatchResult()
     outcome = "died"
@@ -94,41 +99,41 @@ def work(todo: Sequence[Job], clips: Clips, upscalers: Upscalers, means: RunCont
             todo,
             upscalers,
             batch,
-            decoder=means.decoder,
-            ledger=means.ledger,
-            stopping=means.stopping,
-            watcher=means.progress,
+            decoder=context.decoder,
+            run_journal=context.run_journal,
+            stopping=context.stopping,
+            observer=context.progress,
         )
         first = upscalers.first
         quicker = faster_model(first.network.spec.name, first.scale) if clips.todo else ""
-        moving = _moving(clips, first, means, SlowClipHint(quicker))
+        moving = _moving(clips, first, context, SlowClipHint(quicker))
         for end in chain(images, moving):
             came.finished.append(end)
-            means.progress.finished(end)
-        came.interrupted = means.stopping.is_set()
+            context.progress.finished(end)
+        came.interrupted = context.stopping.is_set()
         outcome = "stopped" if came.interrupted else "finished"
     except KeyboardInterrupt:
         came.interrupted = True
         outcome = "stopped"
     finally:
-        means.ledger.end(outcome)
+        context.run_journal.end(outcome)
     if came.interrupted:
-        means.progress.note("interrupted; the same command goes on where this one stopped")
+        context.progress.note("interrupted; the same command goes on where this one stopped")
     return came
 
 
 def _moving(
-    clips: Clips, upscaler: Upscaler, means: RunContext, patience: SlowClipHint
+    clips: Clips, upscaler: Upscaler, context: RunContext, patience: SlowClipHint
 ) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one: what it has come to is kept."""
 
     def on_frame(job: Job, done: int, total: int) -> None:
-        means.progress.frame(job, done, total)
+        context.progress.frame(job, done, total)
         advice = patience.line(job.source, done, total)
         if advice:
-            means.progress.note(advice)
-        if means.stopping.is_set():
+            context.progress.note(advice)
+        if context.stopping.is_set():
             raise KeyboardInterrupt
 
-    if clips.todo and not means.stopping.is_set():
+    if clips.todo and not context.stopping.is_set():
         yield from run_clips(clips.todo, upscaler, clips.settings, on_frame=on_frame)

@@ -41,9 +41,9 @@ def run_batch(
     batch: Batch,
     *,
     decoder: DecoderProcess,
-    ledger: RunJournal,
+    run_journal: RunJournal,
     stopping: threading.Event,
-    watcher: BatchObserver,
+    observer: BatchObserver,
 ) -> Iterator[Finished]:
     """Upscale every job, decoding and encoding while the network works.
 
@@ -52,14 +52,14 @@ def run_batch(
         upscalers: Do the work.
         batch: How.
         decoder: Reads the inputs.
-        ledger: Is told what is whole, done and failed.
+        run_journal: Is told what is whole, done and failed.
         stopping: Once it is set, the job being computed is finished and no other is begun.
-        watcher: Is told how it goes on.
+        observer: Is told how it goes on.
 
     Yields:
         Each job's end, as it comes; none for those not begun.
     """
-    means = MultipageContext(decoder, ledger, watcher)
+    context = MultipageContext(decoder, run_journal, observer)
 
     def load(job: Job) -> Decoded:
         return decoder.read(job.source)
@@ -67,16 +67,16 @@ def run_batch(
     def compute(job: Job, read: Decoded) -> _Store:
         if stopping.is_set():
             raise _Stopped
-        watcher.begun(job)
+        observer.begun(job)
         if read.image.further:
             if holds_pages(job.image_format):
-                return _kept(upscale_multipage(job, read, upscalers, batch, means))
+                return _kept(upscale_multipage(job, read, upscalers, batch, context))
             require_one_page(job, read.image.further)
-        tile = partial(watcher.tile, job)
+        tile = partial(observer.tile, job)
         made = upscale_to_size(job.source, read.image, upscalers, batch, tile)
         left_out = read.image.left_out + len(read.image.further)
         image = replace(read.image, pixels=made.image, left_out=left_out)
-        return partial(_store, job, image, made.report, origin_of(read), batch, ledger)
+        return partial(_store, job, image, made.report, origin_of(read), batch, run_journal)
 
     def store(_: Job, write: _Store) -> tuple[tuple[str, ...], Report]:
         return write()
@@ -86,7 +86,7 @@ def run_batch(
             continue
         end = _finished(outcome)
         if end.state is State.FAILED:
-            ledger.failed(end.job, end.reason)
+            run_journal.failed(end.job, end.reason)
         yield end
 
 
@@ -96,7 +96,7 @@ def _store(
     report: Report,
     origin: Identity,
     batch: Batch,
-    ledger: RunJournal,
+    run_journal: RunJournal,
 ) -> tuple[tuple[str, ...], Report]:
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(image.metadata)
@@ -104,8 +104,8 @@ def _store(
     losses = fits_losslessly(image, job.image_format)
     made = OutputRecord(origin, image.width, image.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_image(image, job.target, quality=batch.quality, whole=ledger.whole(job, made))
-    ledger.done(job)
+    write_image(image, job.target, quality=batch.quality, whole=run_journal.whole(job, made))
+    run_journal.done(job)
     return losses, report
 
 

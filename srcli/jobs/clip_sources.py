@@ -57,7 +57,7 @@ class OpenedClip:
     """
 
     frames: FrameSource
-    beside: Path | None
+    passthrough: Path | None
     identity: str
 
 

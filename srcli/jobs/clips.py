@@ -55,8 +55,10 @@ def upscale_clip(
     info = _upscaled_frames(source.frames.info, upscaler.scale)
     encoding = choose_encoding(settings.wanted, info, job.target)
     rest = None
-    if source.beside is not None:
-        rest = other_streams_of(source.beside, job.target, info, settings.reading, settings.policy)
+    if source.passthrough is not None:
+        rest = other_streams_of(
+            source.passthrough, job.target, info, settings.reading, settings.policy
+        )
     job.target.parent.mkdir(parents=True, exist_ok=True)
     key = {
         **settings.key,

@@ -24,12 +24,12 @@ class MultipageContext:
     """Options of a multi-page job: decoder, commit callback, observer."""
 
     decoder: DecoderProcess
-    ledger: RunJournal
-    watcher: BatchObserver
+    run_journal: RunJournal
+    observer: BatchObserver
 
 
 def upscale_multipage(
-    job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, means: MultipageContext
+    job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, context: MultipageContext
 ) -> tuple[tuple[str, ...], Report]:
     """Upscale every page, in order, into one file; while one is computed the next is decoded.
 
@@ -38,7 +38,7 @@ def upscale_multipage(
         first: Its first page.
         upscalers: Do the work.
         batch: How; sizes and limits hold for each page.
-        means: What else is needed.
+        context: What else is needed.
 
     Returns:
         What was lost, one line each, and what it took.
@@ -47,7 +47,7 @@ def upscale_multipage(
         InputError: A page cannot be read, or the result not be written. A smaller copy of another
             page that cannot be read is left out, and is among what was lost.
     """
-    document = _Multipage(job, first, upscalers, batch, means)
+    document = _Multipage(job, first, upscalers, batch, context)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with write_pages(job.image_format, job.target, whole=document.whole) as write:
 
@@ -61,7 +61,7 @@ def upscale_multipage(
         with closing(pages):
             for page in pages:
                 document.ended(page)
-    means.ledger.done(job)
+    context.run_journal.done(job)
     return document.losses(), add_reports(document.reports)
 
 
@@ -69,9 +69,14 @@ class _Multipage:
     """The pages of one file on their way; arguments as of `upscale_document`."""
 
     def __init__(
-        self, job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, means: MultipageContext
+        self,
+        job: Job,
+        first: Decoded,
+        upscalers: Upscalers,
+        batch: Batch,
+        context: MultipageContext,
     ) -> None:
-        self._job, self._first, self._means = job, first, means
+        self._job, self._first, self._means = job, first, context
         self._upscalers, self._batch = upscalers, batch
         self._sizes: list[tuple[int, int]] = []
         self._losses: dict[str, list[int]] = {}
@@ -91,7 +96,7 @@ class _Multipage:
     def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:
         """Upscale a page."""
         job = self._job
-        tile = partial(self._means.watcher.tile, job)
+        tile = partial(self._means.observer.tile, job)
         made = upscale_to_size(job.source, page, self._upscalers, self._batch, tile)
         metadata = self._batch.metadata.applied(page.metadata)
         return replace(
@@ -113,13 +118,13 @@ class _Multipage:
             self.reports.append(report)
             for line in fits_losslessly(image, image.format):
                 self._losses.setdefault(line, []).append(number)
-        self._means.watcher.page(self._job, number, self.pages)
+        self._means.observer.page(self._job, number, self.pages)
 
     def whole(self, temporary: Path) -> None:
         """Tell the journal, once all pages are on disk."""
         seconds = sum(report.seconds for report in self.reports)
         made = OutputRecord(origin_of(self._first), *self._sizes[0], seconds)
-        self._means.ledger.whole(self._job, made)(temporary)
+        self._means.run_journal.whole(self._job, made)(temporary)
 
     def losses(self) -> tuple[str, ...]:
         """Losses, with the pages they concern."""

@@ -43,7 +43,7 @@ class Forecast:
 
 def forecast(
     jobs: Iterable[Job],
-    wish: TargetSize,
+    target_size: TargetSize,
     decoder: DecoderProcess,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Forecast]:
@@ -51,7 +51,7 @@ def forecast(
 
     Args:
         jobs: What to look at.
-        wish: How large results shall be.
+        target_size: How large results shall be.
         decoder: Reads headers in its own process.
         stopped: Whether to give up.
     """
@@ -64,11 +64,11 @@ def forecast(
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        found.append(_forecast_job(job, info, wish))
+        found.append(_forecast_job(job, info, target_size))
     return found
 
 
-def _forecast_job(job: Job, info: ImageInfo, wish: TargetSize) -> Forecast:
+def _forecast_job(job: Job, info: ImageInfo, target_size: TargetSize) -> Forecast:
     pages = (info,)
     if info.further:
         if holds_pages(job.image_format):
@@ -78,7 +78,7 @@ def _forecast_job(job: Job, info: ImageInfo, wish: TargetSize) -> Forecast:
                 require_one_page(job, info.further)
             except InputError as error:
                 return Forecast(job, None, None, 0, str(error))
-    sizes = [wish.size(page.width, page.height) for page in pages]
+    sizes = [target_size.size(page.width, page.height) for page in pages]
     pixels = sum(page.width * page.height for page in pages)
     file = identity_of(job.source)
     disk = sum(

@@ -36,7 +36,7 @@ class TargetSize:
 
     def __post_init__(self) -> None:
         wishes = (self.scale, self.width, self.height, self.fit, self.megapixels)
-        if sum(wish is not None for wish in wishes) != 1:
+        if sum(target_size is not None for target_size in wishes) != 1:
             raise UsageError(
                 "more than one size is asked for: use one of --scale, --width, --height, --fit, "
                 "--megapixels (--fit WxH for a box)"

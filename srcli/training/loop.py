@@ -44,7 +44,7 @@ class RunOptions:
 
 
 def train(
-    config: TrainingConfig, options: RunOptions, watchers: Sequence[TrainingLogger]
+    config: TrainingConfig, options: RunOptions, loggers: Sequence[TrainingLogger]
 ) -> Path | None:
     """Train until the schedule's end, validate, and export the averaged weights.
 
@@ -54,7 +54,7 @@ def train(
     Args:
         config: The run.
         options: What the command line adds.
-        watchers: Told of progress, in the leading process only.
+        loggers: Told of progress, in the leading process only.
 
     Returns:
         The exported file; None in all processes but the leading one.
@@ -82,26 +82,26 @@ def train(
         if not options.resume and processes.leads:
             folder.refuse_earlier_run()
         if not processes.leads:
-            watchers = ()
-        run = Run(config, folder, watchers, processes, options.began)
+            loggers = ()
+        run = Run(config, folder, loggers, processes, options.began)
         if options.resume:
             run.resume()
-            for watcher in watchers:
+            for logger in loggers:
                 for line in _unused_length(told, config.schedule, options):
-                    watcher.warn(line)
+                    logger.warn(line)
         else:  # who resumes a run has been told
-            _warn_of_strange_network(config.network, watchers)
+            _warn_of_strange_network(config.network, loggers)
             if options.init is not None:
                 run.start_from(options.init)
         return run.go()
 
 
-def _warn_of_strange_network(config: NetworkConfig, watchers: Sequence[TrainingLogger]) -> None:
+def _warn_of_strange_network(config: NetworkConfig, loggers: Sequence[TrainingLogger]) -> None:
     """Tell before hours are spent on weights that srcli cannot run."""
     line = why_not_runnable(config)
     if line is not None:
-        for watcher in watchers:
-            watcher.warn(line)
+        for logger in loggers:
+            logger.warn(line)
 
 
 def _schedule(schedule: ScheduleConfig, options: RunOptions, folder: RunFolder) -> ScheduleConfig:

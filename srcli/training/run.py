@@ -48,12 +48,12 @@ class Run:
         self,
         config: TrainingConfig,
         folder: RunFolder,
-        watchers: Sequence[TrainingLogger],
+        loggers: Sequence[TrainingLogger],
         processes: ProcessGroup,
         began: float | None = None,
     ) -> None:
         self._config, self._folder = config, folder
-        self._watchers, self._processes = watchers, processes
+        self._watchers, self._processes = loggers, processes
         scale = config.network.scale
         self._sets = find_validation_sets(config.validation.sets, scale)
         self._data = TrainingData(config, processes, self._warn)
@@ -213,8 +213,8 @@ class Run:
         report = meter.report(
             self._processes, now, step=self._state.step, done=done, minutes=self._minutes
         )
-        for watcher in self._watchers:
-            watcher.on_step(report)
+        for logger in self._watchers:
+            logger.on_step(report)
 
     def _validate(
         self, network: SRNetwork, *, balanced: bool, minutes: float = math.inf
@@ -246,8 +246,8 @@ class Run:
         if self._minutes > until:
             self._warn(f"validation ended after {minutes:g} minutes, validation.last_minutes")
         report = ValidationReport(self._state.step, self._minutes, exact, less)
-        for watcher in self._watchers:
-            watcher.on_validation(report)
+        for logger in self._watchers:
+            logger.on_validation(report)
         return exact
 
     def _save(self) -> None:
@@ -265,13 +265,13 @@ class Run:
             self._warn(f"no checkpoint at step {state.step}, the last one stays: {error}")
 
     def _tell_teacher(self, report: TeacherReport) -> None:
-        for watcher in self._watchers:
-            watcher.on_teacher(report)
+        for logger in self._watchers:
+            logger.on_teacher(report)
 
     def _note(self, line: str) -> None:
-        for watcher in self._watchers:
-            watcher.note(line)
+        for logger in self._watchers:
+            logger.note(line)
 
     def _warn(self, line: str) -> None:
-        for watcher in self._watchers:
-            watcher.warn(line)
+        for logger in self._watchers:
+            logger.warn(line)

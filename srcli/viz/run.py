@@ -82,7 +82,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
 def explain_images(
     jobs: Sequence[MaskJob],
     upscaler: Upscaler,
-    yardstick: DenseBaseline,
+    baseline: DenseBaseline,
     wanted: MaskFiles,
     *,
     effort: str,
@@ -94,7 +94,7 @@ def explain_images(
     Args:
         jobs: What to do.
         upscaler: Does the work.
-        yardstick: Tells what computing everything takes.
+        baseline: Tells what computing everything takes.
         wanted: What to draw.
         effort: The upscaler's, by name.
         overwrite: Replace folders of ours that exist.
@@ -116,7 +116,7 @@ def explain_images(
         pixels = decoded.pixels
         explained = upscaler.explain(pixels, lambda done, total: on_tile(job, done, total))
         _refuse_empty(explained)
-        dense = yardstick.measure(pixels)
+        dense = baseline.measure(pixels)
         model = upscaler.network.spec.name
         figures = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name

@@ -14,7 +14,7 @@ SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
 RUN = RunRecord(os.getpid(), "0", "adaformer", "0" * 64, "{}", "cpu, float32")
 
 
-def ledger(jobs: list[Job], settings: Settings = SETTINGS) -> RunJournal:
+def run_journal(jobs: list[Job], settings: Settings = SETTINGS) -> RunJournal:
     return RunJournal(jobs, settings, wait=False, tell=print)
 
 

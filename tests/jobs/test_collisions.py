@@ -47,20 +47,20 @@ def plan(
 
 def upscale(jobs: list[Job]) -> None:
     """Make results, and write them down, as a batch does."""
-    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as ledger:
-        ledger.begin(RUN, jobs)
+    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as run_journal:
+        run_journal.begin(RUN, jobs)
         for job in jobs:
             origin = identity_of(job.source)
             assert origin is not None
             job.target.write_bytes(b"larger " + job.source.read_bytes())
-            ledger.whole(job, OutputRecord(origin, 4, 3, 0.5))(job.target)
-            ledger.done(job)
-        ledger.end("finished")
+            run_journal.whole(job, OutputRecord(origin, 4, 3, 0.5))(job.target)
+            run_journal.done(job)
+        run_journal.end("finished")
 
 
 def standings(jobs: list[Job]) -> list[OutputState]:
-    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as ledger:
-        return [verdict.standing for verdict in ledger.verdicts]
+    with RunJournal(jobs, SETTINGS, wait=False, tell=print) as run_journal:
+        return [verdict.standing for verdict in run_journal.verdicts]
 
 
 def test_the_same_pattern_goes_on(pattern: Path) -> None:

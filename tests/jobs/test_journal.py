@@ -16,7 +16,7 @@ from srcli.jobs.plan import Job
 from srcli.jobs.resume import OutputState
 from srcli.jobs.settings import Settings
 from srcli.jobs.verify import Condition, check_quickly
-from tests.jobs.journalling import RUN, SETTINGS, ledger, make
+from tests.jobs.journalling import RUN, SETTINGS, make, run_journal
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def jobs(tmp_path: Path) -> list[Job]:
 
 
 def standings(jobs: list[Job], settings: Settings = SETTINGS) -> list[OutputState]:
-    with ledger(jobs, settings) as led:
+    with run_journal(jobs, settings) as led:
         return [verdict.standing for verdict in led.verdicts]
 
 
 @pytest.fixture
 def made(jobs: list[Job]) -> list[Job]:
     """All three done by an earlier run."""
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs)
         for job in jobs:
             make(led, job)
@@ -64,7 +64,7 @@ def test_what_is_done_is_known(made: list[Job]) -> None:
 
 
 def test_what_was_only_planned_is_to_do(jobs: list[Job]) -> None:
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs)
         make(led, jobs[0])
         led.failed(jobs[1], "damaged")
@@ -76,17 +76,17 @@ def test_what_was_only_planned_is_to_do(jobs: list[Job]) -> None:
 
 
 def test_killed_before_it_got_its_name(jobs: list[Job]) -> None:
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs)
         make(led, jobs[0], named=False)
     assert standings(jobs)[0] is OutputState.MISSING
 
 
 def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs)
         make(led, jobs[0], marked=False)
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         assert led.verdicts[0].standing is OutputState.DONE
         led.begin(RUN, jobs[1:])
     journal = Journal(jobs[0].folder, create=False)
@@ -97,18 +97,18 @@ def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
 def test_killed_while_an_older_one_was_replaced(made: list[Job]) -> None:
     other = replace(SETTINGS, effort="exact")
     made[0].source.write_bytes(b"another image")
-    with ledger(made, other) as led:
+    with run_journal(made, other) as led:
         led.begin(RUN, made)
         make(led, made[0], named=False)
     for _ in range(2):  # and killed again before anything was done
-        with ledger(made, other) as led:
+        with run_journal(made, other) as led:
             assert led.verdicts[0].standing is OutputState.MISSING
             led.begin(RUN, made)
 
 
 def test_a_deleted_output_is_made_again(made: list[Job]) -> None:
     made[1].target.unlink()
-    with ledger(made) as led:
+    with run_journal(made) as led:
         assert [v.standing for v in led.verdicts] == [
             OutputState.DONE,
             OutputState.MISSING,
@@ -127,10 +127,10 @@ def test_an_altered_output_is_noticed(made: list[Job]) -> None:
 def test_a_touched_file_is_the_same(made: list[Job]) -> None:
     for path in (made[0].target, made[1].source):
         os.utime(path, ns=(1, 1))
-    with ledger(made) as led:
+    with run_journal(made) as led:
         assert {v.standing for v in led.verdicts} == {OutputState.DONE}
         led.begin(RUN, [])
-    with ledger(made) as led:
+    with run_journal(made) as led:
         assert all(v.recognised is None or v.job in made for v in led.verdicts)
 
 
@@ -156,7 +156,7 @@ def test_a_changed_input_is_noticed(made: list[Job]) -> None:
 )
 def test_every_setting_counts(made: list[Job], change: dict[str, object]) -> None:
     other = replace(SETTINGS, **change)  # type: ignore[arg-type]
-    with ledger(made, other) as led:
+    with run_journal(made, other) as led:
         assert {v.standing for v in led.verdicts} == {OutputState.OTHERWISE}
         assert next(iter(change)) in led.verdicts[0].reason
 
@@ -170,7 +170,7 @@ def test_an_output_of_others_is_left_alone(jobs: list[Job]) -> None:
     jobs[0].target.parent.mkdir()
     jobs[0].target.write_bytes(b"precious")
     assert standings(jobs)[0] is OutputState.FOREIGN
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs[1:])
     assert standings(jobs)[0] is OutputState.FOREIGN
 
@@ -188,7 +188,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     for source in sources:
         source.write_bytes(b"x")
     jobs = [Job(s, tmp_path / "out" / s.name, "png", tmp_path / "out") for s in sources]
-    with ledger(jobs) as led:
+    with run_journal(jobs) as led:
         led.begin(RUN, jobs)
         for job in jobs:
             make(led, job)
@@ -196,7 +196,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_single_input_keeps_no_journal(jobs: list[Job]) -> None:
-    with ledger(jobs[:1]) as led:
+    with run_journal(jobs[:1]) as led:
         led.begin(RUN, jobs[:1])
         make(led, jobs[0])
     assert not journal_path(jobs[0].folder).exists()
@@ -204,16 +204,16 @@ def test_a_single_input_keeps_no_journal(jobs: list[Job]) -> None:
 
 def test_but_writes_into_one_that_is_there(made: list[Job]) -> None:
     made[0].target.unlink()
-    with ledger(made[:1]) as led:
+    with run_journal(made[:1]) as led:
         led.begin(RUN, made[:1])
         make(led, made[0])
     assert standings(made) == [OutputState.DONE] * 3
 
 
 def test_a_second_run_is_refused(made: list[Job]) -> None:
-    with ledger(made), pytest.raises(FolderBusy, match=rf"process {os.getpid()}: wait"):
-        ledger(made)
-    ledger(made).close()
+    with run_journal(made), pytest.raises(FolderBusy, match=rf"process {os.getpid()}: wait"):
+        run_journal(made)
+    run_journal(made).close()
 
 
 def test_a_dead_run_holds_nothing(made: list[Job]) -> None:
@@ -227,10 +227,10 @@ def test_a_dead_run_holds_nothing(made: list[Job]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
     with pytest.raises(FolderBusy, match=f"process {process.pid}"):
-        ledger(made)
+        run_journal(made)
     process.kill()
     process.communicate()
-    ledger(made).close()
+    run_journal(made).close()
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but long enough to be one", b"SQLite"])
@@ -240,7 +240,7 @@ def test_a_damaged_journal_is_said(made: list[Job], content: bytes) -> None:
         path.with_name(path.name + extra).unlink(missing_ok=True)
     path.write_bytes(content)
     with pytest.raises(JournalError, match="move it away"):
-        ledger(made)
+        run_journal(made)
 
 
 def test_a_journal_of_the_future_is_refused(made: list[Job]) -> None:
@@ -248,7 +248,7 @@ def test_a_journal_of_the_future_is_refused(made: list[Job]) -> None:
     database.execute("PRAGMA user_version = 99")
     database.close()
     with pytest.raises(JournalError, match="version 99"):
-        ledger(made)
+        run_journal(made)
 
 
 def test_it_is_in_wal_mode(made: list[Job]) -> None:

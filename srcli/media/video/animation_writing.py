@@ -98,7 +98,7 @@ class AnimationWriter:
         Returns:
             What the format could not hold, one line each.
         """
-        beside, losses = self._beside()
+        passthrough, losses = self._passthrough()
         if self._suffix == ".gif":
             durations, moved = _in_hundredths(durations)
             if moved:
@@ -108,7 +108,7 @@ class AnimationWriter:
                 )
         # Of a single frame Pillow wants its duration, not a list of them.
         duration = list(durations) if len(durations) > 1 else durations[0]
-        options: dict[str, Any] = {**self._options, **beside, "duration": duration}
+        options: dict[str, Any] = {**self._options, **passthrough, "duration": duration}
         if self._suffix == ".webp":
             options["lossless"] = True
         if self._suffix == ".gif":
@@ -123,7 +123,7 @@ class AnimationWriter:
             stream.write(made.getbuffer())
         return [f"{self._path}: {loss}" for loss in losses]
 
-    def _beside(self) -> tuple[dict[str, Any], list[str]]:
+    def _passthrough(self) -> tuple[dict[str, Any], list[str]]:
         """The metadata as Pillow takes them; and what is lost."""
         known = self._metadata
         if self._suffix == ".gif":
@@ -136,15 +136,15 @@ class AnimationWriter:
         image = DecodedImage(self._frames[0], name, known)
         metadata = without_losses(image, FORMATS[name]).metadata
         blobs = {"icc_profile": metadata.icc, "exif": metadata.exif}
-        beside: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
+        passthrough: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
         if name == "webp" and metadata.xmp:
-            beside["xmp"] = metadata.xmp
+            passthrough["xmp"] = metadata.xmp
         if name == "png":
             texts = PngImagePlugin.PngInfo()
             if metadata.xmp:
                 texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
-            beside |= {"pnginfo": texts, "dpi": metadata.dpi}
-        return beside, list(fits_losslessly(image, name))
+            passthrough |= {"pnginfo": texts, "dpi": metadata.dpi}
+        return passthrough, list(fits_losslessly(image, name))
 
 
 def _in_hundredths(durations: Sequence[int]) -> tuple[list[int], int]:

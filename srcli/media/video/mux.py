@@ -105,10 +105,10 @@ def mux_result(
             sink = Sink(stack.enter_context(atomic_file(target)))
             options = _muxer_options(format, container, info)
             with av.open(sink, "w", format=format, container_options=options) as output:
-                beside = None
+                passthrough = None
                 if rest is not None and container is not None:
-                    beside = _Opened(rest, container, length)
-                damaged = _join_into(output, segments, info, beside)
+                    passthrough = _Opened(rest, container, length)
+                damaged = _join_into(output, segments, info, passthrough)
             sink.check()
     except (FFmpegError, ValueError) as error:
         if sink is not None:
@@ -138,13 +138,13 @@ def _join_into(
     with opened(segments[0].path) as first:
         template = first.streams.video[0]
         if source is None:
-            video, beside = _add_video(output, template, info), iter(())
+            video, passthrough = _add_video(output, template, info), iter(())
         else:
-            video, beside = _add_all(output, template, info, source)
+            video, passthrough = _add_all(output, template, info, source)
         output.start_encoding()
     images = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
     refused = 0
-    for _, packet in heapq.merge(beside, images, key=lambda timed: timed[0]):
+    for _, packet in heapq.merge(passthrough, images, key=lambda timed: timed[0]):
         try:
             output.mux_one(packet)
         except InvalidDataError:
@@ -183,7 +183,7 @@ def _add_all(
     output.metadata.update(container_tags(container, rest.policy))
     shift = info.shift * info.time_base
     copy_chapters(container, output, shift, rest.reading.duration, rest.policy)
-    beside = Passthrough(
+    passthrough = Passthrough(
         rest.source,
         container,
         copies,
@@ -193,7 +193,7 @@ def _add_all(
         shift=shift,
         length=source.length,
     )
-    return video, other_packets(beside)
+    return video, other_packets(passthrough)
 
 
 def _add_video(output: OutputContainer, template: Stream, info: ClipInfo) -> Stream:

@@ -69,17 +69,17 @@ class Passthrough:
         return None if self.length is None else (self.start, self.start + self.length)
 
 
-def other_packets(beside: Passthrough) -> Iterator[Timed]:
+def other_packets(passthrough: Passthrough) -> Iterator[Timed]:
     """Packets of all other streams, each with its moment in seconds."""
-    read = read_cues(beside.source, beside.texts, beside.part)
-    moving = (_text_packets(beside, index, read[index]) for index in sorted(read))
-    return heapq.merge(_copied(beside), *moving, key=lambda timed: timed[0])
+    read = read_cues(passthrough.source, passthrough.texts, passthrough.part)
+    moving = (_text_packets(passthrough, index, read[index]) for index in sorted(read))
+    return heapq.merge(_copied(passthrough), *moving, key=lambda timed: timed[0])
 
 
-def _copied(beside: Passthrough) -> Iterator[Timed]:
-    wanted = [index for index in beside.copies if index not in beside.texts]
-    packets = packets_of(beside.container, wanted, beside.part)
-    tracks = {index: _track(index, beside) for index in wanted}
+def _copied(passthrough: Passthrough) -> Iterator[Timed]:
+    wanted = [index for index in passthrough.copies if index not in passthrough.texts]
+    packets = packets_of(passthrough.container, wanted, passthrough.part)
+    tracks = {index: _track(index, passthrough) for index in wanted}
     while True:
         try:
             packet = next(packets, None)
@@ -93,9 +93,9 @@ def _copied(beside: Passthrough) -> Iterator[Timed]:
         yield from track.end()
 
 
-def _track(index: int, beside: Passthrough) -> "_Track | _Sound":
-    kind = _Sound if index in beside.sounds else _Track
-    return kind(beside.container.streams[index], beside)
+def _track(index: int, passthrough: Passthrough) -> "_Track | _Sound":
+    kind = _Sound if index in passthrough.sounds else _Track
+    return kind(passthrough.container.streams[index], passthrough)
 
 
 class _Sound:
@@ -106,19 +106,19 @@ class _Sound:
         beside: What of it is wanted.
     """
 
-    def __init__(self, stream: Stream, beside: Passthrough) -> None:
-        target = beside.copies[stream.index]
+    def __init__(self, stream: Stream, passthrough: Passthrough) -> None:
+        target = passthrough.copies[stream.index]
         assert isinstance(stream, AudioStream)
         assert isinstance(target, AudioStream)
-        begin, length = beside.start, beside.reading.duration
-        if beside.reading.start:
-            begin = -beside.shift  # with the image, to its tick
+        begin, length = passthrough.start, passthrough.reading.duration
+        if passthrough.reading.start:
+            begin = -passthrough.shift  # with the image, to its tick
         self._sound = AudioTranscoder(
             stream,
             target,
-            start=begin if beside.reading.start else None,
+            start=begin if passthrough.reading.start else None,
             stop=None if length is None else begin + length,
-            shift=beside.shift,
+            shift=passthrough.shift,
         )
 
     def take(self, packet: AnyPacket) -> Iterator[Timed]:
@@ -138,11 +138,11 @@ class _Track:
         beside: What of it is wanted.
     """
 
-    def __init__(self, stream: Stream, beside: Passthrough) -> None:
-        self._start = beside.start if beside.reading.start else None
-        self._stop = beside.stop
-        self._target = beside.copies[stream.index]
-        self._shift = beside.shift
+    def __init__(self, stream: Stream, passthrough: Passthrough) -> None:
+        self._start = passthrough.start if passthrough.reading.start else None
+        self._stop = passthrough.stop
+        self._target = passthrough.copies[stream.index]
+        self._shift = passthrough.shift
         self._cover = is_cover(stream)
         self._beats = stream.type in _IN_TIME
         self._before: AnyPacket | None = None
@@ -209,14 +209,14 @@ def _from_zero(packet: AnyPacket) -> None:
         packet.dts = 0
 
 
-def _text_packets(beside: Passthrough, index: int, read: Sequence[Cue]) -> Iterator[Timed]:
-    target = beside.copies[index]
+def _text_packets(passthrough: Passthrough, index: int, read: Sequence[Cue]) -> Iterator[Timed]:
+    target = passthrough.copies[index]
     assert isinstance(target, SubtitleStream)
-    stop = beside.stop
+    stop = passthrough.stop
     cues: list[Cue] = []
     for cue in read:
         end = cue.end if stop is None else min(cue.end, stop)
-        start, end = max(cue.start + beside.shift, Fraction(0)), end + beside.shift
+        start, end = max(cue.start + passthrough.shift, Fraction(0)), end + passthrough.shift
         if end > start:
             cues.append(Cue(start, end, cue.style, cue.text))
     for packet in converted_packets(cues, target):
