@@ -40,7 +40,7 @@ class InProcess(DecoderProcess):
     """Decodes here, without a worker and without the file's hash."""
 
     def read(self, path: Path, page: int = 0) -> Decoded:
-        """See `Decoder`."""
+        """See `DecoderProcess`."""
         state = path.stat()
         return Decoded(read_image(path, page=page), state.st_size, state.st_mtime_ns, "")
 
@@ -49,11 +49,11 @@ class NoLedger(RunJournal):
     """Writes nothing down."""
 
     def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
-        """See `Ledger`."""
+        """See `RunJournal`."""
         return lambda temporary: None
 
     def done(self, job: Job) -> None:
-        """See `Ledger`."""
+        """See `RunJournal`."""
 
 
 class Way:

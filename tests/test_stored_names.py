@@ -16,9 +16,9 @@ STORED = {
     Settings: "model weights size effort precision device tile quality metadata",
     RunRecord: "pid version model weights_sha256 settings resolved started ended outcome",
     Run: "dataset settings machine weights rows failed untried",
-    Row: "contender image width height psnr ssim seconds gflops dense_gflops peak_bytes "
+    Row: "contender picture width height psnr ssim seconds gflops dense_gflops peak_bytes "
     "halted_windows halted_tokens pure identical",
-    Summary: "contender images psnr ssim median p95 spread per_second megapixels ratio gflops "
+    Summary: "contender pictures psnr ssim median p95 spread per_second megapixels ratio gflops "
     "dense_gflops peak_bytes halted_windows halted_tokens pure identical",
     Machine: "processor device threads system python torch srcli commit peak_gflops",
     StepReport: "step done minutes restoration uncertainty gradient learning_rate halting "

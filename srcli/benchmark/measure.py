@@ -55,7 +55,7 @@ class Row:
 
     Args:
         contender: Its name.
-        image: Its name.
+        picture: Its name.
         width: LR px.
         height: LR px.
         psnr: dB, None without an original or without trained weights, or where it is infinite.

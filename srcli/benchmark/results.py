@@ -45,7 +45,7 @@ class Summary:
 
     Args:
         contender: Its name.
-        images: How many the means are over.
+        pictures: How many the means are over.
         psnr: Mean, dB, without identical images; None without originals or trained weights.
         ssim: Mean.
         median: Seconds; the median over images of each image's median run.

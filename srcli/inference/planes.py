@@ -95,7 +95,7 @@ def _as_array(image: Image.Image) -> Pixels:
         if values.min() < 0 or values.max() > _MAXIMUM[np.dtype(np.uint16)]:
             raise UnreadableImage(
                 f"an image of mode {image.mode} with values from {values.min()} to "
-                f"{values.max()} is no image: bring it to 0 to 65535"
+                f"{values.max()} is not an image: bring it to 0 to 65535"
             )
         return values.astype(np.uint16)
     if image.mode in _ARRAY_MODES:

@@ -14,7 +14,7 @@ __all__ = ["key_of_encoding", "key_of_info", "key_of_reading"]
 def key_of_reading(reading: DecodeOptions) -> str:
     """Options for reading a clip, as text.
 
-    >>> key_of_reading(Reading())
+    >>> key_of_reading(DecodeOptions())
     "Reading(start=Fraction(0, 1), duration=None, deinterlace=False, hdr='refuse')"
     """
     return (

@@ -66,7 +66,7 @@ def upscale_multipage(
 
 
 class _Multipage:
-    """The pages of one file on their way; arguments as of `upscale_document`."""
+    """The pages of one file on their way; arguments as of `upscale_multipage`."""
 
     def __init__(
         self,

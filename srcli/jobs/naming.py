@@ -24,7 +24,7 @@ class NamePattern:
         pattern: Names with fields in braces: stem and ext of the input (ext of the result's
             format), scale ("4"), size ("x4", "w2000"), model, effort.
         scale: What {scale} stands for; None where a size is asked for instead.
-        size: See `SizeWish.label`.
+        size: See `TargetSize.label`.
         model: The network.
         effort: A name, or ε.
 

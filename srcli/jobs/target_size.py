@@ -53,8 +53,10 @@ class TargetSize:
     def label(self) -> str:
         """For names of folders and files.
 
-        >>> SizeWish(scale=1.5).label, SizeWish(fit=(800, 600)).label, SizeWish(megapixels=24).label
-        ('x1.5', '800x600', '24mp')
+        >>> TargetSize(scale=1.5).label, TargetSize(fit=(800, 600)).label
+        ('x1.5', '800x600')
+        >>> TargetSize(megapixels=24).label
+        '24mp'
         """
         if self.scale is not None:
             return f"x{self.scale:g}"
@@ -67,7 +69,7 @@ class TargetSize:
     def size(self, width: int, height: int) -> tuple[int, int]:
         """The (width, height) that an image of this size shall become.
 
-        >>> SizeWish(width=1000).size(300, 200), SizeWish(fit=(100, 100)).size(300, 200)
+        >>> TargetSize(width=1000).size(300, 200), TargetSize(fit=(100, 100)).size(300, 200)
         ((1000, 667), (100, 67))
         """
         if self.scale is not None:

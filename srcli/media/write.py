@@ -25,8 +25,8 @@ def write_image(
 ) -> None:
     """Write an image in its `format`, all at once or not at all.
 
-    What the format cannot hold is left out as `representable` says. JPEG is written without chroma
-    subsampling; WebP lossless if the image was; PNG, TIFF and BMP are exact.
+    What the format cannot hold is left out as `fits_losslessly` says. JPEG is written without
+    chroma subsampling; WebP lossless if the image was; PNG, TIFF and BMP are exact.
 
     Args:
         image: Upright pixels and what goes beside them.

@@ -38,7 +38,7 @@ def xmp_orientation(packet: bytes | None) -> int | None:
 def reset_xmp_orientation(packet: bytes) -> bytes:
     """The packet with orientation 1, where it states one.
 
-    >>> uprighted_xmp(b"<tiff:Orientation>8</tiff:Orientation>")
+    >>> reset_xmp_orientation(b"<tiff:Orientation>8</tiff:Orientation>")
     b'<tiff:Orientation>1</tiff:Orientation>'
     """
     return _ORIENTATION.sub(rb"\g<1>1", packet)

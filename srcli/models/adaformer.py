@@ -193,7 +193,7 @@ class AdaFormer(BandedNetwork):
         image = self.decode(features + self.unembed(self.embed(features)), lr)
         return SROutput(image[..., :height, :width])
 
-    def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
+    def baselines(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
         """The masked reference, and the convolutions alone."""
         return {"reference": self.reference, "convolutions": self.convolutions}
 

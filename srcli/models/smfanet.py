@@ -123,7 +123,7 @@ class SMFANet(BandedNetwork):
             features = block(features)
         return self._cropped(self.decode(features.to(shallow.dtype) + shallow, wide), lr)
 
-    def plain_ways(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
+    def baselines(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
         """The whole image at once."""
         return {"reference": self.reference}
 

@@ -86,7 +86,7 @@ def teacher_weight(distillation: DistillationConfig, done: float) -> float:
 def rate_settings(schedule: ScheduleConfig, done: float) -> str:
     """The settings to lower for smaller steps after a share `done` of the run.
 
-    >>> [levers(ScheduleConfig(muon_lr=1e-3, halting_from=0.8), done) for done in (0.5, 0.9)]
+    >>> [rate_settings(ScheduleConfig(muon_lr=1e-3, halting_from=0.8), done) for done in (0.5, 0.9)]
     ['schedule.lr and schedule.muon_lr', 'schedule.halting_lr']
     """
     if done >= schedule.halting_from:

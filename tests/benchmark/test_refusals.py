@@ -83,8 +83,8 @@ def test_weights_that_are_not_here_are_named_with_the_command(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ((), "say what to measure on"),
-        (("-d", "Set5", "--latency", "8x8"), "say what to measure on"),
+        ((), "give inputs to measure on"),
+        (("-d", "Set5", "--latency", "8x8"), "give inputs to measure on"),
         (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
         (("-d", "Set5"), "Set5 x4 is not on this machine"),
         (("--hr", "absent"), "there is no folder absent"),

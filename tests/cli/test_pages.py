@@ -152,7 +152,7 @@ class _Upscalers(Upscalers):
     def __init__(self) -> None:
         self.model = "none"
 
-    def serving(self, needed: int) -> Upscaler:
+    def for_scale(self, needed: int) -> Upscaler:
         return _Repeating()
 
 

@@ -130,7 +130,7 @@ def test_exact_has_confidence_but_no_masks(crop: np.ndarray) -> None:
         assert not layer.global_mask.any()
         assert 0 <= layer.confidence.min() < layer.confidence.max() <= 1
     assert (explained.depth == len(explained.layers)).all()
-    with pytest.raises(UsageError, match=r"no layer 7 \(1 to 6\)"):
+    with pytest.raises(UsageError, match=r"layer must be 1 to 6, got 7"):
         explained.score(7)
 
 

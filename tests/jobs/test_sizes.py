@@ -62,7 +62,7 @@ def test_one_size_at_a_time() -> None:
 
 @pytest.mark.parametrize("megapixels", [float("inf"), float("nan"), 0.0, -1.0])
 def test_megapixels_are_a_number(megapixels: float) -> None:
-    with pytest.raises(UsageError, match="use a number above 0"):
+    with pytest.raises(UsageError, match="--megapixels must be above 0"):
         TargetSize(megapixels=megapixels)
 
 
@@ -111,7 +111,7 @@ def test_wrong_patterns(text: str, scale: float | None, line: str) -> None:
 
 def test_pattern_must_name_its_format(tmp_path: Path) -> None:
     source = Source(tmp_path / "a.png", None)
-    with pytest.raises(UsageError, match="no name of a png file"):
+    with pytest.raises(UsageError, match="not the name of a png file"):
         plan_jobs([source], None, label="x4", image_format=None, pattern=pattern("{stem}.txt"))
 
 

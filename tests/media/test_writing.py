@@ -41,7 +41,7 @@ def test_an_interrupted_write_leaves_nothing_and_changes_nothing(tmp_path, error
 def test_the_temporary_file_is_hidden_beside_the_final_one(tmp_path):
     with atomic_file(tmp_path / "image.png"):
         (temporary,) = tmp_path.iterdir()
-        assert temporary.name.startswith(".picture.png.")
+        assert temporary.name.startswith(".image.png.")
         assert temporary.name.endswith(TEMPORARY_SUFFIX)
     assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
 
@@ -87,16 +87,16 @@ def test_a_full_disk(tmp_path, format):
         from pathlib import Path
         import numpy as np
         from srcli.errors import UnwritableImage
-        from srcli.media import Image, write_image
+        from srcli.media import DecodedImage, write_image
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
         try:
-            write_image(Image(pixels, sys.argv[2]), Path(sys.argv[1]))
+            write_image(DecodedImage(pixels, sys.argv[2]), Path(sys.argv[1]))
         except UnwritableImage as error:
             print(error)
     """
     with child(code, tmp_path / "image", format) as process:
-        assert process.stdout.read().decode() == f"{tmp_path / 'picture'}: File too large\n"
+        assert process.stdout.read().decode() == f"{tmp_path / 'image'}: File too large\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -127,7 +127,7 @@ def test_limits_of_the_formats(tmp_path, format, limit, transposed):
 
 @pytest.mark.parametrize("quality", [0, 101])
 def test_qualities_that_do_not_exist(tmp_path, noise, quality):
-    with pytest.raises(UsageError, match=rf"no quality {quality} \(1 to 100\)"):
+    with pytest.raises(UsageError, match=rf"quality must be 1 to 100, got {quality}"):
         write_image(DecodedImage(noise(3), "jpeg"), tmp_path / "x", quality=quality)
 
 

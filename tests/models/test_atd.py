@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from srcli.models import model_spec
 from srcli.models.atd import ATDConfig, ATDLight, from_authors
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight, CAMixerLayer
-from srcli.models.layers import projected as projected_module
+from srcli.models.layers import lazy_qkv as lazy_qkv_module
 from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
 from srcli.models.layers.lazy_qkv import LazyQKV
@@ -97,7 +97,7 @@ def projected(batch: int, tokens: int, dim: int) -> LazyQKV:
 
 
 def in_pieces_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projected_module, "_PIECE", {"cpu": count})
+    monkeypatch.setattr(lazy_qkv_module, "_PIECE", {"cpu": count})
 
 
 @torch.no_grad()

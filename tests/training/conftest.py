@@ -118,5 +118,5 @@ def longer(config: TrainingConfig) -> TrainingConfig:
 @pytest.fixture
 def config_toml(tmp_path: Path, images: Path, benchmark_set: Path) -> Path:
     path = tmp_path / "tiny.toml"
-    path.write_text(CONFIG.format(pictures=images, benchmark=benchmark_set).replace("\n   ", ""))
+    path.write_text(CONFIG.format(images=images, benchmark=benchmark_set).replace("\n   ", ""))
     return path

@@ -180,7 +180,10 @@ def test_unsuitable_teachers_get_one_line(tmp_path: Path):
         ("adaformer-s", 2): "adaformer-s is for x4, the network to train is x2; hint:",
         (str(tmp_path / "gone.pth"), 2): "gone.pth: No such file .*; hint: name a file",
         (str(tmp_path / "text.pth"), 2): "text.pth.*; hint: name a file",
-        (str(tmp_path / "strange.safetensors"), 2): "no network that srcli has.*; hint: name a",
+        (
+            str(tmp_path / "strange.safetensors"),
+            2,
+        ): "a network that srcli does not have.*; hint: name a",
         (str(tmp_path / "nan.safetensors"), 2): "is damaged: tail.bias is not finite",
     }
     for (name, scale), line in wrong.items():

@@ -21,7 +21,7 @@ SLOW_RUN = """
 import os, sys, time
 from pathlib import Path
 from tests.video.conftest import Doubler
-from srcli.jobs.clip_segments import Parts
+from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
@@ -213,7 +213,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from tests.video.conftest import Doubler, Recipe, make_clip
-from srcli.jobs.clip_segments import Parts
+from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job

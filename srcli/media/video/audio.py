@@ -40,7 +40,7 @@ def audio_encoder(source: Path, stream: Stream, format: str) -> str:
 
 
 def add_audio(output: OutputContainer, stream: AudioStream, encoder: str) -> AudioStream:
-    """A stream of the result that takes what `Resounded` gives."""
+    """A stream of the result that takes what `AudioTranscoder` gives."""
     rates = av.Codec(encoder, "w").audio_rates or [stream.sample_rate]
     rate = min((r for r in rates if r >= stream.sample_rate), default=max(rates))
     added = output.add_stream(encoder, rate=rate)
@@ -84,7 +84,7 @@ class AudioTranscoder:
 
     Args:
         stream: Of the source.
-        target: Of the result, from `add_sound`.
+        target: Of the result, from `add_audio`.
         start: What comes before is left out, to the sample; seconds on the source's clock, None
             for nothing.
         stop: Likewise what comes after.

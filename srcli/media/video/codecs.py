@@ -62,7 +62,7 @@ class Encoding:
 def codec_for(wanted: EncoderOptions, target: Path) -> str:
     """The codec that was asked for, or the default of a clip's container.
 
-    >>> codec_for(Wanted(), Path("a.mp4")), codec_for(Wanted(), Path("a.webm"))
+    >>> codec_for(EncoderOptions(), Path("a.mp4")), codec_for(EncoderOptions(), Path("a.webm"))
     ('h264', 'av1')
     """
     return wanted.codec or ("av1" if WRITABLE.get(target.suffix.lower()) == "webm" else "h264")

@@ -154,7 +154,7 @@ class ClipReader:
         """RGB frames.
 
         Raises:
-            _AstrayError: A seek does not lead to a key frame at `near` or before.
+            _InvalidDataError: A seek does not lead to a key frame at `near` or before.
         """
         with opened(self.path) as container:
             stream = chosen_stream(self.path, container)
