@@ -20,8 +20,8 @@ from srcli.media import (
     Decoded,
     DecodedImage,
     DecoderProcess,
-    fits_losslessly,
     holds_pages,
+    losses_in,
     write_image,
 )
 
@@ -101,7 +101,7 @@ def _store(
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(image.metadata)
     image = replace(image, format=job.image_format, metadata=metadata)
-    losses = fits_losslessly(image, job.image_format)
+    losses = losses_in(image, job.image_format)
     made = OutputRecord(origin, image.width, image.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     write_image(image, job.target, quality=batch.quality, whole=run_journal.whole(job, made))

@@ -14,7 +14,7 @@ from srcli.jobs.observer import BatchObserver
 from srcli.jobs.plan import Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
-from srcli.media import Decoded, DecodedImage, DecoderProcess, fits_losslessly, write_pages
+from srcli.media import Decoded, DecodedImage, DecoderProcess, losses_in, write_pages
 
 __all__ = ["MultipageContext", "origin_of", "upscale_multipage"]
 
@@ -116,7 +116,7 @@ class _Multipage:
             image, report = page.stored
             self._sizes.append((image.width, image.height))
             self.reports.append(report)
-            for line in fits_losslessly(image, image.format):
+            for line in losses_in(image, image.format):
                 self._losses.setdefault(line, []).append(number)
         self._means.observer.page(self._job, number, self.pages)
 

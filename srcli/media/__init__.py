@@ -2,7 +2,7 @@
 
 from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
 from srcli.media.decoder_process import Decoded, DecoderProcess
-from srcli.media.format_losses import fits_losslessly
+from srcli.media.format_losses import losses_in
 from srcli.media.formats import format_of_name, holds_pages, is_image_name, suffix_of
 from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.limits import DecodeLimits
@@ -21,10 +21,10 @@ __all__ = [
     "MetadataPolicy",
     "Pixels",
     "atomic_file",
-    "fits_losslessly",
     "format_of_name",
     "holds_pages",
     "is_image_name",
+    "losses_in",
     "probe",
     "read_image",
     "suffix_of",

@@ -13,7 +13,7 @@ from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.png_metadata import is_srgb
 from srcli.media.xmp import resized_xmp
 
-__all__ = ["fits_losslessly", "without_losses"]
+__all__ = ["losses_in", "without_losses"]
 
 _BAND_PIXELS = 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
@@ -45,7 +45,7 @@ _BLOBS = {
 }
 
 
-def fits_losslessly(image: DecodedImage, format: str) -> tuple[str, ...]:
+def losses_in(image: DecodedImage, format: str) -> tuple[str, ...]:
     """List what would be lost if the image were written in a format, a line each; empty if nothing.
 
     What was lost when it was read comes first. An alpha channel that is opaque everywhere is no

@@ -25,7 +25,7 @@ def write_image(
 ) -> None:
     """Write an image in its `format`, all at once or not at all.
 
-    What the format cannot hold is left out as `fits_losslessly` says. JPEG is written without
+    What the format cannot hold is left out as `losses_in` says. JPEG is written without
     chroma subsampling; WebP lossless if the image was; PNG, TIFF and BMP are exact.
 
     Args:

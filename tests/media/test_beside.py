@@ -18,7 +18,7 @@ from srcli.media import (
     DecoderProcess,
     Metadata,
     MetadataPolicy,
-    fits_losslessly,
+    losses_in,
     read_image,
     write_image,
     write_pages,
@@ -71,13 +71,13 @@ def test_iptc_goes_through_jpeg_and_tiff(tmp_path: Path, image: Image.Image) -> 
     decoded = read_image(with_iptc(tmp_path / "x", image, CAPTION + BYLINE))
     assert decoded.dropped == ("JPEG segments dropped: Photoshop's paths",)
     for first, second in (("jpeg", "jpeg"), ("tiff", "jpeg"), ("tiff", "tiff")):
-        assert fits_losslessly(decoded, first) == decoded.dropped
+        assert losses_in(decoded, first) == decoded.dropped
         middle = read_image(changed(decoded, first, tmp_path / "middle"))
-        assert fits_losslessly(middle, second) == ()
+        assert losses_in(middle, second) == ()
         with Image.open(changed(middle, second, tmp_path / "end")) as made:
             said = IptcImagePlugin.getiptcinfo(made)
         assert said == {(2, 120): b"A bird, 1931", (2, 80): b"Somebody!"}
-    assert fits_losslessly(decoded, "png")[1:] == ("IPTC dropped: PNG cannot hold its 31 bytes",)
+    assert losses_in(decoded, "png")[1:] == ("IPTC dropped: PNG cannot hold its 31 bytes",)
 
 
 def test_iptc_of_several_segments(tmp_path: Path, image: Image.Image) -> None:
@@ -85,7 +85,7 @@ def test_iptc_of_several_segments(tmp_path: Path, image: Image.Image) -> None:
     decoded = read_image(with_iptc(tmp_path / "x", image, iptc))
     assert decoded.metadata.iptc == iptc
     line = f"IPTC dropped: JPEG cannot hold its {len(iptc)} bytes"
-    assert line in fits_losslessly(decoded, "jpeg")
+    assert line in losses_in(decoded, "jpeg")
     changed(decoded, "jpeg", tmp_path / "y")
     assert read_image(tmp_path / "y").metadata.iptc is None
     assert read_image(changed(decoded, "tiff", tmp_path / "z")).metadata.iptc == iptc
@@ -103,11 +103,11 @@ def test_comments_of_jpeg(tmp_path: Path, image: Image.Image) -> None:
     comments = (b"first, \xe4", b"second", b"")
     segments = (jpeg_segment(0xFE, one) for one in comments)
     decoded = read_image(jpeg(tmp_path / "x", image, *segments))
-    assert fits_losslessly(decoded, "jpeg") == ()
+    assert losses_in(decoded, "jpeg") == ()
     with Image.open(changed(decoded, "jpeg", tmp_path / "y")) as made:
         assert isinstance(made, JpegImagePlugin.JpegImageFile)
         assert [data for name, data in made.applist if name == "COM"] == list(comments)
-    lines = fits_losslessly(decoded, "png")
+    lines = losses_in(decoded, "png")
     assert lines == ("JPEG comments dropped: PNG cannot hold their 26 bytes",)
 
 
@@ -182,7 +182,7 @@ def test_texts_and_colours_of_png(tmp_path: Path, image: Image.Image, bits: int)
     decoded = read_image(png(tmp_path / "x", image, *COLOURS, *TEXTS))
     if bits == 16:
         decoded = replace(decoded, pixels=decoded.pixels.astype(np.uint16) * 257)
-    assert fits_losslessly(decoded, "png") == ()
+    assert losses_in(decoded, "png") == ()
     found = chunks_of(changed(decoded, "png", tmp_path / "y"))
     assert [one for one in found if one in TEXTS] == TEXTS
     assert {one for one in found if one[0] in (b"gAMA", b"cHRM", b"cICP")} == set(COLOURS)
@@ -190,7 +190,7 @@ def test_texts_and_colours_of_png(tmp_path: Path, image: Image.Image, bits: int)
     with Image.open(tmp_path / "y") as made:
         assert isinstance(made, PngImagePlugin.PngImageFile)
         assert made.text["Author"] == "Jürgen"
-    lines = fits_losslessly(decoded, "jpeg")[-3:]
+    lines = losses_in(decoded, "jpeg")[-3:]
     assert [line.partition(" dropped")[0] for line in lines] == [
         "PNG texts", "colours by gAMA or cHRM", "colours of primaries 9, transfer PQ",
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def test_only_colours_that_are_not_usual_are_missed(
 ) -> None:
     decoded = read_image(png(tmp_path / "x", image, *chunks))
     for format in ("jpeg", "webp", "tiff", "avif"):
-        assert len(fits_losslessly(decoded, format)) == lines
+        assert len(losses_in(decoded, format)) == lines
     assert set(chunks) <= set(chunks_of(changed(decoded, "png", tmp_path / "y")))
     stripped = MetadataPolicy(strip=True).applied(decoded.metadata)
     assert stripped == decoded.metadata  # colours are no metadata that could be missed
@@ -304,13 +304,13 @@ def hdr(path: Path, format: str, pixels: np.ndarray) -> Path:
 def test_colours_by_number(tmp_path: Path, noise: Callable[..., np.ndarray], format: str) -> None:
     image = read_image(hdr(tmp_path / "x", format, noise(3, height=64, width=64)))
     assert image.metadata.cicp == PQ
-    (line,) = fits_losslessly(image, "jpeg")
+    (line,) = losses_in(image, "jpeg")
     assert line.startswith("colours of primaries 9, transfer PQ dropped: JPEG cannot state them")
-    assert fits_losslessly(image, "png") == ()
+    assert losses_in(image, "png") == ()
     assert (b"cICP", PQ) in chunks_of(changed(image, "png", tmp_path / "y"))
     if format == "heic":
-        assert fits_losslessly(image, "heic") == ()
+        assert losses_in(image, "heic") == ()
         said = b"colrnclx\0\x09\0\x10"
         assert said in changed(image, "heic", tmp_path / "z").read_bytes()
     else:
-        assert len(fits_losslessly(image, "avif")) == 1
+        assert len(losses_in(image, "avif")) == 1

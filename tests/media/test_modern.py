@@ -15,9 +15,9 @@ from srcli.errors import UnreadableImage, UnwritableImage
 from srcli.media import (
     DecodedImage,
     Metadata,
-    fits_losslessly,
     heic,
     jxl,
+    losses_in,
     probe,
     read_image,
     write_image,
@@ -191,8 +191,8 @@ def test_deep_images_in_jpeg_xl(tmp_path: Path) -> None:
         assert image.bits == probe(made).bits == bits
         factor = 1 if bits == 16 else 257
         assert np.abs(image.pixels * float(factor) - pixels).max() <= 257 * (bits == 8)
-        assert fits_losslessly(image, "png") == told
-    lost = fits_losslessly(DecodedImage(gray, "png"), "jxl")
+        assert losses_in(image, "png") == told
+    lost = losses_in(DecodedImage(gray, "png"), "jxl")
     assert lost == ("16 bits rounded to 8: JXL holds no more",)
 
 
@@ -232,7 +232,7 @@ def test_profiles_that_jpeg_xl_does_not_take(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     gray = ICC[:16] + b"GRAY" + ICC[20:]
     image = DecodedImage(smooth(8, 8, 2), "jxl", Metadata(icc=gray))
-    assert fits_losslessly(image, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
+    assert losses_in(image, "jxl") == ("ICC profile dropped: JXL cannot hold it",)
     write_image(image, tmp_path / "a.jxl")
     assert read_image(tmp_path / "a.jxl").pixels.shape[2] == 4
 

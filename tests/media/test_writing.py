@@ -16,7 +16,7 @@ from srcli.media import (
     DecodedImage,
     Metadata,
     atomic_file,
-    fits_losslessly,
+    losses_in,
     read_image,
     write_image,
 )
@@ -177,7 +177,7 @@ def test_opaque_alpha_is_dropped_without_loss(tmp_path, noise):
     pixels = noise(4)
     pixels[..., 3] = 255
     image = DecodedImage(pixels, "bmp")
-    assert fits_losslessly(image, "jpeg") == ()
+    assert losses_in(image, "jpeg") == ()
     write_image(image, tmp_path / "x")
     np.testing.assert_array_equal(read_image(tmp_path / "x").pixels, pixels[..., :3])
 
@@ -189,10 +189,10 @@ def test_losses_are_told(noise, icc, exif):
         "alpha flattened onto white: {} has none",
         "16 bits rounded to 8: {} holds no more",
     )
-    assert fits_losslessly(image, "png") == fits_losslessly(image, "tiff") == ()
-    assert fits_losslessly(image, "webp") == (depth.format("WEBP"),)
-    assert fits_losslessly(image, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
-    assert fits_losslessly(image, "bmp") == (
+    assert losses_in(image, "png") == losses_in(image, "tiff") == ()
+    assert losses_in(image, "webp") == (depth.format("WEBP"),)
+    assert losses_in(image, "jpeg") == (alpha.format("JPEG"), depth.format("JPEG"))
+    assert losses_in(image, "bmp") == (
         alpha.format("BMP"),
         depth.format("BMP"),
         "ICC profile dropped: BMP cannot hold it",
@@ -200,12 +200,12 @@ def test_losses_are_told(noise, icc, exif):
         "XMP dropped: BMP cannot hold its 4 bytes",
     )
     gray = DecodedImage(noise(1), "png", Metadata(icc=icc(b"GRAY")))
-    assert fits_losslessly(gray, "webp") == ("ICC profile dropped: WEBP cannot hold it",)
+    assert losses_in(gray, "webp") == ("ICC profile dropped: WEBP cannot hold it",)
 
 
 def test_blocks_too_long_for_jpeg_are_dropped_and_told(tmp_path, exif, noise):
     metadata = Metadata(exif=exif(1) + bytes(70_000), xmp=b"<x/>" + b" " * 70_000)
     image = DecodedImage(noise(3), "jpeg", metadata)
-    assert len(fits_losslessly(image, "jpeg")) == 2
+    assert len(losses_in(image, "jpeg")) == 2
     write_image(image, tmp_path / "x")
     assert read_image(tmp_path / "x").metadata == Metadata()

@@ -12,7 +12,7 @@ from PIL import PngImagePlugin
 
 from srcli.atomic import atomic_file
 from srcli.errors import ImageTooLarge
-from srcli.media.format_losses import fits_losslessly, without_losses
+from srcli.media.format_losses import losses_in, without_losses
 from srcli.media.formats import FORMATS, format_of_name
 from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.video.animation import names_of
@@ -98,7 +98,7 @@ class AnimationWriter:
         Returns:
             What the format could not hold, one line each.
         """
-        passthrough, losses = self._passthrough()
+        options, losses = self._metadata_options()
         if self._suffix == ".gif":
             durations, moved = _in_hundredths(durations)
             if moved:
@@ -108,7 +108,7 @@ class AnimationWriter:
                 )
         # Of a single frame Pillow wants its duration, not a list of them.
         duration = list(durations) if len(durations) > 1 else durations[0]
-        options: dict[str, Any] = {**self._options, **passthrough, "duration": duration}
+        options: dict[str, Any] = {**self._options, **options, "duration": duration}
         if self._suffix == ".webp":
             options["lossless"] = True
         if self._suffix == ".gif":
@@ -123,7 +123,7 @@ class AnimationWriter:
             stream.write(made.getbuffer())
         return [f"{self._path}: {loss}" for loss in losses]
 
-    def _passthrough(self) -> tuple[dict[str, Any], list[str]]:
+    def _metadata_options(self) -> tuple[dict[str, Any], list[str]]:
         """The metadata as Pillow takes them; and what is lost."""
         known = self._metadata
         if self._suffix == ".gif":
@@ -136,15 +136,15 @@ class AnimationWriter:
         image = DecodedImage(self._frames[0], name, known)
         metadata = without_losses(image, FORMATS[name]).metadata
         blobs = {"icc_profile": metadata.icc, "exif": metadata.exif}
-        passthrough: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
+        options: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
         if name == "webp" and metadata.xmp:
-            passthrough["xmp"] = metadata.xmp
+            options["xmp"] = metadata.xmp
         if name == "png":
             texts = PngImagePlugin.PngInfo()
             if metadata.xmp:
                 texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
-            passthrough |= {"pnginfo": texts, "dpi": metadata.dpi}
-        return passthrough, list(fits_losslessly(image, name))
+            options |= {"pnginfo": texts, "dpi": metadata.dpi}
+        return options, list(losses_in(image, name))
 
 
 def _in_hundredths(durations: Sequence[int]) -> tuple[list[int], int]:
