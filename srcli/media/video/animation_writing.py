@@ -98,7 +98,7 @@ class AnimationWriter:
         Returns:
             What the format could not hold, one line each.
         """
-        options, losses = self._metadata_options()
+        stored, losses = self._metadata_options()
         if self._suffix == ".gif":
             durations, moved = _in_hundredths(durations)
             if moved:
@@ -108,7 +108,7 @@ class AnimationWriter:
                 )
         # Of a single frame Pillow wants its duration, not a list of them.
         duration = list(durations) if len(durations) > 1 else durations[0]
-        options: dict[str, Any] = {**self._options, **options, "duration": duration}
+        options: dict[str, Any] = {**self._options, **stored, "duration": duration}
         if self._suffix == ".webp":
             options["lossless"] = True
         if self._suffix == ".gif":
