@@ -74,7 +74,9 @@ def _mend(
     flat = spread[:, inner[0], inner[1]] <= _FLAT
     if not bool(flat.any()):
         return
-    smooth = F.interpolate(around, scale_factor=scale, mode="bilinear")[0]
+    blur = scale + 1 - scale % 2  # SR px, odd
+    smooth = F.interpolate(around, scale_factor=scale, mode="nearest")
+    smooth = F.avg_pool2d(smooth, blur, 1, blur // 2, count_include_pad=False)[0]
     flat = flat.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     smooth = smooth[:, _larger(inner[0], scale), _larger(inner[1], scale)]
     y, x = rows[0] * scale - corner[0], columns[0] * scale - corner[1]

@@ -51,7 +51,7 @@ def test_benchmarks_are_as_the_manifest_says(
     )
     assert abs(exact - best_scale(model, scale).psnr_y[name]) < 0.006
     assert balanced > exact - 0.05
-    assert fast > exact - 0.12
+    assert fast > exact - 0.17
 
 
 @pytest.mark.slow
