@@ -75,7 +75,7 @@ def _mend(
     if not bool(flat.any()):
         return
     blur = scale + 1 - scale % 2  # SR px, odd
-    smooth = F.interpolate(around, scale_factor=scale, mode="nearest")
+    smooth = around.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     smooth = F.avg_pool2d(smooth, blur, 1, blur // 2, count_include_pad=False)[0]
     flat = flat.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     smooth = smooth[:, _larger(inner[0], scale), _larger(inner[1], scale)]
