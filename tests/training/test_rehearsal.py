@@ -92,7 +92,7 @@ def test_the_pages_commands_pack_check_and_train(lent: Path):
     checked = run(checking.replace(" --init", " --steps 2 --init"), lent)
     assert checked.returncode == 0, checked.stderr
     assert "steps of 1 patches:" in checked.stdout
-    assert "aten::convolution_backward" in checked.stdout
+    assert re.search(r"aten::\w*conv\w*_backward", checked.stdout)  # small images: slow_conv2d
     assert "exact float32: largest error 0.0e+00" in checked.stdout
     assert len(re.findall(r"\| as written \| [\d.]+ s \| [\d.]+ \| [\d.]+ \|", checked.stdout)) == 1
     trained = run(f"{smaller(command('srcli.training'), lent)} --steps 30", lent)
