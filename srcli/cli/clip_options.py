@@ -85,40 +85,45 @@ clip_options: Decorator = grouped(
         "--codec",
         default="",
         metavar="NAME",
-        help="Clips: h264, hevc, av1, prores, ffv1, or a hardware encoder such as h264_nvenc."
+        help="Encoder: h264, hevc, av1, prores, ffv1, or a hardware encoder such as h264_nvenc."
         "  [default: h264; av1 for .webm]",
     ),
     click.option(
         "--crf",
         type=float,
-        help="Clips: the encoder's quality, less is better.  [default: h264 18, hevc 20, av1 24]",
+        help="Quality of the encoder, lower is better.  [default: h264 18, hevc 20, av1 24]",
     ),
-    click.option("--preset", default="", metavar="NAME", help="Clips: the encoder's speed."),
+    click.option(
+        "--preset",
+        default="",
+        metavar="NAME",
+        help="Speed of the encoder, by its own names: fast, slow, …",
+    ),
     click.option(
         "--pix-fmt",
         default="",
         metavar="NAME",
-        help="Clips: sample format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
+        help="Pixel format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
     ),
     click.option(
-        "--start", type=Seconds(), default="0", help="Clips: where to begin, 1.5 or 1:02:03.5."
+        "--start", type=Seconds(), default="0", help="Time to begin at: 1.5 or 1:02:03.5."
     ),
-    click.option("--duration", type=Seconds(), help="Clips: how much to take."),
-    click.option(
-        "--deinterlace", is_flag=True, help="Clips: make whole frames of interlaced ones (bwdif)."
-    ),
-    click.option("--tonemap", is_flag=True, help="Clips: turn HDR (PQ, HLG) into SDR, BT.709."),
+    click.option("--duration", type=Seconds(), help="Length to take: 10 or 0:01:30."),
+    click.option("--deinterlace", is_flag=True, help="Deinterlace every frame (bwdif)."),
+    click.option("--tonemap", is_flag=True, help="Convert HDR (PQ, HLG) to SDR, BT.709."),
     click.option(
         "--force-sdr",
         is_flag=True,
-        help="Clips: take the numbers of HDR as if they were SDR; colours come out flat.",
+        help="Treat HDR values as SDR; colours come out flat.",
     ),
     click.option(
-        "--fps", type=FrameRate(), help="Of numbered images: frames/%06d.png becomes a clip."
+        "--fps",
+        type=FrameRate(),
+        help="Frame rate of numbered images: frames/%06d.png becomes a clip.",
     ),
     click.option(
         "--frames-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Clips: write frames as PNG into this folder, with times.txt, instead of a clip.",
+        help="Write frames as PNG files with times.txt into this folder instead of a clip.",
     ),
 )

@@ -52,7 +52,7 @@ limit_options: Decorator = grouped(
         type=ByteCount(),
         default="8G",
         show_default=True,
-        help="Of the decoder, which is a process of its own (Linux).",
+        help="Memory of the decoder, which is a process of its own (Linux).",
     ),
     click.option(
         "--max-seconds",

@@ -5,6 +5,7 @@ import sys
 import click
 
 from srcli.cli.bench import bench
+from srcli.cli.click_classes import CommandGroup, hint_for
 from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.console import echo_line
@@ -29,12 +30,32 @@ Exit codes:
 """
 
 
-@click.group(epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="srcli", message="%(prog)s %(version)s")
+@click.group(
+    cls=CommandGroup,
+    epilog=_EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(None, "-V", "--version", package_name="srcli", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Upscale photographs with sparse-attention super-resolution."""
     context.default_map = default_map(read_settings(main))
+
+
+@main.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def show_help(context: click.Context, command: str | None) -> None:
+    """Show the help of srcli, or of a command."""
+    outer = context.parent
+    assert outer is not None
+    if command is None:
+        click.echo(main.get_help(outer))
+        return
+    name, found, _ = main.resolve_command(outer, [command])
+    assert found is not None
+    with click.Context(found, info_name=name, parent=outer) as inner:
+        click.echo(found.get_help(inner))
 
 
 main.add_command(bench)
@@ -63,8 +84,19 @@ def _exit_code() -> ExitCode | int:
             echo_line(f"hint: {error.hint}")
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         echo_line("interrupted; run the same command again to go on")
         return ExitCode.INTERRUPTED
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Show a usage error as one line, and what helps as another."""
+    hint = hint_for(error)
+    echo_line(error.message if hint else error.format_message())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if hint:
+        echo_line(f"hint: {hint}")
+    elif context is not None and "hint:" not in error.message:
+        echo_line(f"hint: {context.command_path} --help")

@@ -1,7 +1,11 @@
 """`srcli upscale`: folders and files of images, larger."""
 
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
 import click
 
+from srcli.cli.click_classes import SectionedCommand
 from srcli.cli.clip_options import ClipOptions, clip_options
 from srcli.cli.limit_options import Limits, limit_options
 from srcli.cli.upscale_options import (
@@ -19,7 +23,34 @@ from srcli.errors import ExitCode
 __all__ = ["upscale"]
 
 
-@click.command()
+class UpscaleCommand(SectionedCommand):
+    """`srcli upscale` with its options under headings."""
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Most used": (
+            "output", "scale", "model", "effort", "image_format", "quality", "fit", "overwrite",
+            "dry_run", "device",
+        ),
+        "Input and output": (
+            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps",
+        ),
+        "Size": ("width", "height", "megapixels"),
+        "Model and speed": (
+            "halt_eps", "tile", "precision", "compiled", "yes", "trust_first", "offline",
+        ),
+        "Results that exist": ("on_mismatch", "wait", "disk_check"),
+        "Video": (
+            "codec", "crf", "preset", "pix_fmt", "start", "duration", "deinterlace", "tonemap",
+            "force_sdr", "fps", "frames_dir",
+        ),
+        "Limits": (
+            "max_megapixels", "max_output_megapixels", "max_file_size", "max_memory", "max_seconds",
+        ),
+        "Messages": ("json", "quiet", "verbose"),
+    }  # fmt: skip
+
+
+@click.command(cls=UpscaleCommand)
 @selection_options
 @result_options
 @engine_options
@@ -36,9 +67,9 @@ def upscale(
 ) -> ExitCode:
     """Upscale images and clips: files, and folders with everything in them.
 
-    Of several inputs a journal is kept in the output folder: the same command again does what is
-    not done yet, what has changed, and what was made with other settings. Results are written
-    under a temporary name and renamed when whole. The first Ctrl-C finishes the present file.
+    The same command again does what is not done yet, what has changed, and what was made with
+    other settings. No input is ever replaced, and a result appears under its name only when it
+    is whole. The first Ctrl-C finishes the present file, the second stops at once.
     """
     from srcli.cli.upscale_run import run
 

@@ -55,25 +55,25 @@ selection_options: Decorator = grouped(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
-        help="Where results go: a folder, or an image's name for a single file."
+        help="Folder for the results, or the file name of a single result."
         "  [default: NAME_x4/ beside a folder, STEM_x4.EXT beside a file]",
     ),
     click.option(
         "--files-from",
         type=click.Path(path_type=Path, allow_dash=True),
-        help="Read more inputs from a file, one a line, or NUL-separated; - is stdin.",
+        help="File that lists more inputs, one a line or separated by NUL; - is stdin.",
     ),
     click.option(
         "--include",
         multiple=True,
         metavar="PATTERN",
-        help="Of folders take only what matches: '*.jpg', '2024/**'. Repeatable.",
+        help="Take only files of folders that match: '*.jpg', '2024/**'. Repeatable.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="PATTERN",
-        help="Of folders leave out what matches. Repeatable; goes before --include.",
+        help="Leave out files of folders that match. Repeatable; wins over --include.",
     ),
     click.option(
         "--name",
@@ -117,15 +117,32 @@ class Result:
 result_options: Decorator = grouped(
     "result",
     Result,
-    click.option("-s", "--scale", type=float, help="How many times as wide.  [default: 4]"),
-    click.option("--width", type=click.IntRange(1), metavar="PX", help="Instead: exact width."),
-    click.option("--height", type=click.IntRange(1), metavar="PX", help="Instead: exact height."),
-    click.option("--fit", type=BoxSize(), help="Instead: as large as goes into a box."),
+    click.option(
+        "-s",
+        "--scale",
+        type=float,
+        help="Scale factor: above 1, up to 4; fractions too.  [default: 4]",
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(1),
+        metavar="PX",
+        help="Exact width of the result instead of a scale.",
+    ),
+    click.option(
+        "--height",
+        type=click.IntRange(1),
+        metavar="PX",
+        help="Exact height of the result instead of a scale.",
+    ),
+    click.option(
+        "--fit", type=BoxSize(), help="Largest size within a box instead of a scale: 3840x2160."
+    ),
     click.option(
         "--megapixels",
         type=click.FloatRange(0, min_open=True),
         metavar="FLOAT",
-        help="Instead: as large as goes into so many million pixels.",
+        help="Largest size within so many million pixels instead of a scale.",
     ),
     click.option(
         "--format",
@@ -133,17 +150,19 @@ result_options: Decorator = grouped(
         type=click.Choice(list(FORMATS)),
         default="same",
         show_default=True,
-        help="Format of the results.",
+        help="Format of the results; same: as each input.",
     ),
     click.option(
         "--quality",
         type=click.IntRange(1, 100),
         default=95,
         show_default=True,
-        help="Of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there, 100 is lossless).",
+        help="Quality of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there 100 is lossless).",
     ),
-    click.option("--strip-metadata", is_flag=True, help="Keep only the colour profile."),
-    click.option("--no-gps", is_flag=True, help="Leave out where images were taken."),
+    click.option(
+        "--strip-metadata", is_flag=True, help="Write no metadata but the colour profile."
+    ),
+    click.option("--no-gps", is_flag=True, help="Remove GPS positions from the metadata."),
 )
 
 
@@ -176,13 +195,19 @@ class Engine:
 engine_options: Decorator = grouped(
     "engine",
     Engine,
-    click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="Network."),
+    click.option(
+        "-m",
+        "--model",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        help="Network or weights: srcli weights list.",
+    ),
     click.option(
         "--effort",
         type=click.Choice(["exact", "balanced", "fast"]),
         default="balanced",
         show_default=True,
-        help="exact computes everything; the others stop where the image is restored.",
+        help="exact computes everything; balanced and fast stop early where the network is sure.",
     ),
     click.option(
         "--halt-eps",
@@ -196,7 +221,7 @@ engine_options: Decorator = grouped(
         type=TileSize(),
         default="auto",
         show_default=True,
-        help="Largest piece in px of the input; 0 takes images whole.",
+        help="Largest tile in px of the input; 0 computes images whole.",
     ),
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
@@ -237,24 +262,33 @@ class Handling:
 handling_options: Decorator = grouped(
     "handling",
     Handling,
-    click.option("--overwrite", is_flag=True, help="Do everything again, whatever exists."),
+    click.option(
+        "--overwrite", is_flag=True, help="Make all results again, and replace those that exist."
+    ),
     click.option(
         "--on-mismatch",
         type=click.Choice(["ask", "redo", "keep", "fail"]),
         default="ask",
         show_default=True,
-        help="Outputs of an earlier run whose settings or input differ, or that were altered. "
-        "Where nobody can be asked, altered ones are kept and others redone.",
+        help="What to do with results that were made with other settings, from an input that has "
+        "changed since, or that were altered. Without a terminal to ask on, altered ones are "
+        "kept and the others are made again.",
     ),
-    click.option("--wait", is_flag=True, help="Wait for another run in the folder to end."),
-    click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+    click.option("--wait", is_flag=True, help="Wait for another run in the same folder to end."),
+    click.option(
+        "--dry-run", is_flag=True, help="Show what would be done, with sizes; do nothing."
+    ),
     click.option(
         "--disk-check/--no-disk-check",
         default=True,
         show_default=True,
-        help="Refuse to begin where the results will hardly fit on the disk.",
+        help="Refuse to begin if the results will hardly fit on the disk.",
     ),
-    click.option("--json", is_flag=True, help="Events as JSON lines on stdout, for programs."),
-    click.option("-q", "--quiet", is_flag=True, help="Only failures, and what they are."),
-    click.option("-v", "--verbose", is_flag=True, help="Also say why inputs are skipped."),
+    click.option(
+        "--json", is_flag=True, help="Print events as JSON lines on stdout, for programs."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show failures only."),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Show details: every skipped input, shares by layer."
+    ),
 )

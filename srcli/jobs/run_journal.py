@@ -1,7 +1,7 @@
 """The journals of all folders that one run writes into, and the locks that keep others out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -11,6 +11,7 @@ from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
 from srcli.jobs.lock import FolderLock
 from srcli.jobs.plan import Job
+from srcli.jobs.result_records import read_record, record_of, write_record
 from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
 from srcli.jobs.settings import Settings
 
@@ -37,7 +38,8 @@ class OutputRecord:
 class RunJournal:
     """Knows what was done, and writes down what is done; used as a context manager.
 
-    A single input keeps no journal, but is written into one that is there.
+    A single input keeps no journal, but is written into one that is there, else into a record of
+    its own (`result_records`).
 
     Args:
         jobs: All of them.
@@ -58,19 +60,26 @@ class RunJournal:
         self._locks: list[FolderLock] = []
         self._journals: dict[Path, Journal] = {}
         self._told = False
+        self._records: dict[Path, Entry] = {}
         try:
             for folder in dict.fromkeys(job.folder for job in jobs):
                 if journal_path(folder).exists():
                     self._open(folder)
             known = {folder: journal.entries() for folder, journal in self._journals.items()}
             self.verdicts: tuple[Verdict, ...] = tuple(
-                classify_output(job, known.get(job.folder, {}).get(job.inside), settings)
+                classify_output(job, self._known(job, known.get(job.folder, {})), settings)
                 for job in jobs
             )
             """State of every job, in the order of the jobs."""
         except BaseException:
             self.close()
             raise
+
+    def _known(self, job: Job, entries: Mapping[Path, Entry]) -> Entry | None:
+        """What is known of an output, from its folder's journal or a record of its own."""
+        if job.inside in entries:
+            return entries[job.inside]
+        return None if job.folder in self._journals else read_record(job.target)
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +126,14 @@ class RunJournal:
 
         def write_down(temporary: Path) -> None:
             journal = self._journals.get(job.folder)
+            if journal is None:
+                text = self._settings.text(job.image_format)
+                entry = record_of(job.source, temporary, made.origin, text)
+                if entry is not None:
+                    self._records[job.target] = entry
+                return
             found = identity_of(temporary)
-            if journal is None or found is None:
+            if found is None:
                 return
             journal.writing(
                 Entry(
@@ -138,6 +153,8 @@ class RunJournal:
 
     def done(self, job: Job) -> None:
         """An output has its name."""
+        if entry := self._records.pop(job.target, None):
+            write_record(replace(entry, target=absolute(job.target)))
         if journal := self._journals.get(job.folder):
             self._try(journal, lambda j: j.done(job.inside))
 

@@ -1,0 +1,109 @@
+"""Commands whose help has headings, and a group that answers what people type by habit."""
+
+import difflib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+__all__ = ["CommandGroup", "SectionedCommand", "hint_for"]
+
+_COMMANDS = {
+    "models": "weights list",
+    "model": "weights list",
+    "list": "weights list",
+    "download": "weights download",
+    "import": "weights import",
+    "video": "upscale CLIP.mp4",
+    "image": "upscale PHOTO.jpg",
+    "masks": "visualize-mask PHOTO.jpg",
+    "visualize": "visualize-mask PHOTO.jpg",
+    "benchmark": "bench FOLDER",
+    "version": "--version",
+}
+_NONE_NEEDED = "no option is needed"
+_OPTIONS = {  # as other upscalers call them
+    **dict.fromkeys(("--gpu", "--cuda", "--use-gpu", "-g"), "--device cuda"),
+    **dict.fromkeys(("--gpu-id", "--gpu-ids"), "--device cuda:0"),
+    "--cpu": "--device cpu",
+    "--mps": "--device mps",
+    **dict.fromkeys(("--input", "-i"), "the input without an option: srcli upscale PHOTO.jpg"),
+    **dict.fromkeys(("--out", "--outdir", "--output-dir", "--output-folder"), "-o FOLDER"),
+    **dict.fromkeys(("--outscale", "--factor", "--upscale", "-x"), "-s FACTOR"),
+    **dict.fromkeys(("--model-name", "--network", "-n"), "-m NAME (srcli weights list)"),
+    **dict.fromkeys(("--ext", "--extension", "-f"), "--format png"),
+    "--suffix": "--name '{stem}_large.{ext}'",
+    **dict.fromkeys(("--tile-size", "--tilesize", "-t"), "--tile N"),
+    **dict.fromkeys(("--fp16", "--half"), "--precision fp16"),
+    "--bf16": "--precision bf16",
+    "--fp32": "--precision fp32",
+    **dict.fromkeys(
+        ("--recursive", "-r"), f"{_NONE_NEEDED}: a folder is upscaled with its subfolders"
+    ),
+    **dict.fromkeys(("--force", "--replace"), "--overwrite"),
+    "--skip-existing": f"{_NONE_NEEDED}: results that exist are skipped",
+    **dict.fromkeys(
+        ("--resume", "--continue"), f"{_NONE_NEEDED}: the same command goes on where it stopped"
+    ),
+}
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists options under headings; subclasses fill `sections`."""
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Heading to parameter names, in the order of the help; what is named nowhere is added to the last."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings."""
+        rows = {
+            option.name: row
+            for option in self.get_params(ctx)
+            if (row := option.get_help_record(ctx)) is not None
+        }
+        shown = {name for names in self.sections.values() for name in names}
+        others = [row for name, row in rows.items() if name not in shown]
+        for heading, names in self.sections.items():
+            last = heading == next(reversed(self.sections))
+            with formatter.section(heading):
+                formatter.write_dl([*(rows[name] for name in names), *(others if last else ())])
+
+
+class CommandGroup(click.Group):
+    """The group of all commands; a file or a folder in place of a command means `upscale`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one is meant.
+
+        Raises:
+            UsageError: There is no such command; the message names the nearest.
+        """
+        name = args[0]
+        if name in self.commands or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if _is_input(name):
+            line = f"srcli upscale {shlex.join(args)}"
+            if sys.stdin.isatty() and sys.stderr.isatty():
+                click.confirm(f"Run {line}?", default=True, abort=True, err=True)
+                return "upscale", self.commands["upscale"], args
+            raise click.UsageError(f"{name!r} is not a command; hint: {line}")
+        near = difflib.get_close_matches(name.lower(), self.list_commands(ctx), 1)
+        meant = _COMMANDS.get(name.lower()) or (near[0] if near else "--help")
+        raise click.UsageError(f"{name!r} is not a command; hint: srcli {meant}")
+
+
+def hint_for(error: click.ClickException) -> str:
+    """The option that another program's option is called here; empty if none is known."""
+    if isinstance(error, click.NoSuchOption):
+        return _OPTIONS.get(error.option_name, "")
+    return ""
+
+
+def _is_input(name: str) -> bool:
+    """Tell if a name is that of a file, a folder, or something that looks like one."""
+    return Path(name).exists() or "/" in name or bool(Path(name).suffix)

@@ -1,0 +1,95 @@
+"""Records of results that no folder's journal holds: of single files, and of clips.
+
+Each is a small JSON file in the person's data folder, named after the result's absolute path, so
+that nothing lies beside a photograph that was upscaled alone. A record that cannot be written or
+read is as good as none: the result then counts as somebody else's, and is kept.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import cast
+
+from srcli.atomic import atomic_file
+from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.records import Entry
+from srcli.user_folders import user_data
+
+__all__ = ["read_record", "record_of", "write_record"]
+
+
+def record_of(source: Path, target: Path, origin: Identity, settings: str) -> Entry | None:
+    """Describe a result that has just been made; None if it is not a file.
+
+    Args:
+        source: The input.
+        target: The result.
+        origin: What the input was when it was read.
+        settings: Text of the settings it was made with.
+    """
+    found = identity_of(target)
+    if found is None:
+        return None
+    output = Identity(found.size, found.mtime_ns, digest(target))
+    return Entry(
+        Path(os.path.abspath(target)),  # noqa: PTH100 a link in the way is part of the name
+        Path(os.path.abspath(source)),  # noqa: PTH100
+        "done",
+        settings=settings,
+        origin=origin,
+        output=output,
+        ended=time.time(),
+    )
+
+
+def write_record(entry: Entry) -> None:
+    """Keep the record of a result, in place of an earlier one of the same path."""
+    assert entry.origin is not None
+    assert entry.output is not None
+    fields = {
+        "target": str(entry.target),
+        "source": str(entry.source),
+        "settings": entry.settings,
+        "origin": [entry.origin.size, entry.origin.mtime_ns, entry.origin.sha256],
+        "output": [entry.output.size, entry.output.mtime_ns, entry.output.sha256],
+        "ended": entry.ended,
+    }
+    path = _place(entry.target)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as stream:
+            stream.write(json.dumps(fields).encode())
+
+
+def read_record(target: Path) -> Entry | None:
+    """Find the record of a result; None if there is none that can be read."""
+    try:
+        found: object = json.loads(_place(target).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError, RuntimeError):  # no home folder: RuntimeError
+        return None
+    if not isinstance(found, dict):
+        return None
+    fields = cast("dict[str, object]", found)
+    origin, output = _identity(fields.get("origin")), _identity(fields.get("output"))
+    settings = fields.get("settings")
+    if origin is None or output is None or not isinstance(settings, str):
+        return None
+    source = Path(str(fields.get("source")))
+    return Entry(target, source, "done", settings=settings, origin=origin, output=output)
+
+
+def _place(target: Path) -> Path:
+    """The file that holds a result's record."""
+    name = hashlib.sha256(os.fsencode(os.path.abspath(target))).hexdigest()[:32]  # noqa: PTH100
+    return user_data() / "results" / f"{name}.json"
+
+
+def _identity(cells: object) -> Identity | None:
+    match cells:
+        case [int(size), int(mtime_ns), str() | None as sha256]:
+            return Identity(size, mtime_ns, sha256)
+        case _:
+            return None
