@@ -3,6 +3,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="srcli-tests-")  # records of results
 
 settings.register_profile("srcli", deadline=None, derandomize=True)
 settings.load_profile("srcli")

@@ -55,19 +55,19 @@ class SectionedCommand(click.Command):
     """A command whose help lists options under headings; subclasses fill `sections`."""
 
     sections: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """Heading to parameter names, in the order of the help; what is named nowhere is added to the last."""
+    """Heading to parameter names, in the order of the help; the last one gets all others too."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings."""
         rows = {
             option.name: row
             for option in self.get_params(ctx)
-            if (row := option.get_help_record(ctx)) is not None
+            if isinstance(option, click.Option) and (row := option.get_help_record(ctx)) is not None
         }
         shown = {name for names in self.sections.values() for name in names}
         others = [row for name, row in rows.items() if name not in shown]
         for heading, names in self.sections.items():
-            last = heading == next(reversed(self.sections))
+            last = heading == list(self.sections)[-1]
             with formatter.section(heading):
                 formatter.write_dl([*(rows[name] for name in names), *(others if last else ())])
 

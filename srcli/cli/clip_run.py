@@ -1,15 +1,17 @@
 """The clips of `srcli upscale`: which there are, and how they shall be done."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.jobs.clip_sources import ClipSettings, rate_for
-from srcli.jobs.plan import CLIP, Job
-from srcli.jobs.result import Finished, set_aside
+from srcli.jobs.plan import CLIP, FRAMES, Job
+from srcli.jobs.result_records import read_record
+from srcli.jobs.resume import OutputState, Verdict, classify_output
 from srcli.jobs.target_size import TargetSize
 from srcli.media import MetadataPolicy
 from srcli.media.video import DecodeOptions, EncoderOptions, check_encoder_options, codec_for
@@ -20,17 +22,17 @@ __all__ = ["Clips", "clips_of"]
 
 @dataclass(frozen=True)
 class Clips:
-    """The clips of a run. They keep no journal: a clip's segments are its own.
+    """The clips of a run. They keep no journal: each result has a record of its own.
 
     Args:
-        todo: What to do.
-        skipped: Those whose output exists.
-        settings: How.
+        verdicts: State of every clip's output, in the order of the jobs.
+        settings: Options for reading and writing.
+        recorded: Text of all settings, for the records of results.
     """
 
-    todo: Sequence[Job]
-    skipped: Sequence[Finished]
+    verdicts: Sequence[Verdict]
     settings: ClipSettings
+    recorded: str
 
 
 def clips_of(
@@ -39,10 +41,17 @@ def clips_of(
     target_size: TargetSize,
     engine: Engine,
     policy: MetadataPolicy,
-    *,
-    overwrite: bool,
+    weights: str,
 ) -> Clips:
-    """Settle what becomes of a run's clips.
+    """Settle how a run's clips are made, and look for results that exist.
+
+    Args:
+        jobs: The clips among the jobs.
+        options: Of clips.
+        target_size: Of the results.
+        engine: Options of the computation.
+        policy: Which tags are kept.
+        weights: sha256 of the weights.
 
     Raises:
         UsageError: They are asked for in a way that cannot be.
@@ -64,8 +73,34 @@ def clips_of(
         "device": engine.device,
         "precision": engine.precision,
     }
-    todo, skipped = set_aside(jobs, overwrite=overwrite)
-    return Clips(todo, skipped, replace(settings, key=key))
+    recorded = _recorded(key, options, target_size, policy, weights)
+    verdicts = [_verdict(job, recorded) for job in jobs]
+    return Clips(verdicts, replace(settings, key=key), recorded)
+
+
+def _verdict(job: Job, recorded: str) -> Verdict:
+    """State of a clip's output; a folder of frames looks after itself."""
+    if job.image_format == FRAMES:
+        return Verdict(job, OutputState.MISSING, "")
+    return classify_output(job, read_record(job.target), recorded)
+
+
+def _recorded(
+    key: Mapping[str, str],
+    options: ClipOptions,
+    target_size: TargetSize,
+    policy: MetadataPolicy,
+    weights: str,
+) -> str:
+    """Every setting that changes a clip, as one text that can be compared."""
+    chosen = {
+        name: None if value is None else str(value)
+        for field in fields(options)
+        if (name := field.name) != "frames_dir"
+        for value in [getattr(options, name)]
+    }
+    others = {"size": target_size.label, "metadata": policy.label, "weights": weights}
+    return json.dumps({**key, **chosen, **others}, sort_keys=True)
 
 
 def _settings(options: ClipOptions) -> ClipSettings:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import click
 
+from srcli.cli.console import printable
 from srcli.cli.upscale_options import Handling
 from srcli.errors import UsageError
 from srcli.jobs.plan import Job
@@ -15,7 +16,7 @@ __all__ = ["choose"]
 
 _MISMATCHES = (OutputState.OUTDATED, OutputState.OTHERWISE, OutputState.ALTERED)
 _UNASKED = {OutputState.OUTDATED: True, OutputState.OTHERWISE: True, OutputState.ALTERED: False}
-_REMEDY = "; --on-mismatch redo does it again"
+_REMEDY = "; hint: --on-mismatch redo makes it again"
 
 
 def choose(verdicts: Sequence[Verdict], handling: Handling) -> tuple[list[Job], list[Finished]]:
@@ -30,7 +31,7 @@ def choose(verdicts: Sequence[Verdict], handling: Handling) -> tuple[list[Job], 
     if differing and handling.on_mismatch == "fail":
         raise UsageError(
             f"{differing[0].job.target}: {differing[0].reason} ({len(differing)} such outputs); "
-            "use --on-mismatch redo or keep"
+            "hint: --on-mismatch redo or keep"
         )
     redo = {kind: _redoes(kind, differing, handling) for kind in {v.standing for v in differing}}
     todo: list[Job] = []
@@ -52,5 +53,8 @@ def _redoes(kind: OutputState, differing: Sequence[Verdict], handling: Handling)
     if silent or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return _UNASKED[kind]
     such = [verdict for verdict in differing if verdict.standing is kind]
-    question = f"{len(such)} outputs: {such[0].reason}. Make them again?"
+    if len(such) == 1:
+        question = f"{printable(such[0].job.target)}: {such[0].reason}. Make it again?"
+    else:
+        question = f"{len(such)} outputs: {such[0].reason}. Make them again?"
     return click.confirm(question, default=_UNASKED[kind], err=True)

@@ -1,25 +1,30 @@
 """Explain the images of `visualize-mask`, and show progress on the terminal."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import click
 
+from srcli.cli.console import echo_line, printable
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.inference.streaming import StageResult
 from srcli.inference.upscaler import Upscaler
+from srcli.jobs.identity import identity_of
 from srcli.jobs.plan import Job
 from srcli.jobs.preflight import require_writable
 from srcli.jobs.result import Finished, State, reason_of
-from srcli.masks import SHEET, is_mask_folder
+from srcli.jobs.settings import difference
+from srcli.masks import SHEET, is_mask_folder, request_of_masks
 from srcli.viz.choice import choose_layers
 from srcli.viz.files import REPORT, MaskFiles
 from srcli.viz.map_types import MapType
 from srcli.viz.run import Drawn, MaskJob, explain_images
 from srcli.viz.stats import DenseBaseline, MaskStats
 
-__all__ = ["Drawing", "MaskSettings", "Results", "explain_all", "open_result", "set_aside"]
+__all__ = ["Drawing", "MaskSettings", "Results", "choose", "explain_all", "open_result"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class Drawing:
     npz: bool
     html: bool
 
+    def request(self, settings: MaskSettings) -> dict[str, object]:
+        """Everything that changes what is in a folder of masks, for its summary."""
+        drawn = {"what": [kind.name for kind in self.kinds], "layers": self.layers}
+        files = {"format": self.image_format, "npz": self.npz, "html": self.html}
+        return {**asdict(settings), **drawn, **files}
+
 
 @dataclass
 class Results:
@@ -67,16 +78,54 @@ class Results:
     interrupted: bool = False
 
 
-def set_aside(jobs: Sequence[MaskJob], *, overwrite: bool) -> tuple[list[MaskJob], list[Finished]]:
-    """Part the jobs into those to run and those skipped because their folder is there."""
-    if overwrite:
-        return list(jobs), []
-    there = [job for job in jobs if is_mask_folder(job.target)]
-    reason = "its masks exist; --overwrite replaces them"
-    return (
-        [job for job in jobs if job not in there],
-        [Finished(_as_job(job), State.SKIPPED, reason) for job in there],
-    )
+def choose(
+    jobs: Sequence[MaskJob], request: Mapping[str, object], *, overwrite: bool
+) -> tuple[list[MaskJob], list[Finished]]:
+    """Part the jobs into those to run and those skipped because the same masks are there.
+
+    Masks made with other settings, or of an input that has changed, are made again; on a terminal
+    after a question.
+
+    Args:
+        jobs: Images and their folders.
+        request: Settings of this run, as the summary keeps them.
+        overwrite: Make everything again.
+    """
+    todo: list[MaskJob] = []
+    skipped: list[Finished] = []
+    for job in jobs:
+        wanted = {**request, "input": _input_of(job.source)}
+        named = replace(job, request=wanted)
+        made = None if overwrite else request_of_masks(job.target)
+        if overwrite or not is_mask_folder(job.target):
+            todo.append(named)
+        elif made is None or made == wanted:
+            reason = "its masks exist, made with the same settings" if made else "its masks exist"
+            remedy = "; hint: --overwrite makes them again"
+            skipped.append(Finished(_as_job(job), State.SKIPPED, reason + remedy))
+        elif _makes_again(job, made, wanted):
+            todo.append(named)
+        else:
+            skipped.append(Finished(_as_job(job), State.SKIPPED, "kept as it was"))
+    return todo, skipped
+
+
+def _input_of(path: Path) -> str:
+    found = identity_of(path)
+    return "" if found is None else f"{found.size} bytes, changed {found.mtime_ns}"
+
+
+def _makes_again(job: MaskJob, made: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Ask on a terminal about masks that differ; without one they are made again."""
+    if made.get("input") != wanted["input"]:
+        reason = "the input has changed since"
+    else:
+        reason = f"made with other settings ({difference(json.dumps(made), json.dumps(wanted))})"
+    line = f"{printable(job.target)}: {reason}"
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        return click.confirm(f"{line}. Make the masks again?", default=True, err=True)
+    echo_line(f"{line}; made again")
+    return True
 
 
 def explain_all(
@@ -106,7 +155,7 @@ def explain_all(
             baseline,
             wanted,
             effort=settings.effort,
-            overwrite=overwrite,
+            overwrite=overwrite or any(is_mask_folder(job.target) for job in todo),
             on_tile=lambda job, done, total: progress.tile(_as_job(job), done, total),
         )
         try:

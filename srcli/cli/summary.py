@@ -1,14 +1,16 @@
 """Summary of a batch: the table at its end, and the exit code."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from srcli.cli.console import printable
 from srcli.errors import ExitCode
-from srcli.inference.report import add_reports
+from srcli.inference.report import Report, add_reports
 from srcli.jobs.result import Finished, State
 
 __all__ = ["by_layer", "exit_code", "print_summary"]
@@ -16,13 +18,16 @@ __all__ = ["by_layer", "exit_code", "print_summary"]
 _SHOWN_FAILURES = 20
 
 
-def print_summary(finished: Sequence[Finished], *, seconds: float, better: str = "") -> None:
-    """Print to stdout what was done, skipped and failed, how fast, and how much was live.
+def print_summary(
+    finished: Sequence[Finished], *, seconds: float, better: str = "", verbose: bool = False
+) -> None:
+    """Print to stdout what was done, skipped and failed, and where the results are.
 
     Args:
         finished: How each job ended.
         seconds: Wall time of the batch.
         better: That there are better weights, if so; said only if something was done.
+        verbose: Show shares by layer, too.
     """
     counts = Counter(end.state for end in finished)
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -30,22 +35,13 @@ def print_summary(finished: Sequence[Finished], *, seconds: float, better: str =
     table.add_column(overflow="fold")
     for state in State:
         table.add_row(state.value, str(counts[state]))
+    for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
+        table.add_row("  skipped", f"{count}: {printable(reason)}")
     reports = [end.report for end in finished if end.report is not None]
-    if reports:
-        megapixels = sum(r.megapixels for r in reports)
-        network = sum(r.seconds for r in reports)
-        table.add_row("output", f"{megapixels:.1f} Mpx, {megapixels / seconds:.2f} Mpx/s")
-        table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
-        live = add_reports(reports).live_windows
-        if live:
-            computed = f"{sum(live) / len(live):.0%} of attention windows"
-            table.add_row("computed", f"{computed} ({by_layer(live)} by layer)")
-        reruns = sum(r.reruns for r in reports)
-        if reruns:
-            table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
-        blended = sum(not r.exact for r in reports)
-        if blended:
-            table.add_row("blended", f"{blended} of {len(reports)}, from overlapping tiles")
+    _add_work(table, finished, reports, seconds, verbose=verbose)
+    losing = sum(bool(end.losses) for end in finished)
+    if losing:
+        table.add_row("not kept", f"parts of {losing} inputs, listed above")
     failures = [end for end in finished if end.state is State.FAILED]
     for end in failures[:_SHOWN_FAILURES]:
         table.add_row("  failed", printable(end.reason))
@@ -54,6 +50,52 @@ def print_summary(finished: Sequence[Finished], *, seconds: float, better: str =
     if better and reports:
         table.add_row("weights", better)
     Console().print(table, markup=False, highlight=False)
+
+
+def _add_work(
+    table: Table,
+    finished: Sequence[Finished],
+    reports: Sequence[Report],
+    seconds: float,
+    *,
+    verbose: bool,
+) -> None:
+    """Add where the results are, and what they took."""
+    if reports:
+        megapixels = sum(r.megapixels for r in reports)
+        network = sum(r.seconds for r in reports)
+        table.add_row(
+            "results", printable(_place([end.job.target for end in finished if end.report]))
+        )
+        table.add_row("output", f"{megapixels:.1f} Mpx")
+        table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
+        live = add_reports(reports).live_windows
+        if live:
+            layers = f" ({by_layer(live)} by layer)" if verbose else ""
+            share = f"{sum(live) / len(live):.0%}"
+            table.add_row("computed", f"{share} of the attention{layers}")
+        reruns = sum(r.reruns for r in reports)
+        if reruns:
+            table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
+        blended = sum(not r.exact for r in reports)
+        if blended:
+            table.add_row("blended", f"{blended} of {len(reports)}, from overlapping tiles")
+
+
+def _skipped(end: Finished) -> bool:
+    return end.state is State.SKIPPED
+
+
+def _reason(end: Finished) -> str:
+    """Why an input was skipped, without its own name, so that equal reasons add up."""
+    return end.reason.replace(str(end.job.target), "the output")
+
+
+def _place(targets: Sequence[Path]) -> str:
+    """The result, or the folder that holds all of them."""
+    if len(targets) == 1:
+        return str(targets[0])
+    return str(Path(os.path.commonpath([target.parent for target in targets])))
 
 
 def by_layer(shares: Sequence[float]) -> str:

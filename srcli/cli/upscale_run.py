@@ -35,6 +35,8 @@ from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scal
 
 __all__ = ["run"]
 
+_SKIPS_SHOWN = 3  # without -v; the summary has the reasons of all
+
 
 def run(
     selection: Selection,
@@ -53,22 +55,20 @@ def run(
     settings = _settings(result, engine, target_size, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
-    clips = clips_of(
-        moving, clip_options, target_size, engine, policy, overwrite=handling.overwrite
-    )
+    clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
     with (
         DecoderProcess(_decoding(limits)) as decoder,
         RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
     ):
-        todo, skipped = choose(run_journal.verdicts, handling)
-        skipped.extend(clips.skipped)
-        everything = [*todo, *clips.todo]
+        everything, skipped = choose([*run_journal.verdicts, *clips.verdicts], handling)
+        todo = [job for job in everything if not is_moving(job)]
+        clips_todo = [job for job in everything if is_moving(job)]
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(clips.todo, skipped, forecast(todo, target_size, decoder), engine, handling)
+            show_plan(clips_todo, skipped, forecast(todo, target_size, decoder), engine, handling)
             return ExitCode.ALL_DONE
         finished.extend(skipped)
         require_writable(everything)
@@ -99,7 +99,7 @@ def run(
                         progress,
                     )
                     run_journal.begin(record(settings, engine, weights, upscalers), todo)
-                    came = work(todo, clips, upscalers, context)
+                    came = work(todo, clips_todo, clips, upscalers, context)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
     code = exit_code(finished, interrupted=interrupted)
@@ -123,10 +123,10 @@ def _require_fingerprint(engine: Engine, weights: WeightsEntry, handling: Handli
 def _announce(
     todo: Sequence[Job], skipped: Sequence[Finished], handling: Handling, progress: BatchProgress
 ) -> None:
-    """Say what will be done, and what not, to those who asked."""
+    """Say what will be done and what is skipped; many skips are summed up at the end."""
     if handling.json:
         emit_plan(todo, skipped)
-    if handling.verbose:
+    if handling.verbose or len(skipped) <= _SKIPS_SHOWN:
         for end in skipped:
             progress.note(f"{end.job.source}: skipped, {end.reason}")
 
@@ -149,7 +149,8 @@ def _summarise(
     if handling.json:
         emit_summary(finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
-        print_summary(finished, seconds=seconds, better=better_weights_line(engine, weights))
+        better = better_weights_line(engine, weights)
+        print_summary(finished, seconds=seconds, better=better, verbose=handling.verbose)
     return code
 
 

@@ -83,9 +83,13 @@ def record(
 
 
 def work(
-    todo: Sequence[Job], clips: Clips, upscalers: Upscalers, context: RunContext
+    todo: Sequence[Job],
+    moving: Sequence[Job],
+    clips: Clips,
+    upscalers: Upscalers,
+    context: RunContext,
 ) -> BatchResult:
-    """Run the batch, images first; however it ends, the journal says so."""
+    """Run the batch, images first, then the clips; however it ends, the journal says so."""
     batch = Batch(
         context.target_size,
         context.result.quality,
@@ -105,9 +109,9 @@ def work(
             observer=context.progress,
         )
         first = upscalers.first
-        quicker = faster_model(first.network.spec.name, first.scale) if clips.todo else ""
-        moving = _moving(clips, first, context, SlowClipHint(quicker))
-        for end in chain(images, moving):
+        quicker = faster_model(first.network.spec.name, first.scale) if moving else ""
+        ends = _run_clips(moving, clips, first, context, SlowClipHint(quicker))
+        for end in chain(images, ends):
             came.finished.append(end)
             context.progress.finished(end)
         came.interrupted = context.stopping.is_set()
@@ -122,18 +126,24 @@ def work(
     return came
 
 
-def _moving(
-    clips: Clips, upscaler: Upscaler, context: RunContext, patience: SlowClipHint
+def _run_clips(
+    todo: Sequence[Job],
+    clips: Clips,
+    upscaler: Upscaler,
+    context: RunContext,
+    slow_clip_hint: SlowClipHint,
 ) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one: what it has come to is kept."""
 
     def on_frame(job: Job, done: int, total: int) -> None:
         context.progress.frame(job, done, total)
-        advice = patience.line(job.source, done, total)
+        advice = slow_clip_hint.line(job.source, done, total)
         if advice:
             context.progress.note(advice)
         if context.stopping.is_set():
             raise KeyboardInterrupt
 
-    if clips.todo and not context.stopping.is_set():
-        yield from run_clips(clips.todo, upscaler, clips.settings, on_frame=on_frame)
+    if todo and not context.stopping.is_set():
+        yield from run_clips(
+            todo, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame
+        )

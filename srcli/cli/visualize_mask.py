@@ -43,25 +43,36 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder for the folders of results.  [default: STEM_masks/ beside each image]",
+    help="Folder that takes the folders of masks.  [default: STEM_masks/ beside each image]",
 )
-@click.option("-m", "--model", default="adaformer", show_default=True, help="Network.")
 @click.option(
-    "-s", "--scale", type=float, default=4, show_default=True, help="How many times as wide."
+    "-m",
+    "--model",
+    default="adaformer",
+    show_default=True,
+    help="Network or weights: srcli weights list.",
+)
+@click.option(
+    "-s",
+    "--scale",
+    type=float,
+    default=4,
+    show_default=True,
+    help="Scale factor: above 1, up to 4.",
 )
 @click.option(
     "--effort",
     type=click.Choice(["exact", "balanced", "fast"]),
     default="balanced",
     show_default=True,
-    help="As of upscale; with exact nothing halts, but confidence is shown.",
+    help="exact computes everything: nothing halts, but confidence is shown.",
 )
 @click.option(
     "--tile",
     type=TileSize(),
     default="auto",
     show_default=True,
-    help="Largest piece in px of the input; 0 takes images whole.",
+    help="Largest tile in px of the input; 0 computes images whole.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
@@ -92,7 +103,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     type=click.Choice(["png", "webp"]),
     default="png",
     show_default=True,
-    help="Of the maps; the contact sheet is always PNG.",
+    help="Format of the maps; the contact sheet is always PNG.",
 )
 @click.option("--npz", is_flag=True, help="Write all maps as numpy arrays too.")
 @click.option("--html", is_flag=True, help="Write an interactive report too, in one file.")
@@ -123,11 +134,11 @@ def visualize_mask(
     """Draw where a network looked and where it stopped: confidence, halting masks, depth.
 
     Upscales every image as upscale does, and writes a folder of maps at the size of the result,
-    with a contact sheet that sums up. Existing results are kept and counted as skipped. Missing
-    weights are downloaded after a question, as upscale does.
+    with a contact sheet that sums up. Masks that exist are made again only with other
+    settings or with --overwrite. Missing weights are downloaded after a question, as upscale does.
     """
     from srcli.cli.fetching import fetch_before_use, policy_of
-    from srcli.cli.mask_batch import Drawing, MaskSettings, explain_all, open_result, set_aside
+    from srcli.cli.mask_batch import Drawing, MaskSettings, choose, explain_all, open_result
     from srcli.cli.mask_summary import print_mask_summary
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
@@ -143,12 +154,12 @@ def visualize_mask(
             "JPEG XL, and passes over folders of masks)"
         )
     kinds = choose_map_types(model, effort, what)
-    todo, skipped = set_aside(jobs, overwrite=overwrite)
+    settings = MaskSettings(model, scale, device, precision, effort, tile)
+    drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)
+    todo, skipped = choose(jobs, drawing.request(settings), overwrite=overwrite)
     if todo:
         fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
     started = time.monotonic()
-    settings = MaskSettings(model, scale, device, precision, effort, tile)
-    drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)
     results = explain_all(todo, settings, drawing, overwrite=overwrite)
     finished = [*skipped, *results.finished]
     print_mask_summary(results.figures)

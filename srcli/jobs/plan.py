@@ -9,6 +9,7 @@ from srcli.jobs.discover import Source
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
+from srcli.media.formats import FORMATS
 from srcli.media.video.animation import is_animation
 from srcli.media.video.names import WRITABLE, clip_suffix, is_clip_name, is_sequence, is_written
 
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _ANIMATED = (".gif", ".webp", ".png")
+_LONGEST_SUFFIX = 5
 _FALLBACK = "png"  # for a file whose suffix is no image's: it holds whatever is inside
 
 
@@ -62,8 +64,10 @@ def plan_jobs(
         if len(sources) != 1 or sources[0].root is not None:
             kind = "image" if format_of_name(output) else "clip"
             raise UsageError(f"{output} names one {kind}: for several inputs name a folder")
-        jobs = [_job(sources[0], output, None, image_format, None)]
+        jobs = [_named_job(sources[0], output, image_format)]
     else:
+        if output is not None and len(sources) == 1 and sources[0].root is None:
+            _refuse_unknown_suffix(output)
         several = len({source.root for source in sources}) > 1
         jobs = [
             _job(source, *_place(source, output, label, several=several), image_format, pattern)
@@ -109,6 +113,47 @@ def _job(
                 "end it in .{ext}"
             )
     return Job(source.path, target.with_name(shortened(target.name)), chosen, base)
+
+
+def _named_job(source: Source, output: Path, image_format: str | None) -> Job:
+    """Plan the one job whose result the user has named.
+
+    Raises:
+        UsageError: The name and the format asked for, or the name and the input, do not agree.
+    """
+    named = format_of_name(output)
+    if image_format and named and named != image_format:
+        raise UsageError(
+            f"-o {output} and --format {image_format} do not agree; hint: -o "
+            f"{output.with_suffix(suffix_of(image_format))}, or leave out --format"
+        )
+    job = _job(source, output, None, image_format, None)
+    if not is_moving(job) and named is None:
+        raise UsageError(
+            f"-o {output}: a single image cannot be written as {output.suffix}; hint: end it in "
+            f"{_image_suffixes()}"
+        )
+    return job
+
+
+def _refuse_unknown_suffix(output: Path) -> None:
+    """Refuse a name for a single result that is no folder's and whose suffix nothing here writes.
+
+    Raises:
+        UsageError: It is such a name.
+    """
+    suffix = output.suffix[1:]
+    if suffix.isalnum() and not suffix.isdigit() and len(suffix) <= _LONGEST_SUFFIX:
+        if output.is_dir():
+            return
+        raise UsageError(
+            f"-o {output}: srcli cannot write .{suffix} files; hint: end it in "
+            f"{_image_suffixes()}, or make the folder {output} first"
+        )
+
+
+def _image_suffixes() -> str:
+    return ", ".join(map(suffix_of, FORMATS))
 
 
 def _names_a_file(output: Path) -> bool:

@@ -1,18 +1,16 @@
 """Results of jobs: states and reasons; needs no network to be loaded."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from srcli.errors import SrcliError
-from srcli.jobs.identity import is_there
-from srcli.jobs.plan import FRAMES, Job
+from srcli.jobs.plan import Job
 
 if TYPE_CHECKING:
     from srcli.inference.report import Report
 
-__all__ = ["Finished", "State", "reason_of", "set_aside"]
+__all__ = ["Finished", "State", "reason_of"]
 
 
 class State(StrEnum):
@@ -40,19 +38,6 @@ class Finished:
     reason: str = ""
     losses: tuple[str, ...] = ()
     report: "Report | None" = None
-
-
-def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Finished]]:
-    """Part clips into those to run and those skipped because their output exists."""
-    if overwrite:
-        return list(jobs), []
-    todo = [job for job in jobs if job.image_format == FRAMES or not is_there(job.target)]
-    skipped = [
-        Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
-        for job in jobs
-        if job not in todo
-    ]
-    return todo, skipped
 
 
 def reason_of(job: Job, error: Exception | None) -> str:

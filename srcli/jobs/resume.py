@@ -14,7 +14,7 @@ from srcli.atomic import TEMPORARY_SUFFIX, process_place
 from srcli.jobs.identity import Identity, identity_of, is_there, unchanged
 from srcli.jobs.journal import Entry
 from srcli.jobs.plan import Job
-from srcli.jobs.settings import Settings, difference
+from srcli.jobs.settings import difference
 
 __all__ = ["OutputState", "Verdict", "absolute", "classify_output", "remove_leftovers"]
 
@@ -49,8 +49,14 @@ class Verdict:
     recognised: Entry | None = None
 
 
-def classify_output(job: Job, entry: Entry | None, settings: Settings) -> Verdict:
-    """Compare a job with what is known and what is there; files are read only if times differ."""
+def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
+    """Compare a job with what is known and what is there; files are read only if times differ.
+
+    Args:
+        job: Input and output.
+        entry: Record of the output; None if there is none.
+        settings: Text of the settings that are asked for now.
+    """
     if job.guarded:
         return Verdict(job, OutputState.FOREIGN, f"{job.target} is an input too, and is kept")
     there = identity_of(job.target)
@@ -67,9 +73,8 @@ def classify_output(job: Job, entry: Entry | None, settings: Settings) -> Verdic
         return Verdict(job, OutputState.ALTERED, "the output was altered since it was made")
     if not unchanged(job.source, entry.origin):
         return Verdict(job, OutputState.OUTDATED, "the input has changed since")
-    wanted = settings.text(job.image_format)
-    if entry.settings != wanted:
-        reason = f"made with other settings ({difference(entry.settings, wanted)})"
+    if entry.settings != settings:
+        reason = f"made with other settings ({difference(entry.settings, settings)})"
         return Verdict(job, OutputState.OTHERWISE, reason)
     known = _as_it_is(job, entry, there)
     return Verdict(

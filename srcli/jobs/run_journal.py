@@ -67,7 +67,11 @@ class RunJournal:
                     self._open(folder)
             known = {folder: journal.entries() for folder, journal in self._journals.items()}
             self.verdicts: tuple[Verdict, ...] = tuple(
-                classify_output(job, self._known(job, known.get(job.folder, {})), settings)
+                classify_output(
+                    job,
+                    self._known(job, known.get(job.folder, {})),
+                    settings.text(job.image_format),
+                )
                 for job in jobs
             )
             """State of every job, in the order of the jobs."""

@@ -17,7 +17,7 @@ class Settings:
     Args:
         model: The network.
         weights: sha256 of its weights.
-        size: "x4", "w2000" and so on; see `SizeWish.label`.
+        size: "x4", "w2000" and so on; see `TargetSize.label`.
         effort: A name, or ε as a number.
         precision: As asked for.
         device: As asked for.

@@ -1,7 +1,7 @@
 """Explains images one after the other, decoding the next meanwhile."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srcli.errors import InputError, UsageError
@@ -24,6 +24,8 @@ class MaskJob:
 
     source: Path
     target: Path
+    request: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Settings and identity of the input, kept in the summary."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def explain_images(
             write_files(folder, explained, pixels, figures, wanted, name)
 
         # Not while the next image is computed: its time would be no measure.
-        write_folder(job.target, write, figures.as_dict(), overwrite=overwrite)
+        summary = {**figures.as_dict(), "request": dict(job.request)}
+        write_folder(job.target, write, summary, overwrite=overwrite)
         pages = sum(not page.reduced for page in decoded.further)
         return Drawn(explained.report, figures, decoded.left_out + pages)
 

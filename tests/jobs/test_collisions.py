@@ -11,8 +11,7 @@ from srcli.jobs.identity import identity_of
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import CLIP, Job, default_folder, plan_jobs
-from srcli.jobs.result import set_aside
-from srcli.jobs.resume import OutputState
+from srcli.jobs.resume import OutputState, classify_output
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 
@@ -191,12 +190,12 @@ def test_long_names_of_what_moves(tmp_path: Path, suffix: str, named: str | None
         pattern=pattern,
     )
     assert len(jobs[0].target.name.encode()) <= 255
-    assert set_aside(jobs, overwrite=False) == (jobs, [])
+    assert identity_of(jobs[0].target) is None
 
 
 def test_a_name_that_the_system_refuses_is_not_there(tmp_path: Path) -> None:
     job = Job(tmp_path / "a.mp4", tmp_path / ("x" * 300 + ".mp4"), CLIP)
-    assert set_aside([job], overwrite=False) == ([job], [])
+    assert classify_output(job, None, "{}").standing is OutputState.MISSING
 
 
 def test_nothing_is_beside_the_root() -> None:

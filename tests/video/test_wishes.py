@@ -53,7 +53,7 @@ def settled(
         *(wanted.codec, wanted.crf, wanted.preset, wanted.pixel_format),
         *(Fraction(0), None, False, False, False, fps, None),
     )
-    return clips_of(jobs, options, TargetSize(scale=2), ENGINE, MetadataPolicy(), overwrite=False)
+    return clips_of(jobs, options, TargetSize(scale=2), ENGINE, MetadataPolicy(), "0" * 64)
 
 
 def jobs_for(*names: str) -> list[Job]:
@@ -61,6 +61,10 @@ def jobs_for(*names: str) -> list[Job]:
         Job(Path("in", name), Path("out", name), ANIMATION if name.endswith(".gif") else CLIP)
         for name in names
     ]
+
+
+def jobs_of(clips: Clips) -> list[Job]:
+    return [verdict.job for verdict in clips.verdicts]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +107,8 @@ def test_one_clip_that_cannot_be_encoded_so_is_named_before_the_work() -> None:
     with pytest.raises(UsageError, match=r"out/b\.webm: --preset slow is none of av1's") as caught:
         settled(jobs, EncoderOptions(preset="slow"))
     assert "\n" not in str(caught.value)
-    assert settled(jobs, EncoderOptions("hevc", preset="slow")).todo == jobs
-    assert settled(jobs, EncoderOptions(crf=40)).todo == jobs
+    assert jobs_of(settled(jobs, EncoderOptions("hevc", preset="slow"))) == jobs
+    assert jobs_of(settled(jobs, EncoderOptions(crf=40))) == jobs
     with pytest.raises(UsageError, match=r"out/a\.mp4: --crf 60 is beyond h264's 0 to 51"):
         settled(jobs, EncoderOptions(crf=60))
     with pytest.raises(UsageError, match=r"--pix-fmt yuv444p is none of libsvtav1's"):
@@ -113,13 +117,13 @@ def test_one_clip_that_cannot_be_encoded_so_is_named_before_the_work() -> None:
 
 def test_each_container_is_asked_in_its_own_encoders_words() -> None:
     webm = jobs_for("x.webm")
-    assert settled(webm, EncoderOptions(preset="5", crf=60)).todo == webm
+    assert jobs_of(settled(webm, EncoderOptions(preset="5", crf=60))) == webm
     with pytest.raises(UsageError, match=r"^--preset slow is none of av1's"):
         settled(webm, EncoderOptions(preset="slow"))
     with pytest.raises(UsageError, match=r"^--preset 5 is none of h264's"):
         settled(jobs_for("x.mkv"), EncoderOptions(preset="5"))
     cats = jobs_for("cat.gif")
-    assert settled(cats, EncoderOptions(preset="5")).todo == cats
+    assert jobs_of(settled(cats, EncoderOptions(preset="5"))) == cats
     with pytest.raises(UsageError, match="--codec divx is not known"):
         settled(cats, EncoderOptions("divx"))
 
@@ -128,7 +132,7 @@ def test_numbered_images_without_a_rate_are_refused_before_the_work() -> None:
     jobs = [*jobs_for("a.mp4"), Job(Path("none/%04d.png"), Path("none_x2.mp4"), CLIP)]
     with pytest.raises(UsageError, match=r"none/%04d\.png: .* add --fps 24"):
         settled(jobs)
-    assert settled(jobs, fps=Fraction(24)).todo == jobs
+    assert jobs_of(settled(jobs, fps=Fraction(24))) == jobs
 
 
 def test_what_cannot_be_done_as_asked_does_not_end_the_others(
@@ -141,7 +145,7 @@ def test_what_cannot_be_done_as_asked_does_not_end_the_others(
         Job(clip, tmp_path / "second.mp4", CLIP),
     ]
     upscaler = StandIn()
-    failed, done = run_clips(jobs, upscaler, ClipSettings(), on_frame=lambda *_: None)
+    failed, done = run_clips(jobs, upscaler, ClipSettings(), recorded="{}", on_frame=lambda *_: None)
     assert (failed.state, done.state) == (State.FAILED, State.DONE)
     assert "add --fps 24" in failed.reason
     assert np.shape(watch(tmp_path / "second.mp4").images) == (2, 32, 32, 3)
