@@ -23,7 +23,8 @@ from srcli.media.video.names import WRITABLE
 from srcli.media.video.opening import opened, reason_of
 from srcli.media.video.packets import AnyPacket
 from srcli.media.video.passthrough import Passthrough, Timed, other_packets
-from srcli.media.video.probing import DecodeOptions, chosen_stream
+from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.scan import chosen_stream
 from srcli.media.video.segments import Segment
 from srcli.media.video.sink import Sink
 from srcli.media.video.streams import (
@@ -101,8 +102,9 @@ def mux_result(
     sink = None
     try:
         with ExitStack() as stack:
-            container = stack.enter_context(opened(rest.source)) if rest else None
             sink = Sink(stack.enter_context(atomic_file(target)))
+            # closed first: where reading it failed, nothing gets its name
+            container = stack.enter_context(opened(rest.source)) if rest else None
             options = _muxer_options(format, container, info)
             with av.open(sink, "w", format=format, container_options=options) as output:
                 passthrough = None

@@ -1,8 +1,9 @@
 """Open a clip as a file and as nothing else, and turn what FFmpeg says into our errors."""
 
+import io
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import av
@@ -20,7 +21,7 @@ _FORMATS = (
     *("h264", "hevc", "obu", "ivf", "yuv4mpegpipe", "m4v", "dv", "gif", "apng"),
 )
 _OPTIONS = {
-    "protocol_whitelist": "file",
+    "protocol_whitelist": "none",  # what is read is handed over; nothing else is opened
     "format_whitelist": ",".join(_FORMATS),
     "max_streams": "200",
 }
@@ -42,20 +43,57 @@ def opened(path: Path) -> Generator[InputContainer]:
         raise UnreadableVideo(f"{path}: {kind}, only regular files are read")
     if not path.stat().st_size:
         raise UnreadableVideo(f"{path}: empty (0 bytes); restore it from its source")
-    try:
-        container = av.open(
-            f"file:{path.resolve()}",
-            "r",
-            container_options=_OPTIONS,
-            metadata_errors="replace",
-        )
-    except (FFmpegError, OSError) as error:
-        raise UnreadableVideo(
-            f"{path}: no clip that srcli reads ({reason_of(error)}); "
-            "playlists are not followed, and a damaged file has to come from its source again"
-        ) from error
-    with container:
-        yield container
+    with ExitStack() as stack:
+        file = None
+        try:
+            file = stack.enter_context(_ClipFile(path))
+            container = av.open(file, "r", container_options=_OPTIONS, metadata_errors="replace")
+        except (FFmpegError, OSError) as error:
+            if file is not None:
+                file.check()
+            raise UnreadableVideo(
+                f"{path}: no clip that srcli reads ({reason_of(error)}); "
+                "playlists are not followed, and a damaged file has to come from its source again"
+            ) from error
+        stack.enter_context(container)
+        try:
+            yield container
+        finally:
+            file.check()
+
+
+class _ClipFile(io.FileIO):
+    """A file that remembers a failed read: most of FFmpeg's demuxers take one for the end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.resolve(), "rb")
+        self._path = path
+        self._error: OSError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to `size` bytes; after a failure there is nothing more."""
+        if self._error is not None:
+            return b""  # PyAV prints every error but the first that it has to hand on
+        try:
+            return self._read(size) or b""
+        except OSError as error:
+            self._error = error
+            raise
+
+    def _read(self, size: int | None) -> bytes | None:
+        return super().read(size)
+
+    def check(self) -> None:
+        """Raise what went wrong while reading, if anything did.
+
+        Raises:
+            UnreadableVideo: The disk or the network failed; the content is not known.
+        """
+        if self._error is not None:
+            raise UnreadableVideo(
+                f"{self._path}: reading failed ({self._error.strerror or self._error}); what is "
+                "done is kept. hint: check the disk or the network, then run the same command again"
+            ) from self._error
 
 
 def reason_of(error: Exception) -> str:

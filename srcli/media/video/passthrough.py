@@ -54,8 +54,9 @@ class Passthrough:
     @property
     def start(self) -> Fraction:
         """Where the part begins, on the source's clock, seconds."""
-        begins = Fraction(self.container.start_time or 0, av.time_base)
-        return begins + self.reading.start
+        if self.shift:
+            return -self.shift
+        return Fraction(self.container.start_time or 0, av.time_base) + self.reading.start
 
     @property
     def stop(self) -> Fraction | None:
