@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.cli import processes
 from tests.cli.processes import COMMAND, ENVIRONMENT, PATIENCE, start_signalled
+from tests.forked_python import ForkedPython
 
 srcli = partial(processes.srcli, timeout=240)
 
@@ -206,7 +207,7 @@ def read_or_end(terminal: int) -> bytes:
 
 def test_a_terminal_gets_bars(folder: Path) -> None:
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = ForkedPython(
         [*COMMAND, "upscale", str(folder), "--tile", "32"],
         stdout=subprocess.PIPE,
         stderr=slave,

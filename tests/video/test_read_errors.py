@@ -11,7 +11,7 @@ from srcli.errors import UnreadableVideo
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
-from srcli.media.video import opening
+from srcli.media.video import container as opening
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled
 from tests.video.test_resume import interrupted
 

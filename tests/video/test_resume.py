@@ -14,6 +14,7 @@ from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
+from tests.forked_python import ForkedPython
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 ROOT = Path(__file__).parents[2]
@@ -50,12 +51,12 @@ REPEATABLE = (64, 48)  # and twice that when upscaled
 
 def start(source: Path, target: Path, killed_at: int = 10**9) -> subprocess.Popen[str]:
     """A run that is killed once so many frames are done."""
-    return subprocess.Popen(
+    return ForkedPython(
         [sys.executable, "-c", SLOW_RUN, str(source), str(target), str(killed_at)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -278,7 +279,6 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
             cwd=ROOT,
             env={
                 **os.environ,
-                "PYTHONPATH": str(ROOT),
                 "OMP_NUM_THREADS": "1",
                 "MALLOC_ARENA_MAX": "2",
             },

@@ -4,12 +4,13 @@ The code points are those of ITU-T H.273, which FFmpeg uses for its enumerations
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from fractions import Fraction
 
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
+import av
+import numpy as np
+from av.filter import Graph
 
-from srcli.errors import UnreadableVideo
+from srcli.media.image import Pixels
 
 __all__ = [
     "HLG",
@@ -18,8 +19,11 @@ __all__ = [
     "SDR",
     "UNSPECIFIED",
     "Colour",
-    "ContainerColour",
-    "stored_colour",
+    "Conversion",
+    "Samples",
+    "full_scale",
+    "is_convertible",
+    "swscale_white",
 ]
 
 UNSPECIFIED = 2
@@ -41,7 +45,7 @@ _OPEN = (UNSPECIFIED, 3)  # 3 is reserved
 _SCALE_NAMES = {5: "bt470", 9: "bt2020"}
 
 
-def _is_convertible(matrix: int) -> bool:
+def is_convertible(matrix: int) -> bool:
     """Tell if a matrix can be converted or is not stated: not those of ICtCp and the like."""
     return matrix in _MATRIX_NAMES or matrix in _OPEN
 
@@ -130,56 +134,119 @@ SDR = Colour(full=False, primaries=_BT709, transfer=_BT709, matrix=_BT709)
 """The colours that tone mapping makes, and that --force-sdr assumes."""
 
 
-@dataclass(frozen=True)
-class ContainerColour:
-    """Colour tags of a container; 2 (0 of the range) where it does not say.
+# Bicubic chroma, rounded rather than cut off: without these swscale is some values off.
+_EXACT = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact"
+
+_SWSCALE_WHITE = 255 << 8  # of 16 bits, on the way from limited range and on the way to any
+_WHITE = 65535
+
+
+def full_scale(pixels: Pixels, name: str, colour: Colour) -> Pixels:
+    """Undo what swscale makes of white and of opaque on the way to RGB of 16 bits.
 
     Args:
-        color_range: 1 limited, 2 full.
-        primaries: Code point.
-        transfer: Code point.
-        matrix: Code point.
+        pixels: What it made, (h, w, 3 or 4) uint16.
+        name: FFmpeg's name of the format that they were stored in.
+        colour: What the samples meant.
+    """
+    white = _WHITE if colour.full else _SWSCALE_WHITE
+    return _rescaled(pixels, _WHITE / white, _WHITE / _opaque(name, colour))
+
+
+def swscale_white(pixels: Pixels, name: str, colour: Colour) -> Pixels:
+    """Bring white and opaque to what swscale expects of them in RGB of 16 bits; see `full_scale`.
+
+    It would round alpha up where it has to be cut off.
+    """
+    white = _WHITE if colour.is_rgb else _SWSCALE_WHITE
+    return _rescaled(pixels, white / _WHITE, _opaque(name, colour) / _WHITE)
+
+
+def _opaque(name: str, colour: Colour) -> int:
+    """The highest alpha that a format holds, moved up to 16 bits; beside RGB that is made white."""
+    bits = [c.bits for c in av.VideoFormat(name).components if c.is_alpha]
+    return _WHITE if colour.is_rgb or not bits else _WHITE >> (16 - bits[0]) << (16 - bits[0])
+
+
+def _rescaled(pixels: Pixels, colours: float, alpha: float) -> Pixels:
+    factors = np.array([colours] * 3 + [alpha], np.float32)[: pixels.shape[2]]
+    if (factors == 1).all():
+        return pixels
+    scaled = pixels * factors + np.float32(0.5)
+    return np.minimum(scaled, np.float32(_WHITE)).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Storage of frames: sample format, range, matrix.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        name: FFmpeg's name of the format.
+        colour: What the samples mean.
+        time_base: Of the frames' times.
     """
 
-    color_range: int
-    primaries: int
-    transfer: int
-    matrix: int
-
-    @classmethod
-    def of(cls, stream: VideoStream) -> "ContainerColour":
-        """Read them, before anything is decoded: then they are the decoder's."""
-        context = stream.codec_context
-        return cls(
-            context.color_range, context.color_primaries, context.color_trc, context.colorspace
-        )
+    width: int
+    height: int
+    name: str
+    colour: Colour
+    time_base: Fraction
 
 
-def stored_colour(path: Path, frame: VideoFrame, tags: ContainerColour) -> Colour:
-    """What a frame's samples mean: what the frame says, else the container, else as players do.
+class Conversion:
+    """Converts frames of one size and format.
 
-    Raises:
-        UnreadableVideo: By a matrix that srcli does not convert.
+    Args:
+        stored: What they are.
+        target: FFmpeg's name of the format they become.
+        becomes: What their samples then mean.
+        before: Filters to go through first.
+        scaling: More options of the filter that converts.
     """
-    name = frame.format.name
-    own = (frame.color_primaries, frame.color_trc, frame.colorspace)
-    # decoders state limited range where a stream has no description of its colour at all
-    silent = frame.color_range != _FULL and all(point == UNSPECIFIED for point in own)
-    color_range = tags.color_range if silent and tags.color_range else frame.color_range
-    primaries, transfer, matrix = (
-        stated if point == UNSPECIFIED else point
-        for point, stated in zip(own, (tags.primaries, tags.transfer, tags.matrix), strict=True)
-    )
-    if not _is_convertible(matrix) and not frame.format.is_rgb:
-        raise UnreadableVideo(
-            f"{path}: its colours are coded by matrix {matrix} of H.273, which srcli "
-            "does not convert: bring it to BT.709 or BT.2020 (non-constant luminance) first"
+
+    def __init__(
+        self,
+        stored: Samples,
+        *,
+        target: str,
+        becomes: Colour,
+        before: tuple[tuple[str, str], ...] = (),
+        scaling: str = "",
+    ) -> None:
+        self._graph = Graph()
+        matrix = "" if becomes.is_rgb else f"out_color_matrix={becomes.scaled_by}:"
+        steps = (
+            (
+                "buffer",
+                f"video_size={stored.width}x{stored.height}:pix_fmt={stored.name}:pixel_aspect=1/1"
+                f":time_base={stored.time_base.numerator}/{stored.time_base.denominator}"
+                f":colorspace={stored.colour.matrix_name}:range={stored.colour.range_name}",
+            ),
+            *before,
+            (
+                "scale",
+                f"{matrix}out_range={becomes.range_name}:{_EXACT}{scaling}",
+            ),
+            ("format", target),
+            ("buffersink", None),
         )
-    return Colour.read(
-        color_range=_FULL if name.startswith("yuvj") else color_range,
-        primaries=primaries,
-        transfer=transfer,
-        matrix=matrix,
-        rgb=frame.format.is_rgb or name == "pal8",
-        size=(frame.width, frame.height),
-    )
+        self._graph.link_nodes(*(self._graph.add(*step) for step in steps)).configure()
+        self._colour = stored.colour
+        self._transfers = bool(scaling)  # otherwise swscale would refuse those that it lacks
+
+    def __call__(self, frame: av.VideoFrame | None) -> list[av.VideoFrame]:
+        """Put a frame in, or the end (None); take out what is ready."""
+        if frame is not None:
+            frame.colorspace = self._colour.matrix
+            frame.color_range = self._colour.range_code
+            frame.color_primaries = self._colour.primaries if self._transfers else UNSPECIFIED
+            frame.color_trc = self._colour.transfer if self._transfers else UNSPECIFIED
+        self._graph.vpush(frame)
+        ready: list[av.VideoFrame] = []
+        while True:
+            try:
+                ready.append(self._graph.vpull())
+            except (BlockingIOError, EOFError):
+                return ready

@@ -11,7 +11,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from srcli.media.video.packets import AnyPacket, Clock
+from srcli.media.video.container import AnyPacket
+from srcli.media.video.packets import Clock
 from srcli.media.video.scan import Scan, without_times
 
 __all__ = ["Loss", "loss_notes", "part_notes", "surviving_frames"]

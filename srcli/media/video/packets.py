@@ -4,30 +4,21 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.format import Flags
-from av.packet import Packet
-from av.stream import Stream
 
-__all__ = ["AnyPacket", "Clock", "Part", "may_jump", "packets_of"]
+from srcli.media.video.container import AnyPacket, Part
+
+__all__ = ["Clock", "may_jump", "packets_of"]
 
 _BACK = Fraction(1, 10)  # seconds that times may run back, and
 _AHEAD = Fraction(10)  # leave out, before that is a jump; FFmpeg's own limits
 _TIMED = ("video", "audio")
 _MOST_HELD = 1000  # packets
 _SAME = Fraction(1)  # seconds within which a packet goes on on a clock that is known
-
-if TYPE_CHECKING:  # generic to a type checker and not at run time
-    AnyPacket = Packet[Stream]
-else:
-    AnyPacket = Packet
-
-Part = tuple[Fraction, Fraction]
-"""From when to when on a clip's own clock, seconds."""
 
 
 def may_jump(container: InputContainer) -> bool:

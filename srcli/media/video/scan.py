@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ
-from srcli.media.video.opening import opened, reason_of
-from srcli.media.video.packets import AnyPacket, Clock
+from srcli.media.video.container import AnyPacket, opened, reason_of
+from srcli.media.video.packets import Clock
 
 __all__ = [
     "Change",
