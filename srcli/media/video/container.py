@@ -20,7 +20,7 @@ from av.stream import Stream
 
 from srcli.errors import UnreadableVideo
 
-__all__ = ["AnyPacket", "Part", "Sink", "opened", "reason_of"]
+__all__ = ["MOST_STREAMS", "AnyPacket", "Part", "Sink", "opened", "reason_of"]
 
 if TYPE_CHECKING:  # generic to a type checker and not at run time
     AnyPacket = Packet[Stream]
@@ -36,10 +36,12 @@ _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "mxf", "nut", "ogg"),
     *("h264", "hevc", "obu", "ivf", "yuv4mpegpipe", "m4v", "dv", "gif", "apng"),
 )
+MOST_STREAMS = 1000
+"""Streams that a clip may have, attachments among them; further ones are not seen."""
 _OPTIONS = {
     "protocol_whitelist": "none",  # what is read is handed over; nothing else is opened
     "format_whitelist": ",".join(_FORMATS),
-    "max_streams": "200",
+    "max_streams": str(MOST_STREAMS),
 }
 
 

@@ -1,5 +1,6 @@
 """A clip's frames, from the file to RGB, with their times."""
 
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
@@ -14,6 +15,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from srcli.media.image import Pixels
+from srcli.media.video.changes import changed, refuse_changes
 from srcli.media.video.colour import HLG, PQ, RGB, Colour, Conversion, Samples, full_scale
 from srcli.media.video.colour_tags import stored_colour
 from srcli.media.video.container import opened
@@ -21,9 +23,7 @@ from srcli.media.video.damage import Loss, loss_notes, part_notes, surviving_fra
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.probe import (
     DecodeOptions,
-    changed,
     inspect,
-    refuse_changes,
     turn,
 )
 from srcli.media.video.scan import chosen_stream, scan
@@ -52,15 +52,14 @@ class ClipReader:
         self._scan = scan(path)
         with opened(path) as container:
             self._found = inspect(path, container, reading, self._scan)
-        self._info = self._found.info
-        jump = self._scan.jump_note(path)
-        self._known = [*([jump] if jump else []), *refuse_changes(path, reading, self._scan)]
-        self._notes = list(self._known)
+        changes = refuse_changes(path, reading, self._scan)
+        self._known = [*self._scan.jump_notes(path), *changes]
+        self._info, self._notes = self._found.info, list(self._known)
         self._loss = Loss()
         self._left_out: list[str] = []
         self._first = round((self._scan.begins + reading.start) / self._info.time_base)
-        length = reading.duration
-        self._end = None if length is None else self._first + round(length / self._info.time_base)
+        stop = None if reading.duration is None else reading.duration / self._info.time_base
+        self._end = None if stop is None else self._first + round(stop)
 
     @property
     def info(self) -> ClipInfo:
@@ -79,8 +78,7 @@ class ClipReader:
 
     def recount(self) -> None:
         """See `FrameSource`: decode all of the part, as an undisturbed run does."""
-        for _ in self._run(None, convert=False):
-            pass
+        deque(self._run(None, convert=False), maxlen=0)
 
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""
@@ -152,7 +150,16 @@ class ClipReader:
                 if pixels.dtype == np.uint16:
                     pixels = full_scale(pixels, self._info.pixel_format, colour)
             length = round((frame.duration or 0) * self._tick_of(frame))
-            yield Frame(pts, length, turn(pixels, self._found.turned))
+            yield Frame(pts, length, turn(self._shown(pixels), self._found.turned))
+
+    def _shown(self, pixels: Pixels) -> Pixels:
+        """Cut off the rest of what is not shown, where a row or column is left of it."""
+        crop = self._found.crop
+        if not crop or pixels is _BLACK:
+            return pixels
+        height, width = pixels.shape[:2]
+        rows = slice(crop.top % 2, height - crop.bottom % 2)
+        return pixels[rows, crop.left % 2 : width - crop.right % 2]
 
     def _tick_of(self, frame: av.VideoFrame) -> Fraction:
         """Convert a tick of a frame's clock to the clip's; deinterlacing has a clock of its own."""
@@ -230,8 +237,7 @@ class ClipReader:
 
     def _conversion(self, frame: av.VideoFrame, stored: Colour) -> Conversion:
         """From the samples in the file to RGB."""
-        name = "rgb" if not self._info.has_alpha else "rgba"
-        depth = {"rgb": ("rgb24", "rgb48le"), "rgba": ("rgba", "rgba64le")}[name]
+        targets = ("rgba", "rgba64le") if self._info.has_alpha else ("rgb24", "rgb48le")
         scaling = ""
         if stored.hdr and self._reading.hdr == "tonemap":
             transfer = {PQ: "smpte2084", HLG: "arib-std-b67"}[stored.transfer]
@@ -241,11 +247,16 @@ class ClipReader:
             )
         # all frames: many that are interlaced are not marked so
         options = f"mode=send_frame:parity={self._found.fields}:deint=all"
+        before = [("bwdif", options)] if self._reading.deinterlace else []
+        crop = self._found.crop.even
+        if crop:  # before what is cut off colours its neighbours
+            size = f"iw-{crop.left + crop.right}:ih-{crop.top + crop.bottom}"
+            before.append(("crop", f"{size}:{crop.left}:{crop.top}"))
         return Conversion(
             Samples(frame.width, frame.height, frame.format.name, stored, self._info.time_base),
-            target=depth[self._info.depth > 8],
+            target=targets[self._info.depth > 8],
             becomes=RGB,
-            before=(("bwdif", options),) if self._reading.deinterlace else (),
+            before=tuple(before),
             scaling=scaling,
         )
 
@@ -258,6 +269,8 @@ class ClipReader:
         width, height = self._info.width, self._info.height
         if self._found.turned[0] % 2:
             width, height = height, width
+        crop = self._found.crop
+        width, height = width + crop.left + crop.right, height + crop.top + crop.bottom
         what = ""
         if (frame.width, frame.height) != (width, height):
             what = f"its frames change from {width}x{height} to {frame.width}x{frame.height}"
@@ -268,9 +281,9 @@ class ClipReader:
         moment = number / self._info.rate - self._scan.begins
         if frame.pts is not None:
             pts = round(frame.pts * self._tick_of(frame))
+            moment = pts * self._info.time_base - self._scan.begins
             if pts < self._first or (self._end is not None and pts >= self._end):
                 return False
-            moment = pts * self._info.time_base - self._scan.begins
         raise changed(self.path, what, moment, self._reading)
 
 

@@ -16,20 +16,13 @@ from srcli.media.video.colour import SDR, Colour
 from srcli.media.video.colour_tags import ContainerColour, stored_colour
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.packets import Clock, may_jump
-from srcli.media.video.scan import Scan, chosen_stream, seconds_text
+from srcli.media.video.scan import Scan, chosen_stream
+from srcli.media.video.structure import Crop, extras_of
 
 if TYPE_CHECKING:
     from av.buffer import Buffer
 
-__all__ = [
-    "ContainerColour",
-    "DecodeOptions",
-    "changed",
-    "inspect",
-    "refuse_changes",
-    "stored_colour",
-    "turn",
-]
+__all__ = ["DecodeOptions", "inspect", "turn"]
 
 _MEGAPIXELS = 128  # a frame; 8K is 33
 _LOOKED_AT = 12  # frames; some streams mark the first field pair wrongly
@@ -63,6 +56,7 @@ class Inspected:
         turned: Quarter turns to the left, then whether to mirror, that make frames upright.
         tags: The container's colours.
         fields: The deinterlacer's name of the field that is shown first.
+        crop: Pixels of the stored frames that the container says are not shown.
     """
 
     info: ClipInfo
@@ -70,6 +64,7 @@ class Inspected:
     turned: tuple[int, bool]
     tags: ContainerColour
     fields: str
+    crop: Crop
 
 
 def inspect(
@@ -107,7 +102,9 @@ def inspect(
     colour = SDR if stored.hdr else stored
     turned = _turned(first)
     time_base = stream.time_base or Fraction(1, 1000)
-    width, height = first.width, first.height
+    crop = _crop_of(path, container, stream, first)
+    width = first.width - crop.left - crop.right
+    height = first.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
     if look is not None and look.look.aspect != found.looks[0].look.aspect:
         aspect = look.look.aspect
@@ -129,63 +126,16 @@ def inspect(
     if name == "pal8":
         info = replace(info, depth=8, has_alpha=False)
     fields = "bff" if order in _BOTTOM_FIRST and not marked else "auto"
-    return Inspected(info, stored, turned, tags, fields)
+    return Inspected(info, stored, turned, tags, fields, crop)
 
 
-def refuse_changes(path: Path, reading: DecodeOptions, found: Scan) -> list[str]:
-    """Look at what changes within the part that is wanted.
-
-    Returns:
-        One line for each change that the result does not follow.
-
-    Raises:
-        UnreadableVideo: No one result can hold it.
-    """
-    stop = None if reading.duration is None else reading.start + reading.duration
-    before = found.look_at(reading.start)
-    notes: list[str] = []
-    for change in found.changes(reading.start, stop):
-        assert before is not None
-        was, now = before.look, change.look
-        if (was.width, was.height) != (now.width, now.height):
-            what = f"its frames change from {was.width}x{was.height} to {now.width}x{now.height}"
-            raise changed(path, what, change.moment, reading)
-        if now.interlaced and not was.interlaced and not reading.deinterlace:
-            raise changed(path, "becomes interlaced", change.moment, reading)
-        if was.hdr != now.hdr and reading.hdr != "sdr":
-            raise changed(path, "changes between SDR and HDR", change.moment, reading)
-        if was.aspect != now.aspect:
-            notes.append(
-                f"{path}: the pixel aspect changes from {was.aspect} to {now.aspect} at "
-                f"{seconds_text(change.moment)} s; the result keeps the first: take the parts "
-                f"{_parts(change.moment, reading)} to keep each"
-            )
-        before = change
-    return notes
-
-
-def changed(path: Path, what: str, moment: Fraction, reading: DecodeOptions) -> UnreadableVideo:
-    """The error for a change that no one result can hold.
-
-    Args:
-        path: The clip's.
-        what: Changes, in words.
-        moment: When, seconds after the clip's beginning.
-        reading: Which part is wanted.
-    """
-    way = " Or use --deinterlace for all of it." if "interlaced" in what else ""
-    return UnreadableVideo(
-        f"{path}: {what} at {seconds_text(moment)} s, and one clip cannot hold both. "
-        f"hint: take its parts one by one, {_parts(moment, reading)}.{way}"
-    )
-
-
-def _parts(moment: Fraction, reading: DecodeOptions) -> str:
-    """The options that give what is before a moment, and what is after it."""
-    first = f"--duration {seconds_text(moment - reading.start)}"
-    if reading.start:
-        first = f"--start {seconds_text(reading.start)} {first}"
-    return f"with {first} and with --start {seconds_text(moment)}"
+def _crop_of(
+    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame
+) -> Crop:
+    extras = extras_of(path, container).get(stream.index)
+    crop = extras.crop if extras else Crop()
+    fits = crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
+    return crop if fits else Crop()
 
 
 _TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)  # of AVFieldOrder, by what is shown first

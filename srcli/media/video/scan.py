@@ -109,16 +109,16 @@ class Scan:
         later = [change for change in self.looks[1:] if change.moment > start]
         return [change for change in later if stop is None or change.moment < stop]
 
-    def jump_note(self, path: Path) -> str:
-        """One line about the clock's jumps; empty if there are none."""
+    def jump_notes(self, path: Path) -> list[str]:
+        """One line about the clock's jumps, if there are any."""
         if not self.jumps:
-            return ""
+            return []
         moment, by = self.jumps[0]
         more = f", and {len(self.jumps) - 1} times more" if len(self.jumps) > 1 else ""
-        return (
+        return [
             f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s{more}; "
             "the times go on without a gap"
-        )
+        ]
 
 
 def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
