@@ -31,7 +31,8 @@ from srcli.media.video.passthrough_rules import (
     stream_tags,
     timecode_note,
 )
-from srcli.media.video.probe import DecodeOptions, chosen_stream
+from srcli.media.video.probe import DecodeOptions
+from srcli.media.video.scan import chosen_stream
 from srcli.media.video.segments import Segment
 
 __all__ = ["OtherStreams", "mux_result", "other_streams_of"]
@@ -99,8 +100,9 @@ def mux_result(
     sink = None
     try:
         with ExitStack() as stack:
-            container = stack.enter_context(opened(rest.source)) if rest else None
             sink = Sink(stack.enter_context(atomic_file(target)))
+            # closed first: where reading it failed, nothing gets its name
+            container = stack.enter_context(opened(rest.source)) if rest else None
             options = _muxer_options(format, container, info)
             with av.open(sink, "w", format=format, container_options=options) as output:
                 passthrough = None

@@ -14,7 +14,8 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from srcli.media.video.audio import AudioTranscoder
-from srcli.media.video.container import AnyPacket, Part, packets_of
+from srcli.media.video.container import AnyPacket, Part
+from srcli.media.video.packets import packets_of
 from srcli.media.video.passthrough_rules import is_cover
 from srcli.media.video.probe import DecodeOptions
 from srcli.media.video.subtitles import Cue, converted_packets, read_cues
@@ -54,8 +55,9 @@ class Passthrough:
     @property
     def start(self) -> Fraction:
         """Where the part begins, on the source's clock, seconds."""
-        begins = Fraction(self.container.start_time or 0, av.time_base)
-        return begins + self.reading.start
+        if self.shift:
+            return -self.shift
+        return Fraction(self.container.start_time or 0, av.time_base) + self.reading.start
 
     @property
     def stop(self) -> Fraction | None:

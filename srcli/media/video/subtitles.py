@@ -14,7 +14,8 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from srcli.media.video.container import AnyPacket, Part, opened, packets_of
+from srcli.media.video.container import AnyPacket, Part, opened
+from srcli.media.video.packets import packets_of
 
 __all__ = [
     "Cue",
