@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import gc
 import inspect
+import io
 import json
 import os
 import pkgutil
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -146,12 +148,15 @@ def _serve(ours: socket.socket) -> dict[str, Any] | None:
         told, tell = os.pipe()
         between = os.fork()
         if not between:
+            parent = os.getpid()
             pid = os.fork()  # whose parent ends: the test process takes it
             if pid:
                 os.write(tell, str(pid).encode())
                 os._exit(0)
             for fd in (ours.detach(), told, tell):
                 os.close(fd)
+            while os.getppid() == parent:
+                time.sleep(0.001)
             for number, fd in enumerate(standard):
                 os.dup2(fd, number)
                 os.close(fd)
@@ -172,12 +177,14 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         before = getattr(sys, name)
-        stream = open(  # noqa: SIM115
-            number, "w" if number else "r", encoding=before.encoding, errors=before.errors,
-            closefd=False,
+        unbuffered = number > 0 and before.write_through
+        binary = open(  # noqa: SIM115
+            number, "wb" if number else "rb", 0 if unbuffered else -1, closefd=False
+        )
+        stream = io.TextIOWrapper(
+            binary, before.encoding, before.errors, write_through=unbuffered,
+            line_buffering=not unbuffered and (binary.isatty() or name == "stderr"),
         )  # fmt: skip
-        if name == "stderr":
-            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

@@ -175,7 +175,9 @@ def slow(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
-    process = start_signalled(signal.SIGINT, 2, "upscale", slow, "--tile", "64")
+    process = start_signalled(
+        signal.SIGINT, 2, "upscale", slow, "--tile", "64", "-m", "adaformer-s"
+    )
     out = slow.parent / "slow_x4"
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
@@ -189,7 +191,9 @@ def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
 
 
 def test_a_kill_leaves_no_half_image(slow: Path) -> None:
-    process = start_signalled(signal.SIGKILL, 4, "upscale", slow, "--tile", "64")
+    process = start_signalled(
+        signal.SIGKILL, 4, "upscale", slow, "--tile", "64", "-m", "adaformer-s"
+    )
     out = slow.parent / "slow_x4"
     process.communicate()
     assert process.returncode == -signal.SIGKILL
