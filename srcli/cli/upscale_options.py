@@ -8,10 +8,11 @@ import click
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, TileSize
+from srcli.defaults import MODEL, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
-    "DEFAULT_MODEL",
+    "FORMAT_OPTIONS",
     "Engine",
     "Handling",
     "Result",
@@ -22,17 +23,9 @@ __all__ = [
     "selection_options",
 ]
 
-DEFAULT_MODEL = "adaformer"
-FORMATS = {
-    "same": None,
-    "png": "png",
-    "jpg": "jpeg",
-    "webp": "webp",
-    "tiff": "tiff",
-    "avif": "avif",
-    "heic": "heic",
-    "jxl": "jxl",
-}
+
+# As `Format.option` of each format has them, which a test holds; help cannot load the formats.
+FORMAT_OPTIONS = ("same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl")
 
 
 @dataclass(frozen=True)
@@ -105,13 +98,16 @@ class Result:
             UsageError: Two sizes are asked for.
         """
         wishes = (self.width, self.height, self.fit, self.megapixels)
-        scale = 4.0 if self.scale is None and not any(wishes) else self.scale
+        scale = float(SCALE) if self.scale is None and not any(wishes) else self.scale
         return TargetSize(scale, self.width, self.height, self.fit, self.megapixels)
 
     @property
     def format(self) -> str | None:
         """Of all results; None: as the inputs."""
-        return FORMATS[self.image_format]
+        from srcli.media import FORMATS  # heavy: `--help` does without
+
+        names = {format.option: format.name for format in FORMATS.values()}
+        return names.get(self.image_format)
 
 
 result_options: Decorator = grouped(
@@ -121,7 +117,7 @@ result_options: Decorator = grouped(
         "-s",
         "--scale",
         type=float,
-        help="Scale factor: above 1, up to 4; fractions too.  [default: 4]",
+        help=f"Scale factor: above 1, up to 4; fractions too.  [default: {SCALE}]",
     ),
     click.option(
         "--width",
@@ -147,7 +143,7 @@ result_options: Decorator = grouped(
     click.option(
         "--format",
         "image_format",
-        type=click.Choice(list(FORMATS)),
+        type=click.Choice(FORMAT_OPTIONS),
         default="same",
         show_default=True,
         help="Format of the results; same: as each input.",
@@ -155,7 +151,7 @@ result_options: Decorator = grouped(
     click.option(
         "--quality",
         type=click.IntRange(1, 100),
-        default=95,
+        default=QUALITY,
         show_default=True,
         help="Quality of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there 100 is lossless).",
     ),
@@ -198,7 +194,7 @@ engine_options: Decorator = grouped(
     click.option(
         "-m",
         "--model",
-        default=DEFAULT_MODEL,
+        default=MODEL,
         show_default=True,
         help="Network or weights: srcli weights list.",
     ),

@@ -7,6 +7,7 @@ import click
 
 from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.option_types import TileSize
+from srcli.defaults import MODEL, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -48,7 +49,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option(
     "-m",
     "--model",
-    default="adaformer",
+    default=MODEL,
     show_default=True,
     help="Network or weights: srcli weights list.",
 )
@@ -56,7 +57,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     "-s",
     "--scale",
     type=float,
-    default=4,
+    default=SCALE,
     show_default=True,
     help="Scale factor: above 1, up to 4.",
 )

@@ -9,8 +9,8 @@ import numpy as np
 from srcli.media.exif import resized_exif
 from srcli.media.format import Format
 from srcli.media.formats import FORMATS
+from srcli.media.formats.png.metadata import is_srgb
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.png_metadata import is_srgb
 from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]

@@ -145,7 +145,9 @@ def test_what_cannot_be_done_as_asked_does_not_end_the_others(
         Job(clip, tmp_path / "second.mp4", CLIP),
     ]
     upscaler = StandIn()
-    failed, done = run_clips(jobs, upscaler, ClipSettings(), recorded="{}", on_frame=lambda *_: None)
+    failed, done = run_clips(
+        jobs, upscaler, ClipSettings(), recorded="{}", on_frame=lambda *_: None
+    )
     assert (failed.state, done.state) == (State.FAILED, State.DONE)
     assert "add --fps 24" in failed.reason
     assert np.shape(watch(tmp_path / "second.mp4").images) == (2, 32, 32, 3)
