@@ -129,7 +129,9 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
         )
     if stream.type == "attachment":  # WebM's muxer takes them and writes none
         return PassthroughOptions(stream.index) if format == "matroska" else None
-    if stream.codec_context.name not in _SPOILT and _fits(stream, format):
+    if not (stream.codec_context and stream.codec_context.name in _SPOILT) and _fits(
+        stream, format
+    ):
         return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:
