@@ -11,7 +11,7 @@ from srcli.media.colour import channels_of, cicp_of, dropped_metadata, metadata_
 from srcli.media.encoding import as_image
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.image import DecodedImage, ImageInfo
-from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.orientation import apply_orientation
 
 __all__ = ["HEIC"]
 
@@ -32,8 +32,7 @@ def _opened(stream: Readable) -> Image.Image:
 
 def _inspect(stream: Readable) -> ImageInfo:
     image = _opened(stream)
-    size = orientation_of(metadata_of(image)).size(*image.size)
-    return ImageInfo("heic", *size, channels_of(image), bits=8)
+    return ImageInfo("heic", *image.size, channels_of(image), bits=8)
 
 
 def _decode(stream: Readable) -> DecodedImage:
