@@ -61,6 +61,7 @@ class Format:
         max_block: Greatest length of the EXIF, of the XMP and of each other block in bytes.
         gray: Whether gray images stay gray; otherwise they are stored as RGB.
         gray_alpha: Whether gray ones with alpha do.
+        gray_profile: Whether gray ones may have a profile for gray; otherwise it must be for RGB.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
         keeps: The fields of `Metadata` it holds.
@@ -81,3 +82,4 @@ class Format:
     keeps: frozenset[str]
     paged: Paged | None = None
     gray_alpha: bool = True
+    gray_profile: bool = True

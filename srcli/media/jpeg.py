@@ -31,7 +31,8 @@ def _decode(stream: Readable) -> DecodedImage:
     stream.seek(0)
     image = JpegImagePlugin.JpegImageFile(stream)
     metadata, dropped = read_metadata(image)
-    rgb, metadata = to_rgb(image, metadata)
+    rgb, metadata, line = to_rgb(image, metadata)
+    dropped = (*dropped, line) if line else dropped
     return apply_orientation(DecodedImage(pixels_of(rgb), "jpeg", metadata, dropped=dropped))
 
 
