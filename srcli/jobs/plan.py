@@ -9,7 +9,7 @@ from srcli.jobs.discover import Source
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
-from srcli.media.video.animation import is_animation
+from srcli.media.video.animation_read import is_animation
 from srcli.media.video.names import WRITABLE, clip_suffix, is_clip_name, is_sequence, is_written
 
 __all__ = [

@@ -17,7 +17,7 @@ from srcli.media.icc import (
     rgb_profile_of_gray,
 )
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.png_metadata import colours_of_chunks, is_srgb
+from srcli.media.formats.png.metadata import colours_of_chunks, is_srgb
 from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from srcli.media.exif import exif_orientation, reset_exif_orientation
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.xmp import reset_xmp_orientation, xmp_orientation
+from srcli.media.xmp import reset_xmp_orientation, without_absent_parts, xmp_orientation
 
 __all__ = ["Orientation", "apply_orientation", "orientation_by_number", "orientation_of"]
 
@@ -98,7 +98,7 @@ def apply_orientation(
             stored,
             icc=icc,
             exif=exif,
-            xmp=reset_xmp_orientation(stored.xmp) if stored.xmp else None,
+            xmp=without_absent_parts(reset_xmp_orientation(stored.xmp)) if stored.xmp else None,
             dpi=dpi,
         ),
         dropped=tuple(dropped),

@@ -126,25 +126,19 @@ def _unlisted(data: bytes) -> list[str]:
     """Names of what no index tells of; zeros are padding, and nothing."""
     if not data.strip(b"\0"):
         return []
-    video = data.find(b"ftyp", 4)
-    picture = data.find(_PICTURE)
-    starts = sorted(
-        at for at in (video - 4 if video > 0 else -1, picture, 0 if data.strip(b"\0") else -1) if at >= 0
-    )
-    lines: list[str] = []
-    for number, at in enumerate(dict.fromkeys(starts)):
-        rest = sorted(other for other in starts if other > at)
-        part = data[at : rest[0] if rest else len(data)]
-        if not part.strip(b"\0") or (number == 0 and not part):
-            continue
-        if part[4:8] == b"ftyp":
-            lines.append(f"motion video, {len(part)} bytes,")
-        elif part.startswith(_PICTURE):
-            gain = any(mark in part for mark in _GAIN_MAP)
-            lines.append(f"{'HDR gain map' if gain else 'a second picture'}, {len(part)} bytes,")
-        else:
-            lines.append(f"{len(part)} bytes behind its end")
-    return lines
+    video, picture = data.find(b"ftyp", 4) - 4, data.find(_PICTURE)
+    starts = sorted({0, *(at for at in (video, picture) if at >= 0)})
+    parts = [data[at:until] for at, until in zip(starts, [*starts[1:], len(data)], strict=True)]
+    return [_part(part) for part in parts if part.strip(b"\0")]
+
+
+def _part(data: bytes) -> str:
+    if data[4:8] == b"ftyp":
+        return f"motion video, {len(data)} bytes,"
+    if data.startswith(_PICTURE):
+        gain = any(mark in data for mark in _GAIN_MAP)
+        return f"{'HDR gain map' if gain else 'a second picture'}, {len(data)} bytes,"
+    return f"{len(data)} bytes behind its end"
 
 
 def _last_trailer(data: bytes, end: int) -> tuple[int, str, bytes | None] | None:
@@ -172,7 +166,8 @@ def _samsung(data: bytes, end: int) -> tuple[int, str, bytes | None] | None:
             break
         _, kind, back, length = struct.unpack_from("<HHII", data, at)
         start = min(start, directory - back)
-        video = length if kind == _SAMSUNG_VIDEO else video
+        if kind == _SAMSUNG_VIDEO:  # behind its kind, its name's length and its name
+            video = length - 8 - int.from_bytes(data[directory - back + 4 :][:4], "little")
     if start < end:
         start = end
     held = f" with motion video, {video} bytes," if video else ""

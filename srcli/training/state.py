@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
 from srcli.training.config import DistillationConfig, TrainingConfig
-from srcli.training.families import build
+from srcli.training.families import NetworkConfig, build
 from srcli.training.optimizers import FUSED, make_optimizers, set_rate
 from srcli.training.schedule import Rates
 
@@ -170,6 +170,8 @@ class TrainingState:
             before = file.note(key)
             if key == "distillation" and before is None:  # made when there were no teachers
                 before = _teaching(DistillationConfig(), "")
+            if key == "network":
+                before = _default_settings(self._config.network) | cast("dict[str, object]", before)
             if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
                 raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
@@ -242,7 +244,7 @@ def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     """Settings that must not change between parts of one run."""
     data = config.data
     return {
-        "network": asdict(config.network),
+        "network": asdict(config.network),  # names in TOML: `tests/stored` holds them
         "seed": config.run.seed,
         "patch": data.patch,
         "batch": data.batch,
@@ -250,6 +252,11 @@ def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
         "reductions": [data.large, *data.reductions],
         "distillation": _teaching(config.distillation, teacher),
     }
+
+
+def _default_settings(network: NetworkConfig) -> dict[str, object]:
+    """Defaults of a network's settings: those that a checkpoint of an earlier srcli lacks."""
+    return {field.name: field.default for field in fields(network) if field.default is not MISSING}
 
 
 def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:

@@ -188,7 +188,7 @@ def test_a_header_that_claims_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
-    monkeypatch.setattr("srcli.media.video.probing._MEGAPIXELS", 0.0001)
+    monkeypatch.setattr("srcli.media.video.probe._MEGAPIXELS", 0.0001)
     with pytest.raises(ImageTooLarge, match="frames of 32x24"):
         ClipReader(clip, DecodeOptions())
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.media.video import DecodeOptions
-from srcli.media.video.packets import packets_of
+from srcli.media.video.container import packets_of
 from srcli.media.video.subtitles import Cue, one_after_the_other, read_cues
 from tests.video.conftest import Recipe, make_clip, moving, upscaled, watch
 

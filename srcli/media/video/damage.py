@@ -9,8 +9,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from srcli.media.video.opening import reason_of
-from srcli.media.video.packets import AnyPacket
+from srcli.media.video.container import AnyPacket, reason_of
 
 __all__ = ["Loss", "surviving_frames"]
 

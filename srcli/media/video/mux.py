@@ -18,15 +18,11 @@ from av.video.codeccontext import VideoCodecContext
 from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
 from srcli.media.metadata_policy import MetadataPolicy
+from srcli.media.video.container import AnyPacket, Sink, opened, reason_of
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
-from srcli.media.video.opening import opened, reason_of
-from srcli.media.video.packets import AnyPacket
-from srcli.media.video.passthrough import Passthrough, Timed, other_packets
-from srcli.media.video.probing import DecodeOptions, chosen_stream
-from srcli.media.video.segments import Segment
-from srcli.media.video.sink import Sink
-from srcli.media.video.streams import (
+from srcli.media.video.passthrough_packets import Passthrough, Timed, other_packets
+from srcli.media.video.passthrough_rules import (
     PassthroughOptions,
     add_passthrough,
     choose_copied,
@@ -35,6 +31,8 @@ from srcli.media.video.streams import (
     stream_tags,
     timecode_note,
 )
+from srcli.media.video.probe import DecodeOptions, chosen_stream
+from srcli.media.video.segments import Segment
 
 __all__ = ["OtherStreams", "mux_result", "other_streams_of"]
 

@@ -15,7 +15,7 @@ from srcli.media.image import Pixels
 from srcli.media.read import probe, read_image
 from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.probe import DecodeOptions
 
 __all__ = ["SequenceReader", "as_rgb", "image_info"]
 

@@ -14,8 +14,7 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from srcli.media.video.opening import opened
-from srcli.media.video.packets import AnyPacket, Part, packets_of
+from srcli.media.video.container import AnyPacket, Part, opened, packets_of
 
 __all__ = [
     "Cue",
