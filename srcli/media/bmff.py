@@ -49,7 +49,7 @@ class HeifFile:
 
 
 def read_heif(stream: Readable) -> HeifFile:
-    """Read the facts; those of a file whose boxes are damaged are missing, for decoders to judge."""
+    """Read the facts; of a file whose boxes are damaged some are missing, for decoders to judge."""
     meta, beside = b"", list[str]()
     for kind, at, length in _top_boxes(stream):
         if kind == b"meta" and length <= _MOST_META:

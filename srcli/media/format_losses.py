@@ -9,6 +9,7 @@ import numpy as np
 from srcli.media.exif import resized_exif
 from srcli.media.format import Format
 from srcli.media.formats import FORMATS
+from srcli.media.formats.png.metadata import colours_of_chunks, is_srgb
 from srcli.media.icc import (
     Colours,
     colours_of_cicp,
@@ -17,7 +18,6 @@ from srcli.media.icc import (
     rgb_profile_of_gray,
 )
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.formats.png.metadata import colours_of_chunks, is_srgb
 from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]
@@ -40,7 +40,9 @@ class _Loss(Enum):
     IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
     COMMENTS = "JPEG comments dropped: {format} cannot hold their {comments} bytes"
     TEXTS = "PNG texts dropped: {format} cannot hold their {texts} bytes"
-    COLOUR = "colours by gAMA or cHRM dropped: they make no colour profile, so it may look different"
+    COLOUR = (
+        "colours by gAMA or cHRM dropped: they make no colour profile, so it may look different"
+    )
     CICP = "colours of {cicp} dropped: {format} cannot state them, so it will look wrong"
 
 
@@ -135,7 +137,7 @@ def _profile_for(image: DecodedImage, format: Format) -> bytes | None:
 
 
 def _unstated(metadata: Metadata, format: Format) -> Colours | None:
-    """The colours that numbers state, where they are not sRGB and the format has no such numbers."""
+    """The colours that numbers state, where they are not sRGB and the format has no numbers."""
     if metadata.cicp:
         usual = "cicp" in format.keeps or _is_usual(metadata.cicp)
         return None if usual else colours_of_cicp(metadata.cicp)

@@ -29,7 +29,7 @@ _KINDS = {  # of Multi-Picture Format, CIPA DC-007, the lower 24 bits
 
 @dataclass(frozen=True)
 class SecondPicture:
-    """A further picture that a Multi-Picture index lists: its kind, place and length in the file."""
+    """A further picture by a Multi-Picture index: its kind, and its place and length in the file."""
 
     kind: str
     at: int
@@ -142,7 +142,7 @@ def _part(data: bytes) -> str:
 
 
 def _last_trailer(data: bytes, end: int) -> tuple[int, str, bytes | None] | None:
-    """Where the last trailer begins, its line, and its IPTC; None if there is none that is known."""
+    """Where the last trailer begins, its line, its IPTC; None if there is none that is known."""
     stop = len(data.rstrip(b"\0"))
     for find in (_samsung, _photo_mechanic, _afcp):
         for until in dict.fromkeys((len(data), stop)):

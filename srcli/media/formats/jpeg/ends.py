@@ -21,6 +21,7 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _MARKER_IN_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither stuffing nor restart
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _TAILS = (b"\0" * 64, b"\x55" * 64, b"\xaa" * 64, b"\xfe" * 64)
+_MOST_ZEROS = 2  # bytes at the end that may belong to the last block
 _COEFFICIENTS = range(64)
 
 
@@ -45,13 +46,15 @@ def whole_image(data: bytes) -> FirstImage:
         return FirstImage(data[:end], end, marked=True)
     short = FormatError(f"it is cut short: no end of image in {len(data)} bytes")
     kept = data.rstrip(b"\0")
-    kept += b"\0" * (kept[-1:] == b"\xff")  # a stuffed byte
     if not _all_scans(segments, kept):
         raise short
-    pictures = {_decoded(kept + tail + _END_MARKER) for tail in _TAILS}
-    if len(pictures) != 1 or None in pictures:
-        raise short
-    return FirstImage(kept + _END_MARKER, len(data), marked=False)
+    more = range(min(_MOST_ZEROS, len(data) - len(kept)) + 1)  # the rest is padding
+    half_marker = [kept.rstrip(b"\xff")] if kept.endswith(b"\xff") else []
+    for candidate in (*half_marker, *(kept + bytes(zeros) for zeros in more)):
+        pictures = {_decoded(candidate + tail + _END_MARKER) for tail in _TAILS}
+        if len(pictures) == 1 and None not in pictures:
+            return FirstImage(candidate + _END_MARKER, len(data), marked=False)
+    raise short
 
 
 def _segments(data: bytes) -> list[tuple[int, int, int]]:
