@@ -29,7 +29,7 @@ _KINDS = {  # of Multi-Picture Format, CIPA DC-007, the lower 24 bits
 
 @dataclass(frozen=True)
 class SecondPicture:
-    """A further picture by a Multi-Picture index: its kind, and its place and length in the file."""
+    """A further picture by a Multi-Picture index: its kind, its place and length in the file."""
 
     kind: str
     at: int

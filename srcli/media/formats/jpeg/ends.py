@@ -48,9 +48,12 @@ def whole_image(data: bytes) -> FirstImage:
     kept = data.rstrip(b"\0")
     if not _all_scans(segments, kept):
         raise short
-    more = range(min(_MOST_ZEROS, len(data) - len(kept)) + 1)  # the rest is padding
-    half_marker = [kept.rstrip(b"\xff")] if kept.endswith(b"\xff") else []
-    for candidate in (*half_marker, *(kept + bytes(zeros) for zeros in more)):
+    candidates = [kept.rstrip(b"\xff")]  # zeros are padding, and half a marker may be there
+    if kept.endswith(b"\xff"):
+        candidates.append(kept + b"\0")  # or a byte of the last block
+    if 0 < len(data) - len(kept) <= _MOST_ZEROS:
+        candidates.append(data)
+    for candidate in candidates:
         pictures = {_decoded(candidate + tail + _END_MARKER) for tail in _TAILS}
         if len(pictures) == 1 and None not in pictures:
             return FirstImage(candidate + _END_MARKER, len(data), marked=False)
@@ -112,7 +115,7 @@ def _all_scans(segments: list[tuple[int, int, int]], data: bytes) -> bool:
         elif marker == _RESTARTS:
             interval = int.from_bytes(content[:2], "big")
         elif marker == _SCAN:
-            if progress is None or len(content) < 1 + 2 * content[0] + 3:
+            if progress is None or not content or len(content) < 4 + 2 * content[0]:
                 return False
             components = [content[1 + 2 * place] for place in range(content[0])]
             if any(component not in progress.sampling for component in components):
