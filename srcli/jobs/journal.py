@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srcli.errors import JournalError
-from srcli.jobs.records import COLUMNS, Entry, RunRecord, cell_of, entry_of
+from srcli.jobs.journal_schema import COLUMNS, Entry, RunRecord, cell_of, entry_of
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 

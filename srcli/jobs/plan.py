@@ -13,10 +13,6 @@ from srcli.media.video.animation_read import is_animation
 from srcli.media.video.names import WRITABLE, clip_suffix, is_clip_name, is_sequence, is_written
 
 __all__ = [
-    "ANIMATION",
-    "CLIP",
-    "FRAMES",
-    "Job",
     "default_folder",
     "frames_job",
     "is_moving",
