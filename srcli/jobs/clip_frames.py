@@ -120,6 +120,14 @@ class _Missing:
         """See `FrameSource`."""
         return self._source.notes
 
+    @property
+    def lossy(self) -> bool:
+        """See `FrameSource`."""
+        return self._source.lossy
+
+    def recount(self) -> None:
+        """See `FrameSource`: all frames are read in any case."""
+
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""
         info = self.info

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.forked_python import ForkedPython, run_forked
+
 COMMAND = (sys.executable, "-m", "srcli")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 PATIENCE = 600  # seconds: no test is about speed, and machines can be slow
@@ -26,20 +28,14 @@ def srcli(
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """The command, ended; `text` is its stdin."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=text,
-        cwd=cwd,
-        env={**ENVIRONMENT, **environment},
-        check=False,
+    return run_forked(
+        [*COMMAND[1:], *arguments], input=text, cwd=cwd, env={**ENVIRONMENT, **environment},
         timeout=timeout,
-    )
+    )  # fmt: skip
 
 
 def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    return ForkedPython(
         [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -118,6 +118,14 @@ class AnimationReader:
         """For how long each frame is shown, ms."""
         return [timing.duration for timing in self._timings]
 
+    @property
+    def lossy(self) -> bool:
+        """See `FrameSource`: whatever is lost fails."""
+        return False
+
+    def recount(self) -> None:
+        """See `FrameSource`: nothing is."""
+
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""
         del last  # the number is enough

@@ -30,7 +30,7 @@ UNSPECIFIED = 2
 PQ, HLG = 16, 18
 _LIMITED, _FULL = 1, 2  # of AVColorRange
 _RGB, _BT709, _SMPTE170M = 0, 1, 6
-_HD_HEIGHT = 720
+_HD_WIDTH, _SD_HEIGHT = 1280, 576  # from the one on, and beyond the other, it is HD
 
 _MATRIX_NAMES = {
     0: "gbr",
@@ -68,17 +68,26 @@ class Colour:
 
     @classmethod
     def read(
-        cls, *, color_range: int, primaries: int, transfer: int, matrix: int, rgb: bool, height: int
+        cls,
+        *,
+        color_range: int,
+        primaries: int,
+        transfer: int,
+        matrix: int,
+        rgb: bool,
+        size: tuple[int, int],
     ) -> "Colour":
         """From what the decoder says; what it leaves open is taken as every player takes it.
 
-        Without a matrix, that is BT.709 from 720 lines on and BT.601 below; without a range,
-        limited, and full for RGB. Settled before the size changes, and written into the result.
+        Without a matrix, that is BT.709 where the `size` (width, height) is 1280 px wide or more,
+        or higher than 576, and BT.601 elsewhere; without a range, limited, and full for RGB.
+        Settled before the size changes, and written into the result.
         """
         if rgb:
             return cls(full=True, primaries=primaries, transfer=transfer, matrix=_RGB)
         if matrix not in _MATRIX_NAMES or matrix == _RGB:
-            matrix = _BT709 if height >= _HD_HEIGHT else _SMPTE170M
+            is_hd = size[0] >= _HD_WIDTH or size[1] > _SD_HEIGHT
+            matrix = _BT709 if is_hd else _SMPTE170M
         return cls(color_range == _FULL, primaries, transfer, matrix)
 
     @property

@@ -3,9 +3,10 @@
 A clip is opened as a file and as nothing else.
 """
 
+import io
 import stat
-from collections.abc import Collection, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from io import BufferedWriter
 from pathlib import Path
@@ -19,7 +20,7 @@ from av.stream import Stream
 
 from srcli.errors import UnreadableVideo
 
-__all__ = ["AnyPacket", "Part", "Sink", "opened", "packets_of", "reason_of"]
+__all__ = ["MOST_STREAMS", "AnyPacket", "Part", "Sink", "opened", "reason_of"]
 
 if TYPE_CHECKING:  # generic to a type checker and not at run time
     AnyPacket = Packet[Stream]
@@ -29,43 +30,18 @@ else:
 Part = tuple[Fraction, Fraction]
 """From when to when on a clip's own clock, seconds."""
 
-
-def packets_of(
-    container: InputContainer, indices: Collection[int], part: Part | None
-) -> Iterator[AnyPacket]:
-    """Read the packets of some streams, in the order of the file.
-
-    Args:
-        container: The clip, from which nothing has been read yet.
-        indices: Of the streams.
-        part: What to read, from somewhat before its begin to the first packet of any stream after
-            its end; None for all.
-    """
-    if not indices:
-        return
-    if part is None:
-        yield from container.demux(*(container.streams[index] for index in indices))
-        return
-    begin, end = part
-    if begin > Fraction(container.start_time or 0, av.time_base):
-        container.seek(int(begin * av.time_base))
-    for packet in container.demux():
-        if packet.pts is not None and packet.pts * packet.time_base > end:
-            return
-        if packet.stream.index in indices:
-            yield packet
-
-
 # Demuxers that read the one file they are given. None of playlists (hls, dash, concat, ...), of
 # devices, of network protocols or of images that name other files.
 _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "mxf", "nut", "ogg"),
     *("h264", "hevc", "obu", "ivf", "yuv4mpegpipe", "m4v", "dv", "gif", "apng"),
 )
+MOST_STREAMS = 1000
+"""Streams that a clip may have, attachments among them; further ones are not seen."""
 _OPTIONS = {
-    "protocol_whitelist": "file",
+    "protocol_whitelist": "none",  # what is read is handed over; nothing else is opened
     "format_whitelist": ",".join(_FORMATS),
-    "max_streams": "200",
+    "max_streams": str(MOST_STREAMS),
 }
 
 
@@ -85,20 +61,57 @@ def opened(path: Path) -> Generator[InputContainer]:
         raise UnreadableVideo(f"{path}: {kind}, only regular files are read")
     if not path.stat().st_size:
         raise UnreadableVideo(f"{path}: empty (0 bytes); restore it from its source")
-    try:
-        container = av.open(
-            f"file:{path.resolve()}",
-            "r",
-            container_options=_OPTIONS,
-            metadata_errors="replace",
-        )
-    except (FFmpegError, OSError) as error:
-        raise UnreadableVideo(
-            f"{path}: no clip that srcli reads ({reason_of(error)}); "
-            "playlists are not followed, and a damaged file has to come from its source again"
-        ) from error
-    with container:
-        yield container
+    with ExitStack() as stack:
+        file = None
+        try:
+            file = stack.enter_context(_ClipFile(path))
+            container = av.open(file, "r", container_options=_OPTIONS, metadata_errors="replace")
+        except (FFmpegError, OSError) as error:
+            if file is not None:
+                file.check()
+            raise UnreadableVideo(
+                f"{path}: no clip that srcli reads ({reason_of(error)}); "
+                "playlists are not followed, and a damaged file has to come from its source again"
+            ) from error
+        stack.enter_context(container)
+        try:
+            yield container
+        finally:
+            file.check()
+
+
+class _ClipFile(io.FileIO):
+    """A file that remembers a failed read: most of FFmpeg's demuxers take one for the end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.resolve(), "rb")
+        self._path = path
+        self._error: OSError | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to `size` bytes; after a failure there is nothing more."""
+        if self._error is not None:
+            return b""  # PyAV prints every error but the first that it has to hand on
+        try:
+            return self._read(size) or b""
+        except OSError as error:
+            self._error = error
+            raise
+
+    def _read(self, size: int | None) -> bytes | None:
+        return super().read(size)
+
+    def check(self) -> None:
+        """Raise what went wrong while reading, if anything did.
+
+        Raises:
+            UnreadableVideo: The disk or the network failed; the content is not known.
+        """
+        if self._error is not None:
+            raise UnreadableVideo(
+                f"{self._path}: reading failed ({self._error.strerror or self._error}); what is "
+                "done is kept. hint: check the disk or the network, then run the same command again"
+            ) from self._error
 
 
 def reason_of(error: Exception) -> str:

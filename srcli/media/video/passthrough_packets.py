@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from srcli.media.video.audio import AudioTranscoder
-from srcli.media.video.container import AnyPacket, Part, packets_of
-from srcli.media.video.passthrough_rules import is_cover
+from srcli.media.video.container import AnyPacket, Part
+from srcli.media.video.packets import packets_of
 from srcli.media.video.probe import DecodeOptions
 from srcli.media.video.subtitles import Cue, converted_packets, read_cues
+from srcli.media.video.tags import is_cover
 
 __all__ = ["Passthrough", "Timed", "other_packets"]
 
@@ -40,6 +41,7 @@ class Passthrough:
         reading: Which part of the source is taken.
         shift: Added to all times, seconds.
         length: How much of that is wanted, seconds; None takes all.
+        losses: Takes one line for each thing that is lost on the way.
     """
 
     source: Path
@@ -50,12 +52,14 @@ class Passthrough:
     reading: DecodeOptions
     shift: Fraction
     length: Fraction | None = None
+    losses: list[str] = field(default_factory=list[str])
 
     @property
     def start(self) -> Fraction:
         """Where the part begins, on the source's clock, seconds."""
-        begins = Fraction(self.container.start_time or 0, av.time_base)
-        return begins + self.reading.start
+        if self.shift:
+            return -self.shift
+        return Fraction(self.container.start_time or 0, av.time_base) + self.reading.start
 
     @property
     def stop(self) -> Fraction | None:
@@ -71,7 +75,9 @@ class Passthrough:
 
 def other_packets(passthrough: Passthrough) -> Iterator[Timed]:
     """Packets of all other streams, each with its moment in seconds."""
-    read = read_cues(passthrough.source, passthrough.texts, passthrough.part)
+    read = read_cues(
+        passthrough.source, passthrough.texts, passthrough.part, passthrough.losses.append
+    )
     moving = (_text_packets(passthrough, index, read[index]) for index in sorted(read))
     return heapq.merge(_copied(passthrough), *moving, key=lambda timed: timed[0])
 
@@ -159,6 +165,8 @@ class _Track:
         if packet.is_discard and self._target.type == "audio":
             self._before = packet  # an edit list hides it, but the next is decoded from it
             return
+        if not self._beats:
+            self._shorten(packet)
         if self._before is not None and self._last is None:
             yield from self._in_order(self._before)
         self._before = None
@@ -175,6 +183,13 @@ class _Track:
         if self._start is not None and end <= self._start:
             return False
         return self._stop is None or packet.pts * packet.time_base < self._stop
+
+    def _shorten(self, packet: AnyPacket) -> None:
+        """End with the part what lasts beyond it, as subtitles do."""
+        if self._stop is None or packet.pts is None or not packet.duration:
+            return
+        left = round(self._stop / packet.time_base) - packet.pts
+        packet.duration = min(packet.duration, max(left, 0))
 
     def _in_order(self, packet: AnyPacket) -> Iterator[Timed]:
         """Leave out what would run back, as sound does where two edits meet."""

@@ -15,33 +15,24 @@ from av.stream import Discard, Stream
 
 from srcli.media.metadata_policy import MetadataPolicy
 from srcli.media.video.audio import add_audio, audio_encoder
-from srcli.media.video.container import opened
+from srcli.media.video.container import MOST_STREAMS, opened
 from srcli.media.video.subtitles import (
     add_converted,
     holds_location,
     text_encoder,
     text_header,
 )
+from srcli.media.video.tags import described, is_cover, stream_tags
 
 __all__ = [
     "Copied",
     "PassthroughOptions",
     "add_passthrough",
     "choose_copied",
-    "container_tags",
     "copy_chapters",
-    "described",
-    "is_cover",
-    "stream_tags",
     "timecode_note",
 ]
 
-_STALE = (
-    *("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS_", "ENCODER", "VENDOR_ID"),
-    *("ALPHA_MODE", "ROTATE"),  # the pixels are turned, and there is no such alpha any more
-)
-_CONTAINERS_OWN = ("major_brand", "minor_version", "compatible_brands", "encoder")
-_COVER = 0x400  # attached_pic
 _COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cover.png")}
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d+")
 _TRIAL = b"trial"
@@ -121,6 +112,8 @@ def choose_copied(
             notes.append(f"{said} becomes {carried.encoder.removeprefix('lib')}, encoded anew")
         elif stream.type == "video" and not is_cover(stream):
             notes.append(f"{said} is a second video, copied as it is")
+    if len(container.streams) >= MOST_STREAMS:
+        notes.append(f"{source}: streams and attachments beyond {MOST_STREAMS} are left out")
     return Copied(tuple(taken), tuple(notes))
 
 
@@ -133,6 +126,8 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
         return (
             PassthroughOptions(stream.index) if format == "mp4" and _fits(stream, format) else None
         )
+    if stream.type == "attachment":  # WebM's muxer takes them and writes none
+        return PassthroughOptions(stream.index) if format == "matroska" else None
     if _fits(stream, format):
         return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
@@ -140,20 +135,6 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
         return PassthroughOptions(stream.index, "text", encoder)
     encoder = audio_encoder(source, stream, format)
     return PassthroughOptions(stream.index, "sound", encoder) if encoder else None
-
-
-def described(stream: Stream) -> str:
-    """A stream in words: `subtitle stream 2 (subrip, deu)`."""
-    name = stream.codec_context.name if stream.codec_context else stream.name or "unknown"
-    language = stream.metadata.get("language")
-    kind = "cover image" if is_cover(stream) else f"{stream.type} stream"
-    return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
-
-
-def stream_tags(stream: Stream, policy: MetadataPolicy) -> dict[str, str]:
-    """Its tags that are still true of the result."""
-    tags = {k: v for k, v in stream.metadata.items() if not k.upper().startswith(_STALE)}
-    return policy.tags(tags)
 
 
 def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
@@ -175,12 +156,6 @@ def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
     if form is None or not 1 <= whole <= _FASTEST or (form[1] != ":" and whole % 30):
         return f"{said}: it does not go with {float(rate):g} frames a second"
     return ""
-
-
-def container_tags(container: InputContainer, policy: MetadataPolicy) -> dict[str, str]:
-    """The clip's tags, but for those that describe the file it was in."""
-    tags = {k: v for k, v in container.metadata.items() if k.lower() not in _CONTAINERS_OWN}
-    return policy.tags(tags)
 
 
 def copy_chapters(
@@ -235,7 +210,7 @@ def add_passthrough(
         added = output.add_stream_from_template(stream, opaque=True)
         if stream.time_base:
             added.time_base = stream.time_base
-    added.metadata.update(stream_tags(stream, policy))
+    added.metadata.update(stream_tags(stream, policy, output.format.name))
     added.disposition = stream.disposition
     return added
 
@@ -256,11 +231,6 @@ def _may_hold_location(source: Path, stream: Stream) -> bool:
     if stream.type == "subtitle":
         return holds_location(source, stream.index)
     return stream.type == "data" or is_cover(stream)
-
-
-def is_cover(stream: Stream) -> bool:
-    """Tell if the stream is a cover image that stands for the clip."""
-    return stream.type == "video" and bool(stream.disposition & _COVER)
 
 
 def _is_chapter_track(stream: Stream) -> bool:

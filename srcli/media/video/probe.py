@@ -9,17 +9,20 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.format import Flags
 from av.video.stream import VideoStream
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.media.video.colour import SDR, Colour, is_convertible
+from srcli.media.video.colour import SDR, Colour
+from srcli.media.video.colour_tags import ContainerColour, stored_colour
 from srcli.media.video.frames import ClipInfo
+from srcli.media.video.packets import Clock, may_jump
+from srcli.media.video.scan import Scan, chosen_stream
+from srcli.media.video.structure import Crop, extras_of
 
 if TYPE_CHECKING:
     from av.buffer import Buffer
 
-__all__ = ["DecodeOptions", "chosen_stream", "inspect", "turn"]
+__all__ = ["DecodeOptions", "inspect", "turn"]
 
 _MEGAPIXELS = 128  # a frame; 8K is 33
 _LOOKED_AT = 12  # frames; some streams mark the first field pair wrongly
@@ -51,27 +54,23 @@ class Inspected:
         info: Of the frames that will be given.
         stored: What the samples in the file mean.
         turned: Quarter turns to the left, then whether to mirror, that make frames upright.
+        tags: The container's colours.
+        fields: The deinterlacer's name of the field that is shown first.
+        crop: Pixels of the stored frames that the container says are not shown.
     """
 
     info: ClipInfo
     stored: Colour
     turned: tuple[int, bool]
+    tags: ContainerColour
+    fields: str
+    crop: Crop
 
 
-def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
-    """The stream that is upscaled: the best that is no cover image."""
-    moving = [s for s in container.streams.video if not s.disposition & _STILL]
-    best = container.streams.best("video")
-    for stream in (best, *moving):
-        if stream in moving and isinstance(stream, VideoStream):
-            if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
-                raise UnreadableVideo(f"{path}: its codec is not known here; convert it first")
-            return stream
-    raise UnreadableVideo(f"{path}: there is no video in it")
-
-
-def inspect(path: Path, container: InputContainer, reading: DecodeOptions) -> Inspected:
-    """Look at the first frames.
+def inspect(
+    path: Path, container: InputContainer, reading: DecodeOptions, found: Scan
+) -> Inspected:
+    """Look at the first frames of the part that is wanted.
 
     Raises:
         UnreadableVideo: Nothing can be decoded, or it is HDR or interlaced and nobody said what
@@ -80,26 +79,22 @@ def inspect(path: Path, container: InputContainer, reading: DecodeOptions) -> In
     """
     stream = chosen_stream(path, container)
     _refuse_bombs(path, stream.codec_context.width, stream.codec_context.height)
-    frames = _first_frames(container, stream)
+    tags = ContainerColour.of(stream)
+    look = found.look_at(reading.start)
+    changed_before = look is not None and look is not found.looks[0]
+    later = found.begins + look.moment if look is not None and changed_before else None
+    frames = _first_frames(container, stream, later)
     if not frames:
         raise UnreadableVideo(f"{path}: no frame of it can be decoded; restore it from its source")
     first = frames[0]
+    _refuse_bombs(path, first.width, first.height)
     name = first.format.name
-    if not is_convertible(first.colorspace) and not first.format.is_rgb:
-        raise UnreadableVideo(
-            f"{path}: its colours are coded by matrix {first.colorspace} of H.273, which srcli "
-            "does not convert: bring it to BT.709 or BT.2020 (non-constant luminance) first"
-        )
-    stored = Colour.read(
-        color_range=2 if name.startswith("yuvj") else first.color_range,
-        primaries=first.color_primaries,
-        transfer=first.color_trc,
-        matrix=first.colorspace,
-        rgb=first.format.is_rgb or name == "pal8",
-        height=first.height,
-    )
+    stored = stored_colour(path, first, tags)
     _refuse_hdr(path, first, stored, reading)
-    if any(frame.interlaced_frame for frame in frames) and not reading.deinterlace:
+    order = stream.codec_context.field_order
+    said = order in _BOTTOM_FIRST or order in _TOP_FIRST
+    marked = any(frame.interlaced_frame for frame in frames)
+    if (marked or (said and not may_jump(container))) and not reading.deinterlace:
         raise UnreadableVideo(
             f"{path}: interlaced; lines of two moments in one frame cannot be upscaled: "
             "--deinterlace makes whole frames of them"
@@ -107,8 +102,12 @@ def inspect(path: Path, container: InputContainer, reading: DecodeOptions) -> In
     colour = SDR if stored.hdr else stored
     turned = _turned(first)
     time_base = stream.time_base or Fraction(1, 1000)
-    width, height = first.width, first.height
+    crop = _crop_of(path, container, stream, first)
+    width = first.width - crop.left - crop.right
+    height = first.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
+    if look is not None and look.look.aspect != found.looks[0].look.aspect:
+        aspect = look.look.aspect
     if turned[0] % 2:
         width, height, aspect = height, width, 1 / aspect if aspect else Fraction(1)
     info = ClipInfo(
@@ -116,20 +115,30 @@ def inspect(path: Path, container: InputContainer, reading: DecodeOptions) -> In
         height=height,
         time_base=time_base,
         rate=stream.average_rate or stream.guessed_rate or Fraction(25),
-        frames=_expected(container, stream, reading),
+        frames=_expected(container, stream, reading, found),
         depth=max(component.bits for component in first.format.components),
         pixel_format=name,
         has_alpha=any(component.is_alpha for component in first.format.components),
         aspect=aspect or Fraction(1),
         colour=colour,
-        shift=_shift(container, reading, time_base),
+        shift=_shift(container, reading, time_base, found),
     )
     if name == "pal8":
         info = replace(info, depth=8, has_alpha=False)
-    return Inspected(info, stored, turned)
+    fields = "bff" if order in _BOTTOM_FIRST and not marked else "auto"
+    return Inspected(info, stored, turned, tags, fields, crop)
 
 
-_STILL = 0x400 | 0x800  # attached_pic, timed_thumbnails
+def _crop_of(
+    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame
+) -> Crop:
+    extras = extras_of(path, container).get(stream.index)
+    crop = extras.crop if extras else Crop()
+    fits = crop.left + crop.right < frame.width and crop.top + crop.bottom < frame.height
+    return crop if fits else Crop()
+
+
+_TOP_FIRST, _BOTTOM_FIRST = (2, 5), (3, 4)  # of AVFieldOrder, by what is shown first
 
 
 def turn(pixels: np.ndarray, turned: tuple[int, bool]) -> np.ndarray:
@@ -162,17 +171,28 @@ _MATRICES = {
 }
 
 
-def _first_frames(container: InputContainer, stream: VideoStream) -> list[av.VideoFrame]:
+def _first_frames(
+    container: InputContainer, stream: VideoStream, later: Fraction | None
+) -> list[av.VideoFrame]:
+    """The clip's first frames, or those from the key frame at `later` (seconds of its clock) on."""
     frames: list[av.VideoFrame] = []
+    clock = Clock(container)
     try:
-        for packet in container.demux(stream):
+        for packet in clock.steady(iter(container.demux())):
+            if packet.stream is not stream:
+                continue
+            if later is not None:
+                if packet.pts is None or packet.pts * packet.time_base < later:
+                    continue
+                later = None
             try:
                 frames += stream.codec_context.decode(packet)
             except FFmpegError:
                 continue
             if len(frames) >= _LOOKED_AT:
-                break
-    except FFmpegError:
+                return frames[:_LOOKED_AT]
+        frames += stream.codec_context.decode(None)
+    except (FFmpegError, EOFError):
         pass  # what there is will do; reading it all tells what is lost
     return frames[:_LOOKED_AT]
 
@@ -199,28 +219,28 @@ def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: Decod
         )
 
 
-def _expected(container: InputContainer, stream: VideoStream, reading: DecodeOptions) -> int:
+def _expected(
+    container: InputContainer, stream: VideoStream, reading: DecodeOptions, found: Scan
+) -> int:
     """Approximate number of frames; 0 if unknown."""
     rate = stream.average_rate or stream.guessed_rate
     whole = reading.start == 0 and reading.duration is None
-    if stream.frames and whole:
-        return stream.frames
-    if stream.duration and stream.time_base:
+    if whole:
+        return stream.frames or found.packets
+    if stream.duration and stream.time_base and not found.jumps:
         seconds = stream.duration * stream.time_base
-    elif container.duration:
-        seconds = Fraction(container.duration, av.time_base)
     else:
-        return 0
+        seconds = found.end - found.begins
     seconds = max(seconds - reading.start, Fraction(0))
     if reading.duration is not None:
         seconds = min(seconds, reading.duration)
     return round(seconds * rate) if rate else 0
 
 
-def _shift(container: InputContainer, reading: DecodeOptions, time_base: Fraction) -> int:
+def _shift(
+    container: InputContainer, reading: DecodeOptions, time_base: Fraction, found: Scan
+) -> int:
     """Offset added to all times: to begin at 0 after a cut, or where broadcasts count on."""
-    begins = Fraction(container.start_time or 0, av.time_base)
-    restarts = bool(container.format.flags & Flags.ts_discont.value)
-    if not restarts and not reading.start:
+    if not may_jump(container) and not reading.start:
         return 0
-    return -round((begins + reading.start) / time_base)
+    return -round((found.begins + reading.start) / time_base)

@@ -81,6 +81,14 @@ class SequenceReader:
         listing = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
         return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
+    @property
+    def lossy(self) -> bool:
+        """See `FrameSource`: whatever is lost fails."""
+        return False
+
+    def recount(self) -> None:
+        """See `FrameSource`: nothing is."""
+
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""
         del last  # the number is enough
@@ -154,6 +162,6 @@ def image_info(
         has_alpha=has_alpha,
         aspect=Fraction(1),
         colour=Colour.read(
-            color_range=2, primaries=1, transfer=13, matrix=0, rgb=True, height=height
+            color_range=2, primaries=1, transfer=13, matrix=0, rgb=True, size=(width, height)
         ),
     )
