@@ -79,6 +79,7 @@ class Format:
         max_block: Greatest length of the EXIF, of the XMP and of each other block in bytes.
         gray: Whether gray images stay gray; otherwise they are stored as RGB.
         gray_alpha: Whether gray ones with alpha do.
+        gray_profile: Whether gray ones may have a profile for gray; otherwise it must be for RGB.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
         keeps: The fields of `Metadata` it holds.
@@ -102,3 +103,4 @@ class Format:
     disk_rate: DiskRate | None
     paged: Paged | None = None
     gray_alpha: bool = True
+    gray_profile: bool = True

@@ -65,18 +65,25 @@ def dropped_metadata(image: Image.Image) -> int:
     return max(0, int(getattr(image, "n_frames", 1)) - 1)
 
 
-def to_rgb(image: Image.Image, metadata: Metadata) -> tuple[Image.Image, Metadata]:
+def to_rgb(image: Image.Image, metadata: Metadata) -> tuple[Image.Image, Metadata, str]:
     """Bring inks and measured colours to RGB; gray, RGB and palettes pass unchanged.
 
     CMYK goes to sRGB through the embedded profile, with relative colorimetric intent and black
-    point compensation, as printing software does; without a profile by Pillow's plain formula.
+    point compensation, as printing software does; without a profile by Pillow's plain formula,
+    and a profile for anything else than CMYK goes.
+
+    Returns:
+        The image, its metadata, and a line if a profile was dropped; empty if none was.
     """
     if image.mode == "LAB":
         source = _profile("LAB")
     elif image.mode == "CMYK" and metadata.icc is not None and metadata.icc[16:20] == b"CMYK":
         source = ImageCms.ImageCmsProfile(io.BytesIO(metadata.icc))
+    elif image.mode == "CMYK" and metadata.icc is not None:
+        line = "ICC profile dropped: it is not for CMYK, which the image is; converted without one"
+        return image, replace(metadata, icc=None), line
     else:
-        return image, metadata
+        return image, metadata, ""
     srgb = _profile("sRGB")
     converted = ImageCms.profileToProfile(
         image,
@@ -87,7 +94,7 @@ def to_rgb(image: Image.Image, metadata: Metadata) -> tuple[Image.Image, Metadat
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
     assert converted is not None, "profileToProfile gives an image unless it works in place"
-    return converted, replace(metadata, icc=srgb.tobytes())
+    return converted, replace(metadata, icc=srgb.tobytes()), ""
 
 
 def pixels_of(image: Image.Image) -> Pixels:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.image import DecodedImage, ImageInfo
-from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.orientation import apply_orientation
 from srcli.media.pillow_image import (
     as_image,
     channels_of,
@@ -38,8 +38,7 @@ def _opened(stream: Readable) -> Image.Image:
 
 def _inspect(stream: Readable) -> ImageInfo:
     image = _opened(stream)
-    size = orientation_of(metadata_of(image)).size(*image.size)
-    return ImageInfo("heic", *size, channels_of(image), bits=8)
+    return ImageInfo("heic", *image.size, channels_of(image), bits=8)
 
 
 def _decode(stream: Readable) -> DecodedImage:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from srcli.media.format import Readable
 from srcli.media.formats.png.chunks import Chunk, chunk_bytes, payload, split_chunks
+from srcli.media.icc import Colours
 from srcli.media.image import Metadata
 
-__all__ = ["is_srgb", "read_metadata"]
+__all__ = ["colours_of_chunks", "is_srgb", "read_metadata"]
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR = (b"gAMA", b"cHRM", b"sRGB")
@@ -29,6 +30,7 @@ _EXIF_STARTS = (b"Exif\0\0", b"II*\0", b"MM\0*")
 _MOST_BYTES = 64 << 20  # that a profile or text may inflate to
 _SRGB_GAMMA = 45455
 _SRGB_CORNERS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+_WHOLE = 100_000
 _NEAR = 100  # of 100000: writers round differently
 
 
@@ -74,6 +76,19 @@ def is_srgb(colour: bytes) -> bool:
     corners = _numbers(said.get(b"cHRM", b""), 8) or _SRGB_CORNERS
     pairs = zip((*gamma, *corners), (_SRGB_GAMMA, *_SRGB_CORNERS), strict=True)
     return all(abs(one - other) <= _NEAR for one, other in pairs)
+
+
+def colours_of_chunks(colour: bytes) -> Colours | None:
+    """The colours that gAMA and cHRM state; None if their numbers make none."""
+    said = dict(split_chunks(colour))
+    (gamma,) = _numbers(said.get(b"gAMA", b""), 1) or (_SRGB_GAMMA,)
+    corners = _numbers(said.get(b"cHRM", b""), 8) or _SRGB_CORNERS
+    if not gamma:
+        return None
+    white, red, green, blue = (
+        (x / _WHOLE, y / _WHOLE) for x, y in zip(corners[::2], corners[1::2], strict=True)
+    )
+    return Colours((red, green, blue), white, (_WHOLE / gamma,))
 
 
 def _unknown(chunks: Sequence[Chunk]) -> list[str]:

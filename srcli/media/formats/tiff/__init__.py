@@ -95,7 +95,8 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     image = _opened(stream)
     image.seek(page)
     image.load()
-    rgb, metadata = to_rgb(image, metadata)
+    rgb, metadata, line = to_rgb(image, metadata)
+    dropped = (*dropped, line) if line else dropped
     return apply_orientation(
         DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
     )
