@@ -8,8 +8,8 @@ from pathlib import Path
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
-from srcli.jobs.clip_sources import ClipSettings, rate_for
-from srcli.jobs.plan import CLIP, FRAMES, Job
+from srcli.jobs.clip_source import ClipSettings, rate_for
+from srcli.jobs.job import CLIP, FRAMES, Job
 from srcli.jobs.result_records import read_record
 from srcli.jobs.resume import OutputState, Verdict, classify_output
 from srcli.jobs.target_size import TargetSize

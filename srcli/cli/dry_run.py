@@ -12,8 +12,8 @@ from srcli.cli.console import printable
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
+from srcli.jobs.job import Finished
 from srcli.jobs.preflight import Forecast, require_room
-from srcli.jobs.result import Finished
 from srcli.jobs.target_size import scale_needed
 from srcli.weights import best_scale
 
@@ -55,9 +55,11 @@ def show_plan(
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
         console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
+    failing = sum(one.size is None for one in forecasts)
+    fails = f", {failing} will fail" if failing else ""
     console.print(
-        f"{len(forecasts)} to do, {len(skipped)} skipped; about {_duration(seconds)} in the "
-        f"network, {disk / 1e6:.1f} MB",
+        f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
+        f"{_duration(seconds)} in the network, {disk / 1e6:.1f} MB",
         highlight=False,
     )
     for line in require_room(forecasts) if handling.disk_check else ():

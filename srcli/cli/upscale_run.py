@@ -23,13 +23,13 @@ from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.discover import Filter, discover, read_file_list
+from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
+from srcli.jobs.plan import frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import forecast, require_room, require_writable
-from srcli.jobs.result import Finished
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.target_size import TargetSize
+from srcli.jobs.target_size import SizeLimits, TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
@@ -56,6 +56,9 @@ def run(
     settings = _settings(result, engine, target_size, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
     moving = [job for job in planned if is_moving(job)]
+    size_limits = SizeLimits(
+        weights.model, largest_scale(engine.model).scale, limits.max_output_megapixels
+    )
     clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
@@ -71,7 +74,7 @@ def run(
 
             show_plan(
                 [
-                    *forecast(todo, target_size, decoder),
+                    *forecast(todo, target_size, decoder, size_limits),
                     *forecast_clips(clips_todo, clips.settings, target_size.scale or 1),
                 ],
                 *(skipped, engine, handling),
@@ -85,7 +88,9 @@ def run(
             _announce(everything, skipped, handling, progress)
             if everything:
                 with graceful_shutdown(decoder.abandon) as stopping:
-                    _show_forecast(todo, target_size, decoder, handling, progress, stopping)
+                    _show_forecast(
+                        todo, target_size, decoder, size_limits, handling, progress, stopping
+                    )
                     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
                     from srcli.cli.upscale_work import RunContext, load, record, work
 
@@ -97,8 +102,8 @@ def run(
                         )
                     context = RunContext(
                         target_size,
-                        result,
-                        limits,
+                        result.quality,
+                        size_limits,
                         policy,
                         decoder,
                         run_journal,
@@ -249,13 +254,16 @@ def _show_forecast(
     todo: Sequence[Job],
     target_size: TargetSize,
     decoder: DecoderProcess,
+    limits: SizeLimits,
     handling: Handling,
     progress: BatchProgress,
     stopping: threading.Event,
 ) -> None:
     """Refuse to begin what cannot end well."""
     if handling.disk_check:
-        for line in require_room(forecast(todo, target_size, decoder, stopping.is_set)):
+        for line in require_room(
+            forecast(todo, target_size, decoder, limits, stopping.is_set)
+        ):
             progress.note(line)
 
 

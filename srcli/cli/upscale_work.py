@@ -8,19 +8,17 @@ from importlib.metadata import version
 from itertools import chain
 
 from srcli.cli.clip_run import Clips
-from srcli.cli.limit_options import Limits
 from srcli.cli.progress import BatchProgress
 from srcli.cli.slow_clip_hint import SlowClipHint, faster_model
-from srcli.cli.upscale_options import Engine, Result
+from srcli.cli.upscale_options import Engine
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.batch import run_batch
-from srcli.jobs.clip_batch import run_clips
+from srcli.jobs.clip_job import run_clips
+from srcli.jobs.job import Finished, Job
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.plan import Job
-from srcli.jobs.result import Finished
+from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.target_size import TargetSize
+from srcli.jobs.target_size import SizeLimits, TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, fingerprint_of
@@ -41,8 +39,8 @@ class RunContext:
     """Objects that a run works with."""
 
     target_size: TargetSize
-    result: Result
-    limits: Limits
+    quality: int
+    limits: SizeLimits
     policy: MetadataPolicy
     decoder: DecoderProcess
     run_journal: RunJournal
@@ -90,12 +88,7 @@ def work(
     context: RunContext,
 ) -> BatchResult:
     """Run the batch, images first, then the clips; however it ends, the journal says so."""
-    batch = Batch(
-        context.target_size,
-        context.result.quality,
-        context.limits.max_output_megapixels,
-        context.policy,
-    )
+    batch = Batch(context.target_size, context.quality, context.limits, context.policy)
     came = BatchResult()
     outcome = "died"
     try:

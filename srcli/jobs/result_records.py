@@ -15,7 +15,7 @@ from typing import cast
 
 from srcli.atomic import atomic_file
 from srcli.jobs.identity import Identity, digest, identity_of
-from srcli.jobs.records import Entry
+from srcli.jobs.journal_schema import Entry
 from srcli.user_folders import user_data
 
 __all__ = ["read_record", "record_of", "write_record"]

@@ -8,12 +8,14 @@ from typing import Self
 
 from srcli.errors import SrcliError, UsageError
 from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.job import Job
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
-from srcli.jobs.lock import FolderLock
-from srcli.jobs.plan import Job
+from srcli.locks import FolderLock
+from srcli.jobs.job import Job
 from srcli.jobs.result_records import read_record, record_of, write_record
 from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
 from srcli.jobs.settings import Settings
+from srcli.locks import FolderLock
 
 __all__ = ["OutputRecord", "RunJournal"]
 

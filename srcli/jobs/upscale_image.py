@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from srcli.errors import ImageTooLarge, UnknownScale
 from srcli.inference.upscaler import Upscaled, Upscaler
-from srcli.jobs.target_size import TargetSize, scale_needed
+from srcli.jobs.job import Job
+from srcli.jobs.target_size import SizeLimits, TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
 from srcli.weights import best_scale
-from srcli.weights.places import is_here
+from srcli.weights.local_files import is_here
 
 __all__ = ["Batch", "Upscalers", "upscale_to_size"]
 
@@ -50,18 +49,18 @@ class Batch:
     Args:
         size: How large results shall be.
         quality: Of lossy formats, 1 to 100.
-        max_output_megapixels: Of a result, in millions.
+        limits: Limits for the size of a result.
         metadata: What of it is kept.
     """
 
     size: TargetSize
     quality: int
-    max_output_megapixels: float
+    limits: SizeLimits
     metadata: MetadataPolicy
 
 
 def upscale_to_size(
-    source: Path,
+    job: Job,
     image: DecodedImage,
     upscalers: Upscalers,
     batch: Batch,
@@ -74,16 +73,6 @@ def upscale_to_size(
     """
     old = image.width, image.height
     new = batch.size.size(*old)
-    if new[0] * new[1] > batch.max_output_megapixels * 1e6:
-        raise ImageTooLarge(
-            f"{source}: its result, {new[0]}x{new[1]}, has {new[0] * new[1] / 1e6:.0f} "
-            f"megapixels, limit {batch.max_output_megapixels:g}; raise --max-output-megapixels"
-        )
-    try:
-        upscaler = upscalers.for_scale(scale_needed(old, new))
-    except UnknownScale as error:
-        raise ImageTooLarge(
-            f"{source}: {old[0]}x{old[1]} to {new[0]}x{new[1]} is beyond what "
-            f"{upscalers.model} makes at once ({error}); ask for a smaller size"
-        ) from error
+    batch.limits.check(job.source, old, new, job.image_format)
+    upscaler = upscalers.for_scale(scale_needed(old, new))
     return upscaler.upscale(image.pixels, on_tile, new)

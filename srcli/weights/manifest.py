@@ -7,10 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from srcli.errors import UnknownModel, UnknownScale
-from srcli.weights.entry import Source, WeightsEntry
-from srcli.weights.manifest_file import box, read_manifest
-from srcli.weights.places import imports, is_here
-from srcli.weights.records import record_of
+from srcli.weights.local_files import imports, is_here, record_of
+from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
 
 __all__ = [
     "RECOMMENDED",
@@ -28,6 +26,8 @@ __all__ = [
     "runnable_networks",
     "weights_named",
 ]
+
+_LARGEST = 4  # of the scales that networks here have
 
 RECOMMENDED = "recommended"
 """Name of all recommended weights together, for `srcli weights download`."""
@@ -102,9 +102,16 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
     largest = entries[-1].scale
     if not 1 < scale <= largest:
         raise UnknownScale(
-            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
+            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}{_advice(scale)}"
         )
     return next(entry for entry in entries if entry.scale >= scale)
+
+
+def _advice(scale: float) -> str:
+    """How a scale beyond every network is reached all the same."""
+    if not 1 < scale <= _LARGEST**2:
+        return ""
+    return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"
 
 
 def largest_scale(model: str) -> WeightsEntry:
@@ -121,7 +128,9 @@ def _serving(model: str, scale: float) -> list[WeightsEntry]:
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
-        raise UnknownModel(f"no weights for a model named {model!r} (have {have})")
+        raise UnknownModel(
+            f"no weights for a model named {model!r} (have {have}); hint: srcli weights list"
+        )
     # Of one scale, weights made for this very network first.
     entries = sorted((e for e in named if _usable(e)), key=lambda e: (e.scale, e.model != model))
     if not entries:

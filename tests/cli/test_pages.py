@@ -13,10 +13,10 @@ from srcli import Upscaler
 from srcli.cli.progress import QuietProgress
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
+from srcli.jobs.job import Job
 from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
-from srcli.jobs.plan import Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
-from srcli.jobs.target_size import TargetSize
+from srcli.jobs.target_size import SizeLimits, TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from tests.cli.test_batch_options import FAST, events, schema, srcli
@@ -170,7 +170,7 @@ class _Ledger(RunJournal):
 def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
     page = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     peaks: list[int] = []
-    batch = Batch(TargetSize(scale=2), 95, 100, MetadataPolicy())
+    batch = Batch(TargetSize(scale=2), 95, SizeLimits("adaformer", 4, 100), MetadataPolicy())
     for count in (8, 24):  # with 8, every stage of the pipeline has been full
         path = tmp_path / f"{count}.tif"
         with tifffile.TiffWriter(path) as file:
