@@ -38,13 +38,17 @@ def srcli(
     )
 
 
-def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
+def start(
+    *arguments: object, command: Sequence[str] = COMMAND, group: bool = False
+) -> subprocess.Popen[str]:
+    """The command, running; `group`: as the leader of a process group of its own."""
     return subprocess.Popen(
         [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        process_group=0 if group else None,
     )
 
 
@@ -59,7 +63,9 @@ number, countdown = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 def begun(self, job):
     global countdown
     countdown -= 1
-    if countdown == 0:
+    if countdown == 0 and os.getpid() == os.getpgrp():  # a terminal and a supervisor tell all
+        os.killpg(0, number)
+    elif countdown == 0:
         os.kill(os.getpid(), number)
 
 BatchProgress.begun = begun
@@ -68,10 +74,11 @@ run()
 
 
 def start_signalled(
-    number: signal.Signals, image: int, *arguments: object
+    number: signal.Signals, image: int, *arguments: object, group: bool = False
 ) -> subprocess.Popen[str]:
-    """The command, which gets a signal as its `image`-th image begins."""
-    return start(int(number), image, *arguments, command=(sys.executable, "-c", SIGNALLED))
+    """The command, which gets a signal as its `image`-th image begins; or its whole group does."""
+    command = (sys.executable, "-c", SIGNALLED)
+    return start(int(number), image, *arguments, command=command, group=group)
 
 
 def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:
