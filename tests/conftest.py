@@ -2,9 +2,12 @@
 # ruff: noqa: E402 (types are checked at run time from the first import of srcli on)
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # small tensors: more threads only wait for each other
 
 from beartype import BeartypeConf
 from beartype.claw import beartype_package
@@ -17,9 +20,12 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a background job, whose children would
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignore Ctrl-C, too
+
 settings.register_profile("srcli", deadline=None, derandomize=True)
 settings.load_profile("srcli")
-torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -8,10 +8,11 @@ import click
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, TileSize
+from srcli.defaults import MODEL, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
-    "DEFAULT_MODEL",
+    "FORMAT_OPTIONS",
     "Engine",
     "Handling",
     "Result",
@@ -22,17 +23,9 @@ __all__ = [
     "selection_options",
 ]
 
-DEFAULT_MODEL = "adaformer"
-FORMATS = {
-    "same": None,
-    "png": "png",
-    "jpg": "jpeg",
-    "webp": "webp",
-    "tiff": "tiff",
-    "avif": "avif",
-    "heic": "heic",
-    "jxl": "jxl",
-}
+
+# As `Format.option` of each format has them, which a test holds; help cannot load the formats.
+FORMAT_OPTIONS = ("same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl")
 
 
 @dataclass(frozen=True)
@@ -105,19 +98,22 @@ class Result:
             UsageError: Two sizes are asked for.
         """
         wishes = (self.width, self.height, self.fit, self.megapixels)
-        scale = 4.0 if self.scale is None and not any(wishes) else self.scale
+        scale = float(SCALE) if self.scale is None and not any(wishes) else self.scale
         return TargetSize(scale, self.width, self.height, self.fit, self.megapixels)
 
     @property
     def format(self) -> str | None:
         """Of all results; None: as the inputs."""
-        return FORMATS[self.image_format]
+        from srcli.media import FORMATS  # heavy: `--help` does without
+
+        names = {format.option: format.name for format in FORMATS.values()}
+        return names.get(self.image_format)
 
 
 result_options: Decorator = grouped(
     "result",
     Result,
-    click.option("-s", "--scale", type=float, help="How many times as wide.  [default: 4]"),
+    click.option("-s", "--scale", type=float, help=f"How many times as wide.  [default: {SCALE}]"),
     click.option("--width", type=click.IntRange(1), metavar="PX", help="Instead: exact width."),
     click.option("--height", type=click.IntRange(1), metavar="PX", help="Instead: exact height."),
     click.option("--fit", type=BoxSize(), help="Instead: as large as goes into a box."),
@@ -130,7 +126,7 @@ result_options: Decorator = grouped(
     click.option(
         "--format",
         "image_format",
-        type=click.Choice(list(FORMATS)),
+        type=click.Choice(FORMAT_OPTIONS),
         default="same",
         show_default=True,
         help="Format of the results.",
@@ -138,7 +134,7 @@ result_options: Decorator = grouped(
     click.option(
         "--quality",
         type=click.IntRange(1, 100),
-        default=95,
+        default=QUALITY,
         show_default=True,
         help="Of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there, 100 is lossless).",
     ),
@@ -176,7 +172,7 @@ class Engine:
 engine_options: Decorator = grouped(
     "engine",
     Engine,
-    click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True, help="Network."),
+    click.option("-m", "--model", default=MODEL, show_default=True, help="Network."),
     click.option(
         "--effort",
         type=click.Choice(["exact", "balanced", "fast"]),

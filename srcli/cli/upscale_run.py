@@ -21,6 +21,7 @@ from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
+from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.discover import Filter, discover, read_file_list
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
@@ -68,7 +69,13 @@ def run(
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(clips.todo, skipped, forecast(todo, target_size, decoder), engine, handling)
+            show_plan(
+                [
+                    *forecast(todo, target_size, decoder),
+                    *forecast_clips(clips.todo, clips.settings, target_size.scale or 1),
+                ],
+                *(skipped, engine, handling),
+            )
             return ExitCode.ALL_DONE
         finished.extend(skipped)
         require_writable(everything)
@@ -208,6 +215,11 @@ def _jobs(
             raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
+    if frames is not None and selection.output is not None:
+        raise UsageError(
+            f"--frames-dir {frames} and -o {selection.output} exclude each other: a clip becomes "
+            "frames or a clip. hint: leave one out, or run twice"
+        )
     only = Filter(selection.include, selection.exclude)
     sources = discover(inputs, exclude=selection.output, only=only, clips=True)
     if not sources:

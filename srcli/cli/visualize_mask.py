@@ -7,6 +7,7 @@ import click
 
 from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.option_types import TileSize
+from srcli.defaults import MODEL, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -45,9 +46,9 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     type=click.Path(path_type=Path),
     help="Folder for the folders of results.  [default: STEM_masks/ beside each image]",
 )
-@click.option("-m", "--model", default="adaformer", show_default=True, help="Network.")
+@click.option("-m", "--model", default=MODEL, show_default=True, help="Network.")
 @click.option(
-    "-s", "--scale", type=float, default=4, show_default=True, help="How many times as wide."
+    "-s", "--scale", type=float, default=SCALE, show_default=True, help="How many times as wide."
 )
 @click.option(
     "--effort",

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from srcli.defaults import MODEL, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.alpha import clamp_alpha_to_source
@@ -84,8 +85,8 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str = "adaformer",
-        scale: float = 4,
+        model: str = MODEL,
+        scale: float = SCALE,
         device: str = "auto",
         precision: str = "auto",
         *,

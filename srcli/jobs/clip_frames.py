@@ -88,7 +88,7 @@ def upscale_animation(
     report = work.run(0, None, lambda frame: writer.add(frame.pixels))
     unread = [name for name in reader.unread if name != "XMP" or not policy.strip]
     notes = [f"{job.source}: its {name} is not kept" for name in unread]
-    return (*notes, *writer.finish(reader.durations)), report
+    return (*notes, *reader.damage, *writer.finish(reader.durations)), report
 
 
 def _require_memory(job: Job, info: ClipInfo, scale: float) -> None:
@@ -119,6 +119,14 @@ class _Missing:
     def notes(self) -> list[str]:
         """See `FrameSource`."""
         return self._source.notes
+
+    @property
+    def lossy(self) -> bool:
+        """See `FrameSource`."""
+        return self._source.lossy
+
+    def recount(self) -> None:
+        """See `FrameSource`: all frames are read in any case."""
 
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""

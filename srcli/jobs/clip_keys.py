@@ -4,9 +4,9 @@ They are written out name by name: what is renamed in the code must not change t
 by an earlier version would begin anew.
 """
 
-from srcli.media.video.codecs import Encoding
+from srcli.media.video.choose_encoding import Encoding
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.probe import DecodeOptions
 
 __all__ = ["key_of_encoding", "key_of_info", "key_of_reading"]
 

@@ -1,5 +1,6 @@
 """The segments of a clip that is being made: what a killed run leaves for the next one."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from srcli.errors import FolderBusy, UnreadableVideo, UnwritableVideo
+from srcli.errors import FolderBusy, UnwritableVideo
 from srcli.jobs.lock import FolderLock
 from srcli.jobs.naming import shortened
 from srcli.media import atomic_file
@@ -17,6 +18,9 @@ from srcli.media.video import Segment, find_segments
 __all__ = ["SegmentStore"]
 
 _LOCK = "lock"
+_KEY = "key.json"
+_LOSSY = "damaged"
+_ASIDE = "other-"
 
 
 class SegmentStore:
@@ -63,31 +67,79 @@ class SegmentStore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        done = error is None or isinstance(error, UnreadableVideo)
-        if done or not find_segments(self.folder):
+        done = error is None or not self._holds_segments()
+        if done:
             shutil.rmtree(self.folder, ignore_errors=True)  # while no one else may use it
         self._lock.release()
         if done and os.name == "nt":  # where a file that is open cannot be removed
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def resume(self) -> list[Segment]:
-        """The segments of a former run with the same key; anything else is removed."""
-        file = self.folder / "key.json"
+        """The segments of a former run with the same key.
+
+        Those made with another are set aside, and come back if that one is asked for again;
+        `superseded` counts their frames.
+        """
+        if self._read_key(self.folder) != self._key:
+            self._set_aside()
+            again = next((f for f in self._aside() if self._read_key(f) == self._key), None)
+            if again is not None:
+                _move(again, self.folder)
+                again.rmdir()
+            else:
+                with atomic_file(self.folder / _KEY) as stream:
+                    stream.write(self._key.encode())
+        return find_segments(self.folder)
+
+    @property
+    def superseded(self) -> int:
+        """Frames that former runs made with other keys, and that go when this clip is done."""
+        return sum(len(one.pts) for aside in self._aside() for one in find_segments(aside))
+
+    @property
+    def lossy(self) -> bool:
+        """True if what the segments were made from was damaged."""
+        return (self.folder / _LOSSY).exists()
+
+    def mark_lossy(self) -> None:
+        """Note that what the segments are made from is damaged, for the run that goes on."""
+        (self.folder / _LOSSY).touch()
+
+    def _read_key(self, folder: Path) -> str:
         try:
-            same = file.read_text("utf-8") == self._key
+            return (folder / _KEY).read_text("utf-8")
         except OSError:
-            same = False
-        if same:
-            return find_segments(self.folder)
+            return ""
+
+    def _holds_segments(self) -> bool:
+        return any(find_segments(folder) for folder in (self.folder, *self._aside()))
+
+    def _aside(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{_ASIDE}*"))
+
+    def _set_aside(self) -> None:
+        """Move the segments of another key away; remove what is nothing to go on with."""
+        if find_segments(self.folder):
+            name = hashlib.sha256(self._read_key(self.folder).encode()).hexdigest()[:8]
+            aside = self.folder / f"{_ASIDE}{name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+            _move(self.folder, aside)
         for path in self.folder.iterdir():
-            if path.is_dir():
+            if path.is_dir() and not path.name.startswith(_ASIDE):
                 shutil.rmtree(path)
-            elif path.name != _LOCK:
+            elif path.is_file() and path.name != _LOCK:
                 path.unlink()
-        with atomic_file(file) as stream:
-            stream.write(self._key.encode())
-        return []
 
     def next(self, number: int) -> Path:
         """The name of segment `number`."""
         return self.folder / f"{number:06}.mkv"
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move whole segments and what is known of them; the key last, which makes them count."""
+    names = [one.path.name for one in find_segments(source)]
+    lists = [Path(name).with_suffix(".json").name for name in names]
+    for name in (*names, *lists, _LOSSY, _KEY):
+        if (source / name).exists():
+            (source / name).replace(target / name)

@@ -1,12 +1,12 @@
 """Where a clip's frames come from: a video file, an animation, or numbered images."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from srcli.errors import UnreadableVideo, UsageError
+from srcli.jobs.identity import Identity, digest, unchanged
 from srcli.media import MetadataPolicy
 from srcli.media.video import (
     AnimationReader,
@@ -19,10 +19,9 @@ from srcli.media.video import (
 )
 from srcli.media.video.names import is_sequence
 
-__all__ = ["ClipSettings", "OpenedClip", "open_source", "rate_for"]
+__all__ = ["ClipSettings", "OpenedClip", "open_source", "rate_for", "require_unchanged"]
 
 _SEGMENT = 120  # frames: what a kill costs at most
-_SAMPLE = 1 << 20  # bytes of a source's head and tail that go into its identity
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,15 @@ class OpenedClip:
 
     Args:
         frames: Its frames.
-        beside: The file that holds sound and all else; None if there is none.
+        passthrough: The file that holds sound and all else; None if there is none.
         identity: Tells whether it is still the same clip.
+        state: Of the file when it was opened; None for numbered images.
     """
 
     frames: FrameSource
     passthrough: Path | None
     identity: str
+    state: Identity | None = None
 
 
 def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
@@ -76,8 +77,24 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
             raise UnreadableVideo(
                 f"{path}: an animation is taken whole: leave out --start and --duration"
             )
-        return OpenedClip(AnimationReader(path), None, _identity_of(path))
-    return OpenedClip(ClipReader(path, settings.reading), path, _identity_of(path))
+        state = _state_of(path)
+        return OpenedClip(AnimationReader(path), None, state.sha256 or "", state)
+    frames = ClipReader(path, settings.reading)  # which refuses what is no clip, before all is read
+    state = _state_of(path)
+    return OpenedClip(frames, path, state.sha256 or "", state)
+
+
+def require_unchanged(path: Path, opened: OpenedClip) -> None:
+    """Check that a clip is still what it was when it was opened.
+
+    Raises:
+        UnreadableVideo: It is gone, or its content is another.
+    """
+    if opened.state is not None and not unchanged(path, opened.state):
+        raise UnreadableVideo(
+            f"{path}: gone or changed while it was read; the frames that are done are kept. "
+            "hint: put it back and run the same command again"
+        )
 
 
 def rate_for(path: Path, rate: Fraction | None) -> Fraction:
@@ -91,12 +108,17 @@ def rate_for(path: Path, rate: Fraction | None) -> Fraction:
     return rate
 
 
-def _identity_of(path: Path) -> str:
-    """Size, time of change, head and tail."""
-    state = path.stat()
-    digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
-    with path.open("rb") as stream:
-        digest.update(stream.read(_SAMPLE))
-        stream.seek(max(state.st_size - _SAMPLE, 0))
-        digest.update(stream.read(_SAMPLE))
-    return digest.hexdigest()
+def _state_of(path: Path) -> Identity:
+    """Size, time and sha256 of a clip.
+
+    Raises:
+        UnreadableVideo: It cannot be read.
+    """
+    try:
+        found = path.stat()
+        return Identity(found.st_size, found.st_mtime_ns, digest(path))
+    except OSError as error:
+        raise UnreadableVideo(
+            f"{path}: reading failed ({error.strerror or error}). hint: check the disk or the "
+            "network, then run the same command again"
+        ) from error

@@ -11,13 +11,14 @@ from srcli.geometry import scaled_size
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.jobs.clip_segments import SegmentStore
-from srcli.jobs.clip_sources import ClipSettings, open_source
+from srcli.jobs.clip_sources import ClipSettings, open_source, require_unchanged
 from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.plan import Job
 from srcli.media.video import (
     ClipInfo,
     Encoding,
     Frame,
+    FrameSource,
     Segment,
     SegmentWriter,
     choose_encoding,
@@ -28,6 +29,10 @@ from srcli.media.video import (
 
 __all__ = ["upscale_clip"]
 
+_SUPERSEDED = (
+    "{}: made anew; {} frames that an earlier run had finished with other settings, or of another "
+    "state of the source, are deleted"
+)
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -70,9 +75,10 @@ def upscale_clip(
     }
     with _disk_full_message(job.target), SegmentStore(job.target, key) as parts:
         segments = parts.resume()
+        resumed = bool(segments)
         if not segments:
             preflight_encode(encoding, info, job.target, rest, parts.folder)
-        cutter = _Cutter(parts, encoding, info, settings.segment, segments)
+        cutter = _Cutter(parts, encoding, info, settings.segment, segments, source.frames)
         work = FrameStage(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
         try:
             done = sum(len(segment.pts) for segment in segments)
@@ -82,12 +88,17 @@ def upscale_clip(
             cutter.discard()
         if not segments:
             raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
+        if resumed and (parts.lossy or source.frames.lossy):
+            source.frames.recount()
+        require_unchanged(job.source, source)
         damaged = mux_result(segments, info, job.target, rest)
+        superseded = parts.superseded
     notes = (
         *source.frames.notes,
         *(f"{job.target}: {note}" for note in encoding.notes),
         *(rest.notes if rest else ()),
         *damaged,
+        *([_SUPERSEDED.format(job.target, superseded)] if superseded else ()),
     )
     return notes, report
 
@@ -121,6 +132,7 @@ class _Cutter:
     info: ClipInfo
     length: int
     segments: list[Segment]
+    source: FrameSource
     writer: SegmentWriter | None = None
 
     def add(self, frame: Frame) -> None:
@@ -136,6 +148,8 @@ class _Cutter:
     def finish(self) -> None:
         """Complete the segment that is begun, if one is."""
         if self.writer is not None:
+            if self.source.lossy:
+                self.parts.mark_lossy()
             self.segments.append(self.writer.finish())
             self.writer = None
 

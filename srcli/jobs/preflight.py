@@ -29,7 +29,8 @@ class Forecast:
         disk: Bytes that the result will take, estimated.
         reason: Why it will fail, if that can be seen already.
         pages: How many it has.
-        pixels: Of the input, all pages together.
+        pixels: Of the input, all pages or frames together.
+        frames: Of a clip, as far as its file says; 0 of an image.
     """
 
     job: Job
@@ -39,6 +40,7 @@ class Forecast:
     reason: str = ""
     pages: int = 1
     pixels: int = 0
+    frames: int = 0
 
 
 def forecast(

@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass
 
+from srcli.defaults import QUALITY
+
 __all__ = ["Settings", "difference"]
 
 
@@ -33,7 +35,7 @@ class Settings:
     precision: str = "auto"
     device: str = "auto"
     tile: str = "auto"
-    quality: int = 95
+    quality: int = QUALITY
     metadata: str = "kept"
 
     def text(self, image_format: str) -> str:

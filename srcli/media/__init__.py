@@ -1,16 +1,16 @@
 """Still images in and out, without losing anything that the format can hold."""
 
 from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
-from srcli.media.decoder_process import Decoded, DecoderProcess
+from srcli.media.decoder_process import Decoded, DecodeLimits, DecoderProcess
 from srcli.media.format_losses import losses_in
-from srcli.media.formats import format_of_name, holds_pages, is_image_name, suffix_of
+from srcli.media.formats import FORMATS, format_of_name, holds_pages, is_image_name, suffix_of
 from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
-from srcli.media.limits import DecodeLimits
 from srcli.media.metadata_policy import MetadataPolicy
 from srcli.media.read import probe, read_image
 from srcli.media.write import write_image, write_pages
 
 __all__ = [
+    "FORMATS",
     "TEMPORARY_SUFFIX",
     "DecodeLimits",
     "Decoded",

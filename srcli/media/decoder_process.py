@@ -1,4 +1,4 @@
-"""Decode in a process of its own, so that no file can crash, hang or starve the run."""
+"""Decode in a process of its own, within limits: no file can crash, hang or starve the run."""
 
 import contextlib
 import json
@@ -18,9 +18,27 @@ import numpy as np
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
-from srcli.media.limits import DecodeLimits
 
-__all__ = ["Decoded", "DecoderProcess"]
+__all__ = ["DecodeLimits", "Decoded", "DecoderProcess"]
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """Limits for one input.
+
+    Args:
+        megapixels: Of the image, in millions.
+        file_bytes: Of the file.
+        memory: Bytes of address space of the decoder, beyond what it takes at rest; where the
+            system limits that (Linux).
+        seconds: Of wall time for one file.
+    """
+
+    megapixels: float = 512.0
+    file_bytes: int = 4 << 30
+    memory: int = 8 << 30
+    seconds: float = 120.0
+
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = (

@@ -1,4 +1,4 @@
-"""Interface of every image format: how it is recognised, read and written, and its limits."""
+"""Interface of every image format: how it is recognised, read and written; limits, disk rate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 from srcli.media.image import DecodedImage, ImageInfo
 
-__all__ = ["Format", "FormatError", "PageWriter", "Paged", "Readable"]
+__all__ = ["DiskRate", "Format", "FormatError", "PageWriter", "Paged", "Readable"]
 
 Readable = BufferedReader | BytesIO
 
@@ -46,11 +46,29 @@ class Paged:
 
 
 @dataclass(frozen=True)
+class DiskRate:
+    """Bytes that photographs take in a format, for each 8-bit sample.
+
+    Measured: `docs/measure/disk_rates.py`.
+
+    Attributes:
+        photograph: Of an input, as cameras and editors write it (lossy formats: quality 90).
+        result: Of a ×4 result at the default quality.
+        lossless: Of both, where a lossy format holds exact pixels (`ImageInfo.lossless`).
+    """
+
+    photograph: float
+    result: float
+    lossless: float | None = None
+
+
+@dataclass(frozen=True)
 class Format:
-    """One image format; each lives in the file of its name.
+    """One image format; each lives in the file of its name, which `formats/` finds.
 
     Attributes:
         name: As in `DecodedImage.format`.
+        option: Its name for `--format`; None if results are written in it only where the input is.
         suffixes: Lower-case file suffixes with their dot, the canonical one first.
         recognises: Whether a file that begins with these 16 bytes is of this format.
         inspect: Reads the header alone, from the stream's beginning.
@@ -61,13 +79,16 @@ class Format:
         max_block: Greatest length of the EXIF, of the XMP and of each other block in bytes.
         gray: Whether gray images stay gray; otherwise they are stored as RGB.
         gray_alpha: Whether gray ones with alpha do.
+        gray_profile: Whether gray ones may have a profile for gray; otherwise it must be for RGB.
         alpha: Whether it holds alpha.
         deep: Whether it holds 16 bits a sample.
         keeps: The fields of `Metadata` it holds.
+        disk_rate: For the estimate of a result's size; None if it does not pack: a byte a sample.
         paged: How it holds several pages; None if it holds one. Then `inspect` tells of all.
     """
 
     name: str
+    option: str | None
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     inspect: Callable[[Readable], ImageInfo]
@@ -79,5 +100,7 @@ class Format:
     alpha: bool
     deep: bool
     keeps: frozenset[str]
+    disk_rate: DiskRate | None
     paged: Paged | None = None
     gray_alpha: bool = True
+    gray_profile: bool = True

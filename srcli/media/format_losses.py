@@ -9,8 +9,15 @@ import numpy as np
 from srcli.media.exif import resized_exif
 from srcli.media.format import Format
 from srcli.media.formats import FORMATS
+from srcli.media.formats.png.metadata import colours_of_chunks, is_srgb
+from srcli.media.icc import (
+    Colours,
+    colours_of_cicp,
+    gray_profile,
+    matrix_profile,
+    rgb_profile_of_gray,
+)
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.png_metadata import is_srgb
 from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]
@@ -26,13 +33,16 @@ class _Loss(Enum):
     ALPHA = "alpha flattened onto white: {format} has none"
     DEPTH = "16 bits rounded to 8: {format} holds no more"
     ICC = "ICC profile dropped: {format} cannot hold it"
+    GRAY_ICC = "gray profile made one for RGB of the same curve: {format} takes no gray one here"
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
     FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
     IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
     COMMENTS = "JPEG comments dropped: {format} cannot hold their {comments} bytes"
     TEXTS = "PNG texts dropped: {format} cannot hold their {texts} bytes"
-    COLOUR = "colours by gAMA or cHRM dropped: {format} cannot hold them, so it will look different"
+    COLOUR = (
+        "colours by gAMA or cHRM dropped: they make no colour profile, so it may look different"
+    )
     CICP = "colours of {cicp} dropped: {format} cannot state them, so it will look wrong"
 
 
@@ -72,7 +82,7 @@ def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
     old, size = image.metadata, (image.width, image.height)
     metadata = replace(
         old,
-        icc=None if _Loss.ICC in losses else old.icc,
+        icc=None if _Loss.ICC in losses else _profile_for(image, format),
         exif=resized_exif(old.exif, *size) if old.exif and _Loss.EXIF not in losses else None,
         xmp=resized_xmp(old.xmp, *size) if old.xmp and _Loss.XMP not in losses else None,
         iptc=None if _Loss.IPTC in losses else old.iptc,
@@ -90,27 +100,66 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    stays_gray = format.gray and (image.channels == 1 or format.gray_alpha)
-    if metadata.icc and ("icc" not in format.keeps or (image.channels < 3 and not stays_gray)):
-        losses.append(_Loss.ICC)
+    if metadata.icc:
+        profile = _profile_for(image, format)
+        if profile is None or len(profile) > format.max_block:
+            losses.append(_Loss.ICC)
+        elif profile != metadata.icc:
+            losses.append(_Loss.GRAY_ICC)
     blobs = metadata.blobs
     if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is
         blobs.pop("iptc", None)
     for name, loss in _BLOBS.items():
         if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
             losses.append(loss)
-    return losses + _lost_colours(metadata, format)
+    return losses + _lost_colours(image, format)
 
 
-def _lost_colours(metadata: Metadata, format: Format) -> list[_Loss]:
+def _stays_gray(image: DecodedImage, format: Format) -> bool:
+    """Tell if the image has one channel of colour, and the format takes a profile for that."""
+    gray = format.gray_profile and (image.channels == 1 or format.gray_alpha)
+    return image.channels < 3 and format.gray and gray
+
+
+def _profile_for(image: DecodedImage, format: Format) -> bytes | None:
+    """The profile that goes into a file: the image's, or one that says what its numbers say."""
+    metadata = image.metadata
+    if "icc" not in format.keeps:
+        return None
+    if metadata.icc is None:
+        colours = _unstated(metadata, format)
+        if colours is None:
+            return None
+        return gray_profile(colours) if _stays_gray(image, format) else matrix_profile(colours)
+    if metadata.icc[16:20] != b"GRAY" or _stays_gray(image, format):
+        return metadata.icc
+    return rgb_profile_of_gray(metadata.icc)
+
+
+def _unstated(metadata: Metadata, format: Format) -> Colours | None:
+    """The colours that numbers state, where they are not sRGB and the format has no numbers."""
+    if metadata.cicp:
+        usual = "cicp" in format.keeps or _is_usual(metadata.cicp)
+        return None if usual else colours_of_cicp(metadata.cicp)
+    if metadata.colour and "colour" not in format.keeps and not is_srgb(metadata.colour):
+        return colours_of_chunks(metadata.colour)
+    return None
+
+
+def _is_usual(cicp: bytes) -> bool:
+    return cicp[0] in _USUAL_PRIMARIES and cicp[1] in _USUAL_TRANSFERS
+
+
+def _lost_colours(image: DecodedImage, format: Format) -> list[_Loss]:
     """Colour description besides a profile; sRGB is not mentioned."""
     losses: list[_Loss] = []
+    metadata = image.metadata
+    if _profile_for(image, format):
+        return losses
     if metadata.colour and "colour" not in format.keeps and not metadata.icc:
         losses += [] if is_srgb(metadata.colour) else [_Loss.COLOUR]
     if metadata.cicp and "cicp" not in format.keeps:
-        primaries, transfer = metadata.cicp[:2]
-        usual = primaries in _USUAL_PRIMARIES and transfer in _USUAL_TRANSFERS
-        losses += [] if usual else [_Loss.CICP]
+        losses += [] if _is_usual(metadata.cicp) else [_Loss.CICP]
     return losses
 
 

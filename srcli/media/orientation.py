@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 from srcli.media.exif import exif_orientation, reset_exif_orientation
 from srcli.media.image import DecodedImage, Metadata, Pixels
-from srcli.media.xmp import reset_xmp_orientation, xmp_orientation
+from srcli.media.xmp import reset_xmp_orientation, without_absent_parts, xmp_orientation
 
-__all__ = ["Orientation", "apply_orientation", "orientation_of"]
+__all__ = ["Orientation", "apply_orientation", "orientation_by_number", "orientation_of"]
 
 _EXIF_PREFIX = b"Exif\0\0"
 _MAX_DPI = 65535  # of JPEG
+_SPACE_NAMES = {b"GRAY": "gray", b"RGB ": "RGB", b"CMYK": "CMYK", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 _SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 
 
@@ -53,7 +54,14 @@ def orientation_of(metadata: Metadata) -> Orientation:
     return _TURNS[exif_orientation(block) or xmp_orientation(metadata.xmp) or 1]
 
 
-def apply_orientation(image: DecodedImage, *, turned: bool = False) -> DecodedImage:
+def orientation_by_number(number: int) -> Orientation:
+    """The turn for an EXIF orientation, 1 to 8; none for any other number."""
+    return _TURNS.get(number, _TURNS[1])
+
+
+def apply_orientation(
+    image: DecodedImage, *, turned: bool = False, stated: int | None = None
+) -> DecodedImage:
     """An image as decoded, made upright, with only the metadata that are true of it.
 
     The orientation is baked in and reset, the thumbnail and a resolution that cannot be are left
@@ -63,13 +71,16 @@ def apply_orientation(image: DecodedImage, *, turned: bool = False) -> DecodedIm
     Args:
         image: Its metadata as the file stores them.
         turned: The decoder has already turned the pixels.
+        stated: The orientation, 1 to 8, that a container states which leaves EXIF and XMP no say
+            in it (AVIF).
     """
     stored = image.metadata
     block = _bare(stored.exif)
     dropped = list(image.dropped)
     icc, space = stored.icc, _SPACES[image.channels]
     if icc is not None and icc[16:20] != space:
-        dropped.append(f"ICC profile dropped: it is for {icc[16:20]!r}, the image is {space!r}")
+        kind = _SPACE_NAMES.get(icc[16:20], "other colours")
+        dropped.append(f"ICC profile dropped: it is for {kind}, the image is {_SPACE_NAMES[space]}")
         icc = None
     exif = reset_exif_orientation(block) if block else None
     if block and exif is None:
@@ -77,7 +88,7 @@ def apply_orientation(image: DecodedImage, *, turned: bool = False) -> DecodedIm
     dpi = stored.dpi
     if dpi is not None and not all(1 <= value <= _MAX_DPI for value in dpi):
         dpi = None
-    turn = orientation_of(stored)
+    turn = orientation_of(stored) if stated is None else orientation_by_number(stated)
     if dpi is not None and turn.swap:
         dpi = (dpi[1], dpi[0])
     return replace(
@@ -87,7 +98,7 @@ def apply_orientation(image: DecodedImage, *, turned: bool = False) -> DecodedIm
             stored,
             icc=icc,
             exif=exif,
-            xmp=reset_xmp_orientation(stored.xmp) if stored.xmp else None,
+            xmp=without_absent_parts(reset_xmp_orientation(stored.xmp)) if stored.xmp else None,
             dpi=dpi,
         ),
         dropped=tuple(dropped),

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srcli.atomic import atomic_file
+from srcli.defaults import QUALITY
 from srcli.errors import UnwritableImage, UsageError
 from srcli.media.format import Format, FormatError
 from srcli.media.format_losses import without_losses
@@ -20,7 +21,7 @@ def write_image(
     image: DecodedImage,
     path: Path,
     *,
-    quality: int = 95,
+    quality: int = QUALITY,
     whole: Callable[[Path], None] | None = None,
 ) -> None:
     """Write an image in its `format`, all at once or not at all.

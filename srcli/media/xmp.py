@@ -2,7 +2,13 @@
 
 import re
 
-__all__ = ["reset_xmp_orientation", "resized_xmp", "without_gps_xmp", "xmp_orientation"]
+__all__ = [
+    "reset_xmp_orientation",
+    "resized_xmp",
+    "without_absent_parts",
+    "without_gps_xmp",
+    "xmp_orientation",
+]
 
 
 def _pattern(names: bytes) -> re.Pattern[bytes]:
@@ -22,6 +28,43 @@ _DOUBT = re.compile(rb"gps|latitude|longitude|\0", re.IGNORECASE)
 _ORIENTATION = _pattern(rb"tiff:Orientation")
 _WIDTH = _pattern(rb"tiff:ImageWidth|exif:PixelXDimension")
 _HEIGHT = _pattern(rb"tiff:ImageLength|exif:PixelYDimension")
+
+
+# Of what is stored beside an image: motion videos, gain maps, depth, further XMP. By namespace,
+# whatever prefix the writer chose; where a namespace also has other properties, by their names.
+_ABSENT = (
+    (rb"http://ns\.google\.com/photos/1\.0/container/(?:item/)?", rb"[\w.-]+"),
+    (rb"http://ns\.google\.com/photos/1\.0/(?:depthmap|image|audio)/", rb"[\w.-]+"),
+    (rb"http://ns\.google\.com/photos/dd/1\.0/\w+/", rb"[\w.-]+"),
+    (rb"http://ns\.adobe\.com/hdr-gain-map/1\.0/", rb"[\w.-]+"),
+    (rb"http://ns\.apple\.com/(?:HDRGainMap|depthData|pixeldatainfo)/1\.0/", rb"[\w.-]+"),
+    (rb"http://ns\.adobe\.com/xmp/note/", rb"HasExtendedXMP"),
+    (rb"[^\"']*", rb"\w*(?:MotionPhoto|MicroVideo)\w*|OLivePhotoVersion|VideoLength"),
+)
+_NAMESPACE = re.compile(rb"\sxmlns:([\w.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_MOST_NAMESPACES = 200
+
+
+def without_absent_parts(packet: bytes) -> bytes:
+    """The packet without statements about parts of a file that an upscaled image does not have.
+
+    >>> without_absent_parts(b'<a xmlns:C="http://ns.example.org/" C:MotionPhoto="1"/>')
+    b'<a/>'
+    """
+    spaces = {m[1]: m[2] or m[3] or b"" for m in _NAMESPACE.finditer(packet)}
+    for prefix, space in list(spaces.items())[:_MOST_NAMESPACES]:
+        names = b"|".join(name for uri, name in _ABSENT if re.fullmatch(uri, space))
+        named = re.escape(prefix) + rb":(?:" + names + rb")"
+        if packet.count(b"<" + prefix + b":") > _MOST_PLACES or not re.search(named, packet):
+            continue
+        inside = rb"(?:[^<>\"']|\"[^\"]*\"|'[^']*')*"
+        element = rb"<(" + named + rb")(?=[\s/>])" + inside + rb"(?:(?<=/)>|>.*?</\1\s*>)"
+        packet = re.sub(element, b"", packet, flags=re.DOTALL)
+        packet = re.sub(rb"\s+" + named + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", packet)
+        if re.search(rb"[\s</]" + re.escape(prefix) + rb":", packet) is None:
+            declared = rb"\sxmlns:" + re.escape(prefix) + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')"
+            packet = re.sub(declared, b"", packet)
+    return packet
 
 
 def xmp_orientation(packet: bytes | None) -> int | None:

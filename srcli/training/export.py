@@ -15,7 +15,7 @@ from srcli.models.adaformer import AdaFormerConfig
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
-from srcli.training.families import NetworkConfig, build, config_of
+from srcli.training.families import NetworkConfig, build, describe_built
 from srcli.training.state import TrainingState
 
 __all__ = ["as_exported", "export_weights", "model_of"]
@@ -67,8 +67,8 @@ def model_of(config: NetworkConfig) -> str:
     for name in model_names():
         spec = model_spec(name)
         if config.scale in spec.scales:
-            network = spec.build(config.scale)
-            if type(network) is kind and _comparable(config_of(network)) == _comparable(config):
+            built, theirs = describe_built(spec.build, config.scale)
+            if built is kind and _comparable(theirs) == _comparable(config):
                 return name
     return "custom"
 

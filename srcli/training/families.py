@@ -1,6 +1,7 @@
 """The networks that can be trained, and what differs between them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ __all__ = [
     "adaptive",
     "build",
     "config_of",
+    "describe_built",
     "for_patches",
 ]
 
@@ -43,6 +45,19 @@ def build(config: NetworkConfig) -> SRNetwork:
 def config_of(network: SRNetwork) -> NetworkConfig | None:
     """The configuration of a network of these families, None for any other."""
     return network.config if isinstance(network, AdaFormer | ATDLight) else None
+
+
+@cache
+def describe_built(
+    build: Callable[[int], SRNetwork], scale: int
+) -> tuple[type, NetworkConfig | None]:
+    """The class and `config_of` the network that `build` makes, which is made once a process.
+
+    The global random numbers stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = build(scale)
+    return type(network), config_of(network)
 
 
 def adaptive(config: NetworkConfig, eps: float) -> Halting:

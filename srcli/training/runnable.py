@@ -9,7 +9,7 @@ from srcli.inference.device import one_memory_error
 from srcli.models import model_names, model_spec
 from srcli.training.config import TrainingConfig
 from srcli.training.export import model_of
-from srcli.training.families import NetworkConfig, build, config_of, for_patches
+from srcli.training.families import NetworkConfig, build, describe_built, for_patches
 from srcli.training.state import TrainingState
 
 __all__ = ["why_not_runnable", "working_state"]
@@ -62,9 +62,8 @@ def _differences(config: NetworkConfig, kind: type, name: str) -> list[str]:
     """Numbers that differ in the registry's network; none if that is of another kind."""
     scales = model_spec(name).scales
     scale = config.scale if config.scale in scales else max(scales)
-    network = model_spec(name).build(scale)
-    theirs = config_of(network)
-    if type(network) is not kind or theirs is None:
+    built, theirs = describe_built(model_spec(name).build, scale)
+    if built is not kind or theirs is None:
         return []
     told, wanted = asdict(config), asdict(theirs)
     have = {"scale": ", ".join(map(str, scales))}

@@ -13,19 +13,16 @@ from PIL import Image
 
 from srcli.cli.main import run
 from srcli.data.resize import downscale, resize
+from tests.forked_python import run_forked
 
 Here: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
 def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
-        "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
+        **os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
     }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "srcli", "bench", *map(str, words)],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_forked(["-m", "srcli", "bench", *words], env=environment)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.forked_python import ForkedPython, run_forked
+
 COMMAND = (sys.executable, "-m", "srcli")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 PATIENCE = 600  # seconds: no test is about speed, and machines can be slow
@@ -26,29 +28,19 @@ def srcli(
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """The command, ended; `text` is its stdin."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        input=text,
-        cwd=cwd,
-        env={**ENVIRONMENT, **environment},
-        check=False,
+    return run_forked(
+        [*COMMAND[1:], *arguments], input=text, cwd=cwd, env={**ENVIRONMENT, **environment},
         timeout=timeout,
-    )
+    )  # fmt: skip
 
 
-def start(
-    *arguments: object, command: Sequence[str] = COMMAND, group: bool = False
-) -> subprocess.Popen[str]:
-    """The command, running; `group`: as the leader of a process group of its own."""
-    return subprocess.Popen(
+def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Popen[str]:
+    return ForkedPython(
         [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
-        process_group=0 if group else None,
     )
 
 
@@ -59,14 +51,14 @@ from srcli.cli.main import run
 from srcli.cli.progress import BatchProgress
 
 number, countdown = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+if number < 0:
+    os.setpgrp()
 
 def begun(self, job):
     global countdown
     countdown -= 1
-    if countdown == 0 and os.getpid() == os.getpgrp():  # a terminal and a supervisor tell all
-        os.killpg(0, number)
-    elif countdown == 0:
-        os.kill(os.getpid(), number)
+    if countdown == 0:
+        os.kill(os.getpid() if number > 0 else 0, abs(number))
 
 BatchProgress.begun = begun
 run()
@@ -76,9 +68,12 @@ run()
 def start_signalled(
     number: signal.Signals, image: int, *arguments: object, group: bool = False
 ) -> subprocess.Popen[str]:
-    """The command, which gets a signal as its `image`-th image begins; or its whole group does."""
+    """The command, which gets a signal as its `image`-th image begins.
+
+    With `group`, so do all processes that it has started, as by a terminal or a supervisor.
+    """
     command = (sys.executable, "-c", SIGNALLED)
-    return start(int(number), image, *arguments, command=command, group=group)
+    return start(-number if group else int(number), image, *arguments, command=command)
 
 
 def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:

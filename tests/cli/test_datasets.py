@@ -17,6 +17,7 @@ from tests.cli.processes import COMMAND
 from tests.cli.weights_world import World, at_a_terminal, wait_until
 from tests.conftest import ROOT
 from tests.data.published_sets import png, serve_div2k, serve_images
+from tests.forked_python import ForkedPython
 from tests.weights.published_server import PublishedServer
 
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
@@ -193,7 +194,7 @@ def test_ctrl_c_ends_with_one_line_and_nothing_half_written(
 ) -> None:
     serve_images(far, "Set5")
     far.fault = "stalled"
-    process = subprocess.Popen(
+    process = ForkedPython(
         [*COMMAND, "datasets", "download", "Set5"], cwd=world.folder, stderr=subprocess.PIPE,
         env=world.environment, text=True,
     )  # fmt: skip

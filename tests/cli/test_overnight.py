@@ -29,6 +29,8 @@ from tests.cli.processes import (
     wait_until,
 )
 
+SMALL = ("-m", "adaformer-s")
+
 
 def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images: int) -> None:
     source = folder_of(tmp_path / "in", rng, images, (24, 32))
@@ -137,11 +139,11 @@ def long(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = start_signalled(signal.SIGSTOP, 1, "upscale", long, "-o", out)
+    first = start_signalled(signal.SIGSTOP, 1, "upscale", long, "-o", out, *SMALL)
     wait_until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_STOPPED, first)
     try:
-        second = srcli("upscale", long, "-o", out)
-        third = start("upscale", long, "-o", out, "--wait")
+        second = srcli("upscale", long, "-o", out, *SMALL)
+        third = start("upscale", long, "-o", out, "--wait", *SMALL)
         assert third.stderr is not None
         told = third.stderr.readline()
     finally:
@@ -159,7 +161,7 @@ def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.Signals) -> None:
     out = long.parent / "long_x4"
-    process = start_signalled(number, 1, "upscale", long, "--json", group=True)
+    process = start_signalled(number, 1, "upscale", long, "--json", *SMALL, group=True)
     stdout, stderr = process.communicate(timeout=PATIENCE)
     events = [json.loads(line) for line in stdout.splitlines()]
     assert process.returncode == 130, stderr
@@ -172,13 +174,13 @@ def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.S
     assert status.returncode == 1
     assert "stopped" in status.stdout
     assert "pending    5" in status.stdout
-    again = srcli("upscale", long)
+    again = srcli("upscale", long, *SMALL)
     assert counts(again.stdout) == [5, 1, 0]
 
 
 def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generator) -> None:
-    source = folder_of(tmp_path / "in", rng, 2, (600, 800))  # a minute each
-    with start("upscale", source, "--json", "--effort", "exact", "--tile", "64") as process:
+    source = folder_of(tmp_path / "in", rng, 2, (600, 800))  # many seconds each
+    with start("upscale", source, "--json", "--effort", "exact", "--tile", "64", *SMALL) as process:
         assert process.stdout is not None
         while json.loads(process.stdout.readline())["event"] != "tile":
             pass
@@ -195,7 +197,7 @@ def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generato
 
 
 def test_nothing_outlives_a_killed_run(long: Path) -> None:
-    process = start("upscale", long)
+    process = start("upscale", long, *SMALL)
     wait_until(lambda: psutil.Process(process.pid).children(), process)
     children = psutil.Process(process.pid).children()
     process.kill()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.cli import processes
 from tests.cli.processes import COMMAND, ENVIRONMENT, PATIENCE, start_signalled
+from tests.forked_python import ForkedPython
 
 srcli = partial(processes.srcli, timeout=240)
 
@@ -174,7 +175,9 @@ def slow(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
-    process = start_signalled(signal.SIGINT, 2, "upscale", slow, "--tile", "64")
+    process = start_signalled(
+        signal.SIGINT, 2, "upscale", slow, "--tile", "64", "-m", "adaformer-s"
+    )
     out = slow.parent / "slow_x4"
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
@@ -188,7 +191,9 @@ def test_ctrl_c_keeps_what_is_whole(slow: Path) -> None:
 
 
 def test_a_kill_leaves_no_half_image(slow: Path) -> None:
-    process = start_signalled(signal.SIGKILL, 4, "upscale", slow, "--tile", "64")
+    process = start_signalled(
+        signal.SIGKILL, 4, "upscale", slow, "--tile", "64", "-m", "adaformer-s"
+    )
     out = slow.parent / "slow_x4"
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -206,7 +211,7 @@ def read_or_end(terminal: int) -> bytes:
 
 def test_a_terminal_gets_bars(folder: Path) -> None:
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = ForkedPython(
         [*COMMAND, "upscale", str(folder), "--tile", "32"],
         stdout=subprocess.PIPE,
         stderr=slave,

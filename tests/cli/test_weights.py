@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import termios
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from srcli.cli.weights import weights
 from tests.cli.processes import COMMAND
 from tests.cli.weights_world import SHIPPED, World, wait_until
 from tests.conftest import ROOT
+from tests.forked_python import ForkedPython
 
 
 def test_from_the_list_to_the_bin(world: World) -> None:
@@ -98,7 +98,7 @@ def test_upscale_downloads_when_it_may(world: World, image: Path) -> None:
 def test_a_terminal_is_asked(world: World, image: Path, answer: str, code: int) -> None:
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
-    process = subprocess.Popen(
+    process = ForkedPython(
         [*COMMAND, "upscale", str(image), "-m", "far"],
         stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
     )  # fmt: skip

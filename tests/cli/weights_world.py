@@ -15,6 +15,7 @@ import pytest
 from srcli.inference.report import Report
 from srcli.weights import box
 from tests.cli.processes import COMMAND
+from tests.forked_python import ForkedPython
 from tests.weights.conftest import Server
 
 entry = import_module("srcli.cli.main")
@@ -40,7 +41,7 @@ class World:
     def start(self, said: Path, *arguments: object) -> subprocess.Popen[bytes]:
         """The command as a process of its own, that writes to a file."""
         with said.open("wb") as file:
-            return subprocess.Popen(
+            return ForkedPython(
                 [*COMMAND, *map(str, arguments)], cwd=self.folder, stdin=subprocess.DEVNULL,
                 stdout=file, stderr=file, env=self.environment,
             )  # fmt: skip
@@ -76,7 +77,7 @@ def at_a_terminal(world: World, answer: str, *arguments: object) -> tuple[int, s
     """The command in a terminal, where a question gets an answer: exit code, all it showed."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 120))
-    process = subprocess.Popen(
+    process = ForkedPython(
         [*COMMAND, *map(str, arguments)],
         stdin=slave, stdout=slave, stderr=slave, env={**world.environment, "TERM": "xterm"},
     )  # fmt: skip

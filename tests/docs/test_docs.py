@@ -66,7 +66,7 @@ def test_python_about_masks_runs() -> None:
 def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
     lr = shared / "data" / "benchmark" / "B100" / "x4" / "LR"
     told = subprocess.run(
-        [sys.executable, ROOT / "docs" / "pure_shares.py", lr],
+        [sys.executable, ROOT / "docs" / "measure" / "pure_shares.py", lr],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip

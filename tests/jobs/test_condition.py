@@ -62,6 +62,7 @@ def test_what_is_gone(folder: Path) -> None:
     assert verify(folder) == (1, {"a.png": "missing", "b.png": "sound"})
 
 
+@pytest.mark.slow
 def test_a_file_beyond_what_is_read_unasked(folder: Path) -> None:
     """No limit on inputs holds for results: a sparse TIFF of 5 GB, its image at the end."""
     Image.new("RGB", (40, 30), "red").save(folder / "small.tif")

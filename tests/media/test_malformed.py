@@ -91,7 +91,8 @@ def refusal(path):
 
 def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
     path = tmp_path / "image.png"
-    for name, data in whole_files.items():
+    for name, file in whole_files.items():
+        data = file.removesuffix(b"\xff\xd9") if file[:2] == b"\xff\xd8" else file
         path.write_bytes(data)
         read_image(path)
         cuts = {*np.linspace(0, len(data) - 1, 24, dtype=int).tolist(), *range(1, 33)}
@@ -131,7 +132,7 @@ def test_altered_files_never_end_otherwise(tmp_path, whole_files):
         (np.random.default_rng(0).bytes(5000), "no image format that srcli reads"),
         (b"\x89PNG\r\n\x1a\n", "cut short"),
         (b"\xff\xd8\xff", "damaged"),
-        (b"BM", "damaged"),
+        (b"BM", "cut short"),
         (b"RIFF\0\0\0\0WEBP", "it holds no image"),
         (b"II*\0", "cut short"),
     ],

@@ -15,13 +15,12 @@ from srcli.errors import UnreadableImage, UnwritableImage
 from srcli.media import (
     DecodedImage,
     Metadata,
-    heic,
-    jxl,
     losses_in,
     probe,
     read_image,
     write_image,
 )
+from srcli.media.formats import heic, jxl
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

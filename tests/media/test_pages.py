@@ -76,7 +76,7 @@ def test_every_page_is_read_as_it_is(tmp_path, noise, options):
 @pytest.mark.parametrize("limit", [2**32 - 1, 1000])
 @pytest.mark.parametrize("options", [{}, {"byteorder": ">"}])
 def test_pages_written_are_what_others_read(tmp_path, noise, exif, options, limit, monkeypatch):
-    monkeypatch.setattr("srcli.media.tiff_pages._CLASSIC_BYTES", limit)
+    monkeypatch.setattr("srcli.media.formats.tiff.encode._CLASSIC_BYTES", limit)
     found = pages_of(scan(tmp_path / "scan.tif", noise, **options))
     found[2] = dataclasses.replace(
         found[2], metadata=Metadata(exif=exif(1), xmp=b"<x:xmpmeta/>", dpi=(72, 72))

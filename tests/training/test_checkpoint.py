@@ -4,8 +4,6 @@ import itertools
 import json
 import resource
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from srcli.training.config import DataConfig, ScheduleConfig, TrainingConfig, We
 from srcli.training.loop import RunOptions, train
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
+from tests.forked_python import run_forked
 from tests.training.conftest import Recorder, whole_checkpoint
 
 KILLED_WHILE_WRITING = """
@@ -63,7 +62,7 @@ def test_full_disk_leaves_the_previous_one(tmp_path: Path, request: pytest.Fixtu
 def test_kill_leaves_the_previous_one(tmp_path: Path):
     path = tmp_path / "a.safetensors"
     write_whole(path, {"w": torch.ones(4)}, {})
-    ended = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, path], check=False)
+    ended = run_forked(["-c", KILLED_WHILE_WRITING, path])
     assert ended.returncode == -signal.SIGKILL
     assert read_tensors(path).tensors["w"].tolist() == [1, 1, 1, 1]
 

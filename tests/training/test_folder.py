@@ -16,6 +16,7 @@ from srcli.training.config import TrainingConfig
 from srcli.training.folder import RunFolder
 from srcli.training.loggers import JsonLogger
 from srcli.training.loop import RunOptions, train
+from tests.forked_python import ForkedPython, run_forked
 from tests.training.conftest import Recorder
 
 
@@ -46,7 +47,7 @@ def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tm
     out = tmp_path / "run"
     words = [sys.executable, "-m", "srcli", "train", str(config_toml), "--out", str(out)]
     endless = [*words, "--steps", "100000"]
-    with subprocess.Popen(endless, stderr=subprocess.PIPE, text=True) as running:
+    with ForkedPython(endless, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         for line in running.stderr:
             if " step 3 " in line:
@@ -57,9 +58,7 @@ def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tm
     steps = int(json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"])
     assert "srcli: stopping after this step; once more to stop at once" in rest.splitlines()
     assert rest.splitlines()[-1] == f"srcli: interrupted; --resume goes on from step {steps}"
-    ended = subprocess.run(
-        [*words, "--resume", "--steps", str(steps + 2)], capture_output=True, text=True, check=False
-    )
+    ended = run_forked([*words[1:], "--resume", "--steps", steps + 2])
     assert ended.returncode == 0, ended.stderr
     assert f"step {steps + 1} " in ended.stderr
     assert " step 1 " not in ended.stderr

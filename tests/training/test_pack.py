@@ -1,7 +1,5 @@
 """Training images made small for a journey."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from srcli.data.images import find_sources, read_rgb
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.training.pack import pack
+from tests.forked_python import run_forked
 
 
 @pytest.fixture
@@ -53,12 +52,10 @@ def test_refuses_what_cannot_be(folders: list[Path], tmp_path: Path):
 
 
 def test_the_command_says_what_it_made(folders: list[Path], tmp_path: Path):
-    words = [sys.executable, "-m", "srcli.training.pack", *folders, "--size", "0.1", "--out"]
-    done = subprocess.run([*words, tmp_path / "packed"], capture_output=True, text=True, check=True)
+    words = ["-m", "srcli.training.pack", *folders, "--size", "0.1", "--out"]
+    done = run_forked([*words, tmp_path / "packed"])
     assert done.stdout.startswith("4 images, 0.1 megapixels: 0.")
     assert "dB" in (tmp_path / "packed" / "PACKED.txt").read_text()
-    again = subprocess.run(
-        [*words, tmp_path / "packed"], capture_output=True, text=True, check=False
-    )
+    again = run_forked([*words, tmp_path / "packed"])
     assert again.returncode == 2
     assert again.stderr.startswith("srcli: ")

@@ -1,12 +1,13 @@
 """Beyond one process: torchrun, and machines without what the command line needs."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked_python import run_forked
 
 LEAN = """
 import sys
@@ -17,11 +18,10 @@ import srcli.training.loop, srcli.training.config_file, srcli.training.loggers
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    """A fresh interpreter, and those that it starts."""
     return subprocess.run(
-        [sys.executable, *map(str, words)], env=environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False
+    )
 
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -61,7 +61,7 @@ def test_runs_as_a_module(config_toml: Path, tmp_path: Path):
     assert "100.0 % step 2" not in ended.stderr
     assert "50.0 % step 2  L1" in ended.stderr
     assert len(steps(tmp_path / "run")) == 2
-    ended = run("-m", "srcli.training", config_toml, "--out", tmp_path / "new", "--resume")
+    ended = run_forked(["-m", "srcli.training", config_toml, "--out", tmp_path / "new", "--resume"])
     assert ended.returncode == 3
     assert ended.stderr.startswith("srcli: ")
     assert len(ended.stderr.splitlines()) == 1

@@ -18,6 +18,7 @@ from rich.console import Console
 from srcli.cli.train_progress import TrainingBar
 from srcli.training.loggers import describe_teacher_pass
 from srcli.training.reports import StepReport, TeacherReport, ValidationReport
+from tests.forked_python import ForkedPython
 
 REPORT = StepReport(
     step=12340, done=0.25, minutes=30.0, restoration=13.214, uncertainty=12.31, gradient=1234.5,
@@ -111,7 +112,7 @@ def test_the_command_draws_it_on_a_terminal(config_toml: Path, tmp_path: Path) -
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     words = [sys.executable, "-m", "srcli", "train", str(config_toml), "--steps", "2"]
     variables = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "NO_COLOR"}}
-    with subprocess.Popen(
+    with ForkedPython(
         [*words, "--out", str(tmp_path / "run")],
         stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, env={**variables, "TERM": "xterm"},
     ) as running:  # fmt: skip

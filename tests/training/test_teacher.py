@@ -2,8 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from srcli.training.distributed import ProcessGroup
 from srcli.training.reports import TeacherReport
 from srcli.training.targets import TeacherCache
 from srcli.training.teacher import Teacher, find_teacher, teacher_upscaler
+from tests.forked_python import run_forked
 
 CPU = torch.device("cpu")
 ALONE = ProcessGroup(0, 1, CPU)
@@ -272,17 +271,13 @@ def test_a_killed_pass_goes_on_where_it_was(config_toml: Path, tmp_path: Path):
     text = config_toml.read_text()
     config_toml.write_text(f'{text}distillation = {{teacher = "{SMALL_X2}"}}\n')
     words = [str(config_toml), "--steps", "2", "--out"]
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED, *words, str(tmp_path / "run")], check=False
-    )
+    ended = run_forked(["-c", KILLED, *words, str(tmp_path / "run")])
     assert ended.returncode == -signal.SIGKILL
     cache = tmp_path / "run" / "teacher"
     before = {path: path.stat().st_mtime_ns for path in cache.glob("*.safetensors")}
     assert len(before) == 2
-    ended = subprocess.run(
-        [sys.executable, "-m", "srcli.training", *words, str(tmp_path / "run")],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    ended = run_forked(["-m", "srcli.training", *words, str(tmp_path / "run")])
+    assert ended.returncode == 0, ended.stderr
     assert f"teacher: {len(before)} of 3 images\n" in ended.stderr
     assert "teacher: 3 of 3 images\n" in ended.stderr
     assert "warning: " not in ended.stderr.replace("warning: [network] is none", "")

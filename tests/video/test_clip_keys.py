@@ -4,10 +4,10 @@ from dataclasses import fields
 from fractions import Fraction
 
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
-from srcli.media.video.codecs import Encoding
+from srcli.media.video.choose_encoding import Encoding
 from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.probe import DecodeOptions
 
 READING = DecodeOptions(Fraction(3, 2), Fraction(5), True, "tonemap")
 ENCODING = Encoding("libx264", "yuv420p10le", {"crf": "18", "preset": "slow"}, ("a note",))

@@ -2,26 +2,19 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.forked_python import run_forked
 from tests.video.conftest import Recipe, make_clip, packets, watch
 
 
 def srcli(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "srcli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        check=False,
-        timeout=240,
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return run_forked(["-m", "srcli", *arguments], cwd=cwd, env=environment)
 
 
 def test_a_folder_of_clips_and_images(tmp_path: Path) -> None:

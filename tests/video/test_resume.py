@@ -14,6 +14,7 @@ from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_sources import ClipSettings
 from srcli.jobs.clips import upscale_clip
 from srcli.jobs.plan import CLIP, Job
+from tests.forked_python import ForkedPython
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 ROOT = Path(__file__).parents[2]
@@ -50,12 +51,12 @@ REPEATABLE = (64, 48)  # and twice that when upscaled
 
 def start(source: Path, target: Path, killed_at: int = 10**9) -> subprocess.Popen[str]:
     """A run that is killed once so many frames are done."""
-    return subprocess.Popen(
+    return ForkedPython(
         [sys.executable, "-c", SLOW_RUN, str(source), str(target), str(killed_at)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -100,22 +101,66 @@ def interrupted(source: Path, target: Path, settings: ClipSettings, after: int) 
         upscale_clip(Job(source, target, CLIP), Doubler(), settings, stop)
 
 
-def test_segments_of_other_settings_are_of_no_use(tmp_path: Path) -> None:
+def test_segments_of_other_settings_wait_until_the_clip_is_made(tmp_path: Path) -> None:
+    """They come back with their settings, and go, with a line, once a result is there."""
     source = make_clip(tmp_path / "in.mp4", Recipe(frames=20))
     target = tmp_path / "out.mp4"
-    interrupted(source, target, ClipSettings(segment=5), 20)
-    for settings, computed in (
-        (ClipSettings(segment=5, key={"model": "other"}), 20),
-        (ClipSettings(segment=5), 20),
-    ):
-        network = Doubler()
-        upscaled(source, target, settings, network)
-        assert sum(network.given) == computed
-    interrupted(source, target, ClipSettings(segment=5), 20)
-    os.utime(source, ns=(1, 1))  # changed, for all that anyone can tell
+    other = ClipSettings(segment=5, key={"model": "other"})
+    interrupted(source, target, ClipSettings(segment=5), 18)
+    interrupted(source, target, other, 18)
     network = Doubler()
-    upscaled(source, target, ClipSettings(segment=5), network)
+    (note,) = upscaled(source, target, ClipSettings(segment=5), network)
+    assert sum(network.given) == 5
+    assert "15 frames that an earlier run had finished with other settings" in note
+    interrupted(source, target, other, 20)
+    network = Doubler()
+    (note,) = upscaled(source, target, ClipSettings(segment=5), network)
     assert sum(network.given) == 20
+    assert "15 frames that an earlier run had finished with other settings" in note
+
+
+def test_a_source_is_known_by_its_content(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=20))
+    target = tmp_path / "out.mp4"
+    interrupted(source, target, ClipSettings(segment=5), 18)
+    os.utime(source, ns=(1, 1))
+    network = Doubler()
+    assert upscaled(source, target, ClipSettings(segment=5), network) == ()
+    assert sum(network.given) == 5
+    interrupted(source, target, ClipSettings(segment=5), 18)
+    content = bytearray(source.read_bytes())
+    content[len(content) // 2] ^= 1
+    source.write_bytes(content)
+    network = Doubler()
+    notes = upscaled(source, target, ClipSettings(segment=5), network)
+    assert sum(network.given) == 20
+    assert "another state of the source" in notes[-1]
+
+
+def test_a_source_that_goes_or_changes_under_way_keeps_its_segments(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", Recipe(frames=20))
+    target = tmp_path / "out.mp4"
+    away, content = tmp_path / "away.mp4", source.read_bytes()
+    job, settings = Job(source, target, CLIP), ClipSettings(segment=5)
+
+    def move(done: int, total: int) -> None:
+        if done == 18:
+            source.rename(away)
+
+    def change(done: int, total: int) -> None:
+        if done == 20:
+            source.write_bytes(content[:-1])
+
+    with pytest.raises(UnreadableVideo, match="gone or changed while it was read"):
+        upscale_clip(job, Doubler(), settings, move)
+    away.rename(source)
+    with pytest.raises(UnreadableVideo, match="gone or changed while it was read"):
+        upscale_clip(job, Doubler(), settings, change)
+    assert not target.exists()
+    source.write_bytes(content)
+    network = Doubler()
+    upscaled(source, target, settings, network)
+    assert not network.given
 
 
 def test_a_resumed_run_computes_only_what_is_missing(tmp_path: Path) -> None:
@@ -234,7 +279,6 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
             cwd=ROOT,
             env={
                 **os.environ,
-                "PYTHONPATH": str(ROOT),
                 "OMP_NUM_THREADS": "1",
                 "MALLOC_ARENA_MAX": "2",
             },

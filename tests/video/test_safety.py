@@ -4,7 +4,6 @@ import re
 import socket
 import threading
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -162,25 +161,17 @@ def test_sound_that_is_damaged_costs_its_packet_only(tmp_path: Path) -> None:
         assert len(watch(tmp_path / f"out{suffix}").times) == 25
 
 
-def test_a_clock_that_starts_again_is_said_and_not_squeezed_in(tmp_path: Path) -> None:
-    data = make_clip(tmp_path / "one.ts", Recipe(frames=50, tones=1)).read_bytes()
-    (tmp_path / "twice.ts").write_bytes(data + data)
-    (note,) = upscaled(tmp_path / "twice.ts", tmp_path / "out.mkv", ClipSettings(segment=20))
-    assert "twice.ts: 50 frames left out, whose times run back" in note
-    times = watch(tmp_path / "out.mkv").times
-    assert len(times) == 50
-    assert all(abs(b - a - 0.04) <= 0.001 for a, b in pairwise(times))
-
-
-def test_a_size_that_changes_is_refused(tmp_path: Path) -> None:
+def test_a_size_that_changes_is_refused_before_the_work(tmp_path: Path) -> None:
     path = tmp_path / "changes.h264"
     parts = []
     for number, size in enumerate([(32, 24), (48, 32)]):
         make_clip(tmp_path / f"{number}.h264", Recipe(frames=20, size=size))
         parts.append((tmp_path / f"{number}.h264").read_bytes())
     path.write_bytes(b"".join(parts))
-    with pytest.raises(UnreadableVideo, match=r"change from 32x24 to 48x32 at 0.* s: split"):
-        upscaled(path, tmp_path / "out.mkv")
+    network = Doubler()
+    with pytest.raises(UnreadableVideo, match=r"from 32x24 to 48x32 at 0.8 s, .*--start 0.8"):
+        upscaled(path, tmp_path / "out.mkv", network=network)
+    assert not network.given
     assert not (tmp_path / "out.mkv").exists()
 
 
@@ -188,7 +179,7 @@ def test_a_header_that_claims_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2))
-    monkeypatch.setattr("srcli.media.video.probing._MEGAPIXELS", 0.0001)
+    monkeypatch.setattr("srcli.media.video.probe._MEGAPIXELS", 0.0001)
     with pytest.raises(ImageTooLarge, match="frames of 32x24"):
         ClipReader(clip, DecodeOptions())
 

@@ -46,7 +46,8 @@ def test_everything_is_kept_in_matroska(tmp_path: Path) -> None:
 def test_what_mp4_cannot_hold_is_said_for_each(tmp_path: Path) -> None:
     source, target = make_clip(tmp_path / "in.mkv", RICH), tmp_path / "out.mp4"
     notes = upscaled(source, target)
-    assert len(notes) == 2
+    assert len(notes) == 3
+    assert notes[2].endswith("out.mp4: subtitle stream 3 (srt, ita): is now marked default")
     assert notes[0].endswith("out.mp4: subtitle stream 3 (srt, ita) becomes mov_text")
     assert "out.mp4: attachment stream 4 (font.ttf) is left out" in notes[1]
     assert "-o NAME.mkv" in notes[1]

@@ -84,6 +84,8 @@ def test_lines_of_matroska_go_anywhere(tmp_path: Path, suffix: str, becomes: str
     assert read(source) == KEPT
     notes = upscaled(source, target)
     said = [f"{target}: subtitle stream 1 (srt, ita) becomes {becomes}"]
+    if becomes == "mov_text":  # of each kind the first stream is shown
+        said.append(f"{target}: subtitle stream 1 (srt, ita): is now marked default")
     assert list(notes) == ([] if suffix == ".mkv" else said)
     assert read(target) == KEPT
     seen = watch(target)
@@ -112,7 +114,8 @@ def test_what_ass_loses_is_said(tmp_path: Path) -> None:
         (320, 400, "2,0,Default,,0,0,0,,{\\p1}m 0 0 l 9 9{\\p0}"),
     ]
     source, target = spoken(tmp_path / "in.mkv", "ass", lines), tmp_path / "out.mp4"
-    (note,) = upscaled(source, target)
+    note, mark = upscaled(source, target)
+    assert mark.endswith("is now marked default")
     assert note.endswith("(ssa, ita) becomes mov_text: places, effects and fonts are lost")
     words = read(target)
     assert [(start, end) for start, end, _ in words] == [(0, 80), (80, 200), (200, 300)]

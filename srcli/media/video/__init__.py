@@ -1,19 +1,19 @@
 """Clips in and out: frames with their times, and everything else beside them."""
 
-from srcli.media.video.animation import AnimationReader, is_animation
-from srcli.media.video.animation_writing import AnimationWriter, require_memory
-from srcli.media.video.codecs import (
+from srcli.media.video.animation_read import AnimationReader, is_animation
+from srcli.media.video.animation_write import AnimationWriter, require_memory
+from srcli.media.video.choose_encoding import (
     EncoderOptions,
     Encoding,
     check_encoder_options,
     choose_encoding,
     codec_for,
 )
-from srcli.media.video.decoding import ClipReader
+from srcli.media.video.decode import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.mux import mux_result, other_streams_of
 from srcli.media.video.preflight_encode import preflight_encode
-from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.probe import DecodeOptions
 from srcli.media.video.segments import Segment, SegmentWriter, find_segments
 from srcli.media.video.sequence import SequenceReader
 

@@ -14,8 +14,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 from av.stream import Stream
 
-from srcli.media.video.opening import opened
-from srcli.media.video.packets import AnyPacket
+from srcli.media.video.container import AnyPacket, opened
 
 __all__ = ["AudioTranscoder", "add_audio", "audio_encoder"]
 

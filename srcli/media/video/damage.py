@@ -1,7 +1,9 @@
 """Read past what is broken in a clip, and keep count of it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 
 import av
@@ -9,54 +11,95 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from srcli.media.video.opening import reason_of
-from srcli.media.video.packets import AnyPacket
+from srcli.media.video.container import AnyPacket
+from srcli.media.video.packets import Clock
+from srcli.media.video.scan import Scan, without_times
 
-__all__ = ["Loss", "surviving_frames"]
+__all__ = ["Loss", "loss_notes", "part_notes", "surviving_frames"]
 
 _SHORTFALL = Fraction(1, 2)  # seconds by which a sound file may end before its header says
 
 
+@dataclass
 class Loss:
-    """Parts of a clip that could not be decoded.
+    """Count of what could not be decoded.
 
     Args:
-        path: The clip's, for the notes.
+        undecodable: Packets that gave nothing.
+        damaged: Frames that a decoder marked as damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.packets = 0
-        self.undecodable = 0
-        self.damaged = 0
-        self.stopped = ""
-        self.end = Fraction(0)
+    undecodable: int = 0
+    damaged: int = 0
 
-    def notes(self, container: InputContainer, stream: VideoStream) -> list[str]:
-        """One line each for what is missing and what is damaged."""
-        counted, rate = stream.frames, stream.average_rate or stream.guessed_rate or 25
-        length = Fraction(container.duration or 0, av.time_base)
-        if counted and container.format.name == "avi":
-            # chunks without anything in them, too, which show the last frame for as long again
-            counted, length = 0, Fraction(counted / rate)
-        missing = max(counted - self.packets, 0) if counted else 0
-        begins = Fraction(container.start_time or 0, av.time_base)
-        short = length - (self.end - begins)
-        if not counted and self.packets and short > _SHORTFALL:
-            missing = round(short * rate)
-        notes: list[str] = []
-        lost = missing + self.undecodable
-        if lost or self.stopped:
-            why = f" ({self.stopped})" if self.stopped else ""
-            about = "" if counted else "about "
-            notes.append(f"{self._path}: damaged{why}, {about}{lost} frames lost; the rest is kept")
-        if self.damaged:
-            notes.append(f"{self._path}: {self.damaged} frames are damaged, kept as they decode")
-        return notes
+    def __bool__(self) -> bool:
+        """True if anything was lost."""
+        return bool(self.undecodable or self.damaged)
+
+
+def loss_notes(
+    path: Path, container: InputContainer, stream: VideoStream, found: Scan, loss: Loss
+) -> list[str]:
+    """One line each for what is missing and what is damaged, of a clip read to its end.
+
+    Args:
+        path: The clip's.
+        container: The clip.
+        stream: Of it.
+        found: Its packets.
+        loss: What of them did not decode.
+    """
+    missing, exact = _missing_frames(container, stream, found)
+    notes: list[str] = []
+    lost = missing + loss.undecodable
+    if lost or found.stopped:
+        why = f" ({found.stopped})" if found.stopped else ""
+        count = f"{lost} frames lost" if exact else f"about {lost} frames lost"
+        if not lost:
+            count = "nothing tells how many frames are lost"
+        notes.append(f"{path}: damaged{why}, {count}; the rest is kept")
+    return [*notes, *_damage_notes(path, loss)]
+
+
+def _damage_notes(path: Path, loss: Loss) -> list[str]:
+    """One line if frames came out damaged."""
+    if not loss.damaged:
+        return []
+    return [f"{path}: {loss.damaged} frames are damaged, kept as they decode"]
+
+
+def part_notes(path: Path, loss: Loss) -> list[str]:
+    """The same as `loss_notes`, of a part that ends before the clip does."""
+    lost = loss.undecodable
+    notes = [f"{path}: damaged, {lost} frames lost; the rest is kept"] if lost else []
+    return [*notes, *_damage_notes(path, loss)]
+
+
+def _missing_frames(
+    container: InputContainer, stream: VideoStream, found: Scan
+) -> tuple[int, bool]:
+    """Frames that the header promises beyond those there; and True if they are counted exactly."""
+    counted, rate = stream.frames, stream.average_rate or stream.guessed_rate or 25
+    length = Fraction(container.duration or 0, av.time_base)
+    if counted and container.format.name == "avi":
+        # chunks without anything in them, too, which show the last frame for as long again
+        counted, length = 0, Fraction(counted / rate)
+    if counted:
+        return max(counted - found.packets, 0), True
+    if found.jumps:  # the length follows from the clock
+        return 0, False
+    # Some files count their length from 0 though they begin later (Matroska), some do not.
+    short = length - max(found.end, found.end - found.begins)
+    return (round(short * rate), False) if found.packets and short > _SHORTFALL else (0, False)
 
 
 def surviving_frames(
-    container: InputContainer, stream: VideoStream, loss: Loss, *, from_key: bool = False
+    container: InputContainer,
+    stream: VideoStream,
+    loss: Loss,
+    *,
+    from_key: bool = False,
+    breaks: Collection[int] = (),
 ) -> Iterator[av.VideoFrame]:
     """All frames of a stream that decode, while `loss` counts those that do not.
 
@@ -66,43 +109,73 @@ def surviving_frames(
         loss: Keeps count.
         from_key: Leave out what comes before a key frame, as it may after a seek: some decoders
             make grey of it.
+        breaks: Times of packets before which the decoder has to give all it holds: MPEG-2's drops
+            a frame where the sequence changes.
     """
-    for packet in _whole_packets(container, stream, loss):
+    order = _DecodingOrder() if without_times(container, stream) else None
+    for packet in _whole_packets(container, stream):
         if from_key and packet is not None and not packet.is_keyframe:
             continue
         from_key = False
-        try:
-            frames = stream.codec_context.decode(packet)
-        except EOFError:
-            continue
-        except FFmpegError:
-            loss.undecodable += 1
-            continue
-        for frame in frames:
-            loss.damaged += frame.is_corrupt
-            if frame.time_base is None:
-                frame.time_base = stream.time_base
-            yield frame
+        if packet is not None and packet.pts in breaks:
+            yield from _frames(stream, None, loss, order)
+            stream.codec_context.flush_buffers()
+        if packet is not None and order is not None:
+            order.add(packet)
+        yield from _frames(stream, packet, loss, order)
 
 
-def _whole_packets(
-    container: InputContainer, stream: VideoStream, loss: Loss
-) -> Iterator[AnyPacket | None]:
-    """The packets of a stream, then None, which ends decoding; those of others are timed."""
-    packets = container.demux()
+def _frames(
+    stream: VideoStream, packet: AnyPacket | None, loss: Loss, order: "_DecodingOrder | None"
+) -> Iterator[av.VideoFrame]:
+    """What a packet decodes to, or with None, what the decoder still holds."""
+    try:
+        frames = stream.codec_context.decode(packet)
+    except EOFError:
+        return
+    except FFmpegError:
+        loss.undecodable += 1
+        return
+    for frame in frames:
+        loss.damaged += frame.is_corrupt
+        if frame.time_base is None:
+            frame.time_base = stream.time_base
+        if order is not None:
+            order.time(frame)
+        yield frame
+
+
+class _DecodingOrder:
+    """Times for frames whose container holds none: the nth that is shown is at the nth place."""
+
+    def __init__(self) -> None:
+        self._places: list[int] = []
+
+    def add(self, packet: AnyPacket) -> None:
+        """Take note of a packet's place; decoders hand it on with its frame."""
+        packet.pts = packet.dts
+        if packet.dts is not None:
+            heappush(self._places, packet.dts)
+
+    def time(self, frame: av.VideoFrame) -> None:
+        """Give a frame the earliest place that is left."""
+        own = frame.pts
+        while frame.key_frame and own is not None and self._places and self._places[0] < own:
+            heappop(self._places)  # of frames that were lost: none before a key frame comes later
+        if self._places:
+            frame.pts = heappop(self._places)
+
+
+def _whole_packets(container: InputContainer, stream: VideoStream) -> Iterator[AnyPacket | None]:
+    """The packets of a stream, on a clock that does not jump; then None, which ends decoding."""
+    packets = Clock(container).steady(iter(container.demux()))
     while True:
         try:
             packet = next(packets, None)
-        except FFmpegError as error:
-            loss.stopped = reason_of(error)
-            packet = None
+        except FFmpegError:
+            packet = None  # `Scan.stopped` tells why
         if packet is None:
             yield None
             return
-        if not packet.size:
-            continue  # the demuxer's own way to tell the end
-        if packet.pts is not None:
-            loss.end = max(loss.end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if packet.stream is stream:
-            loss.packets += 1
             yield packet

@@ -9,7 +9,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from srcli.errors import UnavailableDevice, UsageError
-from srcli.media.video.opening import reason_of
+from srcli.media.video.container import reason_of
 
 __all__ = [
     "Family",

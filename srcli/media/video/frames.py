@@ -72,6 +72,15 @@ class FrameSource(Protocol):
         """Losses and changes so far, one line each; complete once all frames are read."""
         ...
 
+    @property
+    def lossy(self) -> bool:
+        """True if anything was lost so far that `recount` has to count again."""
+        ...
+
+    def recount(self) -> None:
+        """Complete `notes` by what was lost in the part that a former run has read."""
+        ...
+
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """The frames after the first `done`, the last of which was at `last`."""
         ...

@@ -18,22 +18,27 @@ from av.video.codeccontext import VideoCodecContext
 from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
 from srcli.media.metadata_policy import MetadataPolicy
+from srcli.media.video.container import AnyPacket, Sink, opened, reason_of
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
-from srcli.media.video.opening import opened, reason_of
-from srcli.media.video.packets import AnyPacket
-from srcli.media.video.passthrough import Passthrough, Timed, other_packets
-from srcli.media.video.probing import DecodeOptions, chosen_stream
-from srcli.media.video.segments import Segment
-from srcli.media.video.sink import Sink
-from srcli.media.video.streams import (
+from srcli.media.video.passthrough_packets import Passthrough, Timed, other_packets
+from srcli.media.video.passthrough_rules import (
     PassthroughOptions,
     add_passthrough,
     choose_copied,
-    container_tags,
     copy_chapters,
-    stream_tags,
     timecode_note,
+)
+from srcli.media.video.probe import DecodeOptions
+from srcli.media.video.scan import chosen_stream
+from srcli.media.video.segments import Segment
+from srcli.media.video.structure import is_fast_start
+from srcli.media.video.tags import (
+    container_tags,
+    has_apples_tags,
+    is_cover,
+    stream_tags,
+    tag_losses,
 )
 
 __all__ = ["OtherStreams", "mux_result", "other_streams_of"]
@@ -70,7 +75,7 @@ def other_streams_of(
         copied = choose_copied(source, container, video, format, target, policy)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
         notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
-        if "alpha_mode" in map(str.lower, video.metadata):
+        if "alpha_mode" in map(str.lower, video.metadata) and not info.has_alpha:
             notes.append(f"{source}: the alpha beside its video (VP8, VP9) is not read")
         return OtherStreams(source, reading, policy, copied.streams, tuple(notes))
 
@@ -92,7 +97,7 @@ def mux_result(
         length: Seconds of the other streams to take; None takes all.
 
     Returns:
-        What of the source was too damaged to be copied, one line.
+        What of the source was too damaged to be copied, and which tags are lost; one line each.
 
     Raises:
         UnwritableVideo: The container does not take the video, or the disk refuses it.
@@ -101,10 +106,15 @@ def mux_result(
     sink = None
     try:
         with ExitStack() as stack:
-            container = stack.enter_context(opened(rest.source)) if rest else None
             sink = Sink(stack.enter_context(atomic_file(target)))
+            # closed first: where reading it failed, nothing gets its name
+            container = stack.enter_context(opened(rest.source)) if rest else None
             options = _muxer_options(format, container, info)
-            with av.open(sink, "w", format=format, container_options=options) as output:
+            if rest and is_fast_start(rest.source) and format in ("mp4", "mov"):
+                options["movflags"] = options.get("movflags", "") + "+faststart"
+            with av.open(
+                sink, "w", format=format, container_options=options, io_open=sink.reopened
+            ) as output:
                 passthrough = None
                 if rest is not None and container is not None:
                     passthrough = _Opened(rest, container, length)
@@ -117,9 +127,22 @@ def mux_result(
             f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
-    if rest is None or not damaged:
+    if rest is None or length is not None:
         return ()
-    return (f"{rest.source}: damaged packets of sound and such left out: {damaged}",)
+    return (*damaged, *_tag_losses(rest, target))
+
+
+def _tag_losses(rest: OtherStreams, target: Path) -> list[str]:
+    copied = {one.index for one in rest.streams if one.how != "attach"}
+    with opened(rest.source) as container:
+        chosen = chosen_stream(rest.source, container)
+        indices = [
+            stream.index
+            for stream in container.streams
+            if stream is chosen
+            or (stream.index in copied and stream.type != "attachment" and not is_cover(stream))
+        ]
+    return tag_losses(rest.source, target, indices, rest.policy)
 
 
 @dataclass(frozen=True)
@@ -133,14 +156,15 @@ class _Opened:
 
 def _join_into(
     output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, source: _Opened | None
-) -> int:
-    """Number of packets the container refused, as it does with damaged ones."""
+) -> list[str]:
+    """What was lost of the other streams: packets that the container refuses, for one."""
+    losses: list[str] = []
     with opened(segments[0].path) as first:
         template = first.streams.video[0]
         if source is None:
             video, passthrough = _add_video(output, template, info), iter(())
         else:
-            video, passthrough = _add_all(output, template, info, source)
+            video, passthrough = _add_all(output, template, info, source, losses)
         output.start_encoding()
     images = ((_moment(p, info), p) for p in _video_packets(segments, info, video))
     refused = 0
@@ -151,7 +175,10 @@ def _join_into(
             if packet.stream is video:
                 raise
             refused += 1
-    return refused
+    if refused and source is not None:
+        where = source.rest.source
+        losses.append(f"{where}: damaged packets of sound and such left out: {refused}")
+    return losses
 
 
 def _moment(packet: AnyPacket, info: ClipInfo) -> Fraction:
@@ -159,7 +186,11 @@ def _moment(packet: AnyPacket, info: ClipInfo) -> Fraction:
 
 
 def _add_all(
-    output: OutputContainer, template: Stream, info: ClipInfo, source: _Opened
+    output: OutputContainer,
+    template: Stream,
+    info: ClipInfo,
+    source: _Opened,
+    losses: list[str],
 ) -> tuple[Stream, Iterator[Timed]]:
     """All streams, in the order of the source; the image's, and the packets of the others."""
     rest, container = source.rest, source.container
@@ -176,7 +207,7 @@ def _add_all(
             if added is not None:
                 copies[stream.index] = added
     assert video is not None
-    tags = stream_tags(chosen, rest.policy)
+    tags = stream_tags(chosen, rest.policy, output.format.name)
     if timecode_note(chosen, info.rate, cut=bool(rest.reading.start)):
         tags = {key: value for key, value in tags.items() if key.lower() != "timecode"}
     video.metadata.update(tags)
@@ -192,6 +223,7 @@ def _add_all(
         reading=rest.reading,
         shift=shift,
         length=source.length,
+        losses=losses,
     )
     return video, other_packets(passthrough)
 
@@ -257,6 +289,8 @@ def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo
     options = {"fflags": "+bitexact"}
     if format not in ("mp4", "mov"):
         return options
+    if container and has_apples_tags(container_tags(container, MetadataPolicy())):
+        options["movflags"] = "+use_metadata_tags"  # it would write iTunes' tags alone
     ticks = info.time_base.denominator
     for stream in container.streams.audio if container else ():
         rate = math.lcm(ticks, stream.codec_context.sample_rate or 1)

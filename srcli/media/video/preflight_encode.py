@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from srcli.errors import UnwritableVideo
-from srcli.media.video.codecs import Encoding
+from srcli.media.video.choose_encoding import Encoding
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.mux import OtherStreams, mux_result
 from srcli.media.video.segments import SegmentWriter

@@ -21,14 +21,11 @@ from numpy.typing import NDArray
 from srcli.atomic import atomic_file
 from srcli.errors import UnwritableVideo
 from srcli.media.image import Pixels
-from srcli.media.video.codecs import Encoding
-from srcli.media.video.colour import RGB, Colour
+from srcli.media.video.choose_encoding import Encoding
+from srcli.media.video.colour import RGB, Colour, Conversion, Samples, swscale_white
+from srcli.media.video.container import AnyPacket, Sink, reason_of
 from srcli.media.video.encoders import device_of
 from srcli.media.video.frames import ClipInfo
-from srcli.media.video.graph import Conversion, Samples, swscale_white
-from srcli.media.video.opening import reason_of
-from srcli.media.video.packets import AnyPacket
-from srcli.media.video.sink import Sink
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
 

@@ -15,7 +15,7 @@ from srcli.media.image import Pixels
 from srcli.media.read import probe, read_image
 from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo, Frame
-from srcli.media.video.probing import DecodeOptions
+from srcli.media.video.probe import DecodeOptions
 
 __all__ = ["SequenceReader", "as_rgb", "image_info"]
 
@@ -80,6 +80,14 @@ class SequenceReader:
         states = [(path.name, path.stat()) for path in self._paths]
         listing = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
         return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+    @property
+    def lossy(self) -> bool:
+        """See `FrameSource`: whatever is lost fails."""
+        return False
+
+    def recount(self) -> None:
+        """See `FrameSource`: nothing is."""
 
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """See `FrameSource`."""
@@ -154,6 +162,6 @@ def image_info(
         has_alpha=has_alpha,
         aspect=Fraction(1),
         colour=Colour.read(
-            color_range=2, primaries=1, transfer=13, matrix=0, rgb=True, height=height
+            color_range=2, primaries=1, transfer=13, matrix=0, rgb=True, size=(width, height)
         ),
     )

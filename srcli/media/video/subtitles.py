@@ -1,21 +1,23 @@
 """Text subtitles in the words of another container."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
-from srcli.media.video.opening import opened
-from srcli.media.video.packets import AnyPacket, Part, packets_of
+from srcli.media.video.container import AnyPacket, Part, opened
+from srcli.media.video.packets import packets_of
 
 __all__ = [
     "Cue",
@@ -77,7 +79,10 @@ def holds_location(source: Path, index: int) -> bool:
 
 
 def read_cues(
-    source: Path, indices: Collection[int], part: Part | None
+    source: Path,
+    indices: Collection[int],
+    part: Part | None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Mapping[int, Sequence[Cue]]:
     """Decode text subtitles; what is damaged is left out.
 
@@ -85,11 +90,13 @@ def read_cues(
         source: The clip.
         indices: Of the streams.
         part: What to read; None for all.
+        tell: Told in one line for each stream what is left out or had to be guessed.
 
     Returns:
         Their lines, in the order of the file.
     """
     cues: dict[int, list[Cue]] = {index: [] for index in indices}
+    lost, guessed = Counter[int](), Counter[int]()
     with opened(source) as container:
         streams = {index: _decoder(container, index) for index in indices}
         for packet in packets_of(container, indices, part):
@@ -99,7 +106,8 @@ def read_cues(
             try:
                 decoded = streams[index].codec_context.decode2(packet)
             except FFmpegError:
-                continue
+                decoded = _decoded_as_western(streams[index], packet)
+                (lost if decoded is None else guessed)[index] += 1
             start = packet.pts * packet.time_base
             end = start + (packet.duration or 0) * packet.time_base
             cues[index].extend(
@@ -107,8 +115,29 @@ def read_cues(
                 for rectangle in decoded or ()
                 if isinstance(rectangle, AssSubtitle)
             )
+    for index, count in lost.items():
+        tell(f"{source}: {count} lines of subtitle stream {index} are damaged and left out")
+    for index, count in guessed.items():
+        tell(
+            f"{source}: {count} lines of subtitle stream {index} are not UTF-8, their characters "
+            "are taken for Windows-1252"
+        )
     shown = {index: [cue for cue in found if cue.text.strip()] for index, found in cues.items()}
     return {index: tuple(_ended(found)) for index, found in shown.items()}
+
+
+def _decoded_as_western(stream: SubtitleStream, packet: AnyPacket) -> SubtitleSet | None:
+    """Decode a line that is not UTF-8, which FFmpeg refuses; None if that is not why."""
+    content = bytes(packet)
+    if content.isascii():
+        return None
+    again = av.Packet(content.decode("cp1252", "replace").encode())
+    again.pts, again.dts, again.duration = packet.pts, packet.dts, packet.duration
+    again.time_base = packet.time_base
+    try:
+        return stream.codec_context.decode2(again)
+    except FFmpegError:
+        return None
 
 
 def _decoder(container: InputContainer, index: int) -> SubtitleStream:

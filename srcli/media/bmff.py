@@ -1,0 +1,180 @@
+"""Boxes of HEIF and AVIF files (ISO/IEC 14496-12, 23008-12): what their libraries do not tell.
+
+Libraries hand EXIF over changed, and are silent about depth, colour numbers, and what lies beside
+the main image.
+"""
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from srcli.media.format import Readable
+
+__all__ = ["HeifFile", "read_heif"]
+
+_NCLX = re.compile(rb"colrnclx(..)(..)", re.DOTALL)
+_AV1_SETTINGS = re.compile(rb"av1C\x81.(.)", re.DOTALL)
+_HIGH, _TWELVE = 0x40, 0x20  # its third byte: more than 8 bits; and then 12
+_AUXILIARY = re.compile(rb"auxC\0\0\0\0([ -~]+)\0")
+_MOST_META = 1 << 24  # bytes
+_MOTION = b"mpvd"
+_NAMES = (  # of auxiliary images, by a part of their type; alpha is read with the image
+    ("hdrgainmap", "HDR gain map"),
+    ("21496", "HDR gain map"),
+    ("depth", "depth map"),
+    ("auxid:2", "depth map"),
+    ("disparity", "depth map"),
+    ("matte", "matte"),
+)
+_ALPHA = ("alpha", "auxid:1")
+
+
+@dataclass(frozen=True)
+class HeifFile:
+    """Facts of a HEIF or AVIF file that its library keeps back.
+
+    Attributes:
+        exif: The EXIF block as it stands in the file, from its TIFF header on; None without one.
+        numbers: H.273 numbers of primaries and transfer; None where it has none.
+        bits: Bits a sample of AV1; 8 of other codecs.
+        beside: What lies beside the main image and is not read, in words.
+    """
+
+    exif: bytes | None = None
+    numbers: tuple[int, int] | None = None
+    bits: int = 8
+    beside: tuple[str, ...] = ()
+
+
+def read_heif(stream: Readable) -> HeifFile:
+    """Read the facts; of a file whose boxes are damaged some are missing, for decoders to judge."""
+    meta, beside = b"", list[str]()
+    for kind, at, length in _top_boxes(stream):
+        if kind == b"meta" and length <= _MOST_META:
+            stream.seek(at)
+            meta = stream.read(length)
+        elif kind == _MOTION:
+            beside.append(f"motion video, {length} bytes")
+    colour, settings = _NCLX.search(meta), _AV1_SETTINGS.search(meta)
+    flags = settings[1][0] if settings else 0
+    try:
+        exif = _exif(stream, meta)
+    except (struct.error, IndexError):
+        exif = None
+    return HeifFile(
+        exif=exif,
+        numbers=(int.from_bytes(colour[1], "big"), int.from_bytes(colour[2], "big"))
+        if colour
+        else None,
+        bits=8 if not flags & _HIGH else 12 if flags & _TWELVE else 10,
+        beside=(*beside, *_auxiliary_images(meta)),
+    )
+
+
+def _auxiliary_images(meta: bytes) -> list[str]:
+    """Kinds of auxiliary images, but for alpha."""
+    kinds = [kind.decode("ascii") for kind in _AUXILIARY.findall(meta)]
+    names = [
+        next((name for part, name in _NAMES if part in kind), f"auxiliary image ({kind})")
+        for kind in kinds
+        if not any(part in kind for part in _ALPHA)
+    ]
+    if any(kind == b"tmap" for kind in _item_kinds(meta)):
+        names.append("HDR gain map")
+    return list(dict.fromkeys(names))
+
+
+def _top_boxes(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, offset and length of the content of each box of the file."""
+    end, at = stream.seek(0, os.SEEK_END), 0
+    while at + 8 <= end:
+        stream.seek(at)
+        length, kind = struct.unpack(">I4s", stream.read(8))
+        head = 8
+        if length == 1 and at + 16 <= end:
+            (length,), head = struct.unpack(">Q", stream.read(8)), 16
+        length = length or end - at
+        if length < head:
+            return
+        yield kind, at + head, min(length, end - at) - head
+        at += length
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of the boxes that stand in a box."""
+    at = 0
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if length < 8 or at + length > len(data):
+            return
+        yield kind, data[at + 8 : at + length]
+        at += length
+
+
+def _items(meta: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and kind of each item of a meta box."""
+    info = dict(_boxes(meta[4:])).get(b"iinf", b"")
+    for kind, entry in _boxes(info[8 if info[:1] != b"\0" else 6 :]):
+        if kind == b"infe" and len(entry) >= 12:
+            wide = entry[0] >= 3
+            (number,) = struct.unpack_from(">I" if wide else ">H", entry, 4)
+            yield number, entry[10:14] if wide else entry[8:12]
+
+
+def _item_kinds(meta: bytes) -> list[bytes]:
+    return [kind for _, kind in _items(meta)]
+
+
+def _exif(stream: Readable, meta: bytes) -> bytes | None:
+    """The EXIF item, less the offset and the prefix before its TIFF header."""
+    wanted = {number for number, kind in _items(meta) if kind == b"Exif"}
+    inside = dict(_boxes(meta[4:]))
+    for number, construction, extents in _locations(inside.get(b"iloc", b"")):
+        if number not in wanted or construction > 1:
+            continue
+        if construction:
+            data = b"".join(inside.get(b"idat", b"")[at : at + n] for at, n in extents)
+        else:
+            data = b"".join(_read(stream, at, length) for at, length in extents)
+        if len(data) > 4:
+            start = 4 + int.from_bytes(data[:4], "big")
+            return data[start:].removeprefix(b"Exif\0\0") or None
+    return None
+
+
+def _read(stream: Readable, at: int, length: int) -> bytes:
+    stream.seek(at)
+    return stream.read(length) if length <= _MOST_META else b""
+
+
+def _locations(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """Number, construction method and extents (offset, length) of every item."""
+    if len(iloc) < 8:
+        return
+    version, sizes = iloc[0], (iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4, iloc[5] & 15)
+    offset_size, length_size, base_size, index_size = sizes
+    if version == 0:
+        index_size = 0
+    at = 6
+
+    def number(size: int) -> int:
+        nonlocal at
+        at += size
+        if at > len(iloc):
+            raise IndexError(at)
+        return int.from_bytes(iloc[at - size : at], "big")
+
+    wide = 4 if version > 1 else 2
+    for _ in range(number(wide)):
+        item = number(wide)
+        construction = number(2) & 15 if version else 0
+        number(2)  # which file: always this one
+        base = number(base_size)
+        extents: list[tuple[int, int]] = []
+        for _ in range(number(2)):
+            number(index_size)
+            start = number(offset_size)
+            extents.append((base + start, number(length_size)))
+        yield item, construction, extents

@@ -1,0 +1,92 @@
+"""PNG: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
+
+from io import BufferedWriter
+
+from PIL import PngImagePlugin
+
+from srcli.media.format import DiskRate, Format, Readable
+from srcli.media.formats.png.chunks import (
+    SIGNATURE,
+    alone,
+    check_chunks,
+    list_chunks,
+    read_header,
+    split_chunks,
+)
+from srcli.media.formats.png.metadata import read_metadata
+from srcli.media.formats.png.sixteen_bit import decode_16bit, encode_16bit
+from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.pillow_image import as_image, channels_of, pixels_of
+
+__all__ = ["FORMAT"]
+
+_LEVEL = 4  # of zlib: the knee, measured on an upscaled photograph of 45 megapixels
+
+
+def _inspect(stream: Readable) -> ImageInfo:
+    chunks = list_chunks(stream)
+    header = read_header(stream, chunks)
+    metadata, _ = read_metadata(stream, chunks)
+    width, height = orientation_of(metadata).size(header.width, header.height)
+    if header.bits == 16:
+        return ImageInfo("png", width, height, header.channels, bits=16)
+    image = PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=False))
+    return ImageInfo("png", width, height, channels_of(image), bits=8)
+
+
+def _decode(stream: Readable) -> DecodedImage:
+    """Decode the image; of an animation, the one that plain viewers show."""
+    chunks = list_chunks(stream)
+    check_chunks(stream, chunks)
+    header = read_header(stream, chunks)
+    metadata, dropped = read_metadata(stream, chunks)
+    if header.bits == 16:
+        pixels = decode_16bit(stream, chunks, header)
+    else:
+        pixels = pixels_of(PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=True)))
+    frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
+    return apply_orientation(
+        DecodedImage(pixels, "png", metadata, left_out=frames, dropped=dropped)
+    )
+
+
+def _encode(image: DecodedImage, stream: BufferedWriter, _quality: int) -> None:
+    if image.bits == 16:
+        encode_16bit(image, stream)
+        return
+    metadata = image.metadata
+    texts = PngImagePlugin.PngInfo()
+    if metadata.xmp:
+        texts.add_itxt("XML:com.adobe.xmp", metadata.xmp)
+    if metadata.cicp:
+        texts.add(b"cICP", metadata.cicp)
+    for kind, data in (*split_chunks(metadata.colour), *split_chunks(metadata.texts)):
+        texts.add(kind, data)
+    as_image(image.pixels).save(
+        stream,
+        "PNG",
+        compress_level=_LEVEL,
+        icc_profile=metadata.icc,
+        dpi=metadata.dpi,
+        exif=metadata.exif,
+        pnginfo=texts,
+    )
+
+
+FORMAT = Format(
+    name="png",
+    option="png",
+    suffixes=(".png",),
+    recognises=lambda head: head.startswith(SIGNATURE),
+    inspect=_inspect,
+    decode=_decode,
+    encode=_encode,
+    max_side=2**31 - 1,
+    max_block=2**31 - 1,
+    gray=True,
+    alpha=True,
+    deep=True,
+    keeps=frozenset({"icc", "exif", "xmp", "dpi", "texts", "colour", "cicp"}),
+    disk_rate=DiskRate(0.5, 0.34),
+)

@@ -1,0 +1,196 @@
+"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages."""
+
+import os
+from dataclasses import replace
+
+from PIL import TiffImagePlugin, TiffTags
+
+from srcli.media.exif import DESCRIBED, extracted_exif
+from srcli.media.format import DiskRate, Format, FormatError, Paged, Readable
+from srcli.media.formats.tiff.encode import TiffPages, encode_tiff
+from srcli.media.formats.tiff.sixteen_bit import decode_16bit, layout_of, segments_of
+from srcli.media.ifd import MAGICS, Directory, directories, page_directory
+from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.pillow_errors import DECODER_ERRORS
+from srcli.media.pillow_image import channels_of, pixels_of, to_rgb
+from srcli.media.tiff_tags import Tag
+from srcli.media.xmp import reset_xmp_orientation
+
+__all__ = ["FORMAT"]
+
+_SHOWN = 8
+# What a reader needs in order to make sense of the pixels, besides what `Tag` names: threshold,
+# cells, free bytes, gray response, fax options, transfer and white and primaries, palette and
+# halftones, fax errors, inks, JPEG's tables and streams, YCbCr, padding.
+_ABOUT_PIXELS = frozenset(
+    (
+        *(263, 264, 265, 280, 281, 288, 289, 290, 291, 292, 293, 301, 318, 319, 320, 321),
+        *(326, 327, 328, 332, 333, 334, 336, 337, 340, 341, 342, 347),
+        *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 59932),
+    )
+)
+
+
+def dropped_tags(page: Directory) -> tuple[str, ...]:
+    """A line that names the fields of a page that are not taken over; none if there are none."""
+    known = DESCRIBED | _ABOUT_PIXELS | {int(tag) for tag in Tag} - {int(Tag.SUB_IFDS)}
+    names = [f"{TiffTags.lookup(tag).name} ({tag})" for tag in page.fields if tag not in known]
+    if not names:
+        return ()
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (f"TIFF tags dropped: {', '.join(names[:_SHOWN])}{more}",)
+
+
+_UNSIGNED = 1
+_CENTIMETRES, _INCHES = 3, 2
+_REDUCED = 2
+_BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
+_CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
+
+
+def _inspect(stream: Readable) -> ImageInfo:
+    """Headers of the pages; the first one tells how many follow."""
+    pages: list[ImageInfo] = []
+    image: TiffImagePlugin.TiffImageFile | None = None
+    for number, main in enumerate(directories(stream)):
+        reduced = _is_reduced(main)
+        if number == 0:
+            _require_developed(stream, main)
+        try:
+            if not _is_16bit(main):
+                image = image or _opened(stream)
+                image.seek(number)
+            pages.append(_info(stream, main, image))
+        except (FormatError, *DECODER_ERRORS) as error:
+            if number == 0:
+                raise
+            if not reduced:
+                raise FormatError(f"page {number + 1}: {error}") from error
+            pages.append(replace(pages[0], width=1, height=1))  # it is left out in its turn
+            image = None
+        pages[-1] = replace(pages[-1], reduced=reduced)
+    return replace(pages[0], further=tuple(pages[1:]))
+
+
+def _info(
+    stream: Readable, main: Directory, image: TiffImagePlugin.TiffImageFile | None
+) -> ImageInfo:
+    width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
+    size = orientation_of(_metadata(stream, main)).size(width, height)
+    if _is_16bit(main):
+        return ImageInfo("tiff", *size, layout_of(main).channels, bits=16)
+    assert image is not None
+    return ImageInfo("tiff", *size, channels_of(image), bits=8)
+
+
+def _decode(stream: Readable, page: int = 0) -> DecodedImage:
+    """Decode one page; extra channels that are not alpha are left out."""
+    main = page_directory(stream, page)
+    _require_all_data(stream, main)
+    metadata, dropped = _metadata(stream, main), dropped_tags(main)
+    if _is_16bit(main):
+        pixels = decode_16bit(stream, layout_of(main))
+        return apply_orientation(DecodedImage(pixels, "tiff", metadata, dropped=dropped))
+    image = _opened(stream)
+    image.seek(page)
+    image.load()
+    rgb, metadata, line = to_rgb(image, metadata)
+    dropped = (*dropped, line) if line else dropped
+    return apply_orientation(
+        DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
+    )
+
+
+def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
+    stream.seek(0)
+    if stream.read(4) == _BIG_OTHER:
+        raise FormatError("a BigTIFF of 8 bits in this byte order is not read; save it as II")
+    stream.seek(0)
+    return TiffImagePlugin.TiffImageFile(stream)
+
+
+def _require_developed(stream: Readable, main: Directory) -> None:
+    """Check that the first page is an image, not the preview of what a camera's sensor saw.
+
+    Raises:
+        FormatError: It is a DNG, a CR2, or a small copy of what lies in directories below it.
+    """
+    stream.seek(4)
+    canon = stream.read(8) == _CR2
+    preview = _is_reduced(main) and Tag.SUB_IFDS in main.fields
+    if canon or preview or Tag.DNG_VERSION in main.fields:
+        raise FormatError("camera raw is not read; develop it first, to TIFF or PNG")
+
+
+def _is_reduced(main: Directory) -> bool:
+    """Tell if the page says that it is a smaller copy of another."""
+    old_way = main.integer(Tag.SUBFILE_TYPE, 1)
+    return bool(main.integer(Tag.NEW_SUBFILE_TYPE, 0) & 1) or old_way == _REDUCED
+
+
+def _is_16bit(main: Directory) -> bool:
+    """Tell if the samples have 16 bits.
+
+    Raises:
+        FormatError: They are no whole numbers of at most 8 or of 16 bits.
+    """
+    bits = set(main.integers(Tag.BITS_PER_SAMPLE, (1,)))
+    kinds = set(main.integers(Tag.SAMPLE_FORMAT, (_UNSIGNED,)))
+    if kinds != {_UNSIGNED} or (bits != {16} and max(bits, default=0) > 8):
+        raise FormatError(
+            f"its samples have {max(bits, default=0)} bits, format {max(kinds, default=0)}; "
+            "only whole numbers of 8 or 16 bits are read: convert it to 16 bits"
+        )
+    return bits == {16}
+
+
+def _require_all_data(stream: Readable, main: Directory) -> None:
+    """Check that every strip or tile lies inside the file.
+
+    Raises:
+        FormatError: One does not.
+    """
+    end = stream.seek(0, os.SEEK_END)
+    offsets, counts = segments_of(main)
+    for offset, count in zip(offsets, counts, strict=False):
+        if offset + count > end:
+            raise FormatError(f"it is cut short: {end} bytes of at least {offset + count}")
+
+
+def _metadata(stream: Readable, main: Directory) -> Metadata:
+    """Metadata as stored; the EXIF block is put together from the file's fields."""
+    unit = main.integer(Tag.RESOLUTION_UNIT, _INCHES)
+    factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit, 0.0)
+    dpi = (main.ratio(Tag.X_RESOLUTION) * factor, main.ratio(Tag.Y_RESOLUTION) * factor)
+    xmp = main.raw(Tag.XMP)
+    if xmp and Tag.ORIENTATION in main.fields:
+        xmp = reset_xmp_orientation(
+            xmp
+        )  # it has no say beside the field, which EXIF omits where it is 1
+    return Metadata(
+        icc=main.raw(Tag.ICC_PROFILE),
+        exif=extracted_exif(stream, main),
+        xmp=xmp,
+        dpi=dpi if all(dpi) else None,
+        iptc=main.raw(Tag.IPTC),
+    )
+
+
+FORMAT = Format(
+    name="tiff",
+    option="tiff",
+    suffixes=(".tif", ".tiff"),
+    recognises=lambda head: head[:4] in MAGICS,
+    inspect=_inspect,
+    decode=_decode,
+    encode=encode_tiff,
+    max_side=2**31 - 1,
+    max_block=2**31 - 1,
+    gray=True,
+    alpha=True,
+    deep=True,
+    keeps=frozenset({"icc", "exif", "xmp", "dpi", "iptc"}),
+    disk_rate=DiskRate(0.55, 0.43),
+    paged=Paged(decode=_decode, begin=TiffPages),
+)
