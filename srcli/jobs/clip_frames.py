@@ -9,10 +9,10 @@ from srcli.geometry import scaled_size
 from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_reading
+from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.clip_segments import key_text
-from srcli.jobs.clip_sources import ClipSettings, open_source
-from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
-from srcli.jobs.plan import Job
+from srcli.jobs.clip_source import ClipSettings, open_source
+from srcli.jobs.job import Job
 from srcli.media import DecodedImage, atomic_file, write_image
 from srcli.media.video import (
     AnimationReader,

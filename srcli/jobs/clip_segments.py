@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from srcli.errors import FolderBusy, UnwritableVideo
-from srcli.jobs.lock import FolderLock
 from srcli.jobs.naming import shortened
+from srcli.locks import FolderLock
 from srcli.media import atomic_file
 from srcli.media.video import Segment, find_segments
 

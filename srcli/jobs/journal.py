@@ -17,35 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import JournalError
-from srcli.jobs.records import COLUMNS, Entry, RunRecord, cell_of, entry_of
+from srcli.jobs.journal_schema import (
+    COLUMNS,
+    SCHEMA,
+    VERSION,
+    Entry,
+    RunRecord,
+    cell_of,
+    entry_of,
+)
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
 FOLDER = ".srcli"
-_VERSION = 1
 _OPENING_SECONDS = 0.5  # after which a lock is taken for one that no one will grant
 _PATIENCE_SECONDS = 10  # with who reads or writes the file meanwhile
 _NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"  # SQLite's name for such files
-_SCHEMA = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    started REAL NOT NULL, ended REAL, outcome TEXT,
-    pid INTEGER NOT NULL, version TEXT NOT NULL,
-    model TEXT NOT NULL, weights_sha256 TEXT NOT NULL,
-    settings TEXT NOT NULL, resolved TEXT NOT NULL
-);
-CREATE TABLE files (
-    target TEXT PRIMARY KEY,
-    source TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'writing', 'done', 'failed')),
-    reason TEXT NOT NULL DEFAULT '',
-    run INTEGER NOT NULL REFERENCES runs (id),
-    settings TEXT,
-    source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
-    size INTEGER, mtime_ns INTEGER, sha256 TEXT,
-    width INTEGER, height INTEGER, seconds REAL, ended REAL
-);
-"""
 
 
 def journal_path(folder: Path) -> Path:
@@ -109,10 +96,10 @@ class Journal:
         with self._readable():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0 and create:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; END;")
-            elif version != _VERSION:
+                self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; END;")
+            elif version != VERSION:
                 raise JournalError(
-                    f"{path}: version {version}, this srcli knows {_VERSION}; update srcli"
+                    f"{path}: version {version}, this srcli knows {VERSION}; update srcli"
                 )
 
     def close(self) -> None:

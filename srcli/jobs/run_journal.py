@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from srcli.errors import SrcliError, UsageError
+from srcli.errors import FolderBusy, SrcliError, UsageError
 from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.job import Job
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
-from srcli.jobs.lock import FolderLock
-from srcli.jobs.plan import Job
 from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
 from srcli.jobs.settings import Settings
+from srcli.locks import FolderLock
 
 __all__ = ["OutputRecord", "RunJournal"]
 
@@ -38,10 +38,12 @@ class OutputRecord:
 
 @contextmanager
 def _nothing_left_behind(folder: Path) -> Generator[None]:
-    """Remove a folder that the block made if it fails."""
+    """Remove a folder that the block made if it fails; not one that another run made meanwhile."""
     new = not folder.exists()
     try:
         yield
+    except FolderBusy:
+        raise
     except BaseException:
         if new:
             shutil.rmtree(folder, ignore_errors=True)

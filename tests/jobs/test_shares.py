@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from srcli.errors import JournalError
+from srcli.jobs.job import Job
 from srcli.jobs.journal import _Way
-from srcli.jobs.plan import Job
 from tests.conftest import ROOT
 from tests.jobs.journalling import RUN, run_journal
 
@@ -20,7 +20,7 @@ import os, sys, time
 from pathlib import Path
 from srcli.errors import FolderBusy
 from srcli.jobs.journal import Journal
-from srcli.jobs.plan import Job
+from srcli.jobs.job import Job
 from tests.jobs.journalling import RUN, make, run_journal
 
 folder, do = Path(sys.argv[1]), sys.argv[2]
