@@ -12,12 +12,11 @@ from srcli.cli.console import echo_line, printable
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.identity import identity_of
-from srcli.jobs.job import Job
+from srcli.jobs.job import Finished, Job, State, reason_of
 from srcli.jobs.preflight import require_writable
-from srcli.jobs.job import Finished, State, reason_of
 from srcli.jobs.settings import difference
-from srcli.pipeline import StageResult
 from srcli.masks import SHEET, is_mask_folder, request_of_masks
+from srcli.pipeline import StageResult
 from srcli.viz.choice import choose_layers
 from srcli.viz.files import REPORT, MaskFiles
 from srcli.viz.map_types import MapType

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -33,6 +34,9 @@ from srcli.jobs.target_size import SizeLimits, TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
+
+if TYPE_CHECKING:
+    from srcli.jobs.upscale_image import Upscalers
 
 __all__ = ["run"]
 
@@ -96,10 +100,7 @@ def run(
 
                     upscalers = load(engine, target_size, weights)
                     _say_reduced(progress, target_size, weights)
-                    if engine.compiled and not upscalers.first.network.compilable:
-                        progress.note(
-                            f"--compile adds nothing for {weights.model}: it has no such parts"
-                        )
+                    _say_compiled(progress, engine, upscalers)
                     context = RunContext(
                         target_size,
                         result.quality,
@@ -261,9 +262,7 @@ def _show_forecast(
 ) -> None:
     """Refuse to begin what cannot end well."""
     if handling.disk_check:
-        for line in require_room(
-            forecast(todo, target_size, decoder, limits, stopping.is_set)
-        ):
+        for line in require_room(forecast(todo, target_size, decoder, limits, stopping.is_set)):
             progress.note(line)
 
 
@@ -273,6 +272,11 @@ def _say_reduced(progress: BatchProgress, target_size: TargetSize, weights: Weig
             f"{weights.model} has no x{target_size.scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{target_size.scale:g}"
         )
+
+
+def _say_compiled(progress: BatchProgress, engine: Engine, upscalers: "Upscalers") -> None:
+    if engine.compiled and not upscalers.first.network.compilable:
+        progress.note(f"--compile adds nothing for {engine.model}: it has no such parts")
 
 
 def _progress(files: int, handling: Handling) -> BatchProgress:

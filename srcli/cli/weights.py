@@ -85,7 +85,8 @@ def download(
     if everything == bool(names):
         have = ", ".join(e.name for e in by_quality(known()) if e.source is Source.DOWNLOAD)
         raise UsageError(
-            f"no weights named (can be downloaded: {have}); hint: srcli weights download recommended"
+            f"no weights named (can be downloaded: {have}); "
+            "hint: srcli weights download recommended"
         )
     policy = Policy.of_environment(offline=offline, insecure=insecure, trust_first=trust_first)
     entries = [

@@ -76,13 +76,12 @@ def upscale_clip(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     key = {
         **settings.key,
-        "source": source.identity,
         "reading": key_of_reading(settings.reading),
         "encoding": key_of_encoding(encoding),
         "result": key_of_info(info),
         "segment": str(settings.segment),
     }
-    with _disk_full_message(job.target), SegmentStore(job.target, key) as parts:
+    with _disk_full_message(job.target), SegmentStore(job.target, *source.keys(key)) as parts:
         segments = parts.resume()
         resumed = bool(segments)
         if not segments:

@@ -1,13 +1,11 @@
 """One job: an input, the file it becomes, how it ended, and who is told. Light to import."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from srcli.errors import SrcliError
-from srcli.jobs.identity import is_there
 
 if TYPE_CHECKING:
     from srcli.inference.report import Report

