@@ -12,8 +12,8 @@ from srcli.cli.console import printable
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
+from srcli.jobs.job import Finished
 from srcli.jobs.preflight import Forecast, require_room
-from srcli.jobs.result import Finished
 from srcli.jobs.target_size import scale_needed
 from srcli.weights import best_scale
 

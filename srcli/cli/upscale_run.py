@@ -23,10 +23,10 @@ from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.discover import Filter, discover, read_file_list
+from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
+from srcli.jobs.plan import frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import forecast, require_room, require_writable
-from srcli.jobs.result import Finished
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize

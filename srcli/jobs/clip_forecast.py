@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from srcli.errors import SrcliError
 from srcli.geometry import scaled_size
-from srcli.jobs.clip_sources import ClipSettings, open_source
+from srcli.jobs.clip_source import ClipSettings, open_source
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.preflight import Forecast

@@ -20,10 +20,6 @@ from srcli.media.video.names import (
 )
 
 __all__ = [
-    "ANIMATION",
-    "CLIP",
-    "FRAMES",
-    "Job",
     "default_folder",
     "frames_job",
     "is_moving",

@@ -12,9 +12,10 @@ from PIL import Image
 from srcli.errors import UnreadableVideo
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.clip_frames import upscale_animation
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.discover import discover
-from srcli.jobs.plan import ANIMATION, CLIP, Job, plan_jobs
+from srcli.jobs.job import ANIMATION, CLIP, Job
+from srcli.jobs.plan import plan_jobs
 from srcli.media.video import AnimationReader, EncoderOptions
 from srcli.media.video.structure import is_fast_start
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, packets, upscaled, watch
