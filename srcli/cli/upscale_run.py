@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -27,16 +26,13 @@ from srcli.jobs.discover import Filter, discover, read_file_list
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import frames_job, is_moving, plan_jobs
-from srcli.jobs.preflight import forecast, require_room, require_writable
+from srcli.jobs.preflight import SizeLimits, forecast, require_room, require_writable
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.target_size import SizeLimits, TargetSize
+from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
-
-if TYPE_CHECKING:
-    from srcli.jobs.upscale_image import Upscalers
 
 __all__ = ["run"]
 
@@ -96,11 +92,11 @@ def run(
                         todo, target_size, decoder, size_limits, handling, progress, stopping
                     )
                     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
-                    from srcli.cli.upscale_work import RunContext, load, record, work
+                    from srcli.cli.upscale_work import RunContext, load, record, say_compiled, work
 
                     upscalers = load(engine, target_size, weights)
                     _say_reduced(progress, target_size, weights)
-                    _say_compiled(progress, engine, upscalers)
+                    say_compiled(progress, engine, upscalers)
                     context = RunContext(
                         target_size,
                         result.quality,
@@ -272,11 +268,6 @@ def _say_reduced(progress: BatchProgress, target_size: TargetSize, weights: Weig
             f"{weights.model} has no x{target_size.scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{target_size.scale:g}"
         )
-
-
-def _say_compiled(progress: BatchProgress, engine: Engine, upscalers: "Upscalers") -> None:
-    if engine.compiled and not upscalers.first.network.compilable:
-        progress.note(f"--compile adds nothing for {engine.model}: it has no such parts")
 
 
 def _progress(files: int, handling: Handling) -> BatchProgress:

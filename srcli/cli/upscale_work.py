@@ -15,15 +15,16 @@ from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import run_clips
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.journal import RunRecord
+from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
-from srcli.jobs.target_size import SizeLimits, TargetSize
+from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, fingerprint_of
 
-__all__ = ["BatchResult", "RunContext", "load", "record", "work"]
+__all__ = ["BatchResult", "RunContext", "load", "record", "say_compiled", "work"]
 
 
 @dataclass
@@ -63,6 +64,12 @@ def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upsc
         )
 
     return Upscalers(engine.model, make, target_size.scale or weights.scale)
+
+
+def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) -> None:
+    """Say that there is nothing to compile, if so."""
+    if engine.compiled and not upscalers.first.network.compilable:
+        progress.note(f"--compile adds nothing for {engine.model}: it has no such parts")
 
 
 def record(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.job import Job
-from srcli.jobs.target_size import SizeLimits, TargetSize, scale_needed
+from srcli.jobs.preflight import SizeLimits
+from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
 from srcli.weights import best_scale
 from srcli.weights.local_files import is_here
