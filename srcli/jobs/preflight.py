@@ -20,8 +20,10 @@ __all__ = [
     "require_one_page",
     "require_room",
     "require_writable",
+    "sample_of",
 ]
 
+_SAMPLE = 400  # headers that are read before a large batch begins
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
 
 
@@ -55,6 +57,7 @@ def forecast(
     target_size: TargetSize,
     decoder: DecoderProcess,
     stopped: Callable[[], bool] = lambda: False,
+    count: Callable[[str], None] = lambda what: None,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
 
@@ -63,11 +66,13 @@ def forecast(
         target_size: How large results shall be.
         decoder: Reads headers in its own process.
         stopped: Whether to give up.
+        count: Told of each header that is read, in words.
     """
     found: list[Forecast] = []
     for job in jobs:
         if stopped():
             break
+        count("headers read")
         try:
             info = decoder.probe(job.source)
         except InputError as error:
@@ -102,6 +107,22 @@ def _forecast_job(job: Job, info: ImageInfo, target_size: TargetSize) -> Forecas
     return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
 
 
+def sample_of(jobs: Sequence[Job]) -> tuple[Sequence[Job], float]:
+    """Some of many jobs, spread evenly over them, by which the disk they take can be estimated.
+
+    Returns:
+        The jobs, and the bytes of all inputs for each byte of theirs.
+    """
+    if len(jobs) <= _SAMPLE:
+        return jobs, 1.0
+    sample = [jobs[number * len(jobs) // _SAMPLE] for number in range(_SAMPLE)]
+    return sample, _bytes_of(jobs) / max(_bytes_of(sample), 1)
+
+
+def _bytes_of(jobs: Iterable[Job]) -> int:
+    return sum(found.size for job in jobs if (found := identity_of(job.source)) is not None)
+
+
 def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
     """Check that nothing but smaller copies of the first page would be lost.
 
@@ -132,8 +153,12 @@ def require_writable(jobs: Sequence[Job]) -> None:
             )
 
 
-def require_room(forecasts: Sequence[Forecast]) -> list[str]:
+def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]:
     """Check that the results will fit on their disks.
+
+    Args:
+        forecasts: Of all jobs, or of a sample.
+        times: What all will take, as a multiple of what these will.
 
     Returns:
         A line for every disk on which it will be tight.
@@ -141,11 +166,11 @@ def require_room(forecasts: Sequence[Forecast]) -> list[str]:
     Raises:
         UsageError: One has not even half of what the results will probably take.
     """
-    needed: dict[int, tuple[Path, int]] = {}
+    needed: dict[int, tuple[Path, float]] = {}
     for one in forecasts:
         there = _nearest(one.job.target.parent)
         device = there.stat().st_dev
-        needed[device] = (there, needed.get(device, (there, 0))[1] + one.disk)
+        needed[device] = (there, needed.get(device, (there, 0))[1] + one.disk * times)
     tight: list[str] = []
     for there, disk in needed.values():
         free = shutil.disk_usage(there).free

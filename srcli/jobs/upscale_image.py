@@ -28,6 +28,7 @@ class Upscalers:
         self._make = make
         first = make(largest)
         self._loaded = {first.network.scale: first}
+        self._serving: dict[int, Upscaler] = {}
         self.first = first
 
     def for_scale(self, needed: int) -> Upscaler:
@@ -36,11 +37,13 @@ class Upscalers:
         Raises:
             UnknownScale: There is none.
         """
-        best = best_scale(self.model, max(needed, 2))
-        scale = best.scale if is_here(best) else self.first.network.scale
-        if scale not in self._loaded:
-            self._loaded[scale] = self._make(scale)
-        return self._loaded[scale]
+        if needed not in self._serving:  # the manifests are read once for each scale
+            best = best_scale(self.model, max(needed, 2))
+            scale = best.scale if is_here(best) else self.first.network.scale
+            if scale not in self._loaded:
+                self._loaded[scale] = self._make(scale)
+            self._serving[needed] = self._loaded[scale]
+        return self._serving[needed]
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class DecoderProcess:
         self.replaced = 0
         """Number of workers that died or were stopped."""
         self._worker: subprocess.Popen[bytes] | None = None
+        self._watchdog = _Watchdog()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -103,6 +104,7 @@ class DecoderProcess:
     def close(self) -> None:
         """Stop the worker, whatever it does."""
         self._closed = True
+        self._watchdog.close()
         worker = self._worker
         if worker is not None:
             _stop(worker)
@@ -155,7 +157,8 @@ class DecoderProcess:
         }
         assert worker.stdin is not None
         assert worker.stdout is not None
-        watchdog = _Watchdog(worker, self.limits.seconds)
+        watchdog = self._watchdog
+        watchdog.begin(worker, self.limits.seconds)
         try:
             worker.stdin.write(json.dumps(request).encode("ascii") + b"\n")
             worker.stdin.flush()
@@ -163,9 +166,9 @@ class DecoderProcess:
             if "error" not in head:
                 return take(head, worker.stdout)
         except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
-            raise self._end_process(path, worker, watchdog) from error
+            raise self._end_process(path, worker) from error
         finally:
-            watchdog.cancel()
+            watchdog.end()
         raise _ERRORS.get(head["error"], UnreadableImage)(str(head.get("message")))
 
     def _ensure_running(self) -> "subprocess.Popen[bytes]":
@@ -182,9 +185,7 @@ class DecoderProcess:
                 self._worker.kill()
         return self._worker
 
-    def _end_process(
-        self, path: Path, worker: "subprocess.Popen[bytes]", watchdog: "_Watchdog"
-    ) -> InputError:
+    def _end_process(self, path: Path, worker: "subprocess.Popen[bytes]") -> InputError:
         """The worker is gone, or talks nonsense: make an end of it and say what happened."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             worker.wait(_STEP_SECONDS)
@@ -194,7 +195,7 @@ class DecoderProcess:
         self.replaced += 1
         if self._closed:
             return UnreadableImage(f"{path}: not read, the run has been stopped")
-        if watchdog.fired:
+        if self._watchdog.fired:
             return UnreadableImage(
                 f"{path}: decoding takes longer than {self.limits.seconds:g} s; raise --max-seconds"
             )
@@ -239,28 +240,59 @@ class DecoderProcess:
 
 
 class _Watchdog:
-    """Kills a worker after some seconds in which we ran; while we are suspended none pass."""
+    """Kills a worker after some seconds in which we ran; while we are suspended none pass.
 
-    def __init__(self, worker: "subprocess.Popen[bytes]", seconds: float) -> None:
+    One thread for all requests, for starting one takes longer than reading a header. It looks
+    every half second, so that a request may get that much more time.
+    """
+
+    def __init__(self) -> None:
         self.fired = False
-        self._worker, self._left = worker, seconds
-        self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
+        """True if the last request took too long."""
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._left, self._request = 0.0, 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._idle = self._closed = False
 
-    def cancel(self) -> None:
-        """The worker has answered."""
-        self._cancelled.set()
-        self._thread.join()
+    def begin(self, worker: "subprocess.Popen[bytes]", seconds: float) -> None:
+        """Watch over a request."""
+        with self._changed:
+            self.fired = False
+            self._worker, self._left = worker, seconds
+            self._request += 1
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, daemon=True)
+                self._thread.start()
+            elif self._idle:
+                self._changed.notify()
+
+    def end(self) -> None:
+        """The worker has answered, or is gone."""
+        with self._changed:
+            self._worker = None
+
+    def close(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
     def _watch(self) -> None:
-        while self._left > 0:
-            began = time.monotonic()
-            if self._cancelled.wait(min(_STEP_SECONDS, self._left)):
-                return
-            self._left -= min(time.monotonic() - began, 2 * _STEP_SECONDS)
-        self.fired = True
-        self._worker.kill()
+        with self._changed:
+            while not self._closed:
+                self._idle = self._worker is None
+                request, began = self._request, time.monotonic()
+                self._changed.wait(None if self._idle else min(_STEP_SECONDS, self._left))
+                if not self._idle and request == self._request:
+                    self._left -= min(time.monotonic() - began, 2 * _STEP_SECONDS)
+                    self._kill_if_late()
+
+    def _kill_if_late(self) -> None:
+        if self._worker is not None and self._left <= 0:
+            self.fired = True
+            self._worker.kill()
+            self._worker = None
 
 
 def _stop(worker: "subprocess.Popen[bytes]") -> None:
