@@ -68,7 +68,15 @@ def run(
         if handling.dry_run:
             from srcli.cli.dry_run import show_plan
 
-            show_plan(clips.todo, skipped, forecast(todo, target_size, decoder), engine, handling)
+            show_plan(
+                clips.todo,
+                skipped,
+                forecast(
+                    todo, target_size, decoder, max_output_megapixels=limits.max_output_megapixels
+                ),
+                engine,
+                handling,
+            )
             return ExitCode.ALL_DONE
         finished.extend(skipped)
         require_writable(everything)

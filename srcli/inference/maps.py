@@ -1,20 +1,18 @@
 """Maps of what an adaptive network did, as arrays over the whole image."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from srcli.errors import UsageError
-from srcli.inference.planes import Pixels
+from srcli.inference.image_kinds import AnyImage
 from srcli.inference.report import Report
 
 __all__ = ["Explanation", "LayerMaps", "Map", "PureMaps"]
 
 Map = NDArray[Any]
-AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image)
 
 
 @dataclass(frozen=True)

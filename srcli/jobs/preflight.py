@@ -1,19 +1,27 @@
 """Estimate what a batch takes, and refuse what would stop it, before any work."""
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import InputError, UnwritableImage, UsageError
+from srcli.errors import ImageTooLarge, InputError, UnwritableImage, UsageError
 from srcli.jobs.disk import estimated_bytes
 from srcli.jobs.identity import identity_of
 from srcli.jobs.plan import Job
 from srcli.jobs.target_size import TargetSize
-from srcli.media import DecoderProcess, ImageInfo, holds_pages
+from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
 
-__all__ = ["Forecast", "forecast", "require_one_page", "require_room", "require_writable"]
+__all__ = [
+    "Forecast",
+    "forecast",
+    "require_one_page",
+    "require_room",
+    "require_sizes",
+    "require_writable",
+]
 
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
 
@@ -46,6 +54,7 @@ def forecast(
     target_size: TargetSize,
     decoder: DecoderProcess,
     stopped: Callable[[], bool] = lambda: False,
+    max_output_megapixels: float = math.inf,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
 
@@ -54,6 +63,7 @@ def forecast(
         target_size: How large results shall be.
         decoder: Reads headers in its own process.
         stopped: Whether to give up.
+        max_output_megapixels: Of a result, in millions.
     """
     found: list[Forecast] = []
     for job in jobs:
@@ -64,21 +74,24 @@ def forecast(
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        found.append(_forecast_job(job, info, target_size))
+        try:
+            found.append(_forecast_job(job, info, target_size, max_output_megapixels))
+        except InputError as error:
+            found.append(Forecast(job, None, None, 0, str(error)))
     return found
 
 
-def _forecast_job(job: Job, info: ImageInfo, target_size: TargetSize) -> Forecast:
+def _forecast_job(
+    job: Job, info: ImageInfo, target_size: TargetSize, max_output_megapixels: float
+) -> Forecast:
     pages = (info,)
     if info.further:
         if holds_pages(job.image_format):
             pages = (info, *info.further)
         else:
-            try:
-                require_one_page(job, info.further)
-            except InputError as error:
-                return Forecast(job, None, None, 0, str(error))
+            require_one_page(job, info.further)
     sizes = [target_size.size(page.width, page.height) for page in pages]
+    require_sizes(job, pages, target_size, max_output_megapixels)
     pixels = sum(page.width * page.height for page in pages)
     file = identity_of(job.source)
     disk = sum(
@@ -91,6 +104,38 @@ def _forecast_job(job: Job, info: ImageInfo, target_size: TargetSize) -> Forecas
         for size, page in zip(sizes, pages, strict=True)
     )
     return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
+
+
+def require_sizes(
+    job: Job,
+    pages: Sequence[ImageInfo | DecodedImage],
+    target_size: TargetSize,
+    max_output_megapixels: float,
+) -> None:
+    """Check, from an input's header, that its result can be written.
+
+    Args:
+        job: The input and the format of its result.
+        pages: Those that become part of the result.
+        target_size: How large results shall be.
+        max_output_megapixels: Of a result, in millions.
+
+    Raises:
+        ImageTooLarge: A page's result is beyond the limit, or beyond what the format can state.
+    """
+    most = FORMATS[job.image_format].max_side
+    for page in pages:
+        wide, high = target_size.size(page.width, page.height)
+        if wide * high > max_output_megapixels * 1e6:
+            raise ImageTooLarge(
+                f"{job.source}: its result, {wide}x{high}, has {wide * high / 1e6:.4g} "
+                f"megapixels, limit {max_output_megapixels:g}; raise --max-output-megapixels"
+            )
+        if max(wide, high) > most:
+            raise ImageTooLarge(
+                f"{job.source}: its result, {wide}x{high}, is beyond the {most} px a side of "
+                f"{job.image_format.upper()}; use --format png or tiff"
+            )
 
 
 def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:

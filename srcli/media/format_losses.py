@@ -104,12 +104,7 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    if metadata.icc:
-        profile = _profile_for(image, format)
-        if profile is None or len(profile) > format.max_block:
-            losses.append(_Loss.ICC)
-        elif profile != metadata.icc:
-            losses.append(_Loss.GRAY_ICC)
+    losses += _lost_profile(image, format)
     if metadata.dpi and "dpi" not in format.keeps and not _is_square(metadata.dpi):
         losses.append(_Loss.ASPECT)
     blobs = metadata.blobs
@@ -119,6 +114,16 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
             losses.append(loss)
     return losses + _lost_colours(image, format)
+
+
+def _lost_profile(image: DecodedImage, format: Format) -> list[_Loss]:
+    if image.metadata.icc:
+        profile = _profile_for(image, format)
+        if profile is None or len(profile) > format.max_block:
+            return [_Loss.ICC]
+        if profile != image.metadata.icc:
+            return [_Loss.GRAY_ICC]
+    return []
 
 
 def _stays_gray(image: DecodedImage, format: Format) -> bool:

@@ -126,11 +126,15 @@ def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
 
 def _left_out_channels(main: Directory) -> tuple[str, ...]:
     """A line for samples that are neither colours nor alpha: spot inks, masks."""
-    colours = {_GRAY_0: 1, _GRAY_1: 1, _PALETTE: 1, _INKS: 4}.get(main.integer(Tag.PHOTOMETRIC, 1), 3)
+    colours = {_GRAY_0: 1, _GRAY_1: 1, _PALETTE: 1, _INKS: 4}.get(
+        main.integer(Tag.PHOTOMETRIC, 1), 3
+    )
     samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
     extra = main.integers(Tag.EXTRA_SAMPLES)[: max(0, samples - colours)]
     count = sum(kind not in _ALPHA_KINDS for kind in extra)
-    return (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
+    return (
+        (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
+    )
 
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
