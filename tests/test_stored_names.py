@@ -7,7 +7,7 @@ import pytest
 from srcli.benchmark.machine import Machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run, Summary
-from srcli.jobs.records import RunRecord
+from srcli.jobs.journal_schema import RunRecord
 from srcli.jobs.settings import Settings
 from srcli.training.reports import StepReport, ValidationReport
 from srcli.viz.stats import MaskStats

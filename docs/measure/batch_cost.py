@@ -23,10 +23,9 @@ import torch
 
 from srcli import Upscaler
 from srcli.cli.progress import QuietProgress
-from srcli.jobs.batch import run_batch
+from srcli.jobs.job import Job, State
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.plan import Job
-from srcli.jobs.result import State
+from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize

@@ -22,14 +22,14 @@ import av
 import numpy as np
 import torch
 
-from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import pick_device, pick_precision
-from srcli.inference.effort import halting_of
+from srcli.inference.frame_batch import batch_size, upscale_batch
+from srcli.inference.halting import halting_of
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Report
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_job import upscale_clip
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import CLIP, Job
 from srcli.media import Pixels
 from srcli.media.video import ClipInfo, EncoderOptions, SegmentWriter, choose_encoding
 from srcli.media.video.colour import Colour

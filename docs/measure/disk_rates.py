@@ -5,7 +5,7 @@ python docs/measure/disk_rates.py FOLDER [FOLDER ...]
 Of up to twelve images of each folder the middle is kept as PNG and as JPEG of quality 90, as a
 user may have it, upscaled, and written in every format with 8 and, where it can be, 16 bits. A line
 each: format and bits, then the least, median and greatest bytes a sample byte, and the least and
-greatest share of the forecast of `srcli.jobs.disk` that was needed.
+greatest share of the forecast of `srcli.jobs.preflight` that was needed.
 """
 
 import sys
@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from srcli import Upscaler
-from srcli.jobs.disk import estimated_bytes
+from srcli.jobs.preflight import estimated_bytes
 from srcli.media import DecodedImage, Pixels, probe, read_image, write_image
 
 _SIDE, _MOST = 160, 12

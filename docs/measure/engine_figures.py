@@ -16,7 +16,7 @@ from torch import Tensor
 
 from srcli.geometry import TileGrid
 from srcli.inference.device import pick_device, pick_precision
-from srcli.inference.exact import exact_parts
+from srcli.inference.exact_tiling import exact_parts
 from srcli.inference.network import LoadedNetwork
 from srcli.models.adaformer import AdaFormer
 from srcli.models.layers.sparse import TokenBand, sparse_layer

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from srcli.data.benchmark_set import Pair, pairs_in
 from srcli.metrics.psnr import psnr_y
 from srcli.models.atd import ATDConfig, ATDLayer
+from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import CategoryAttention, PureSplit
-from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import EXACT, Halting
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from srcli import Upscaler
 from srcli.data.resize import resize
-from srcli.inference.resample import reduce_planes
+from srcli.inference.output_size import reduce_planes
 from srcli.metrics.psnr import psnr_y
 
 Floats = NDArray[np.float32]

@@ -13,7 +13,7 @@ from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, Resampler
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.resample import reduce_planes
+from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_names, model_spec
 from srcli.models.spec import Halting, SROutput

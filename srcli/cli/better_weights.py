@@ -7,7 +7,7 @@ from srcli.cli.upscale_options import Engine
 from srcli.defaults import MODEL
 from srcli.transfer.policy import is_switched_on
 from srcli.weights import Source, WeightsEntry, better_than, figure_of
-from srcli.weights.places import records
+from srcli.weights.local_files import records
 
 __all__ = ["better_weights_line"]
 

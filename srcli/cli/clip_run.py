@@ -7,9 +7,8 @@ from pathlib import Path
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
-from srcli.jobs.clip_sources import ClipSettings, rate_for
-from srcli.jobs.plan import CLIP, Job
-from srcli.jobs.result import Finished, set_aside
+from srcli.jobs.clip_source import ClipSettings, rate_for
+from srcli.jobs.job import CLIP, Finished, Job, set_aside
 from srcli.jobs.target_size import TargetSize
 from srcli.media import MetadataPolicy
 from srcli.media.video import DecodeOptions, EncoderOptions, check_encoder_options, codec_for

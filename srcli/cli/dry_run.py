@@ -12,9 +12,8 @@ from srcli.cli.console import printable
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
-from srcli.jobs.plan import Job
+from srcli.jobs.job import Finished
 from srcli.jobs.preflight import Forecast, require_room
-from srcli.jobs.result import Finished
 from srcli.jobs.target_size import scale_needed
 from srcli.weights import best_scale
 
@@ -25,43 +24,40 @@ _SHOWN = 200
 
 
 def show_plan(
-    clips: Sequence[Job],
-    skipped: Sequence[Finished],
     forecasts: Sequence[Forecast],
+    skipped: Sequence[Finished],
     engine: Engine,
     handling: Handling,
 ) -> None:
     """Print every job with the size of its result, and the time and disk that all will take.
 
-    The time is that of a small image, computed now, times the pixels to do; clips are named,
-    but not looked into.
+    The time is that of a small image, computed now, times the pixels to do. Clips are read once,
+    as they are before they are upscaled.
 
     Raises:
         UsageError: The results will hardly fit on the disk, and that is to be checked.
     """
     seconds = _seconds(forecasts, engine)
     if handling.json:
-        _emit(clips, skipped, forecasts, seconds, handling)
+        _emit(skipped, forecasts, seconds, handling)
         return
     disk = sum(one.disk for one in forecasts)
-    count = len(forecasts) + len(clips)
     table = Table(box=None, pad_edge=False)
     for heading in ("input", "output", "px", "MB"):
         table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
     for one in forecasts[:_SHOWN]:
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
         size += f", {one.pages} pages" if one.pages > 1 else ""
+        size += f", {one.frames} frames" if one.frames else ""
         target = str(one.job.target) if one.size else one.reason
         table.add_row(printable(one.job.source), printable(target), size, f"{one.disk / 1e6:.1f}")
-    for job in clips:
-        table.add_row(printable(job.source), printable(job.target), job.image_format, "")
     console = Console()
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
         console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
     console.print(
-        f"{count} to do, {len(skipped)} skipped; about {_duration(seconds)} in the network, "
-        f"{disk / 1e6:.0f} MB",
+        f"{len(forecasts)} to do, {len(skipped)} skipped; about {_duration(seconds)} in the "
+        f"network, {disk / 1e6:.1f} MB",
         highlight=False,
     )
     for line in require_room(forecasts) if handling.disk_check else ():
@@ -69,7 +65,6 @@ def show_plan(
 
 
 def _emit(
-    clips: Sequence[Job],
     skipped: Sequence[Finished],
     forecasts: Sequence[Forecast],
     seconds: float,
@@ -78,15 +73,12 @@ def _emit(
     """The plan as events."""
     for one in forecasts:
         emit("planned", _fields(one))
-    for job in clips:
-        names = {"input": str(job.source), "output": str(job.target)}
-        emit("planned", names | {"format": job.image_format})
     for end in skipped:
         names = {"input": str(end.job.source), "output": str(end.job.target)}
         emit("skipped", names | {"reason": end.reason})
     if handling.disk_check:
         require_room(forecasts)
-    totals = {"planned": len(forecasts) + len(clips), "skipped": len(skipped)}
+    totals = {"planned": len(forecasts), "skipped": len(skipped)}
     disk = sum(one.disk for one in forecasts)
     emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
 
@@ -100,6 +92,7 @@ def _fields(one: Forecast) -> dict[str, object]:
     if one.size is None:
         return fields | {"reason": one.reason}
     fields |= {"width": one.size[0], "height": one.size[1], "bytes": one.disk}
+    fields |= {"frames": one.frames} if one.frames else {}
     return fields | ({"pages": one.pages} if one.pages > 1 else {})
 
 

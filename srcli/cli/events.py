@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from srcli.cli.progress import BatchProgress
-from srcli.jobs.plan import Job
-from srcli.jobs.result import Finished, State
+from srcli.jobs.job import Finished, Job, State
 
 __all__ = ["EventProgress", "emit", "emit_plan", "emit_summary"]
 

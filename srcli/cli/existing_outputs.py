@@ -7,8 +7,7 @@ import click
 
 from srcli.cli.upscale_options import Handling
 from srcli.errors import UsageError
-from srcli.jobs.plan import Job
-from srcli.jobs.result import Finished, State
+from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.resume import OutputState, Verdict
 
 __all__ = ["choose"]

@@ -14,7 +14,7 @@ from srcli.cli.download_options import Downloads
 from srcli.errors import WeightsError
 from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
-from srcli.weights.places import file_of, is_here
+from srcli.weights.local_files import file_of, is_here
 
 __all__ = ["fetch_all", "fetch_before_use", "host_of", "policy_of"]
 
@@ -121,8 +121,8 @@ def _fetch(entry: WeightsEntry, policy: Policy) -> None:
 
     convert = None
     if entry.converted:
-        from srcli.inference.import_weights import published_content as convert
-        from srcli.inference.import_weights import require_network
+        from srcli.weights.import_weights import published_content as convert
+        from srcli.weights.import_weights import require_network
 
         require_network(entry)
     refused = policy.offline or (needs_trust(entry) and not policy.trust_first)

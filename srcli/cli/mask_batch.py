@@ -7,12 +7,11 @@ from pathlib import Path
 import click
 
 from srcli.cli.progress import BatchProgress, progress_for
-from srcli.inference.streaming import StageResult
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.plan import Job
+from srcli.jobs.job import Finished, Job, State, reason_of
 from srcli.jobs.preflight import require_writable
-from srcli.jobs.result import Finished, State, reason_of
 from srcli.masks import SHEET, is_mask_folder
+from srcli.pipeline import StageResult
 from srcli.viz.choice import choose_layers
 from srcli.viz.files import REPORT, MaskFiles
 from srcli.viz.map_types import MapType

@@ -20,8 +20,7 @@ from rich.progress import (
 from srcli.cli.console import echo_line, printable
 from srcli.cli.summary import by_layer
 from srcli.cli.video_progress import VideoProgress
-from srcli.jobs.plan import Job
-from srcli.jobs.result import Finished, State
+from srcli.jobs.job import Finished, Job, State
 
 __all__ = ["BatchProgress", "progress_for"]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from srcli.cli.console import printable
 from srcli.errors import ExitCode
 from srcli.inference.report import add_reports
-from srcli.jobs.result import Finished, State
+from srcli.jobs.job import Finished, State
 
 __all__ = ["by_layer", "exit_code", "print_summary"]
 

@@ -21,11 +21,12 @@ from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
+from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.discover import Filter, discover, read_file_list
+from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import Job, frames_job, is_moving, plan_jobs
+from srcli.jobs.plan import frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import forecast, require_room, require_writable
-from srcli.jobs.result import Finished
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize
@@ -69,13 +70,16 @@ def run(
             from srcli.cli.dry_run import show_plan
 
             show_plan(
-                clips.todo,
-                skipped,
-                forecast(
-                    todo, target_size, decoder, max_output_megapixels=limits.max_output_megapixels
-                ),
-                engine,
-                handling,
+                [
+                    *forecast(
+                        todo,
+                        target_size,
+                        decoder,
+                        max_output_megapixels=limits.max_output_megapixels,
+                    ),
+                    *forecast_clips(clips.todo, clips.settings, target_size.scale or 1),
+                ],
+                *(skipped, engine, handling),
             )
             return ExitCode.ALL_DONE
         finished.extend(skipped)
@@ -216,6 +220,11 @@ def _jobs(
             raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
+    if frames is not None and selection.output is not None:
+        raise UsageError(
+            f"--frames-dir {frames} and -o {selection.output} exclude each other: a clip becomes "
+            "frames or a clip. hint: leave one out, or run twice"
+        )
     only = Filter(selection.include, selection.exclude)
     sources = discover(inputs, exclude=selection.output, only=only, clips=True)
     if not sources:

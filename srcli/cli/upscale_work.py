@@ -13,11 +13,10 @@ from srcli.cli.progress import BatchProgress
 from srcli.cli.slow_clip_hint import SlowClipHint, faster_model
 from srcli.cli.upscale_options import Engine, Result
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs.batch import run_batch
-from srcli.jobs.clip_batch import run_clips
+from srcli.jobs.clip_job import run_clips
+from srcli.jobs.job import Finished, Job
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.plan import Job
-from srcli.jobs.result import Finished
+from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize

@@ -102,8 +102,8 @@ def verify(names: tuple[str, ...]) -> ExitCode:
     Without a NAME, all that are here. Ends with 1 if one is altered or missing.
     """
     from srcli.weights import known, weights_named
-    from srcli.weights.places import is_here
-    from srcli.weights.verify import fault_of
+    from srcli.weights.hashes import fault_of
+    from srcli.weights.local_files import is_here
 
     entries = [entry for name in names for entry in weights_named(name)]
     if not names:
@@ -124,7 +124,7 @@ def path(name: str | None) -> None:
     Without a NAME, the folders of weights.
     """
     from srcli.weights import box, how_to_get, weights_named
-    from srcli.weights.places import downloads, file_of, imports, is_here
+    from srcli.weights.local_files import downloads, file_of, imports, is_here
 
     if name is None:
         for title, folder in (("box", box()), ("downloads", downloads()), ("imports", imports())):
@@ -148,7 +148,7 @@ def path(name: str | None) -> None:
 def remove(names: tuple[str, ...], *, forget: bool) -> None:
     """Delete downloaded and imported weights."""
     from srcli.weights import weights_named
-    from srcli.weights.remove import remove_weights
+    from srcli.weights.local_files import remove_weights
 
     chosen = [entry for name in names for entry in weights_named(name)]
     for removed in remove_weights(chosen, forget=forget):
@@ -164,7 +164,7 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 
     Its parameters get srcli's names. No code in it is run.
     """
-    from srcli.inference.import_weights import convert
+    from srcli.weights.import_weights import convert
 
     match = convert(source, target, overwrite=overwrite)
     click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
@@ -182,7 +182,7 @@ def import_weights(source: Path, model: str | None, scale: int | None, name: str
     A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
     srcli upscale -m NAME works.
     """
-    from srcli.inference.import_weights import import_weights
+    from srcli.weights.import_weights import import_weights
 
     entry = import_weights(source, model, scale, name)
     call = entry.variant or entry.model

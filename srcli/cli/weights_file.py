@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from srcli.cli.weights_output import print_lines
-from srcli.inference.identify import closest, match_parameters
 from srcli.weights.checkpoint import open_checkpoint
+from srcli.weights.identify import closest, match_parameters
 
 __all__ = ["print_checkpoint"]
 

@@ -10,8 +10,7 @@ from rich.table import Table
 
 from srcli.cli.console import printable
 from srcli.weights import Source, WeightsEntry, how_to_get
-from srcli.weights.places import file_of, is_here
-from srcli.weights.records import record_of
+from srcli.weights.local_files import file_of, is_here, record_of
 
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
 

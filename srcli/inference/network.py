@@ -1,18 +1,23 @@
 """A network with its weights, on its device, in its precision."""
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from srcli.errors import NonFiniteOutput
-from srcli.inference.compiling import compile_parts
+from srcli.errors import NonFiniteOutput, UsageError
 from srcli.models import model_spec
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
+from srcli.user_folders import user_cache
 from srcli.weights import WeightsEntry, fingerprint_of
 from srcli.weights.load import read_weights
 
-__all__ = ["LoadedNetwork"]
+__all__ = [
+    "LoadedNetwork",
+    "compile_parts",
+]
 
 # What bf16 takes of fp32's memory at the peak: the images at both ends, similarities and sums
 # stay fp32. Measured on a CPU: AdaFormer 0.81 to 0.86, ATD-light 0.89.
@@ -170,3 +175,27 @@ def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
     """Load the weights' file into a network."""
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     network.load_state_dict(read_weights(weights, expected))
+
+
+def compile_parts(network: SRNetwork) -> None:
+    """Let the parts of a network that are worth it be compiled when they first run, if it has any.
+
+    What is compiled is kept in the user's cache folder (TORCHINDUCTOR_CACHE_DIR moves it).
+
+    Raises:
+        UsageError: The network is on the CPU, and there is no C++ compiler.
+    """
+    parts = tuple(network.compilable())
+    if not parts:
+        return
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    compiler = os.environ.get("CXX", "g++")
+    if on_cpu and shutil.which(compiler) is None:
+        raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled"))
+    for part in parts:
+        _compile(part)
+
+
+def _compile(part: nn.Module) -> None:
+    part.compile(dynamic=True)

@@ -1,9 +1,21 @@
-"""Cost of upscaling one image."""
+"""Cost of upscaling one image, and the tally that counts it while it happens."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
-__all__ = ["Report", "add_reports"]
+import torch
+from torch import Tensor
+
+from srcli.models.spec import LayerTrace
+
+__all__ = [
+    "Report",
+    "Tally",
+    "add_reports",
+]
 
 
 @dataclass(frozen=True)
@@ -54,3 +66,68 @@ def add_reports(reports: Sequence[Report]) -> Report:
         exact=all(report.exact for report in reports),
         restarts=sum(report.restarts for report in reports),
     )
+
+
+class Tally:
+    """Adds up what the tiles of an image took.
+
+    Args:
+        total: Tiles of all planes.
+        on_tile: Called after each tile with the number done and the number in all.
+    """
+
+    def __init__(self, total: int, on_tile: Callable[[int, int], None] | None) -> None:
+        self._total = total
+        self._on_tile = on_tile
+        self._done = 0
+        self._expected = 0  # tiles once the present plane is done
+        self._seconds = 0.0
+        self._planes: list[list[Tensor]] = []  # per plane and band: live windows of each layer
+        self._windows: list[int] = []  # per plane
+
+    def begin(self, tiles: int) -> None:
+        """A plane of so many tiles follows, or the last one all over again."""
+        again = self._done < self._expected
+        if again:
+            self._total += self._done - (self._expected - tiles)
+            self._planes.pop()
+            self._windows.pop()
+        self._expected = self._done + tiles
+        self._planes.append([])
+        self._windows.append(0)
+
+    @contextmanager
+    def timed(self) -> Generator[None]:
+        """Count the time spent inside as the network's."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def add_tile(self) -> None:
+        """Count one tile in."""
+        self._done += 1
+        if self._on_tile is not None:
+            self._on_tile(self._done, self._total)
+
+    def add_layers(self, layers: tuple[LayerTrace, ...]) -> None:
+        """Count the windows of a tile or band in; they stay on the device until asked for."""
+        if layers:
+            self._windows[-1] += layers[0].local_mask.numel()
+            self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
+
+    def report(self, *, reruns: int, restarts: int, megapixels: float, exact: bool) -> Report:
+        """All of it; see `Report`."""
+        live = [band for plane in self._planes for band in plane]
+        counts = cast("list[int]", torch.stack(live).sum(0).tolist()) if live else []
+        return Report(
+            seconds=self._seconds,
+            tiles=self._done,
+            planes=len(self._planes),
+            reruns=reruns,
+            megapixels=megapixels,
+            live_windows=tuple(count / sum(self._windows) for count in counts),
+            exact=exact or not self._planes,  # of what was only reduced nothing was blended
+            restarts=restarts,
+        )

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Tile
-from srcli.inference.exact import OutputTile, exact_parts
+from srcli.inference.blended_tiling import blend_tiles
+from srcli.inference.exact_tiling import OutputTile, exact_parts
+from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.planning import Plan
-from srcli.inference.stitching import MapStitcher
-from srcli.inference.tally import Tally
-from srcli.inference.tiling import blend_tiles
+from srcli.inference.report import Tally
+from srcli.inference.tile_planner import Plan
 from srcli.models.spec import BandedNetwork, Halting, LayerTrace
 
 __all__ = ["run_tiles"]

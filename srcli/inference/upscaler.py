@@ -22,7 +22,6 @@ from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.argument_types import require_types
-from srcli.inference.batching import batch_size, upscale_batch
 from srcli.inference.device import (
     one_memory_error,
     pick_device,
@@ -30,19 +29,17 @@ from srcli.inference.device import (
     release_cached_memory,
     within_memory,
 )
-from srcli.inference.effort import halting_of
 from srcli.inference.flat_border import mend_flat_border
+from srcli.inference.frame_batch import batch_size, upscale_batch
+from srcli.inference.halting import halting_of
 from srcli.inference.image_kinds import AnyImage, same_kind
-from srcli.inference.maps import Explanation
+from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import LoadedNetwork
+from srcli.inference.output_size import Resizing, reduce_planes
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
-from srcli.inference.planning import Plan, Planner
-from srcli.inference.report import Report, add_reports
-from srcli.inference.resample import reduce_planes
+from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
-from srcli.inference.sizing import Resizing
-from srcli.inference.stitching import MapStitcher
-from srcli.inference.tally import Tally
+from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
 from srcli.weights import best_scale

@@ -1,6 +1,5 @@
 """Clips that do not become a video: frames in a folder, animations."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,10 @@ from srcli.geometry import scaled_size
 from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_reading
-from srcli.jobs.clip_sources import ClipSettings, open_source
-from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
-from srcli.jobs.plan import Job
+from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
+from srcli.jobs.clip_segments import key_text
+from srcli.jobs.clip_source import ClipSettings, open_source
+from srcli.jobs.job import Job
 from srcli.media import DecodedImage, atomic_file, write_image
 from srcli.media.video import (
     AnimationReader,
@@ -49,10 +49,9 @@ def upscale_to_frames(
     key = {
         **settings.key,
         "scale": str(upscaler.scale),
-        "source": source.identity,
         "reading": key_of_reading(settings.reading),
     }
-    _claim(folder, json.dumps(key, indent=1, sort_keys=True))
+    _claim(folder, *map(key_text, source.keys(key)))
     missing = _Missing(source.frames, folder)
     has_alpha = source.frames.info.has_alpha
 
@@ -88,7 +87,7 @@ def upscale_animation(
     report = work.run(0, None, lambda frame: writer.add(frame.pixels))
     unread = [name for name in reader.unread if name != "XMP" or not policy.strip]
     notes = [f"{job.source}: its {name} is not kept" for name in unread]
-    return (*notes, *writer.finish(reader.durations)), report
+    return (*notes, *reader.damage, *writer.finish(reader.durations)), report
 
 
 def _require_memory(job: Job, info: ClipInfo, scale: float) -> None:
@@ -142,10 +141,10 @@ def _name(folder: Path, number: int) -> Path:
     return folder / f"{number:06}.png"
 
 
-def _claim(folder: Path, key: str) -> None:
+def _claim(folder: Path, key: str, former_key: str) -> None:
     """Make the folder ours, or go on in it if it was made for the same clip and settings."""
     file = folder / _KEY
-    if file.is_file() and file.read_text("utf-8") == key:
+    if file.is_file() and file.read_text("utf-8") in (key, former_key):
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--frames-dir {folder} holds other things: name a new or an empty folder")

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 from srcli.errors import FolderBusy, UnwritableVideo
-from srcli.jobs.lock import FolderLock
 from srcli.jobs.naming import shortened
+from srcli.locks import FolderLock
 from srcli.media import atomic_file
 from srcli.media.video import Segment, find_segments
 
-__all__ = ["SegmentStore"]
+__all__ = ["SegmentStore", "key_text"]
 
 _LOCK = "lock"
 _KEY = "key.json"
@@ -32,12 +32,16 @@ class SegmentStore:
     Args:
         target: The clip that is made.
         key: Everything that decides its bytes; segments made with another key are of no use.
+        former_key: The same in the words of an earlier version, whose segments are as good.
     """
 
-    def __init__(self, target: Path, key: Mapping[str, str]) -> None:
+    def __init__(
+        self, target: Path, key: Mapping[str, str], former_key: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = target.with_name(shortened(f".{target.name}.srcli-parts"))
         self._target = target
-        self._key = json.dumps(dict(sorted(key.items())), indent=1)
+        self._key = key_text(key)
+        self._former_key = key_text(former_key or key)
 
     def __enter__(self) -> Self:
         """Hold the folder.
@@ -80,15 +84,16 @@ class SegmentStore:
         Those made with another are set aside, and come back if that one is asked for again;
         `superseded` counts their frames.
         """
-        if self._read_key(self.folder) != self._key:
+        if self._read_key(self.folder) == self._former_key:
+            self._write_key()
+        elif self._read_key(self.folder) != self._key:
             self._set_aside()
             again = next((f for f in self._aside() if self._read_key(f) == self._key), None)
             if again is not None:
                 _move(again, self.folder)
                 again.rmdir()
             else:
-                with atomic_file(self.folder / _KEY) as stream:
-                    stream.write(self._key.encode())
+                self._write_key()
         return find_segments(self.folder)
 
     @property
@@ -110,6 +115,10 @@ class SegmentStore:
             return (folder / _KEY).read_text("utf-8")
         except OSError:
             return ""
+
+    def _write_key(self) -> None:
+        with atomic_file(self.folder / _KEY) as stream:
+            stream.write(self._key.encode())
 
     def _holds_segments(self) -> bool:
         return any(find_segments(folder) for folder in (self.folder, *self._aside()))
@@ -134,6 +143,11 @@ class SegmentStore:
     def next(self, number: int) -> Path:
         """The name of segment `number`."""
         return self.folder / f"{number:06}.mkv"
+
+
+def key_text(key: Mapping[str, str]) -> str:
+    """A key as it is stored."""
+    return json.dumps(dict(sorted(key.items())), indent=1)
 
 
 def _move(source: Path, target: Path) -> None:

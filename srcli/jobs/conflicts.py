@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srcli.errors import JournalError, UsageError
 from srcli.jobs.identity import unchanged
-from srcli.jobs.job import Job
+from srcli.jobs.job import CLIP, Job
 from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.naming import case_folded
 
@@ -46,6 +46,7 @@ def resolve_conflicts(
         for job in jobs
         if job.source not in left_out
     ]
+    kept = _without_shadowed_clips(kept, tell)
     _refuse_collisions(kept)
     if left_out:
         (path, maker), *more = left_out.items()
@@ -81,6 +82,22 @@ def _refuse_inputs_as_outputs(job: Job, *, overwrite: bool) -> Job:
             "--overwrite, or name another output folder with -o"
         )
     return replace(job, guarded=True)
+
+
+def _without_shadowed_clips(jobs: Sequence[Job], tell: Callable[[str], None]) -> list[Job]:
+    """Leave out clips whose result would have another clip's name, as of a.avi and a.flv: a.mkv."""
+    taken: dict[str, Path] = {}
+    kept: list[Job] = []
+    for job in jobs:
+        first = taken.setdefault(case_folded(job.target), job.source)
+        if job.image_format == CLIP and job.base is not None and first is not job.source:
+            tell(
+                f"{job.source} would become {job.target}, as {first} does, and is left out: "
+                "upscale it into another folder"
+            )
+        else:
+            kept.append(job)
+    return kept
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:

@@ -1,9 +1,28 @@
-"""One input and the file it becomes."""
+"""One job: an input, the file it becomes, how it ended, and who is told. Light to import."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-__all__ = ["ANIMATION", "CLIP", "FRAMES", "Job"]
+from srcli.errors import SrcliError
+from srcli.jobs.identity import is_there
+
+if TYPE_CHECKING:
+    from srcli.inference.report import Report
+
+__all__ = [
+    "ANIMATION",
+    "CLIP",
+    "FRAMES",
+    "BatchObserver",
+    "Finished",
+    "Job",
+    "State",
+    "reason_of",
+    "set_aside",
+]
 
 CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
 """In place of an image's format: the job is no image; a clip's suffix says which container, and
@@ -38,3 +57,73 @@ class Job:
     def inside(self) -> Path:
         """Where the output is in that folder."""
         return self.target.relative_to(self.folder)
+
+
+class State(StrEnum):
+    """The end of a job: its state, reason and notes."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job's end.
+
+    Args:
+        job: Which one.
+        state: How it ended.
+        reason: Why it was skipped or failed, one line; empty when done.
+        losses: What the output's format could not hold of the input, one line each.
+        report: What it took, when done.
+    """
+
+    job: Job
+    state: State
+    reason: str = ""
+    losses: tuple[str, ...] = ()
+    report: "Report | None" = None
+
+
+def set_aside(jobs: Sequence[Job], *, overwrite: bool) -> tuple[list[Job], list[Finished]]:
+    """Part clips into those to run and those skipped because their output exists."""
+    if overwrite:
+        return list(jobs), []
+    todo = [job for job in jobs if job.image_format == FRAMES or not is_there(job.target)]
+    skipped = [
+        Finished(job, State.SKIPPED, "the output exists; --overwrite replaces it")
+        for job in jobs
+        if job not in todo
+    ]
+    return todo, skipped
+
+
+def reason_of(job: Job, error: Exception | None) -> str:
+    """One line that names the file, whatever the error."""
+    if isinstance(error, SrcliError):
+        text = str(error)
+        named = str(job.source) in text or str(job.target) in text
+        return text if named else f"{job.source}: {text}"
+    if isinstance(error, MemoryError):
+        return f"{job.source}: not enough memory; close other programs or upscale it in parts"
+    if isinstance(error, OSError):
+        return f"{error.filename or job.source}: {error.strerror or error}"
+    return f"{job.source}: {type(error).__name__}: {error}; please report this"
+
+
+@runtime_checkable
+class BatchObserver(Protocol):
+    """Whoever wants to know how a batch goes on."""
+
+    def begun(self, job: Job) -> None:
+        """The network begins with a job."""
+        ...
+
+    def tile(self, job: Job, done: int, total: int) -> None:
+        """A tile of an image is done, or of a page."""
+        ...
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """A page of a document is done."""
+        ...

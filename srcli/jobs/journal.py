@@ -1,8 +1,10 @@
 """The journal of an output folder: what was made there, from what, how, and what is still to do.
 
 It is an SQLite database, `.srcli/journal.sqlite` in the folder, in WAL mode, so that it can be read
-while a run writes it. Before a finished file gets its name, the journal says which content it will
-have (state `writing`); so after a crash at any instant it can be told what was finished.
+while a run writes it; on a file system without shared memory maps (exFAT, FUSE, 9p) or without
+locks (NFS, SMB) it does without both, for the folder's lock keeps other runs out. Before a
+finished file gets its name, the journal says which content it will have (state `writing`); so
+after a crash at any instant it can be told what was finished.
 """
 
 import os
@@ -11,35 +13,26 @@ import threading
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import JournalError
-from srcli.jobs.records import COLUMNS, Entry, RunRecord, cell_of, entry_of
+from srcli.jobs.journal_schema import (
+    COLUMNS,
+    SCHEMA,
+    VERSION,
+    Entry,
+    RunRecord,
+    cell_of,
+    entry_of,
+)
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
 FOLDER = ".srcli"
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    started REAL NOT NULL, ended REAL, outcome TEXT,
-    pid INTEGER NOT NULL, version TEXT NOT NULL,
-    model TEXT NOT NULL, weights_sha256 TEXT NOT NULL,
-    settings TEXT NOT NULL, resolved TEXT NOT NULL
-);
-CREATE TABLE files (
-    target TEXT PRIMARY KEY,
-    source TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'writing', 'done', 'failed')),
-    reason TEXT NOT NULL DEFAULT '',
-    run INTEGER NOT NULL REFERENCES runs (id),
-    settings TEXT,
-    source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
-    size INTEGER, mtime_ns INTEGER, sha256 TEXT,
-    width INTEGER, height INTEGER, seconds REAL, ended REAL
-);
-"""
+_OPENING_SECONDS = 0.5  # after which a lock is taken for one that no one will grant
+_PATIENCE_SECONDS = 10  # with who reads or writes the file meanwhile
+_NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"  # SQLite's name for such files
 
 
 def journal_path(folder: Path) -> Path:
@@ -67,31 +60,46 @@ class Journal:
         if not create and not path.exists():
             raise JournalError(f"{folder} has no journal: srcli has made no batch there")
         with self._readable():
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?{_access(path, create=create)}",
-                uri=True,
-                timeout=10,
-                check_same_thread=False,
-            )
+            self._db = self._opened(path, create=create)
         try:
-            self._prepare(path, create=create)
+            self._check_version(path, create=create)
         except BaseException:
             self._db.close()
             raise
 
-    def _prepare(self, path: Path, *, create: bool) -> None:
-        """Set the file up, or see that it is one of ours."""
+    def _opened(self, path: Path, *, create: bool) -> sqlite3.Connection:
+        """Open the file, in the first way that its file system allows."""
+        ways = _WRITING if create else (_Way(_access(path)), *_READING)
+        for way in ways[:-1]:
+            try:
+                return self._connection(path, way)
+            except sqlite3.OperationalError:
+                continue
+        return self._connection(path, ways[-1])
+
+    def _connection(self, path: Path, way: "_Way") -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{way.access}",
+            uri=True,
+            timeout=_OPENING_SECONDS,
+            check_same_thread=False,
+        )
+        try:
+            _set_up(db, way)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_version(self, path: Path, *, create: bool) -> None:
+        """Write the tables into a new file, or see that it is one of ours."""
         with self._readable():
-            if create:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
-                self._db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 0 and create:
-                self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; END;")
-            elif version != _VERSION:
+                self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; END;")
+            elif version != VERSION:
                 raise JournalError(
-                    f"{path}: version {version}, this srcli knows {_VERSION}; update srcli"
+                    f"{path}: version {version}, this srcli knows {VERSION}; update srcli"
                 )
 
     def close(self) -> None:
@@ -205,7 +213,8 @@ class Journal:
             yield
         except sqlite3.OperationalError as error:
             raise JournalError(
-                f"{journal_path(self.folder)}: cannot be opened ({error})"
+                f"{journal_path(self.folder)}: cannot be opened ({error}); "
+                "hint: name a folder on another disk with -o"
             ) from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
@@ -217,10 +226,49 @@ class Journal:
         )
 
 
-def _access(path: Path, *, create: bool) -> str:
-    """URI for SQLite to open the file: reading, too, needs room beside it for a shared index."""
-    if create:
-        return "mode=rwc"
+@dataclass(frozen=True)
+class _Way:
+    """A way to open the file.
+
+    Args:
+        access: Of SQLite's URI.
+        mode: How changes are made whole: "wal", "truncate" or, for reading, "".
+        alone: Nobody else has the file open, so that nothing in memory is shared.
+    """
+
+    access: str
+    mode: str = ""
+    alone: bool = False
+
+
+_WRITING = (
+    _Way("mode=rwc", "wal"),
+    _Way(f"mode=rwc&vfs={_NO_LOCKS}", "truncate", alone=True),
+)
+_READING = (_Way(f"mode=ro&vfs={_NO_LOCKS}", alone=True), _Way("immutable=1"))
+"""After the usual way."""
+
+
+def _set_up(db: sqlite3.Connection, way: _Way) -> None:
+    """Choose how changes are made whole, and touch the file: some refuse only then.
+
+    Raises:
+        sqlite3.OperationalError: The file system does not allow it.
+    """
+    if way.alone:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read
+    if way.mode:
+        (mode,) = db.execute(f"PRAGMA journal_mode = {way.mode}").fetchone()
+        if mode != way.mode:
+            raise sqlite3.OperationalError(f"no {way.mode} journal there")
+        db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
+        db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    db.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000}")
+
+
+def _access(path: Path) -> str:
+    """URI for SQLite to read the file; that, too, needs room beside it for a shared index."""
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return "mode=rw"
     return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from srcli.errors import UnreadableImage
 from srcli.inference.report import Report, add_reports
-from srcli.inference.streaming import StageResult, stream
 from srcli.jobs.identity import Identity
-from srcli.jobs.observer import BatchObserver
-from srcli.jobs.plan import Job
+from srcli.jobs.job import BatchObserver, Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
 from srcli.media import Decoded, DecodedImage, DecoderProcess, losses_in, write_pages
+from srcli.pipeline import StageResult, stream
 
 __all__ = ["MultipageContext", "origin_of", "upscale_multipage"]
 

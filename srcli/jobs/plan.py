@@ -10,20 +10,24 @@ from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
 from srcli.media.video.animation_read import is_animation
-from srcli.media.video.names import WRITABLE, clip_suffix, is_clip_name, is_sequence, is_written
+from srcli.media.video.names import (
+    WRITABLE,
+    begins_as_clip,
+    clip_suffix,
+    is_clip_name,
+    is_sequence,
+    is_written,
+)
 
 __all__ = [
-    "ANIMATION",
-    "CLIP",
-    "FRAMES",
-    "Job",
     "default_folder",
     "frames_job",
     "is_moving",
     "plan_jobs",
 ]
 
-_ANIMATED = (".gif", ".webp", ".png")
+_ANIMATED = (".gif", ".webp", ".png", ".apng")
+_KEEP_MOVING = ("webp", "png")  # formats in which a GIF stays what it is
 _FALLBACK = "png"  # for a file whose suffix is no image's: it holds whatever is inside
 
 
@@ -65,10 +69,15 @@ def plan_jobs(
         jobs = [_job(sources[0], output, None, image_format, None)]
     else:
         several = len({source.root for source in sources}) > 1
-        jobs = [
-            _job(source, *_place(source, output, label, several=several), image_format, pattern)
-            for source in sources
-        ]
+        jobs: list[Job] = []
+        for source in sources:
+            place = _place(source, output, label, several=several)
+            try:
+                jobs.append(_job(source, *place, image_format, pattern))
+            except UsageError as error:
+                if source.root is None or pattern is not None:
+                    raise
+                tell(f"{error}; it is left out")  # one clip of a folder must not stop the others
     return resolve_conflicts(jobs, overwrite=overwrite, tell=tell)
 
 
@@ -123,10 +132,15 @@ def _moving_job(
     pattern: NamePattern | None,
 ) -> Job | None:
     """The job of a clip or an animation; None for an image."""
-    animated = source.path.suffix.lower() in _ANIMATED and is_animation(source.path)
+    suffix = source.path.suffix.lower()
+    animated = suffix in _ANIMATED and is_animation(source.path)
+    if animated and target.suffix.lower() == ".apng":
+        target = target.with_suffix(".png")
+    if animated and suffix == ".gif" and image_format in _KEEP_MOVING:
+        target, image_format = target.with_suffix(suffix_of(image_format)), None
     if animated and image_format is None and target.suffix.lower() in _ANIMATED:
         return Job(source.path, _renamed(source, target, pattern), ANIMATION, base)
-    if not (animated and is_clip_name(target)) and not _is_clip(source.path):
+    if not (animated and is_clip_name(target)) and not _is_clip(source):
         return None  # an image, or the first of an animation's in the format asked for
     if format_of_name(target) or target.suffix.lower() == ".gif":
         raise UsageError(f"{source.path} is a clip, {target} is not: --frames-dir writes images")
@@ -160,8 +174,12 @@ def is_moving(job: Job) -> bool:
     return job.image_format in (CLIP, ANIMATION, FRAMES)
 
 
-def _is_clip(path: Path) -> bool:
-    return is_sequence(path) or (is_clip_name(path) and path.suffix.lower() != ".gif")
+def _is_clip(source: Source) -> bool:
+    """By its name; by its content where it was named itself, and its name is no image's."""
+    path = source.path
+    if is_sequence(path) or (is_clip_name(path) and path.suffix.lower() not in _ANIMATED):
+        return True
+    return source.root is None and format_of_name(path) is None and begins_as_clip(path)
 
 
 def _place(

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import ImageTooLarge, InputError, UnwritableImage, UsageError
-from srcli.jobs.disk import estimated_bytes
 from srcli.jobs.identity import identity_of
-from srcli.jobs.plan import Job
+from srcli.jobs.job import Job
 from srcli.jobs.target_size import TargetSize
 from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
 
 __all__ = [
     "Forecast",
+    "estimated_bytes",
     "forecast",
     "require_one_page",
     "require_room",
@@ -37,7 +37,8 @@ class Forecast:
         disk: Bytes that the result will take, estimated.
         reason: Why it will fail, if that can be seen already.
         pages: How many it has.
-        pixels: Of the input, all pages together.
+        pixels: Of the input, all pages or frames together.
+        frames: Of a clip, as far as its file says; 0 of an image.
     """
 
     job: Job
@@ -47,6 +48,7 @@ class Forecast:
     reason: str = ""
     pages: int = 1
     pixels: int = 0
+    frames: int = 0
 
 
 def forecast(
@@ -202,3 +204,46 @@ def require_room(forecasts: Sequence[Forecast]) -> list[str]:
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next(there for there in (folder, *folder.absolute().parents) if os.path.lexists(there))
+
+
+_UNPACKED = 0.95  # bytes a sample byte; from here on the input is not packed, and tells nothing
+_LOW_BYTE = 0.95  # of 16 bits the lower one is noise
+_NETWORK = 4.0  # the scale at which the rates are measured
+_LEAST, _MOST = 0.2, 2.0  # even a drawing has some ripples once it is enlarged
+
+
+def estimated_bytes(
+    image_format: str, width: int, height: int, page: ImageInfo, file_share: int
+) -> int:
+    """Bytes that a result will take.
+
+    Args:
+        image_format: Of the result.
+        width: Of the result, px.
+        height: Likewise.
+        page: The input.
+        file_share: Bytes of the input's file, or of this page's part of it.
+    """
+    samples = width * height * page.channels
+    format = FORMATS[image_format]
+    usual = format.disk_rate
+    if usual is None:
+        return samples
+    rate = usual.lossless if page.lossless and usual.lossless else usual.result
+    scale = math.sqrt(width * height / (page.width * page.height))
+    sharper = (_NETWORK / min(max(scale, 1.0), _NETWORK)) ** (1 / 3)  # the less it was enlarged
+    rate = min(rate * sharper * _detail(page, file_share), 1.0)
+    low_byte = _LOW_BYTE if page.bits == 16 and format.deep else 0.0
+    return math.ceil(samples * (rate + low_byte))
+
+
+def _detail(page: ImageInfo, file_share: int) -> float:
+    """Factor by which the content compresses worse than usual."""
+    rate = FORMATS[page.format].disk_rate
+    if rate is None:
+        return 1.0
+    packed = file_share / (page.width * page.height * page.channels * page.bits / 8)
+    usual = rate.lossless if page.lossless and rate.lossless else rate.photograph
+    if page.bits == 16:
+        packed = 2 * packed - _LOW_BYTE  # of the upper byte
+    return 1.0 if packed >= _UNPACKED else min(max(packed / usual, _LEAST), _MOST)

@@ -12,8 +12,8 @@ import psutil
 
 from srcli.atomic import TEMPORARY_SUFFIX, process_place
 from srcli.jobs.identity import Identity, identity_of, is_there, unchanged
+from srcli.jobs.job import Job
 from srcli.jobs.journal import Entry
-from srcli.jobs.plan import Job
 from srcli.jobs.settings import Settings, difference
 
 __all__ = ["OutputState", "Verdict", "absolute", "classify_output", "remove_leftovers"]

@@ -1,18 +1,20 @@
 """The journals of all folders that one run writes into, and the locks that keep others out."""
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from srcli.errors import SrcliError, UsageError
+from srcli.errors import FolderBusy, SrcliError, UsageError
 from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.job import Job
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
-from srcli.jobs.lock import FolderLock
-from srcli.jobs.plan import Job
 from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
 from srcli.jobs.settings import Settings
+from srcli.locks import FolderLock
 
 __all__ = ["OutputRecord", "RunJournal"]
 
@@ -32,6 +34,20 @@ class OutputRecord:
     width: int
     height: int
     seconds: float
+
+
+@contextmanager
+def _nothing_left_behind(folder: Path) -> Generator[None]:
+    """Remove a folder that the block made if it fails; not one that another run made meanwhile."""
+    new = not folder.exists()
+    try:
+        yield
+    except FolderBusy:
+        raise
+    except BaseException:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 class RunJournal:
@@ -97,7 +113,6 @@ class RunJournal:
             here = [job for job in todo if job.folder == folder]
             try:
                 if self._keeps and folder not in self._journals:
-                    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
                     self._open(folder)
                 remove_leftovers({job.target.parent for job in here})
                 if journal := self._journals.get(folder):
@@ -155,11 +170,19 @@ class RunJournal:
         def told(holder: str) -> None:
             self._tell(f"{folder} is in use by process {holder}; waiting for it to end")
 
-        try:
-            self._locks.append(FolderLock(folder / FOLDER / "lock", wait=self._wait, on_wait=told))
-        except OSError as error:
-            raise UsageError(f"{folder}: {error.strerror}; name another folder with -o") from error
-        self._journals[folder] = Journal(folder, create=True)
+        with _nothing_left_behind(folder / FOLDER):
+            try:
+                (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+                lock = FolderLock(folder / FOLDER / "lock", wait=self._wait, on_wait=told)
+            except OSError as error:
+                reason = error.strerror or error
+                raise UsageError(f"{folder}: {reason}; name another folder with -o") from error
+            try:
+                self._journals[folder] = Journal(folder, create=True)
+            except BaseException:
+                lock.release()
+                raise
+            self._locks.append(lock)
 
     def _try(self, journal: Journal, change: Callable[[Journal], None]) -> None:
         """Change a journal; if the disk is full, the next run will find out by itself."""

@@ -9,7 +9,7 @@ from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
 from srcli.weights import best_scale
-from srcli.weights.places import is_here
+from srcli.weights.local_files import is_here
 
 __all__ = ["Batch", "Upscalers", "upscale_to_size"]
 

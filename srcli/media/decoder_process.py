@@ -50,6 +50,7 @@ _LONGEST_LINE = 1 << 20  # of a file with thousands of pages
 _CHUNK_BYTES = 1 << 22
 _Head = dict[str, Any]
 Answer = TypeVar("Answer")
+_CRASHES = frozenset(("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"))
 _ERRORS = MappingProxyType(
     {kind.__name__: kind for kind in (InputError, UnreadableImage, ImageTooLarge)}
 )
@@ -72,8 +73,14 @@ class Decoded:
     sha256: str
 
 
+class _WorkerKilled(UnreadableImage):
+    """Somebody else has killed the worker: this says nothing of the file."""
+
+
 class DecoderProcess:
     """Reads images in a worker process, which is replaced when it dies; a context manager.
+
+    A file whose decoder crashes fails alone; one whose decoder somebody killed is read again, once.
 
     Args:
         limits: What one file may take.
@@ -113,8 +120,7 @@ class DecoderProcess:
             UnreadableImage: It cannot be decoded, or the decoder crashed or took too long.
             ImageTooLarge: It is beyond a limit.
         """
-        with self._lock:
-            return self._request(path, "read", self._decoded, page)
+        return self._request(path, "read", self._decoded, page)
 
     def probe(self, path: Path) -> ImageInfo:
         """Read the header; see `probe`.
@@ -123,11 +129,19 @@ class DecoderProcess:
             UnreadableImage: See `read`.
             ImageTooLarge: See `read`.
         """
-        with self._lock:
-            return self._request(path, "probe", _info)
+        return self._request(path, "probe", _info)
 
     def _request(
         self, path: Path, do: str, take: Callable[[_Head, IO[bytes]], Answer], page: int = 0
+    ) -> Answer:
+        with self._lock:
+            try:
+                return self._request_once(path, do, take, page)
+            except _WorkerKilled:
+                return self._request_once(path, do, take, page)
+
+    def _request_once(
+        self, path: Path, do: str, take: Callable[[_Head, IO[bytes]], Answer], page: int
     ) -> Answer:
         worker = self._ensure_running()
         request = {
@@ -189,6 +203,11 @@ class DecoderProcess:
                 f"{path}: the decoder returned invalid data; the file is damaged"
             )
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code < 0 and how not in _CRASHES:
+            return _WorkerKilled(
+                f"{path}: not read, its decoder was killed twice ({how}); the file may be sound; "
+                "hint: run the command again, with more free memory"
+            )
         return UnreadableImage(f"{path}: its decoder crashed ({how}); the file is damaged")
 
     def _decoded(self, head: _Head, stream: IO[bytes]) -> Decoded:

@@ -28,7 +28,8 @@ _LONGEST_SECONDS = 1e9  # that an alarm takes everywhere
 
 def serve() -> None:
     """Answer requests until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is our parent's business
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group: our parent's business
+        signal.signal(number, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a codec prints must not end up among the answers
     for line in sys.stdin.buffer:

@@ -23,7 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.errors import UsageError
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.residual import ResidualBlock
+from srcli.models.layers.convolutions import ResidualBlock
 from srcli.models.layers.sparse import TokenBand, layer_trace, sparse_layer
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import CategoryAttention, PureSplit
+from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
-from srcli.models.layers.lazy_qkv import LazyQKV
-from srcli.models.layers.precision import in_full
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.modulation import POOL, BandedBlock, ModulationBlock
-from srcli.models.layers.precision import in_full
 from srcli.models.layers.windows import reflect_to
 from srcli.models.spec import EXACT, AttendedBand, BandedNetwork, Halting, ModelSpec, SROutput
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.adaformer import AdaFormer
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.precision import in_full
+from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 

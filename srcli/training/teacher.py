@@ -12,17 +12,17 @@ from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, UnknownModel, UsageError, WeightsError
 from srcli.inference.device import one_memory_error
-from srcli.inference.import_weights import identify
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
 from srcli.models.spec import EXACT
 from srcli.training.config import DistillationConfig
 from srcli.weights import WeightsEntry, known
 from srcli.weights.checkpoint import open_checkpoint
+from srcli.weights.hashes import FileHashes, hashes_of
+from srcli.weights.import_weights import identify
 from srcli.weights.load import read_weights
+from srcli.weights.local_files import record_of
 from srcli.weights.manifest import weights_named
-from srcli.weights.records import record_of
-from srcli.weights.verify import FileHashes, hashes_of
 
 __all__ = ["Teacher", "find_teacher", "mean_of_eight", "teacher_upscaler"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from srcli.errors import InputError, UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
-from srcli.inference.streaming import StageResult, stream
 from srcli.inference.upscaler import Upscaler
 from srcli.media import DecodedImage, read_image
+from srcli.pipeline import StageResult, stream
 from srcli.viz.files import MaskFiles, refuse_too_large, write_files
 from srcli.viz.folder import refuse_foreign, write_folder
 from srcli.viz.map_types import Explained

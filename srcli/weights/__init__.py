@@ -1,6 +1,6 @@
 """Weights: what there is, and reading it. Light to import; `load` brings torch."""
 
-from srcli.weights.entry import Source, WeightsEntry
+from srcli.weights.local_files import fingerprint_of
 from srcli.weights.manifest import (
     RECOMMENDED,
     best_scale,
@@ -17,8 +17,7 @@ from srcli.weights.manifest import (
     runnable_networks,
     weights_named,
 )
-from srcli.weights.manifest_file import box
-from srcli.weights.records import fingerprint_of
+from srcli.weights.manifest_file import Source, WeightsEntry, box
 
 __all__ = [
     "RECOMMENDED",

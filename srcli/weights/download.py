@@ -13,11 +13,10 @@ from srcli.transfer.partial_file import locked, partial_name, require_room
 from srcli.transfer.policy import Policy, without_password
 from srcli.transfer.remote_file import OnBytes, RemoteFile, transfer_checked
 from srcli.transfer.server import HttpClient, Refused, ask_in_turn, http_client
-from srcli.weights.entry import Source, WeightsEntry
+from srcli.weights.hashes import FileHashes, fault_of, hashes_of, mismatch
+from srcli.weights.local_files import DownloadRecord, file_of, record_file, remember
 from srcli.weights.manifest import how_to_get, needs_trust
-from srcli.weights.places import file_of
-from srcli.weights.records import DownloadRecord, record_file, remember
-from srcli.weights.verify import FileHashes, fault_of, hashes_of, mismatch
+from srcli.weights.manifest_file import Source, WeightsEntry
 
 __all__ = ["Convert", "download", "require_trust"]
 

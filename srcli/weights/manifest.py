@@ -7,10 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from srcli.errors import UnknownModel, UnknownScale
-from srcli.weights.entry import Source, WeightsEntry
-from srcli.weights.manifest_file import box, read_manifest
-from srcli.weights.places import imports, is_here
-from srcli.weights.records import record_of
+from srcli.weights.local_files import imports, is_here, record_of
+from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
 
 __all__ = [
     "RECOMMENDED",

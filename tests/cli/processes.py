@@ -51,12 +51,14 @@ from srcli.cli.main import run
 from srcli.cli.progress import BatchProgress
 
 number, countdown = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+if number < 0:
+    os.setpgrp()
 
 def begun(self, job):
     global countdown
     countdown -= 1
     if countdown == 0:
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid() if number > 0 else 0, abs(number))
 
 BatchProgress.begun = begun
 run()
@@ -64,10 +66,14 @@ run()
 
 
 def start_signalled(
-    number: signal.Signals, image: int, *arguments: object
+    number: signal.Signals, image: int, *arguments: object, group: bool = False
 ) -> subprocess.Popen[str]:
-    """The command, which gets a signal as its `image`-th image begins."""
-    return start(int(number), image, *arguments, command=(sys.executable, "-c", SIGNALLED))
+    """The command, which gets a signal as its `image`-th image begins.
+
+    With `group`, so do all processes that it has started, as by a terminal or a supervisor.
+    """
+    command = (sys.executable, "-c", SIGNALLED)
+    return start(-number if group else int(number), image, *arguments, command=command)
 
 
 def folder_of(root: Path, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Path:

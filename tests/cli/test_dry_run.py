@@ -8,7 +8,7 @@ import pytest
 from srcli.cli import dry_run
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UnknownScale
-from srcli.jobs.plan import Job
+from srcli.jobs.job import Job
 from srcli.jobs.preflight import Forecast
 from srcli.media import ImageInfo
 

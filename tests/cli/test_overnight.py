@@ -161,7 +161,7 @@ def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.Signals) -> None:
     out = long.parent / "long_x4"
-    process = start_signalled(number, 1, "upscale", long, "--json", *SMALL)
+    process = start_signalled(number, 1, "upscale", long, "--json", *SMALL, group=True)
     stdout, stderr = process.communicate(timeout=PATIENCE)
     events = [json.loads(line) for line in stdout.splitlines()]
     assert process.returncode == 130, stderr

@@ -13,8 +13,8 @@ from srcli import Upscaler
 from srcli.cli.progress import QuietProgress
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
+from srcli.jobs.job import Job
 from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
-from srcli.jobs.plan import Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers

@@ -77,7 +77,7 @@ def register(
     entry = WeightsEntry(name, name, 2, f"{name}.safetensors", len(content), sha256, *about)
     entries = (*MANIFEST.manifest(), entry)
     patch.setattr(MANIFEST, "manifest", lambda: entries)
-    patch.setattr("srcli.weights.places.box", lambda: box)
+    patch.setattr("srcli.weights.local_files.box", lambda: box)
 
 
 @pytest.fixture

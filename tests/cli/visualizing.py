@@ -8,7 +8,7 @@ import pytest
 
 from srcli.cli import main as entry
 from srcli.inference.report import Report
-from srcli.jobs import result
+from srcli.jobs import job
 from tests.cli.processes import srcli
 
 
@@ -22,7 +22,7 @@ def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[in
     """The command in this process: its exit code, stdout and stderr."""
     with pytest.MonkeyPatch.context() as patch:
         # Types are checked here, and this one is imported only for type checkers.
-        patch.setattr(result, "Report", Report, raising=False)
+        patch.setattr(job, "Report", Report, raising=False)
         patch.setattr(sys, "argv", ["srcli", "visualize-mask", *map(str, arguments)])
         code = int(entry._exit_code())
     said = capsys.readouterr()

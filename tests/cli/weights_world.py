@@ -54,7 +54,7 @@ class World:
             for name, value in {**self.environment, **more}.items():
                 patch.setenv(name, value)
             # Types are checked here, and this one is imported only for type checkers.
-            patch.setattr("srcli.jobs.result.Report", Report, raising=False)
+            patch.setattr("srcli.jobs.job.Report", Report, raising=False)
             patch.setattr(sys, "argv", ["srcli", *map(str, arguments)])
             patch.chdir(self.folder)
             code = int(entry._exit_code())

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from srcli import Upscaler
 from srcli.errors import OutOfMemory
 from srcli.geometry import TileGrid
-from srcli.inference import exact, planning
-from srcli.inference.exact import exact_parts
+from srcli.inference import exact_tiling, tile_planner
+from srcli.inference.exact_tiling import exact_parts
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.spec import EXACT, Halting, LayerTrace
 from srcli.weights import best_scale
@@ -148,7 +148,7 @@ def assert_adversary_exact(
     lr = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * width))
     with pytest.MonkeyPatch.context() as patch:
         if thin:
-            patch.setattr(exact, "_BAND", 1)  # bands of one region, however narrow
+            patch.setattr(exact_tiling, "_BAND", 1)  # bands of one region, however narrow
         assert_exact(network, lr, max(tile, network.band), clear_halting(network, lr, 0.05))
 
 
@@ -157,7 +157,7 @@ def assert_adversary_exact(
 def test_learned_masks(height: int, width: int, tile: int) -> None:
     lr = _photo(height, width)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact, "_BAND", 1)
+        patch.setattr(exact_tiling, "_BAND", 1)
         network = learned()
         assert_exact(network, lr, tile, clear_halting(network, lr, 0.6))
 
@@ -213,8 +213,8 @@ class Cramped:
 def test_out_of_memory_begins_again_with_smaller_tiles(
     upscaler: Upscaler, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = next(planning.Planner(upscaler.network, None).attempts(*large.shape[:2]))
-    monkeypatch.setattr(planning, "free_memory", lambda device: 3 * planned.needs)
+    planned = next(tile_planner.Planner(upscaler.network, None).attempts(*large.shape[:2]))
+    monkeypatch.setattr(tile_planner, "free_memory", lambda device: 3 * planned.needs)
     whole = upscaler.upscale(large)
     assert (whole.report.restarts, whole.report.tiles) == (0, 1)
     network = upscaler.network.module
@@ -246,7 +246,7 @@ def test_little_memory_means_blended_tiles(
 ) -> None:
     whole = upscaler.upscale(large)
     assert whole.report.exact
-    monkeypatch.setattr(planning, "free_memory", lambda device: 12_000_000)
+    monkeypatch.setattr(tile_planner, "free_memory", lambda device: 12_000_000)
     blended = upscaler.upscale(large)
     assert not blended.report.exact
     assert blended.report.tiles > 1

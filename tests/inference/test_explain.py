@@ -12,8 +12,8 @@ from PIL import Image
 from srcli import Upscaler
 from srcli.errors import UsageError
 from srcli.geometry import Tile, TileGrid
+from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.stitching import MapStitcher
 from srcli.metrics.flops import count_flops
 from srcli.models.layers.attention import LocalAttention
 from srcli.models.spec import LayerTrace, PureTrace, SROutput

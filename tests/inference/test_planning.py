@@ -9,10 +9,10 @@ import torch
 
 from srcli import Upscaler
 from srcli.errors import UnreadableImage
-from srcli.inference import planning
+from srcli.inference import tile_planner
 from srcli.inference.device import left_to_container
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.planning import Plan, Planner
+from srcli.inference.tile_planner import Plan, Planner
 from srcli.models import model_spec
 from srcli.weights import best_scale
 
@@ -28,7 +28,7 @@ def plans(planner: Planner, height: int, width: int, count: int = 99) -> list[Pl
 
 
 def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(planning, "free_memory", lambda device: size)
+    monkeypatch.setattr(tile_planner, "free_memory", lambda device: size)
 
 
 def test_each_attempt_needs_less_down_to_the_least(network: LoadedNetwork) -> None:

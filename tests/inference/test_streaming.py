@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from srcli.inference.streaming import stream
+from srcli.pipeline import stream
 
 
 def test_stages_overlap() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from srcli.geometry import Tile, TileGrid
-from srcli.inference.tiling import blend_tiles, span_weights
+from srcli.inference.blended_tiling import blend_tiles, span_weights
 
 sizes = st.integers(1, 230)
 

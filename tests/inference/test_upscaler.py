@@ -15,7 +15,7 @@ from srcli.errors import (
     UnreadableImage,
     UsageError,
 )
-from srcli.inference import planning, sizing
+from srcli.inference import output_size, tile_planner
 from srcli.inference.flat_border import mend_flat_border
 from srcli.models.spec import Halting, SROutput
 
@@ -170,7 +170,7 @@ def test_tile_is_chosen_by_free_memory(photo: np.ndarray, monkeypatch: pytest.Mo
     upscaler = Upscaler("adaformer-s", device="cpu", precision="fp32")
     whole = upscaler.upscale(image)
     assert whole.report.tiles == 1
-    monkeypatch.setattr(planning, "free_memory", lambda device: 100_000_000)
+    monkeypatch.setattr(tile_planner, "free_memory", lambda device: 100_000_000)
     tiled = upscaler.upscale(image)
     assert tiled.report.tiles > 1
     assert np.abs(tiled.image.astype(int) - whole.image).mean() <= 0.05
@@ -179,7 +179,7 @@ def test_tile_is_chosen_by_free_memory(photo: np.ndarray, monkeypatch: pytest.Mo
 def test_a_result_beyond_memory_is_refused(
     x4: Upscaler, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizing, "available_ram", lambda: 50_000_000)
+    monkeypatch.setattr(output_size, "available_ram", lambda: 50_000_000)
     with pytest.raises(ImageTooLarge, match=r"1680x1200 px to 6720x4800 needs 0.10 GB .*0.05 GB"):
         x4(np.tile(photo, (30, 30, 1)))
 

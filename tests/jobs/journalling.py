@@ -4,8 +4,8 @@ import os
 from dataclasses import replace
 
 from srcli.jobs.identity import digest, identity_of
+from srcli.jobs.job import Job
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.plan import Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 from srcli.media import atomic_file

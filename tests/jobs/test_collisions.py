@@ -8,10 +8,10 @@ import pytest
 from srcli.errors import UsageError
 from srcli.jobs.discover import discover
 from srcli.jobs.identity import identity_of
+from srcli.jobs.job import CLIP, Job, set_aside
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import CLIP, Job, default_folder, plan_jobs
-from srcli.jobs.result import set_aside
+from srcli.jobs.plan import default_folder, plan_jobs
 from srcli.jobs.resume import OutputState
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings

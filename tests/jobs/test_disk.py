@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from srcli import Upscaler
-from srcli.jobs.disk import estimated_bytes
+from srcli.jobs.preflight import estimated_bytes
 from srcli.media import DecodedImage, ImageInfo, probe, read_image, write_image
 
 SAMPLES = sorted((Path(__file__).parents[1] / "samples_hr").glob("*.webp"))

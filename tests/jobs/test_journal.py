@@ -11,8 +11,8 @@ import pytest
 
 from srcli.errors import FolderBusy, JournalError
 from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.job import Job
 from srcli.jobs.journal import Journal, journal_path
-from srcli.jobs.plan import Job
 from srcli.jobs.resume import OutputState
 from srcli.jobs.settings import Settings
 from srcli.jobs.verify import Condition, check_quickly
@@ -219,7 +219,7 @@ def test_a_second_run_is_refused(made: list[Job]) -> None:
 def test_a_dead_run_holds_nothing(made: list[Job]) -> None:
     lock = made[0].folder / ".srcli" / "lock"
     program = (
-        "import sys, time\nfrom pathlib import Path\nfrom srcli.jobs.lock import FolderLock\n"
+        "import sys, time\nfrom pathlib import Path\nfrom srcli.locks import FolderLock\n"
         "lock = FolderLock(Path(sys.argv[1]), wait=False, on_wait=print)\n"
         "print('held', flush=True)\ntime.sleep(60)"
     )

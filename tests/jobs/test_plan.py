@@ -6,7 +6,8 @@ import pytest
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source, discover
-from srcli.jobs.plan import CLIP, Job, plan_jobs
+from srcli.jobs.job import CLIP, Job
+from srcli.jobs.plan import plan_jobs
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from srcli.cli.upscale_options import FORMAT_OPTIONS
-from srcli.jobs.disk import estimated_bytes
+from srcli.jobs.preflight import estimated_bytes
 from srcli.media import FORMATS, ImageInfo, format_of_name, suffix_of
 
 

@@ -23,6 +23,9 @@ whole = decoder_worker.read_image
 def read(path, **limits):
     if "crash" in path.name: os.kill(os.getpid(), signal.SIGSEGV)
     if "exit" in path.name: os._exit(7)
+    if "killed" in path.name and ("often" in path.name or not path.with_suffix(".begun").exists()):
+        path.with_suffix(".begun").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if "hang" in path.name:
         path.with_suffix(".begun").touch()
         time.sleep(600)
@@ -75,6 +78,17 @@ def test_a_bad_end_is_one_files_alone(image: Path, name: str, seconds: float, li
         assert decoder.replaced == 1
         decoder.limits = DecodeLimits(seconds=60)
         assert np.array_equal(decoder.read(image).image.pixels, read_image(image).pixels)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_file_whose_decoder_was_killed_is_read_again(image: Path) -> None:
+    with DecoderProcess(DecodeLimits()) as decoder:
+        assert decoder.read(named(image, "killed.png")).image.width == 56
+        assert decoder.replaced == 1
+        with pytest.raises(UnreadableImage, match=r"killed twice \(SIGKILL\)") as caught:
+            decoder.read(named(image, "killed-often.png"))
+        assert "damaged" not in str(caught.value)
+        assert decoder.read(image).image.width == 56
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), 1e10])
@@ -162,6 +176,7 @@ def test_the_worker_dies_with_its_parent(image: Path) -> None:
     decoder.read(image)
     (worker,) = [p for p in psutil.Process().children() if p.pid not in before]
     worker.send_signal(signal.SIGINT)  # Ctrl-C in a terminal reaches it too
+    worker.send_signal(signal.SIGTERM)  # and so does what a supervisor sends to the group
     decoder.read(image)
     assert decoder.replaced == 0
     assert worker.status() != psutil.STATUS_ZOMBIE

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from srcli.geometry import TileGrid
-from srcli.inference.exact import exact_parts
+from srcli.inference.exact_tiling import exact_parts
 from srcli.models import model_spec
 from srcli.models.smfanet import SMFANet, SMFANetConfig, from_authors
 from srcli.models.spec import EXACT
-from srcli.weights.pickled import read_pickled
+from srcli.weights.checkpoint import read_pickled
 
 PUBLISHED = {
     ("smfanet", 4): "SMFANet_DF2K_100w_x4SR.pth",

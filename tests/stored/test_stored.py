@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from srcli.cli.train import train
 from srcli.inference.report import Report
-from srcli.jobs.records import RunRecord
+from srcli.jobs.journal_schema import RunRecord
 from srcli.jobs.verify import Verification
 from tests.conftest import ROOT
 from tests.stored.make import MODEL, QUICK
@@ -60,7 +60,7 @@ def srcli(stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("SRCLI_WEIGHTS_MANIFEST", str(manifest))
     monkeypatch.setenv("SRCLI_DATA", str(stored / "json"))
     # Types are checked here, and these are imported only for type checkers.
-    monkeypatch.setattr("srcli.jobs.result.Report", Report, raising=False)
+    monkeypatch.setattr("srcli.jobs.job.Report", Report, raising=False)
     monkeypatch.setattr("srcli.cli.status.Verification", Verification, raising=False)
     monkeypatch.setattr("srcli.cli.status.RunRecord", RunRecord, raising=False)
 

@@ -9,9 +9,9 @@ import av
 import numpy as np
 
 from srcli.inference.report import Report
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_job import upscale_clip
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import CLIP, Job
 
 TICKS = Fraction(1, 12800)
 STEP = 512  # ticks: 25 frames a second

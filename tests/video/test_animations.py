@@ -12,8 +12,8 @@ from srcli.errors import ImageTooLarge
 from srcli.inference.report import Report
 from srcli.jobs import clip_frames
 from srcli.jobs.clip_frames import upscale_animation
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.plan import ANIMATION, Job
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import ANIMATION, Job
 from srcli.media import Metadata, MetadataPolicy
 from srcli.media.video import AnimationReader, AnimationWriter, require_memory
 from tests.video.conftest import Doubler, moving

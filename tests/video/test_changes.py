@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import DecodeOptions
 from tests.video.conftest import STEP, TICKS, Doubler, Recipe, make_clip, upscaled, watch
 

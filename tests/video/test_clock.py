@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from tests.video.conftest import STEP, TICKS, Doubler, Recipe, make_clip, packets, upscaled, watch
 
 PLAIN = {"crf": "12", "preset": "veryfast", "bf": "0"}

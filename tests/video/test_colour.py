@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import ClipReader, DecodeOptions, EncoderOptions
 from srcli.media.video.colour import Colour
 from tests.video.conftest import Recipe, make_clip, upscaled, watch

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import ClipReader, DecodeOptions
 from tests.video.conftest import RATE, STEP, TICKS, Recipe, make_clip, packets, upscaled, watch
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnwritableVideo, UsageError
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import (
     ClipReader,
     DecodeOptions,

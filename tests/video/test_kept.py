@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media import MetadataPolicy
 from tests.video.conftest import Recipe, make_clip, upscaled, watch
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media import MetadataPolicy
 from tests.video.conftest import Recipe, make_clip, moving, upscaled
 

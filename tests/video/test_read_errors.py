@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_job import upscale_clip
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import CLIP, Job
 from srcli.media.video import container as opening
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled
 from tests.video.test_resume import interrupted

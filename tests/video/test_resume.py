@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from srcli.errors import UnreadableVideo, UnwritableVideo
+from srcli.jobs.clip_job import upscale_clip
 from srcli.jobs.clip_segments import SegmentStore
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import CLIP, Job
 from tests.forked_python import ForkedPython
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
@@ -23,9 +23,9 @@ import os, sys, time
 from pathlib import Path
 from tests.video.conftest import Doubler
 from srcli.jobs.clip_segments import SegmentStore
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.clip_job import upscale_clip
+from srcli.jobs.job import CLIP, Job
 
 class Slow(Doubler):
     def upscale_frames(self, frames):
@@ -259,9 +259,9 @@ import sys
 from pathlib import Path
 from tests.video.conftest import Doubler, Recipe, make_clip
 from srcli.jobs.clip_segments import SegmentStore
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.clips import upscale_clip
-from srcli.jobs.plan import CLIP, Job
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.clip_job import upscale_clip
+from srcli.jobs.job import CLIP, Job
 upscale_clip(Job(Path(sys.argv[1]), Path(sys.argv[2]), CLIP), Doubler(), ClipSettings(),
              lambda done, total: None)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from srcli.errors import ImageTooLarge, UnreadableVideo
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.prefetch import WriteQueue, prefetch
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import ClipReader, DecodeOptions
+from srcli.pipeline import WriteQueue, prefetch
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 

@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 from srcli.errors import UnreadableVideo, UsageError
-from srcli.inference.batching import upscale_batch
+from srcli.inference.frame_batch import upscale_batch
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.discover import discover
-from srcli.jobs.plan import ANIMATION, CLIP, FRAMES, Job, plan_jobs
+from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
+from srcli.jobs.plan import plan_jobs
 from srcli.media import Metadata, read_image
 from srcli.media.video import (
     AnimationReader,

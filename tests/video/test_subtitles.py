@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srcli.jobs.clip_sources import ClipSettings
+from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import DecodeOptions
 from srcli.media.video.packets import packets_of
 from srcli.media.video.subtitles import Cue, one_after_the_other, read_cues

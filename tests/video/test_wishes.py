@@ -16,11 +16,10 @@ from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
-from srcli.jobs import result
-from srcli.jobs.clip_batch import run_clips
-from srcli.jobs.clip_sources import ClipSettings
-from srcli.jobs.plan import ANIMATION, CLIP, Job
-from srcli.jobs.result import State
+from srcli.jobs import job
+from srcli.jobs.clip_job import run_clips
+from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.job import ANIMATION, CLIP, Job, State
 from srcli.jobs.target_size import TargetSize
 from srcli.media import MetadataPolicy
 from srcli.media.video import EncoderOptions
@@ -134,7 +133,7 @@ def test_numbered_images_without_a_rate_are_refused_before_the_work() -> None:
 def test_what_cannot_be_done_as_asked_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result, "Report", Report, raising=False)  # for beartype
+    monkeypatch.setattr(job, "Report", Report, raising=False)  # for beartype
     clip = make_clip(tmp_path / "in.mp4", Recipe(frames=2, size=(16, 16)))
     jobs = [
         Job(tmp_path / "%d.png", tmp_path / "first.mp4", CLIP),  # nobody says how fast

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from srcli.inference.import_weights import published_content
 from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry, manifest
 from srcli.weights.download import download
+from srcli.weights.import_weights import published_content
 from srcli.weights.manifest_file import as_toml
 from tests.weights.conftest import make_certificate
 from tests.weights.states import published_adaformer, state, theirs

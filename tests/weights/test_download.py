@@ -11,7 +11,7 @@ import pytest
 from srcli.errors import DownloadError, WeightsError
 from srcli.transfer.policy import Policy
 from srcli.weights.download import download
-from srcli.weights.places import file_of
+from srcli.weights.local_files import file_of
 from tests.weights.conftest import CONTENT, Server
 
 QUICK = Policy(back_off=0.01, timeout=5)

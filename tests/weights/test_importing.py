@@ -10,14 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srcli.errors import UnknownModel, UsageError, WeightsError
-from srcli.inference.identify import closest, match_parameters
-from srcli.inference.import_weights import convert, import_weights
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_names, model_spec
 from srcli.weights import best_scale, known, network_of, weights_named
-from srcli.weights.fit import fit_of
-from srcli.weights.load import read_weights
-from srcli.weights.remove import remove_weights
+from srcli.weights.identify import closest, match_parameters
+from srcli.weights.import_weights import convert, import_weights
+from srcli.weights.load import fit_of, read_weights
+from srcli.weights.local_files import remove_weights
 from tests.weights.states import CPU, state, theirs
 
 

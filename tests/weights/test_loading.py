@@ -16,9 +16,9 @@ from safetensors.torch import save
 from torch import nn
 
 from srcli.errors import WeightsError
-from srcli.inference.import_weights import convert, import_weights
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.header import parse_header
+from srcli.weights.import_weights import convert, import_weights
 from tests.weights.states import state
 
 
@@ -82,7 +82,7 @@ def test_a_checkpoint_that_unpacks_to_too_much_is_refused(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(3):
             archive.writestr(f"bomb/data/{number}", bytes(1_000_000))
-    monkeypatch.setattr("srcli.weights.pickled._LARGEST", 2_000_000)
+    monkeypatch.setattr("srcli.weights.checkpoint._LARGEST", 2_000_000)
     with pytest.raises(WeightsError, match=r"unpacks to more than 0\.002 GB"):
         open_checkpoint(path)
 

@@ -9,15 +9,19 @@ import pytest
 import torch
 
 from srcli.errors import UsageError, WeightsError
-from srcli.inference.import_weights import import_weights
 from srcli.training.config import DistillationConfig
 from srcli.training.teacher import find_teacher
 from srcli.weights import best_scale, by_quality, known, manifest, needs_trust
+from srcli.weights.hashes import fault_of, hashes_of
+from srcli.weights.import_weights import import_weights
 from srcli.weights.load import read_weights
-from srcli.weights.places import file_of
-from srcli.weights.records import fingerprint_of, record_file, record_of
-from srcli.weights.remove import remove_weights
-from srcli.weights.verify import fault_of, hashes_of
+from srcli.weights.local_files import (
+    file_of,
+    fingerprint_of,
+    record_file,
+    record_of,
+    remove_weights,
+)
 from tests.weights.published_server import (
     BLOB,
     PUBLISHED,

@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from srcli.errors import WeightsError
-from srcli.inference.import_weights import published_content
 from srcli.transfer.policy import Policy
 from srcli.weights import WeightsEntry
 from srcli.weights.download import download
+from srcli.weights.hashes import fault_of
+from srcli.weights.import_weights import published_content
 from srcli.weights.load import read_weights
-from srcli.weights.places import file_of
-from srcli.weights.remove import remove_weights
-from srcli.weights.verify import fault_of
+from srcli.weights.local_files import file_of, remove_weights
 from tests.weights.published_server import (
     BLOB,
     QUICK,

@@ -49,7 +49,7 @@ def test_the_smallest_scale_that_reaches() -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("srcli.weights.places.box", lambda: tmp_path)
+    monkeypatch.setattr("srcli.weights.local_files.box", lambda: tmp_path)
     return tmp_path
 
 

@@ -1,5 +1,6 @@
 """Read animated GIF, WebP and PNG, through imageio, with the time of each frame."""
 
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from srcli.media.video.sequence import image_info
 __all__ = ["AnimationReader", "is_animation", "names_of"]
 
 _MEGAPIXELS = 512  # of a frame
+_DEPTH = 8  # bits
+_TAIL = 4096  # bytes, in which a PNG's end mark is looked for: others may follow it
 _MILLISECOND = Fraction(1, 1000)
 _UNREAD = {"XMP": b"\x21\xff\x0bXMP DataXMP", "ICC profile": b"\x21\xff\x0bICCRGBG1012"}  # of GIF
 _UNSAID = 100  # ms that a frame is shown whose file says 0, as browsers do
@@ -95,7 +98,21 @@ class AnimationReader:
     def notes(self) -> list[str]:
         """See `FrameSource`: a frame by itself has nothing beside it."""
         names = dict.fromkeys([*names_of(self.metadata), *self.unread])
-        return [f"{self.path}: {', '.join(names)} left out"] if names else []
+        left_out = [f"{self.path}: {', '.join(names)} left out"] if names else []
+        return [*left_out, *self.damage]
+
+    @property
+    def damage(self) -> list[str]:
+        """One line each for what is not there, or not read as deep as it is stored."""
+        lines: list[str] = []
+        if _is_cut_off(self.path):
+            lines.append(
+                f"{self.path}: ends early, without its end mark; {len(self._timings)} frames are "
+                "there, and nothing tells how many are lost"
+            )
+        if _bits_of_png(self.path) > _DEPTH:
+            lines.append(f"{self.path}: 16 bits become 8: animations are read with 8 bits")
+        return lines
 
     @property
     def metadata(self) -> Metadata:
@@ -139,7 +156,7 @@ class AnimationReader:
                     timing = self._timings[number]
                     yield Frame(timing.start, timing.duration, self._turn.apply(pixels))
         except (*DECODER_ERRORS, OSError) as error:
-            raise UnreadableVideo(f"{self.path}: damaged ({error}); restore it") from error
+            raise UnreadableVideo(f"{self.path}: damaged ({_reason(error)}); restore it") from error
 
     def _opened(self) -> PillowPlugin:
         file = iio.imopen(self.path, "r", plugin="pillow")
@@ -168,7 +185,7 @@ class AnimationReader:
                     start += duration
         except (*DECODER_ERRORS, OSError) as error:
             raise UnreadableVideo(
-                f"{self.path}: no animation that can be decoded ({error})"
+                f"{self.path}: no animation that can be decoded ({_reason(error)})"
             ) from error
         return width, height
 
@@ -199,6 +216,33 @@ def _metadata_of(said: Mapping[str, Any]) -> Metadata:
     dpi = said.get("dpi")
     resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
     return Metadata(icc or None, exif or None, xmp or None, resolution)
+
+
+def _reason(error: Exception) -> str:
+    """Why it could not be decoded; errors of the decoder's own code mean that data ended."""
+    inner = isinstance(error, (LookupError, struct.error, EOFError, TypeError))
+    return "it ends in the middle of a frame" if inner or not str(error) else str(error)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Tell if the file ends before its format says that it does."""
+    with path.open("rb") as stream:
+        head = stream.read(12)
+        size = stream.seek(0, 2)
+        stream.seek(max(size - _TAIL, 0))
+        tail = stream.read()
+    if head.startswith(b"GIF"):
+        return not tail.rstrip(b"\0").endswith(b";")
+    if head.startswith(b"RIFF"):
+        return size < int.from_bytes(head[4:8], "little") + 8
+    return b"IEND" not in tail
+
+
+def _bits_of_png(path: Path) -> int:
+    """Bits a sample of a PNG; 0 of the others."""
+    with path.open("rb") as stream:
+        head = stream.read(25)
+    return head[24] if head.startswith(b"\x89PNG") and len(head) > 24 else 0
 
 
 def _starts_as_gif(path: Path) -> bool:

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
-from io import BufferedWriter
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,6 +141,12 @@ class Sink:
                 self._error = error
                 raise
         return len(data)
+
+    def reopened(self, url: str, flags: int, options: dict[str, str]) -> BufferedReader:
+        """The same file to read from, for a muxer that moves what it has written."""
+        del url, flags, options
+        self._stream.flush()
+        return Path(self._stream.name).open("rb")
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place in the file."""

@@ -32,6 +32,7 @@ from srcli.media.video.passthrough_rules import (
 from srcli.media.video.probe import DecodeOptions
 from srcli.media.video.scan import chosen_stream
 from srcli.media.video.segments import Segment
+from srcli.media.video.structure import is_fast_start
 from srcli.media.video.tags import (
     container_tags,
     has_apples_tags,
@@ -74,7 +75,7 @@ def other_streams_of(
         copied = choose_copied(source, container, video, format, target, policy)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
         notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
-        if "alpha_mode" in map(str.lower, video.metadata):
+        if "alpha_mode" in map(str.lower, video.metadata) and not info.has_alpha:
             notes.append(f"{source}: the alpha beside its video (VP8, VP9) is not read")
         return OtherStreams(source, reading, policy, copied.streams, tuple(notes))
 
@@ -109,7 +110,11 @@ def mux_result(
             # closed first: where reading it failed, nothing gets its name
             container = stack.enter_context(opened(rest.source)) if rest else None
             options = _muxer_options(format, container, info)
-            with av.open(sink, "w", format=format, container_options=options) as output:
+            if rest and is_fast_start(rest.source) and format in ("mp4", "mov"):
+                options["movflags"] = options.get("movflags", "") + "+faststart"
+            with av.open(
+                sink, "w", format=format, container_options=options, io_open=sink.reopened
+            ) as output:
                 passthrough = None
                 if rest is not None and container is not None:
                     passthrough = _Opened(rest, container, length)

@@ -36,6 +36,7 @@ __all__ = [
 _COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cover.png")}
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d+")
 _TRIAL = b"trial"
+_SPOILT = ("tta",)  # copied, it loses its last frame: its head counts samples for the whole
 _FASTEST = 255  # frames a second that a timecode track can count
 
 
@@ -128,7 +129,9 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
         )
     if stream.type == "attachment":  # WebM's muxer takes them and writes none
         return PassthroughOptions(stream.index) if format == "matroska" else None
-    if _fits(stream, format):
+    if not (stream.codec_context and stream.codec_context.name in _SPOILT) and _fits(
+        stream, format
+    ):
         return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:

@@ -11,8 +11,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from srcli.models.layers.attention import attend, join_heads, split_heads
-from srcli.models.layers.lazy_qkv import LazyQKV, tokens_at_a_time
+from srcli.models.layers.attention import LazyQKV, attend, join_heads, split_heads, tokens_at_a_time
 
 __all__ = ["ShiftedWindowAttention"]
 

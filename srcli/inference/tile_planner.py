@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from srcli.geometry import TileGrid
 from srcli.inference.device import free_memory
-from srcli.inference.exact import band_rows
+from srcli.inference.exact_tiling import band_rows
 from srcli.inference.network import LoadedNetwork
 
 __all__ = ["Plan", "Planner"]

@@ -7,13 +7,10 @@ from functools import partial
 from itertools import takewhile
 
 from srcli.inference.report import Report
-from srcli.inference.streaming import StageResult, stream
 from srcli.jobs.identity import Identity
+from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.multipage import MultipageContext, origin_of, upscale_multipage
-from srcli.jobs.observer import BatchObserver
-from srcli.jobs.plan import Job
 from srcli.jobs.preflight import require_one_page, require_sizes
-from srcli.jobs.result import Finished, State, reason_of
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
 from srcli.media import (
@@ -24,6 +21,7 @@ from srcli.media import (
     losses_in,
     write_image,
 )
+from srcli.pipeline import StageResult, stream
 
 __all__ = ["run_batch"]
 

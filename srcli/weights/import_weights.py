@@ -12,13 +12,13 @@ from torch import Tensor
 
 from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
-from srcli.inference.identify import Match, closest, match_parameters
 from srcli.models import model_names, model_spec
 from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
 from srcli.weights.checkpoint import Checkpoint, open_checkpoint
+from srcli.weights.hashes import FileHashes, hashes_of, mismatch
+from srcli.weights.identify import Match, closest, match_parameters
+from srcli.weights.local_files import imports, is_here
 from srcli.weights.manifest_file import as_toml
-from srcli.weights.places import imports, is_here
-from srcli.weights.verify import FileHashes, hashes_of, mismatch
 
 __all__ = ["convert", "identify", "import_weights", "published_content", "require_network"]
 

@@ -1,19 +1,22 @@
-"""Upscale clips: decode, network and encoder at once, in segments that outlive a kill."""
+"""Upscale a batch's clips: decode, network and encoder at once, in segments that outlive a kill."""
 
 import errno
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.report import Report
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
+from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.clip_segments import SegmentStore
-from srcli.jobs.clip_sources import ClipSettings, open_source, require_unchanged
-from srcli.jobs.clip_work import FrameStage, FrameUpscaler, Progress
-from srcli.jobs.plan import Job
+from srcli.jobs.clip_source import ClipSettings, open_source, require_unchanged
+from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Finished, Job, State, reason_of
 from srcli.media.video import (
     ClipInfo,
     Encoding,
@@ -27,7 +30,10 @@ from srcli.media.video import (
     preflight_encode,
 )
 
-__all__ = ["upscale_clip"]
+__all__ = [
+    "run_clips",
+    "upscale_clip",
+]
 
 _SUPERSEDED = (
     "{}: made anew; {} frames that an earlier run had finished with other settings, or of another "
@@ -67,13 +73,12 @@ def upscale_clip(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     key = {
         **settings.key,
-        "source": source.identity,
         "reading": key_of_reading(settings.reading),
         "encoding": key_of_encoding(encoding),
         "result": key_of_info(info),
         "segment": str(settings.segment),
     }
-    with _disk_full_message(job.target), SegmentStore(job.target, key) as parts:
+    with _disk_full_message(job.target), SegmentStore(job.target, *source.keys(key)) as parts:
         segments = parts.resume()
         resumed = bool(segments)
         if not segments:
@@ -158,3 +163,36 @@ class _Cutter:
         if self.writer is not None:
             self.writer.discard()
             self.writer = None
+
+
+_WAYS = {CLIP: upscale_clip, ANIMATION: upscale_animation, FRAMES: upscale_to_frames}
+
+
+def run_clips(
+    jobs: Sequence[Job],
+    upscaler: Upscaler,
+    settings: ClipSettings,
+    *,
+    on_frame: Callable[[Job, int, int], None],
+) -> Iterator[Finished]:
+    """Upscale every clip and animation, one after the other.
+
+    Args:
+        jobs: What to do; existing outputs are replaced.
+        upscaler: Does the work.
+        settings: How clips are read and written.
+        on_frame: Called with the job, the frames done and those in all (0 if not known).
+
+    Yields:
+        Each job's end, as it comes.
+    """
+    key = {**settings.key, "weights": upscaler.network.fingerprint}
+    settings = replace(settings, key=key)
+    for job in jobs:
+        way = _WAYS[job.image_format]
+        try:
+            losses, report = way(job, upscaler, settings, partial(on_frame, job))
+        except Exception as error:  # noqa: BLE001 one bad clip must not end the others
+            yield Finished(job, State.FAILED, reason_of(job, error))
+        else:
+            yield Finished(job, State.DONE, losses=losses, report=report)

@@ -1,9 +1,12 @@
-"""The convolutional block of encoder and decoder."""
+"""The residual block of encoder and decoder, and convolutions that stay in fp32."""
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ResidualBlock"]
+__all__ = [
+    "ResidualBlock",
+    "in_full",
+]
 
 
 class ResidualBlock(nn.Module):
@@ -21,3 +24,9 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, c, h, w)."""
         return self.conv2(torch.relu_(self.conv1(features))).add_(features)
+
+
+def in_full(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a convolution in its own precision, under autocast too."""
+    with torch.autocast(x.device.type, enabled=False):
+        return convolution(x.to(convolution.weight.dtype))

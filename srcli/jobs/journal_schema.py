@@ -1,4 +1,4 @@
-"""Journal rows: an output and a run, and how SQLite stores them."""
+"""Schema of the journal: its tables, and their rows as Python objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,29 @@ from pathlib import Path
 
 from srcli.jobs.identity import Identity
 
-__all__ = ["COLUMNS", "Entry", "RunRecord", "cell_of", "entry_of"]
+__all__ = ["COLUMNS", "SCHEMA", "VERSION", "Entry", "RunRecord", "cell_of", "entry_of"]
 
+VERSION = 1
+SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL, ended REAL, outcome TEXT,
+    pid INTEGER NOT NULL, version TEXT NOT NULL,
+    model TEXT NOT NULL, weights_sha256 TEXT NOT NULL,
+    settings TEXT NOT NULL, resolved TEXT NOT NULL
+);
+CREATE TABLE files (
+    target TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'writing', 'done', 'failed')),
+    reason TEXT NOT NULL DEFAULT '',
+    run INTEGER NOT NULL REFERENCES runs (id),
+    settings TEXT,
+    source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
+    size INTEGER, mtime_ns INTEGER, sha256 TEXT,
+    width INTEGER, height INTEGER, seconds REAL, ended REAL
+);
+"""
 COLUMNS = (
     "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
     "size, mtime_ns, sha256, width, height, seconds, ended"

@@ -4,10 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.weights.entry import WeightsEntry
+from srcli.weights.local_files import file_of, record_of, resolved
 from srcli.weights.manifest import how_to_get
-from srcli.weights.places import file_of
-from srcli.weights.records import record_of, resolved
+from srcli.weights.manifest_file import WeightsEntry
 
 __all__ = ["FileHashes", "fault_of", "hashes_of", "mismatch"]
 

@@ -10,8 +10,8 @@ import torch
 
 from srcli.errors import UnknownScale
 from srcli.models import model_names, model_spec
-from srcli.weights.fit import Fit, fit_of
 from srcli.weights.header import Shape
+from srcli.weights.load import Fit, fit_of
 
 __all__ = ["Match", "closest", "match_parameters"]
 

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.prefetch import WriteQueue, prefetch
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
+from srcli.pipeline import WriteQueue, prefetch
 
 __all__ = ["FrameStage", "FrameUpscaler", "Progress"]
 

@@ -3,10 +3,16 @@
 import math
 from dataclasses import dataclass
 
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
 from srcli.errors import ImageTooLarge
 from srcli.inference.device import available_ram
 
-__all__ = ["Resizing"]
+__all__ = [
+    "Resizing",
+    "reduce_planes",
+]
 
 
 @dataclass(frozen=True)
@@ -66,3 +72,14 @@ class Resizing:
     @property
     def _words(self) -> str:
         return f"{self.width}x{self.height} px to {self.size[1]}x{self.size[0]}"
+
+
+def reduce_planes(planes: Tensor, height: int, width: int) -> Tensor:
+    """Reduce (c, H, W) to (c, height, width) by a bicubic filter as wide as the step down.
+
+    The filter is PyTorch's antialiased one (a = -0.5, weights normalised at the border): no
+    detail finer than the result can hold survives to turn into moiré.
+    """
+    return F.interpolate(
+        planes[None], (height, width), mode="bicubic", antialias=True, align_corners=False
+    )[0]

@@ -1,5 +1,6 @@
 """Where a clip's frames come from: a video file, an animation, or numbered images."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +23,7 @@ from srcli.media.video.names import is_sequence
 __all__ = ["ClipSettings", "OpenedClip", "open_source", "rate_for", "require_unchanged"]
 
 _SEGMENT = 120  # frames: what a kill costs at most
+_SAMPLE = 1 << 20  # bytes of a source's head and tail that went into its identity
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,18 @@ class OpenedClip:
         passthrough: The file that holds sound and all else; None if there is none.
         identity: Tells whether it is still the same clip.
         state: Of the file when it was opened; None for numbered images.
+        former_identity: What version f8df6d1 noted for the same clip; "" for numbered images.
     """
 
     frames: FrameSource
     passthrough: Path | None
     identity: str
     state: Identity | None = None
+    former_identity: str = ""
+
+    def keys(self, key: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The key with the clip's identity, as noted now and as noted by version f8df6d1."""
+        return {**key, "source": self.identity}, {**key, "source": self.former_identity}
 
 
 def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
@@ -77,11 +85,14 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
             raise UnreadableVideo(
                 f"{path}: an animation is taken whole: leave out --start and --duration"
             )
-        state = _state_of(path)
-        return OpenedClip(AnimationReader(path), None, state.sha256 or "", state)
+        return _opened_file(AnimationReader(path), path, None)
     frames = ClipReader(path, settings.reading)  # which refuses what is no clip, before all is read
+    return _opened_file(frames, path, path)
+
+
+def _opened_file(frames: FrameSource, path: Path, passthrough: Path | None) -> OpenedClip:
     state = _state_of(path)
-    return OpenedClip(frames, path, state.sha256 or "", state)
+    return OpenedClip(frames, passthrough, state.sha256 or "", state, _former_identity(path))
 
 
 def require_unchanged(path: Path, opened: OpenedClip) -> None:
@@ -122,3 +133,14 @@ def _state_of(path: Path) -> Identity:
             f"{path}: reading failed ({error.strerror or error}). hint: check the disk or the "
             "network, then run the same command again"
         ) from error
+
+
+def _former_identity(path: Path) -> str:
+    """Hash of size, time of change, head and tail: the identity in keys of version f8df6d1."""
+    state = path.stat()
+    digest = hashlib.sha256(f"{state.st_size} {state.st_mtime_ns}".encode())
+    with path.open("rb") as stream:
+        digest.update(stream.read(_SAMPLE))
+        stream.seek(max(state.st_size - _SAMPLE, 0))
+        digest.update(stream.read(_SAMPLE))
+    return digest.hexdigest()

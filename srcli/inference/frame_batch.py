@@ -8,10 +8,9 @@ import torch
 from srcli.geometry import scaled_size
 from srcli.inference.flat_border import mend_flat_border
 from srcli.inference.network import LoadedNetwork
+from srcli.inference.output_size import reduce_planes
 from srcli.inference.planes import Pixels, quantise, split_planes
-from srcli.inference.report import Report
-from srcli.inference.resample import reduce_planes
-from srcli.inference.tally import Tally
+from srcli.inference.report import Report, Tally
 from srcli.models.spec import Halting
 
 __all__ = ["batch_size", "upscale_batch"]
