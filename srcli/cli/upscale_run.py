@@ -78,7 +78,7 @@ def run(
 
             show_plan(
                 [
-                    *_forecast_all(todo, target_size, decoder, handling),
+                    *_forecast_all(todo, target_size, decoder, limits, handling),
                     *forecast_clips(clips.todo, clips.settings, target_size.scale or 1),
                 ],
                 *(skipped, engine, handling),
@@ -259,11 +259,21 @@ def _jobs(
 
 
 def _forecast_all(
-    todo: Sequence[Job], target_size: TargetSize, decoder: DecoderProcess, handling: Handling
+    todo: Sequence[Job],
+    target_size: TargetSize,
+    decoder: DecoderProcess,
+    limits: Limits,
+    handling: Handling,
 ) -> list[Forecast]:
     """Read all headers, which is counted where they are many."""
     counting = Counting(quiet=handling.quiet)
-    forecasts = forecast(todo, target_size, decoder, count=counting.count)
+    forecasts = forecast(
+        todo,
+        target_size,
+        decoder,
+        max_output_megapixels=limits.max_output_megapixels,
+        count=counting.count,
+    )
     counting.clear()
     return forecasts
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import InputError, UnwritableImage, UsageError
+from srcli.errors import ImageTooLarge, InputError, UnwritableImage, UsageError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.target_size import TargetSize
-from srcli.media import FORMATS, DecoderProcess, ImageInfo, holds_pages
+from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
 
 __all__ = [
     "Forecast",
@@ -19,6 +19,7 @@ __all__ = [
     "forecast",
     "require_one_page",
     "require_room",
+    "require_sizes",
     "require_writable",
     "sample_of",
 ]
@@ -57,6 +58,7 @@ def forecast(
     target_size: TargetSize,
     decoder: DecoderProcess,
     stopped: Callable[[], bool] = lambda: False,
+    max_output_megapixels: float = math.inf,
     count: Callable[[str], None] = lambda what: None,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
@@ -66,6 +68,7 @@ def forecast(
         target_size: How large results shall be.
         decoder: Reads headers in its own process.
         stopped: Whether to give up.
+        max_output_megapixels: Of a result, in millions.
         count: Told of each header that is read, in words.
     """
     found: list[Forecast] = []
@@ -78,21 +81,24 @@ def forecast(
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        found.append(_forecast_job(job, info, target_size))
+        try:
+            found.append(_forecast_job(job, info, target_size, max_output_megapixels))
+        except InputError as error:
+            found.append(Forecast(job, None, None, 0, str(error)))
     return found
 
 
-def _forecast_job(job: Job, info: ImageInfo, target_size: TargetSize) -> Forecast:
+def _forecast_job(
+    job: Job, info: ImageInfo, target_size: TargetSize, max_output_megapixels: float
+) -> Forecast:
     pages = (info,)
     if info.further:
         if holds_pages(job.image_format):
             pages = (info, *info.further)
         else:
-            try:
-                require_one_page(job, info.further)
-            except InputError as error:
-                return Forecast(job, None, None, 0, str(error))
+            require_one_page(job, info.further)
     sizes = [target_size.size(page.width, page.height) for page in pages]
+    require_sizes(job, pages, target_size, max_output_megapixels)
     pixels = sum(page.width * page.height for page in pages)
     file = identity_of(job.source)
     disk = sum(
@@ -121,6 +127,38 @@ def sample_of(jobs: Sequence[Job]) -> tuple[Sequence[Job], float]:
 
 def _bytes_of(jobs: Iterable[Job]) -> int:
     return sum(found.size for job in jobs if (found := identity_of(job.source)) is not None)
+
+
+def require_sizes(
+    job: Job,
+    pages: Sequence[ImageInfo | DecodedImage],
+    target_size: TargetSize,
+    max_output_megapixels: float,
+) -> None:
+    """Check, from an input's header, that its result can be written.
+
+    Args:
+        job: The input and the format of its result.
+        pages: Those that become part of the result.
+        target_size: How large results shall be.
+        max_output_megapixels: Of a result, in millions.
+
+    Raises:
+        ImageTooLarge: A page's result is beyond the limit, or beyond what the format can state.
+    """
+    most = FORMATS[job.image_format].max_side
+    for page in pages:
+        wide, high = target_size.size(page.width, page.height)
+        if wide * high > max_output_megapixels * 1e6:
+            raise ImageTooLarge(
+                f"{job.source}: its result, {wide}x{high}, has {wide * high / 1e6:.4g} "
+                f"megapixels, limit {max_output_megapixels:g}; raise --max-output-megapixels"
+            )
+        if max(wide, high) > most:
+            raise ImageTooLarge(
+                f"{job.source}: its result, {wide}x{high}, is beyond the {most} px a side of "
+                f"{job.image_format.upper()}; use --format png or tiff"
+            )
 
 
 def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:

@@ -10,7 +10,7 @@ from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.multipage import MultipageContext, origin_of, upscale_multipage
-from srcli.jobs.preflight import require_one_page
+from srcli.jobs.preflight import require_one_page, require_sizes
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
 from srcli.media import (
@@ -65,6 +65,8 @@ def run_batch(
     def compute(job: Job, read: Decoded) -> _Store:
         if stopping.is_set():
             raise _Stopped
+        pages = (read.image, *read.image.further)
+        require_sizes(job, pages, batch.size, batch.max_output_megapixels)
         observer.begun(job)
         if read.image.further:
             if holds_pages(job.image_format):

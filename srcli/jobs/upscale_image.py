@@ -73,15 +73,10 @@ def upscale_to_size(
     """Upscale an image to the size wished for.
 
     Raises:
-        ImageTooLarge: The result is beyond a limit, or beyond what the network makes.
+        ImageTooLarge: The result is beyond what the network makes.
     """
     old = image.width, image.height
     new = batch.size.size(*old)
-    if new[0] * new[1] > batch.max_output_megapixels * 1e6:
-        raise ImageTooLarge(
-            f"{source}: its result, {new[0]}x{new[1]}, has {new[0] * new[1] / 1e6:.0f} "
-            f"megapixels, limit {batch.max_output_megapixels:g}; raise --max-output-megapixels"
-        )
     try:
         upscaler = upscalers.for_scale(scale_needed(old, new))
     except UnknownScale as error:

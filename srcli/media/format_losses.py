@@ -22,6 +22,7 @@ from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]
 
+_SQUARE = 0.01  # of 1: writers round
 _BAND_PIXELS = 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
 _USUAL_PRIMARIES, _USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)  # shown as if they were sRGB
@@ -35,6 +36,7 @@ class _Loss(Enum):
     ICC = "ICC profile dropped: {format} cannot hold it"
     GRAY_ICC = "gray profile made one for RGB of the same curve: {format} takes no gray one here"
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
+    ASPECT = "pixels of {aspect}: {format} cannot state it, so they will look square"
     FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
     IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
@@ -63,6 +65,8 @@ def losses_in(image: DecodedImage, format: str) -> tuple[str, ...]:
     """
     metadata = image.metadata
     facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
+    if metadata.dpi:
+        facts["aspect"] = f"aspect {metadata.dpi[1] / metadata.dpi[0]:.3g}:1"
     facts |= {"left_out": image.left_out, "format": format.upper()}
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
@@ -100,12 +104,9 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    if metadata.icc:
-        profile = _profile_for(image, format)
-        if profile is None or len(profile) > format.max_block:
-            losses.append(_Loss.ICC)
-        elif profile != metadata.icc:
-            losses.append(_Loss.GRAY_ICC)
+    losses += _lost_profile(image, format)
+    if metadata.dpi and "dpi" not in format.keeps and not _is_square(metadata.dpi):
+        losses.append(_Loss.ASPECT)
     blobs = metadata.blobs
     if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is
         blobs.pop("iptc", None)
@@ -113,6 +114,16 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
             losses.append(loss)
     return losses + _lost_colours(image, format)
+
+
+def _lost_profile(image: DecodedImage, format: Format) -> list[_Loss]:
+    if image.metadata.icc:
+        profile = _profile_for(image, format)
+        if profile is None or len(profile) > format.max_block:
+            return [_Loss.ICC]
+        if profile != image.metadata.icc:
+            return [_Loss.GRAY_ICC]
+    return []
 
 
 def _stays_gray(image: DecodedImage, format: Format) -> bool:
@@ -161,6 +172,10 @@ def _lost_colours(image: DecodedImage, format: Format) -> list[_Loss]:
     if metadata.cicp and "cicp" not in format.keeps:
         losses += [] if _is_usual(metadata.cicp) else [_Loss.CICP]
     return losses
+
+
+def _is_square(dpi: tuple[float, float]) -> bool:
+    return abs(dpi[0] / dpi[1] - 1) < _SQUARE
 
 
 def _is_opaque(pixels: Pixels) -> bool:

@@ -1,5 +1,6 @@
 """Read still images: every file ends as a whole image or as one clear error."""
 
+import re
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
 __all__ = ["MAX_MEGAPIXELS", "probe", "read_image"]
 
 MAX_MEGAPIXELS = 512.0
+_UNKNOWN_KIND = re.compile(
+    "unsupported|not supported|unknown pixel mode|unknown raw mode|unknown data organization"
+    "|cannot identify|not implemented|decoder error -2",
+    re.IGNORECASE,
+)
 _HEAD = 16  # bytes that tell the format
 
 
@@ -79,13 +85,19 @@ def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
     except MemoryError:
         raise ImageTooLarge(f"{named}: does not fit in memory; split or shrink it") from None
     except OSError as error:
-        reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
-        raise UnreadableImage(f"{named}: {reason}") from error
+        raise UnreadableImage(f"{named}: {error.strerror or _in_words(error)}") from error
     except FormatError as error:
         raise UnreadableImage(f"{named}: {error}") from error
     except DECODER_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise UnreadableImage(f"{named}: damaged ({reason}); restore it from its source") from error
+        raise UnreadableImage(f"{named}: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    """A library's error: the file is of a kind that it does not read, or damaged."""
+    reason = str(error) or type(error).__name__
+    if _UNKNOWN_KIND.search(reason):
+        return f"of a kind ({reason}) that srcli does not read: convert it to PNG or plain TIFF"
+    return f"damaged ({reason}); restore it from its source"
 
 
 def _inspected(

@@ -87,7 +87,7 @@ def choose_encoding(wanted: EncoderOptions, info: ClipInfo, target: Path) -> Enc
     }
     if encoder == "prores_ks" and pixel_format.startswith(("yuv444", "yuva444")):
         options["profile"] = "4444"
-    return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name, target))
+    return Encoding(encoder, pixel_format, options, _losses(info, pixel_format, name))
 
 
 def check_encoder_options(wanted: EncoderOptions, target: Path) -> None:
@@ -148,7 +148,7 @@ def _plain(name: str, info: ClipInfo, *, wide: bool) -> bool:
     ) >= finest.chroma_height(luma)
 
 
-def _losses(info: ClipInfo, pixel_format: str, name: str, target: Path) -> tuple[str, ...]:
+def _losses(info: ClipInfo, pixel_format: str, name: str) -> tuple[str, ...]:
     shape = av.VideoFormat(pixel_format)
     notes: list[str] = []
     depth = shape.components[0].bits
@@ -156,10 +156,4 @@ def _losses(info: ClipInfo, pixel_format: str, name: str, target: Path) -> tuple
         notes.append(f"{info.depth} bits become {depth} ({name}, {pixel_format})")
     if info.has_alpha and not any(component.is_alpha for component in shape.components):
         notes.append(f"alpha is dropped ({pixel_format} has none): --codec prores or ffv1 keeps it")
-    in_stream = "264" in name or "265" in name or "hevc" in name
-    if info.aspect != 1 and not in_stream and target.suffix.lower() in (".mkv", ".webm"):
-        notes.append(
-            f"the pixel aspect {info.aspect} is lost ({name} in {target.suffix}): "
-            "take .mp4, .mov, or --codec h264"
-        )
     return tuple(notes)

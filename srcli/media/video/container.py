@@ -8,7 +8,7 @@ import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
-from io import BufferedReader, BufferedWriter
+from io import BufferedRandom, BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,6 +147,11 @@ class Sink:
         del url, flags, options
         self._stream.flush()
         return Path(self._stream.name).open("rb")
+
+    def to_change(self) -> BufferedRandom:
+        """The same file, to change what has been written."""
+        self._stream.flush()
+        return Path(self._stream.name).open("r+b")
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place in the file."""

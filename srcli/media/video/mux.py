@@ -32,7 +32,7 @@ from srcli.media.video.passthrough_rules import (
 from srcli.media.video.probe import DecodeOptions
 from srcli.media.video.scan import chosen_stream
 from srcli.media.video.segments import Segment
-from srcli.media.video.structure import is_fast_start
+from srcli.media.video.structure import is_fast_start, write_display_size
 from srcli.media.video.tags import (
     container_tags,
     has_apples_tags,
@@ -120,6 +120,11 @@ def mux_result(
                     passthrough = _Opened(rest, container, length)
                 damaged = _join_into(output, segments, info, passthrough)
             sink.check()
+            if info.aspect != 1 and format in ("matroska", "webm"):
+                with sink.to_change() as file:
+                    written = write_display_size(file, (info.width, info.height), info.aspect)
+                if not written:
+                    damaged.append(f"{target}: the pixel aspect {info.aspect} is lost")
     except (FFmpegError, ValueError) as error:
         if sink is not None:
             sink.check()
@@ -127,22 +132,18 @@ def mux_result(
             f"{target}: {target.suffix} does not hold this ({reason_of(error)}): "
             "-o NAME.mkv holds most"
         ) from error
-    if rest is None or length is not None:
+    if length is not None:
         return ()
-    return (*damaged, *_tag_losses(rest, target))
+    return (*damaged, *(_tag_losses(rest, target) if rest else ()))
 
 
 def _tag_losses(rest: OtherStreams, target: Path) -> list[str]:
     copied = {one.index for one in rest.streams if one.how != "attach"}
     with opened(rest.source) as container:
-        chosen = chosen_stream(rest.source, container)
-        indices = [
-            stream.index
-            for stream in container.streams
-            if stream is chosen
-            or (stream.index in copied and stream.type != "attachment" and not is_cover(stream))
-        ]
-    return tag_losses(rest.source, target, indices, rest.policy)
+        copied.add(chosen_stream(rest.source, container).index)
+        streams = [s for s in container.streams if s.index in copied and s.type != "attachment"]
+        indices = [stream.index for stream in streams if not is_cover(stream)]
+        return tag_losses(rest.source, target, indices, rest.policy)
 
 
 @dataclass(frozen=True)

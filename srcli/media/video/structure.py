@@ -1,22 +1,32 @@
 """What containers say of their tracks that PyAV does not hand on: crops and BCP 47 languages."""
 
+import io
+import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
+from fractions import Fraction
 from pathlib import Path
 
 from av.container import InputContainer
 
-__all__ = ["Crop", "TrackExtras", "extras_of", "is_fast_start"]
+__all__ = ["Crop", "TrackExtras", "extras_of", "is_fast_start", "write_display_size"]
 
 _MOST_BOXES = 100_000  # of a file; more are no container's
 _MOST_BYTES = 1 << 20  # of a value that is read
 _SEGMENT, _TRACKS, _TRACK, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _LANGUAGE = 0x22B59D  # LanguageBCP47
 _CROPS = {0x54CC: "left", 0x54BB: "top", 0x54DD: "right", 0x54AA: "bottom"}
+_VOID = 0xEC
+_MOST_SHOWN = 65535  # px to a side, in two bytes
+_HEAD = 1 << 20  # bytes in which a file's description of its tracks is
+_GROWTH = 6  # bytes: twice 5 instead of 4
+_ONE_BYTE = 126  # the largest size that takes one byte
 _INSIDE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 _ENTRY = 78  # bytes of a video sample's description before its own boxes
 _HEADER = 8  # bytes of a box before its content
+
+_Readable = io.BufferedReader | io.BytesIO
 
 
 @dataclass(frozen=True)
@@ -78,12 +88,59 @@ def is_fast_start(path: Path) -> bool:
     return False
 
 
-def _value(file: BufferedReader, begin: int, end: int) -> bytes:
+def write_display_size(file: io.BufferedRandom, size: tuple[int, int], aspect: Fraction) -> bool:
+    """Put the size at which a video is shown into a Matroska file that FFmpeg has just written.
+
+    PyAV cannot tell the muxer. The unit it has written, unknown, and a gap that it leaves behind
+    the video's description give the room, so nothing else moves.
+
+    Args:
+        file: Opened to be changed.
+        size: (width, height) of the frames, px.
+        aspect: Width of a pixel to its height.
+
+    Returns:
+        False, and nothing is changed, if the file is not built so.
+    """
+    ratio = aspect * size[0] / size[1]
+    times = math.ceil(size[1] / ratio.denominator)  # so that the ratio is exact
+    shown_size = ratio.numerator * times, ratio.denominator * times
+    if max(shown_size) > _MOST_SHOWN:
+        return False
+    file.seek(0)
+    head = file.read(_HEAD)
+    length = len(head)
+    view = io.BytesIO(head)
+    segment = next((e for e in _elements(view, 0, length) if e[0] == _SEGMENT), (0, 0, 0))
+    tracks = next((e for e in _elements(view, *segment[1:]) if e[0] == _TRACKS), (0, 0, 0))
+    track = next((e for e in _elements(view, *tracks[1:]) if e[0] == _TRACK), (0, 0, 0))
+    inside = {kind: (begin, end) for kind, begin, end in _elements(view, *track[1:])}
+    if _VIDEO not in inside or _VOID not in inside or tracks[2] >= length:
+        return False
+    (begin, end), (_, gap) = inside[_VIDEO], inside[_VOID]
+    video, between = head[begin:end], head[end:gap]
+    wide, high = (side.to_bytes(2, "big") for side in shown_size)
+    shown = b"\x54\xb0\x82" + wide + b"\x54\xba\x82" + high
+    video = video.replace(b"\x54\xb2\x81\x04", shown, 1)
+    grown = len(video) - (end - begin)
+    rest = between[: between.rindex(bytes([_VOID]))] if bytes([_VOID]) in between else b""
+    room = len(between) - len(rest) - grown - 2
+    crc = head[tracks[1] : tracks[1] + 6]
+    if grown != _GROWTH or room < 0 or len(video) > _ONE_BYTE or crc[:2] != b"\xbf\x84":
+        return False
+    new = bytes([0x80 | len(video)]) + video + rest + bytes([_VOID, 0x80 | room]) + bytes(room)
+    content = head[tracks[1] + 6 : begin - 1] + new + head[gap : tracks[2]]
+    file.seek(tracks[1] + 2)
+    file.write(zlib.crc32(content).to_bytes(4, "little") + content)
+    return True
+
+
+def _value(file: _Readable, begin: int, end: int) -> bytes:
     file.seek(begin)
     return file.read(min(end - begin, _MOST_BYTES))
 
 
-def _boxes(file: BufferedReader, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(file: _Readable, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The boxes of MP4 between two places: kind, and where the content begins and ends."""
     for _ in range(_MOST_BOXES):
         if begin + _HEADER > end:
@@ -100,7 +157,7 @@ def _boxes(file: BufferedReader, begin: int, end: int) -> Iterator[tuple[bytes, 
         begin = stop
 
 
-def _mp4_tracks(file: BufferedReader, size: int) -> dict[int, TrackExtras]:
+def _mp4_tracks(file: _Readable, size: int) -> dict[int, TrackExtras]:
     tracks: dict[int, TrackExtras] = {}
     for kind, begin, end in _boxes(file, 0, size):
         if kind == b"moov":
@@ -112,7 +169,7 @@ def _mp4_tracks(file: BufferedReader, size: int) -> dict[int, TrackExtras]:
     return tracks
 
 
-def _read_track(file: BufferedReader, begin: int, end: int, extras: TrackExtras) -> int:
+def _read_track(file: _Readable, begin: int, end: int, extras: TrackExtras) -> int:
     """The number of a track, while `extras` takes what else it says."""
     number = 0
     for kind, start, stop in _boxes(file, begin, end):
@@ -146,7 +203,7 @@ def _clean_aperture(data: bytes, size: tuple[int, int]) -> Crop:
     return Crop(left, top, right, bottom) if sound else Crop()
 
 
-def _elements(file: BufferedReader, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _elements(file: _Readable, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     """The elements of Matroska between two places: id, and where the content begins and ends."""
     for _ in range(_MOST_BOXES):
         file.seek(begin)
@@ -166,7 +223,7 @@ def _elements(file: BufferedReader, begin: int, end: int) -> Iterator[tuple[int,
         begin = stop
 
 
-def _matroska_tracks(file: BufferedReader, size: int) -> Iterator[TrackExtras]:
+def _matroska_tracks(file: _Readable, size: int) -> Iterator[TrackExtras]:
     for kind, begin, end in _elements(file, 0, size):
         for inner, start, stop in _elements(file, begin, end) if kind == _SEGMENT else ():
             if inner == _TRACKS:
@@ -176,7 +233,7 @@ def _matroska_tracks(file: BufferedReader, size: int) -> Iterator[TrackExtras]:
                 return
 
 
-def _matroska_track(file: BufferedReader, begin: int, end: int) -> TrackExtras:
+def _matroska_track(file: _Readable, begin: int, end: int) -> TrackExtras:
     extras = TrackExtras()
     for kind, start, stop in _elements(file, begin, end):
         if kind == _LANGUAGE:
