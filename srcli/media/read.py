@@ -5,11 +5,11 @@ import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BufferedReader
+from io import BytesIO
 from pathlib import Path
 
 from srcli.errors import ImageTooLarge, UnreadableImage
-from srcli.media.format import Format, FormatError
+from srcli.media.format import Format, FormatError, Readable
 from srcli.media.formats import recognise
 from srcli.media.image import DecodedImage, ImageInfo
 from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
@@ -41,7 +41,11 @@ def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ImageInfo:
 
 
 def read_image(
-    path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0
+    path: Path,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    page: int = 0,
+    content: bytes | None = None,
 ) -> DecodedImage:
     """Decode an image whole, upright, at its own depth.
 
@@ -55,12 +59,13 @@ def read_image(
         max_megapixels: Greatest size accepted, in millions of pixels.
         page: Which of the pages, from 0; above 0 only after page 0 was read, whose `further` says
             what there is.
+        content: Of the file, if it has been read already.
 
     Raises:
         UnreadableImage: The file cannot be decoded whole, or is of a kind that is not read.
         ImageTooLarge: The header states more pixels than the limit, or memory does not suffice.
     """
-    with _opened(path, page) as stream:
+    with _opened(path, page, content) as stream:
         if page:
             format = recognise(stream.read(_HEAD))
             if format.paged is None:
@@ -72,7 +77,9 @@ def read_image(
 
 
 @contextmanager
-def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
+def _opened(
+    path: Path, page: int = 0, content: bytes | None = None
+) -> Generator[Readable, None, None]:
     """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
     named = f"{path}: page {page + 1}" if page else str(path)
     try:
@@ -80,7 +87,8 @@ def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
             raise UnreadableImage(f"{path}: {kind}, only regular files are read")
-        with path.open("rb") as stream, pillow_errors_as_ours():
+        opened = path.open("rb") if content is None else BytesIO(content)
+        with opened as stream, pillow_errors_as_ours():
             yield stream
     except MemoryError:
         raise ImageTooLarge(f"{named}: does not fit in memory; split or shrink it") from None
@@ -100,9 +108,7 @@ def _in_words(error: Exception) -> str:
     return f"damaged ({reason}); restore it from its source"
 
 
-def _inspected(
-    path: Path, stream: BufferedReader, max_megapixels: float
-) -> tuple[Format, ImageInfo]:
+def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[Format, ImageInfo]:
     head = stream.read(_HEAD)
     if not head:
         raise FormatError("empty (0 bytes); restore it from its source")

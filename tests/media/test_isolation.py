@@ -1,5 +1,6 @@
 """The decoder's process can crash, hang and starve, and only the file fails."""
 
+import hashlib
 import os
 import signal
 import time
@@ -12,7 +13,13 @@ import pytest
 from PIL import Image
 
 from srcli.errors import ImageTooLarge, UnreadableImage
-from srcli.media import DecodeLimits, DecoderProcess, decoder_process, read_image
+from srcli.media import (
+    DecodeLimits,
+    DecoderProcess,
+    decoder_process,
+    decoder_worker,
+    read_image,
+)
 
 FAULTY = """
 import os, resource, signal, sys, time
@@ -126,6 +133,26 @@ def test_it_is_what_the_plain_reader_gives(samples: list[Path], image: Path) -> 
             assert isolated.size == path.stat().st_size
             info = decoder.probe(path)
             assert (info.width, info.height) == (plain.width, plain.height)
+
+
+def test_worker_reads_a_file_once(samples: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    whole = Path.open
+
+    def counted(path: Path, *more: object, **named: object) -> object:
+        opened.append(path)
+        return whole(path, *more, **named)  # type: ignore[call-overload]
+
+    for path in samples:
+        expected = hashlib.sha256(path.read_bytes()).hexdigest(), read_image(path).pixels.tobytes()
+        monkeypatch.setattr(Path, "open", counted)
+        opened.clear()
+        head, parts = decoder_worker._read(path, 512.0, 1 << 30, 0)
+        assert len(opened) <= 1
+        assert (head["sha256"], bytes(parts[-1])) == expected
+        monkeypatch.setattr(decoder_worker, "_READ_WHOLE", 0)  # as of a very large file
+        assert decoder_worker._read(path, 512.0, 1 << 30, 0)[0] == head
+        monkeypatch.undo()
 
 
 def test_errors_come_through_as_they_are(tmp_path: Path, image: Path) -> None:
