@@ -18,7 +18,6 @@ from srcli.media import (
     DecodedImage,
     DecoderProcess,
     holds_pages,
-    losses_in,
     write_image,
 )
 from srcli.pipeline import StageResult, stream
@@ -101,10 +100,11 @@ def _store(
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(image.metadata)
     image = replace(image, format=job.image_format, metadata=metadata)
-    losses = losses_in(image, job.image_format)
     made = OutputRecord(origin, image.width, image.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_image(image, job.target, quality=batch.quality, whole=run_journal.whole(job, made))
+    losses = write_image(
+        image, job.target, quality=batch.quality, whole=run_journal.whole(job, made)
+    )
     run_journal.done(job)
     return losses, report
 

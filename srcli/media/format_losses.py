@@ -1,6 +1,6 @@
 """Losses of an image in a format, and the image without what is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -63,6 +63,11 @@ def losses_in(image: DecodedImage, format: str) -> tuple[str, ...]:
     What was lost when it was read comes first. An alpha channel that is opaque everywhere is no
     loss, and neither is a missing field.
     """
+    return _lines(image, format, _losses(image, FORMATS[format]))
+
+
+def _lines(image: DecodedImage, format: str, losses: Sequence[_Loss]) -> tuple[str, ...]:
+    """Losses in words, after what was lost when the image was read."""
     metadata = image.metadata
     facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
     if metadata.dpi:
@@ -71,12 +76,15 @@ def losses_in(image: DecodedImage, format: str) -> tuple[str, ...]:
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
         facts["cicp"] = f"primaries {primaries}, transfer {_HDR.get(transfer, transfer)}"
-    lines = (loss.value.format(**facts) for loss in _losses(image, FORMATS[format]))
-    return (*image.dropped, *lines)
+    return (*image.dropped, *(loss.value.format(**facts) for loss in losses))
 
 
-def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
-    """The image as the format can hold it, its metadata with the true pixel dimensions."""
+def without_losses(image: DecodedImage, format: Format) -> tuple[DecodedImage, tuple[str, ...]]:
+    """Make of an image what a format can hold, its metadata with the true pixel dimensions.
+
+    Returns:
+        The image, and what is lost, as `losses_in` lists it.
+    """
     losses = _losses(image, format)
     pixels = image.pixels
     if image.has_alpha and not format.alpha:
@@ -92,7 +100,8 @@ def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
         iptc=None if _Loss.IPTC in losses else old.iptc,
         comments=None if _Loss.COMMENTS in losses else old.comments,
     )
-    return replace(image, pixels=pixels, format=format.name, metadata=metadata)
+    fitting = replace(image, pixels=pixels, format=format.name, metadata=metadata)
+    return fitting, _lines(image, format.name, losses)
 
 
 def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
