@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import ImageTooLarge, InputError, UnwritableImage, UsageError
+from srcli.errors import ImageTooLarge, InputError, NoRoom, UnwritableImage, UsageError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.target_size import TargetSize
@@ -202,7 +202,7 @@ def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]
         A line for every disk on which it will be tight.
 
     Raises:
-        UsageError: One has not even half of what the results will probably take.
+        NoRoom: One has not even half of what the results will probably take.
     """
     needed: dict[int, tuple[Path, float]] = {}
     for one in forecasts:
@@ -213,7 +213,7 @@ def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]
     for there, disk in needed.values():
         free = shutil.disk_usage(there).free
         if free < disk * _SHARE_WITHOUT_WHICH:
-            raise UsageError(
+            raise NoRoom(
                 f"the results will take about {disk / 1e6:.0f} MB, {free / 1e6:.0f} MB are free "
                 f"on the disk of {there}: make room, use --format jpg or webp, or go on with "
                 "--no-disk-check"
