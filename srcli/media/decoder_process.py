@@ -1,13 +1,9 @@
 """Decode in a process of its own, within limits: no file can crash, hang or starve the run."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +14,7 @@ import numpy as np
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.worker_process import Watchdog, end_of, fill, start_worker, stop_worker
 
 __all__ = ["DecodeLimits", "Decoded", "DecoderProcess"]
 
@@ -40,17 +37,10 @@ class DecodeLimits:
     seconds: float = 120.0
 
 
-_ROOT = Path(__file__).parents[2]
-_PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from srcli.media.decoder_worker import serve; serve()"
-)
-_STEP_SECONDS = 0.5
+_PROGRAM = "from srcli.media.decoder_worker import serve; serve()"
 _LONGEST_LINE = 1 << 20  # of a file with thousands of pages
-_CHUNK_BYTES = 1 << 22
 _Head = dict[str, Any]
 Answer = TypeVar("Answer")
-_CRASHES = frozenset(("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"))
 _ERRORS = MappingProxyType(
     {kind.__name__: kind for kind in (InputError, UnreadableImage, ImageTooLarge)}
 )
@@ -91,7 +81,7 @@ class DecoderProcess:
         self.replaced = 0
         """Number of workers that died or were stopped."""
         self._worker: subprocess.Popen[bytes] | None = None
-        self._watchdog = _Watchdog()
+        self._watchdog = Watchdog()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -107,7 +97,7 @@ class DecoderProcess:
         self._watchdog.close()
         worker = self._worker
         if worker is not None:
-            _stop(worker)
+            stop_worker(worker)
 
     def abandon(self) -> None:
         """Kill the worker, from any thread: who waits for it is told that the run has stopped."""
@@ -175,22 +165,15 @@ class DecoderProcess:
         if self._closed:
             raise UnreadableImage("the decoder is closed: the run has been stopped")
         if self._worker is None or self._worker.poll() is not None:
-            self._worker = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, str(_ROOT)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._worker = start_worker(_PROGRAM)
             if self._closed:  # meanwhile
                 self._worker.kill()
         return self._worker
 
     def _end_process(self, path: Path, worker: "subprocess.Popen[bytes]") -> InputError:
         """The worker is gone, or talks nonsense: make an end of it and say what happened."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(_STEP_SECONDS)
-        code = worker.poll()
-        _stop(worker)
+        end = end_of(worker)
+        stop_worker(worker)
         self._worker = None
         self.replaced += 1
         if self._closed:
@@ -199,17 +182,16 @@ class DecoderProcess:
             return UnreadableImage(
                 f"{path}: decoding takes longer than {self.limits.seconds:g} s; raise --max-seconds"
             )
-        if code is None:
+        if end is None:
             return UnreadableImage(
                 f"{path}: the decoder returned invalid data; the file is damaged"
             )
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        if code < 0 and how not in _CRASHES:
+        if not end.crashed:
             return _WorkerKilled(
-                f"{path}: not read, its decoder was killed twice ({how}); the file may be sound; "
-                "hint: run the command again, with more free memory"
+                f"{path}: not read, its decoder was killed twice ({end.how}); the file may be "
+                "sound; hint: run the command again, with more free memory"
             )
-        return UnreadableImage(f"{path}: its decoder crashed ({how}); the file is damaged")
+        return UnreadableImage(f"{path}: its decoder crashed ({end.how}); the file is damaged")
 
     def _decoded(self, head: _Head, stream: IO[bytes]) -> Decoded:
         height, width, channels = head["shape"]
@@ -221,7 +203,7 @@ class DecoderProcess:
         for name, length in head["blobs"].items():
             blobs[name] = stream.read(length)
         buffer = bytearray(height * width * channels * int(head["bits"]) // 8)
-        _fill(memoryview(buffer), stream)
+        fill(memoryview(buffer), stream)
         deep = head["bits"] == 16
         flat = np.frombuffer(buffer, np.uint16) if deep else np.frombuffer(buffer, np.uint8)
         pixels = flat.reshape(height, width, channels)
@@ -239,81 +221,6 @@ class DecoderProcess:
         return Decoded(image, head["size"], head["mtime_ns"], head["sha256"])
 
 
-class _Watchdog:
-    """Kills a worker after some seconds in which we ran; while we are suspended none pass.
-
-    One thread for all requests, for starting one takes longer than reading a header. It looks
-    every half second, so that a request may get that much more time.
-    """
-
-    def __init__(self) -> None:
-        self.fired = False
-        """True if the last request took too long."""
-        self._worker: subprocess.Popen[bytes] | None = None
-        self._left, self._request = 0.0, 0
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._idle = self._closed = False
-
-    def begin(self, worker: "subprocess.Popen[bytes]", seconds: float) -> None:
-        """Watch over a request."""
-        with self._changed:
-            self.fired = False
-            self._worker, self._left = worker, seconds
-            self._request += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, daemon=True)
-                self._thread.start()
-            elif self._idle:
-                self._changed.notify()
-
-    def end(self) -> None:
-        """The worker has answered, or is gone."""
-        with self._changed:
-            self._worker = None
-
-    def close(self) -> None:
-        """Let the thread end."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-    def _watch(self) -> None:
-        with self._changed:
-            while not self._closed:
-                self._idle = self._worker is None
-                request, began = self._request, time.monotonic()
-                self._changed.wait(None if self._idle else min(_STEP_SECONDS, self._left))
-                if not self._idle and request == self._request:
-                    self._left -= min(time.monotonic() - began, 2 * _STEP_SECONDS)
-                    self._kill_if_late()
-
-    def _kill_if_late(self) -> None:
-        if self._worker is not None and self._left <= 0:
-            self.fired = True
-            self._worker.kill()
-            self._worker = None
-
-
-def _stop(worker: "subprocess.Popen[bytes]") -> None:
-    worker.kill()
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-
-
 def _info(head: _Head, _: IO[bytes]) -> ImageInfo:
     first, *further = (ImageInfo(*one) for one in head["info"])
     return replace(first, further=tuple(further))
-
-
-def _fill(target: memoryview, stream: IO[bytes]) -> None:
-    at = 0
-    while at < len(target):
-        part = stream.read(min(len(target) - at, _CHUNK_BYTES))
-        if not part:
-            raise EOFError
-        target[at : at + len(part)] = part
-        at += len(part)

@@ -19,12 +19,12 @@ from srcli.media import (
     decoder_process,
     decoder_worker,
     read_image,
+    worker_process,
 )
 
 FAULTY = """
 import os, resource, signal, sys, time
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump takes its time
-sys.path.insert(0, sys.argv[1])
 from srcli.media import decoder_worker
 whole = decoder_worker.read_image
 def read(path, **limits):
@@ -179,7 +179,7 @@ def test_a_suspended_machine_costs_no_time(image: Path, monkeypatch: pytest.Monk
     clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
     with DecoderProcess(DecodeLimits(seconds=30)) as decoder:
         decoder.read(image)
-        monkeypatch.setattr(decoder_process.time, "monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr(worker_process.time, "monotonic", lambda: float(next(clock)))
         assert decoder.read(named(image, "slow.png")).image.width == 56
     assert decoder.replaced == 0
 
