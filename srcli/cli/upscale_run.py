@@ -28,7 +28,6 @@ from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import frames_job, is_moving, plan_jobs
 from srcli.jobs.preflight import (
-    Forecast,
     forecast,
     require_room,
     require_writable,
@@ -74,11 +73,11 @@ def run(
         skipped.extend(clips.skipped)
         everything = [*todo, *clips.todo]
         if handling.dry_run:
-            from srcli.cli.dry_run import show_plan
+            from srcli.cli.dry_run import forecast_all, show_plan
 
             show_plan(
                 [
-                    *_forecast_all(todo, target_size, decoder, limits, handling),
+                    *forecast_all(todo, target_size, decoder, limits, handling),
                     *forecast_clips(clips.todo, clips.settings, target_size.scale or 1),
                 ],
                 *(skipped, engine, handling),
@@ -256,26 +255,6 @@ def _jobs(
     )
     counting.clear()
     return jobs
-
-
-def _forecast_all(
-    todo: Sequence[Job],
-    target_size: TargetSize,
-    decoder: DecoderProcess,
-    limits: Limits,
-    handling: Handling,
-) -> list[Forecast]:
-    """Read all headers, which is counted where they are many."""
-    counting = Counting(quiet=handling.quiet)
-    forecasts = forecast(
-        todo,
-        target_size,
-        decoder,
-        max_output_megapixels=limits.max_output_megapixels,
-        count=counting.count,
-    )
-    counting.clear()
-    return forecasts
 
 
 def _show_forecast(
