@@ -75,8 +75,12 @@ def as_pixels(image: Pixels | Image.Image | Tensor) -> Pixels:
 
 def split_planes(pixels: Pixels) -> Planes:
     """Take an image (h, w, c) apart."""
-    scaled = pixels.astype(np.float32) / np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
-    planes = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
+    height, width, channels = pixels.shape
+    planes = torch.empty(channels, height, width)
+    maximum = np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
+    for top in range(0, height, _ROWS):  # a few rows at a time: whole copies are large
+        rows = pixels[top : top + _ROWS].astype(np.float32) / maximum
+        planes[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
     if planes.shape[0] in (1, 3):
         return Planes(planes, None)
     color, alpha = planes[:-1], planes[-1:]
