@@ -67,15 +67,15 @@ def _exit_code() -> ExitCode | int:
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):  # an Abort is a RuntimeError, too
+        echo_line("interrupted; run the same command again to go on")
+        return ExitCode.INTERRUPTED
     except (MemoryError, OSError, RuntimeError) as error:
         line = _want_of_room(error)
         if not line:
             raise
         echo_line(line)
         return ExitCode.NO_ROOM
-    except (click.Abort, KeyboardInterrupt):
-        echo_line("interrupted; run the same command again to go on")
-        return ExitCode.INTERRUPTED
 
 
 def _want_of_room(error: Exception) -> str:
