@@ -10,6 +10,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── MissingDataSet    a benchmark set is not on this machine
     │   ├── FolderBusy        another run writes there
     │   └── JournalError      the folder's record of what was done cannot be read
+    ├── NoRoom                not enough disk or memory to begin or to go on (exit 4)
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
     ├── DownloadError         a file cannot be had from its server (exit 3)
@@ -24,6 +25,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
         └── NonFiniteOutput
 """
 
+import errno
 from enum import IntEnum
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "InputError",
     "LossDiverged",
     "MissingDataSet",
+    "NoRoom",
     "NonFiniteOutput",
     "NothingToDo",
     "OutOfMemory",
@@ -46,7 +49,10 @@ __all__ = [
     "UnwritableVideo",
     "UsageError",
     "WeightsError",
+    "cannot_write",
 ]
+
+_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class ExitCode(IntEnum):
@@ -56,6 +62,7 @@ class ExitCode(IntEnum):
     SOME_FAILED = 1
     USAGE = 2
     NOTHING_DONE = 3
+    NO_ROOM = 4
     INTERRUPTED = 130
 
 
@@ -102,6 +109,17 @@ class FolderBusy(UsageError):
 
 class JournalError(UsageError):
     """A folder's journal cannot be read."""
+
+
+class NoRoom(SrcliError):
+    """The disk or the memory does not suffice to begin, or to go on."""
+
+    exit_code = ExitCode.NO_ROOM
+
+
+def cannot_write(message: str, error: OSError) -> NoRoom | UsageError:
+    """Make an error of a path that cannot be written: `NoRoom` if that is for want of space."""
+    return NoRoom(message) if error.errno in _DISK_FULL else UsageError(message)
 
 
 class NothingToDo(SrcliError):

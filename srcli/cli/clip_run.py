@@ -112,7 +112,7 @@ def _settings(options: ClipOptions) -> ClipSettings:
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
     reading = DecodeOptions(options.start, options.duration, options.deinterlace, hdr)
     wanted = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
-    return ClipSettings(reading, wanted, rate=options.fps)
+    return ClipSettings(reading, wanted, rate=options.fps, isolated=True)
 
 
 def _check_encoders(wanted: EncoderOptions, targets: Sequence[Path]) -> None:

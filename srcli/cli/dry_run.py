@@ -9,18 +9,34 @@ from rich.console import Console
 from rich.table import Table
 
 from srcli.cli.console import printable
+from srcli.cli.counting import Counting
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
-from srcli.jobs.job import Finished
-from srcli.jobs.preflight import Forecast, require_room
-from srcli.jobs.target_size import scale_needed
+from srcli.jobs.job import Finished, Job
+from srcli.jobs.preflight import Forecast, SizeLimits, forecast, require_room
+from srcli.jobs.target_size import TargetSize, scale_needed
+from srcli.media import DecoderProcess
 from srcli.weights import best_scale
 
-__all__ = ["show_plan"]
+__all__ = ["forecast_all", "show_plan"]
 
 _PROBE = 96  # px to a side of the image that is timed
 _SHOWN = 200
+
+
+def forecast_all(
+    todo: Sequence[Job],
+    target_size: TargetSize,
+    decoder: DecoderProcess,
+    limits: SizeLimits,
+    handling: Handling,
+) -> list[Forecast]:
+    """Read all headers, which is counted where they are many."""
+    counting = Counting(quiet=handling.quiet)
+    forecasts = forecast(todo, target_size, decoder, limits, count=counting.count)
+    counting.clear()
+    return forecasts
 
 
 def show_plan(

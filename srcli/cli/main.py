@@ -1,5 +1,6 @@
 """The command line's entry: the group of commands, and where errors become exit codes."""
 
+import errno
 import sys
 
 import click
@@ -26,6 +27,7 @@ Exit codes:
   1    some inputs failed, the others are done
   2    usage: the request cannot be carried out as asked
   3    nothing could be done
+  4    not enough disk or memory
   130  interrupted
 """
 
@@ -86,9 +88,25 @@ def _exit_code() -> ExitCode | int:
     except click.ClickException as error:
         _show_usage(error)
         return ExitCode.USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt):  # an Abort is a RuntimeError, too
         echo_line("interrupted; run the same command again to go on")
         return ExitCode.INTERRUPTED
+    except (MemoryError, OSError, RuntimeError) as error:
+        line = _want_of_room(error)
+        if not line:
+            raise
+        echo_line(line)
+        return ExitCode.NO_ROOM
+
+
+def _want_of_room(error: Exception) -> str:
+    """A line for an error that says that memory or disk have run out; "" for another."""
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch and isinstance(error, torch.OutOfMemoryError)):
+        return "not enough memory; hint: close other programs, or use a smaller network"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{error.filename or 'the disk'}: {error.strerror}; hint: make room"
+    return ""
 
 
 def _show_usage(error: click.ClickException) -> None:

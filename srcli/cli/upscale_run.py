@@ -12,6 +12,7 @@ from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import clips_of
 from srcli.cli.console import echo_line
+from srcli.cli.counting import Counting
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.existing_outputs import choose
 from srcli.cli.fetching import fetch_before_use
@@ -26,7 +27,13 @@ from srcli.jobs.discover import Filter, discover, read_file_list
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import frames_job, is_moving, plan_jobs
-from srcli.jobs.preflight import SizeLimits, forecast, require_room, require_writable
+from srcli.jobs.preflight import (
+    SizeLimits,
+    forecast,
+    require_room,
+    require_writable,
+    sample_of,
+)
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize
@@ -70,11 +77,11 @@ def run(
         todo = [job for job in everything if not is_moving(job)]
         clips_todo = [job for job in everything if is_moving(job)]
         if handling.dry_run:
-            from srcli.cli.dry_run import show_plan
+            from srcli.cli.dry_run import forecast_all, show_plan
 
             show_plan(
                 [
-                    *forecast(todo, target_size, decoder, size_limits),
+                    *forecast_all(todo, target_size, decoder, size_limits, handling),
                     *forecast_clips(clips_todo, clips.settings, target_size.scale or 1),
                 ],
                 *(skipped, engine, handling),
@@ -224,7 +231,11 @@ def _jobs(
             "frames or a clip. hint: leave one out, or run twice"
         )
     only = Filter(selection.include, selection.exclude)
-    sources = discover(inputs, exclude=selection.output, only=only, clips=True)
+    counting = Counting(quiet=handling.quiet)
+    sources = discover(
+        inputs, exclude=selection.output, only=only, clips=True, count=counting.count
+    )
+    counting.clear()
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         raise NothingToDo(
@@ -236,7 +247,7 @@ def _jobs(
     pattern = selection.name and NamePattern(
         selection.name, target_size.scale, target_size.label, engine.model, engine.effort_label
     )
-    return plan_jobs(
+    jobs = plan_jobs(
         sources,
         selection.output,
         label=target_size.label,
@@ -244,7 +255,10 @@ def _jobs(
         pattern=pattern or None,
         overwrite=handling.overwrite,
         tell=(lambda line: None) if handling.quiet else echo_line,
+        count=counting.count,
     )
+    counting.clear()
+    return jobs
 
 
 def _show_forecast(
@@ -258,7 +272,9 @@ def _show_forecast(
 ) -> None:
     """Refuse to begin what cannot end well."""
     if handling.disk_check:
-        for line in require_room(forecast(todo, target_size, decoder, limits, stopping.is_set)):
+        sample, times = sample_of(todo)
+        forecasts = forecast(sample, target_size, decoder, limits, stopping.is_set)
+        for line in require_room(forecasts, times):
             progress.note(line)
 
 

@@ -1,17 +1,16 @@
 """Maps of what an adaptive network did, put together from an image's parts."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from srcli.errors import UsageError
 from srcli.geometry import Tile, TileSpan
-from srcli.inference.planes import Pixels
+from srcli.inference.image_kinds import AnyImage
 from srcli.inference.report import Report
 from srcli.models.spec import LayerTrace, SROutput
 
@@ -24,7 +23,6 @@ __all__ = [
 ]
 
 Map = NDArray[Any]
-AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image)
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,8 @@ def compile_parts(network: SRNetwork) -> None:
     if not parts:
         return
     on_cpu = next(network.parameters()).device.type == "cpu"
-    compiler = os.environ.get("CXX", "g++")
+    usual = "cl" if os.name == "nt" else "g++"  # what PyTorch looks for
+    compiler = os.environ.get("CXX", usual)
     if on_cpu and shutil.which(compiler) is None:
         raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled"))

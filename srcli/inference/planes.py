@@ -16,6 +16,7 @@ from torch import Tensor
 
 from srcli.errors import UnreadableImage
 from srcli.inference.alpha import bleed
+from srcli.inference.image_kinds import array_of
 
 __all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
 
@@ -23,6 +24,7 @@ Pixels = NDArray[Any]  # of uint8, uint16, float32 or float64
 
 _MAXIMUM: dict[np.dtype[Any], float] = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 _ROWS = 64
+_SLACK = 1e-4  # beyond [0, 1], of sums that were rounded; `quantise` cuts it
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -39,17 +41,16 @@ class Planes:
     alpha: Tensor | None
 
 
-def as_pixels(image: Pixels | Image.Image) -> Pixels:
+def as_pixels(image: Pixels | Image.Image | Tensor) -> Pixels:
     """Bring an image to an array (h, w, c) of uint8, uint16 or float.
 
     Raises:
         UnreadableImage: It is of another type or shape, or holds values that are not finite.
     """
-    if isinstance(image, Image.Image):
-        image = _as_array(image)
-    elif not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+    image = array_of(image)
+    if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnreadableImage(
-            f"a {type(image).__name__} is not an image: pass an array or PIL image"
+            f"a {type(image).__name__} is not an image: pass an array, a PIL image or a tensor"
         )
     pixels = image[..., None] if image.ndim == 2 else image
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or 0 in pixels.shape:
@@ -62,13 +63,24 @@ def as_pixels(image: Pixels | Image.Image) -> Pixels:
         )
     if pixels.dtype in _FLOATS and not np.isfinite(pixels).all():
         raise UnreadableImage("the image holds values that are not finite; clean it first")
+    if pixels.dtype in _FLOATS:
+        low, high = float(pixels.min()), float(pixels.max())
+        if low < -_SLACK or high > 1 + _SLACK:
+            raise UnreadableImage(
+                f"an image of {pixels.dtype} with values from {low:g} to {high:g}: floats must be "
+                "in [0, 1]; divide by 255, or clip what a filter has overshot"
+            )
     return pixels
 
 
 def split_planes(pixels: Pixels) -> Planes:
     """Take an image (h, w, c) apart."""
-    scaled = pixels.astype(np.float32) / np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
-    planes = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
+    height, width, channels = pixels.shape
+    planes = torch.empty(channels, height, width)
+    maximum = np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
+    for top in range(0, height, _ROWS):  # a few rows at a time: whole copies are large
+        rows = pixels[top : top + _ROWS].astype(np.float32) / maximum
+        planes[:, top : top + _ROWS] = torch.from_numpy(rows).permute(2, 0, 1)
     if planes.shape[0] in (1, 3):
         return Planes(planes, None)
     color, alpha = planes[:-1], planes[-1:]
@@ -83,23 +95,3 @@ def quantise(planes: Tensor, out: Pixels) -> None:
         if maximum is not None:
             rows.mul_(maximum).round_()
         out[top : top + _ROWS] = rows.permute(1, 2, 0).cpu().numpy()
-
-
-_ARRAY_MODES = {"L", "LA", "RGB", "RGBA", "F"}
-
-
-def _as_array(image: Image.Image) -> Pixels:
-    """The values of a PIL image, brought to colours where they are something else."""
-    if image.mode.startswith("I"):  # 16 bit in some byte order, or 32, of which 16 may be used
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > _MAXIMUM[np.dtype(np.uint16)]:
-            raise UnreadableImage(
-                f"an image of mode {image.mode} with values from {values.min()} to "
-                f"{values.max()} is not an image: bring it to 0 to 65535"
-            )
-        return values.astype(np.uint16)
-    if image.mode in _ARRAY_MODES:
-        return np.asarray(image)
-    if image.has_transparency_data:
-        return np.asarray(image.convert("RGBA"))
-    return np.asarray(image.convert("L" if image.mode == "1" else "RGB"))

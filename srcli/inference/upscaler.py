@@ -11,17 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, cast
+from typing import Generic
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from srcli.defaults import MODEL, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import scaled_size
 from srcli.inference.alpha import clamp_alpha_to_source
+from srcli.inference.argument_types import require_types
 from srcli.inference.device import (
     one_memory_error,
     pick_device,
@@ -32,6 +32,7 @@ from srcli.inference.device import (
 from srcli.inference.flat_border import mend_flat_border
 from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import halting_of
+from srcli.inference.image_kinds import AnyImage, same_kind
 from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import Resizing, reduce_planes
@@ -44,8 +45,6 @@ from srcli.models.spec import Halting
 from srcli.weights import best_scale
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
-
-AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image)
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class Upscaler:
         tile: int | None = None,
         compiled: bool = False,
     ) -> None:
+        require_types(model, scale, precision, effort, tile)
         self.scale = scale
         self.device = pick_device(device)
         self.network = LoadedNetwork(
@@ -117,11 +117,14 @@ class Upscaler:
         """Upscale an image.
 
         Args:
-            image: A numpy array (h, w) or (h, w, 1 to 4) of uint8, uint16 or float in [0, 1], or
-                a PIL image; with 2 or 4 channels the last is alpha.
+            image: A numpy array (h, w) or (h, w, 1 to 4) of uint8, uint16 or float in [0, 1]; a
+                PIL image; or a tensor (h, w) or (1 to 4, h, w) of the same values. With 2 or 4
+                channels the last is alpha. A PIL image is made upright by its EXIF orientation,
+                CMYK goes through its profile, and a key colour becomes alpha.
 
         Returns:
-            The same kind of image.
+            The same kind of image; of a PIL image with what `Image.resize` keeps (profile, EXIF,
+            dpi), of a tensor on its device and in its type.
 
         Raises:
             InputError: It is no image, memory does not even do for the smallest tiles, or the
@@ -174,8 +177,9 @@ class Upscaler:
     ) -> Explanation[AnyImage]:
         """Upscale as `upscale` does, and tell where the network looked and where it stopped.
 
-        The image is the same to the last bit, and the maps are those of this very run; of a
-        image with alpha, those of its colour.
+        The image is the same to the last bit, and the maps are those of a run that gives it; of
+        an image with alpha, those of its colour. The time is that of a run by itself before:
+        counting operations takes longer than many of them.
 
         Args:
             image: See `__call__`.
@@ -187,10 +191,11 @@ class Upscaler:
         """
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
+        plain = self._upscale(image, None, self._halting, None)
         flops, upscaled = count_flops(lambda: self._upscale(image, on_tile, halting, maps))
         return Explanation(
             image=upscaled.image,
-            report=upscaled.report,
+            report=replace(upscaled.report, seconds=plain.report.seconds),
             scale=self.scale,
             threshold=None if halting.eps is None else halting.threshold,
             layers=maps.layers(),
@@ -222,11 +227,11 @@ class Upscaler:
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            work = [_Task(planes.color, result[..., : len(planes.color)], maps)]
+            work = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
             if alpha is not None:
-                work.append(_Task(alpha, result[..., -1:], is_alpha=True))
+                work.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
             report = self._compute(work, halting, on_tile)
-        return Upscaled(_same_kind(result, image), report)
+        return Upscaled(same_kind(result, image), report)
 
     def _compute(
         self,
@@ -254,7 +259,7 @@ class Upscaler:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
-        resizing = Resizing(height, width, (target.shape[0], target.shape[1]), scale)
+        resizing = task.resizing
         if not resizing.computes:
             quantise(reduce_planes(plane, *resizing.size), target)
             return
@@ -282,13 +287,6 @@ class _Task:
 
     plane: Tensor
     target: Pixels
+    resizing: Resizing
     maps: MapStitcher | None = None
     is_alpha: bool = False
-
-
-def _same_kind(result: Pixels, like: AnyImage) -> AnyImage:
-    """Hand (H, W, c) back as the kind of image that came in."""
-    flat = result[..., 0] if result.shape[2] == 1 else result
-    if isinstance(like, Image.Image):
-        return cast("AnyImage", Image.fromarray(flat))
-    return cast("AnyImage", flat if like.ndim == 2 else result)

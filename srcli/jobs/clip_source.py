@@ -15,6 +15,7 @@ from srcli.media.video import (
     DecodeOptions,
     EncoderOptions,
     FrameSource,
+    IsolatedClip,
     SequenceReader,
     is_animation,
 )
@@ -37,6 +38,7 @@ class ClipSettings:
         segment: Frames a segment.
         rate: Frames a second of numbered images, which do not say it themselves.
         policy: Which tags are kept.
+        isolated: Decode video files in a process of their own.
     """
 
     reading: DecodeOptions = field(default_factory=DecodeOptions)
@@ -45,6 +47,7 @@ class ClipSettings:
     segment: int = _SEGMENT
     rate: Fraction | None = None
     policy: MetadataPolicy = field(default_factory=MetadataPolicy)
+    isolated: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
                 f"{path}: an animation is taken whole: leave out --start and --duration"
             )
         return _opened_file(AnimationReader(path), path, None)
-    frames = ClipReader(path, settings.reading)  # which refuses what is no clip, before all is read
+    reader = IsolatedClip if settings.isolated else ClipReader
+    frames = reader(path, settings.reading)  # which refuses what is no clip, before all is read
     return _opened_file(frames, path, path)
 
 

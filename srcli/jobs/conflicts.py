@@ -9,7 +9,7 @@ from srcli.errors import JournalError, UsageError
 from srcli.jobs.identity import unchanged
 from srcli.jobs.job import CLIP, Job
 from srcli.jobs.journal import Entry, Journal, journal_path
-from srcli.jobs.naming import case_folded
+from srcli.jobs.naming import case_folded, real_path
 
 __all__ = ["resolve_conflicts"]
 
@@ -69,7 +69,7 @@ def _is_file(target: Path, source: Path) -> bool:
     """Tell if a name stands for that very file, not for a link to it."""
     if not os.path.lexists(target) or target.is_symlink():
         return False
-    if os.path.realpath(target) == os.path.realpath(source):
+    if real_path(target) == real_path(source):
         return True
     number = _file_number(target)  # where no difference of case is seen, both are one
     return number is not None and number == _file_number(source)
@@ -106,11 +106,11 @@ def _refuse_collisions(jobs: Sequence[Job]) -> None:
         number = _file_number(job.source)
         if number is not None and number in there:
             raise _replaces(there[number])
-    inputs = {os.path.realpath(job.source) for job in jobs}
+    inputs = {real_path(job.source) for job in jobs}
     taken: dict[str, Path] = {}
     for job in jobs:
         target = case_folded(job.target)
-        if target == case_folded(job.source) or os.path.realpath(job.target) in inputs:
+        if target == case_folded(job.source) or real_path(job.target) in inputs:
             raise _replaces(job)
         if target in taken:
             raise UsageError(

@@ -4,12 +4,13 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from srcli.errors import UsageError
+from srcli.jobs.naming import forget_folders, real_path
 from srcli.masks import is_mask_folder
 from srcli.media import is_image_name
 from srcli.media.video.names import is_clip_name, is_sequence
@@ -58,6 +59,7 @@ def discover(
     exclude: Path | None = None,
     only: Filter | None = None,
     clips: bool = False,
+    count: Callable[[str], None] = lambda what: None,
 ) -> list[Source]:
     """List the images among files and folders, each once, in the order of the command line.
 
@@ -71,10 +73,12 @@ def discover(
         exclude: A folder not to search: the output's.
         only: Which images in folders are meant.
         clips: Find clips too, and take frames/%06d.png for one.
+        count: Told of each that is found, in words.
 
     Raises:
         UsageError: An input does not exist, or a pattern matches nothing.
     """
+    forget_folders()
     found: dict[str, Source] = {}
     for path in chain.from_iterable(map(_expanded, inputs)):
         if clips and is_sequence(path):
@@ -82,11 +86,12 @@ def discover(
             continue
         if not os.path.lexists(path):
             raise UsageError(f"{path} does not exist: check the name")
-        sources = [Source(path, None)]
+        sources: Iterable[Source] = [Source(path, None)]
         if path.is_dir():
-            sources = [s for s in _search(path, exclude, only) if clips or is_image_name(s.path)]
+            sources = (s for s in _search(path, exclude, only) if clips or is_image_name(s.path))
         for source in sources:
-            found.setdefault(os.path.realpath(source.path), source)
+            found.setdefault(real_path(source.path), source)
+            count("images found")
     return list(found.values())
 
 

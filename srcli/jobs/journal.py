@@ -7,6 +7,7 @@ finished file gets its name, the journal says which content it will have (state 
 after a crash at any instant it can be told what was finished.
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import JournalError
+from srcli.errors import JournalError, NoRoom
 from srcli.jobs.journal_schema import (
     COLUMNS,
     SCHEMA,
@@ -201,8 +202,9 @@ class Journal:
             with self._lock, self._db:
                 yield self._db
         except sqlite3.OperationalError as error:
+            number = errno.ENOSPC if _is_full(error) else 0
             raise OSError(
-                0, f"the journal cannot be written ({error})", str(self.folder)
+                number, f"the journal cannot be written ({error})", str(self.folder)
             ) from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
@@ -212,6 +214,11 @@ class Journal:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if _is_full(error):
+                raise NoRoom(
+                    f"{journal_path(self.folder)}: {error}; hint: make room, or name a folder on "
+                    "another disk with -o"
+                ) from error
             raise JournalError(
                 f"{journal_path(self.folder)}: cannot be opened ({error}); "
                 "hint: name a folder on another disk with -o"
@@ -265,6 +272,10 @@ def _set_up(db: sqlite3.Connection, way: _Way) -> None:
         db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
     db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     db.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000}")
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _access(path: Path) -> str:

@@ -12,7 +12,7 @@ from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
-from srcli.media import Decoded, DecodedImage, DecoderProcess, losses_in, write_pages
+from srcli.media import Decoded, DecodedImage, DecoderProcess, write_pages
 from srcli.pipeline import StageResult, stream
 
 __all__ = ["MultipageContext", "origin_of", "upscale_multipage"]
@@ -25,6 +25,15 @@ class MultipageContext:
     decoder: DecoderProcess
     run_journal: RunJournal
     observer: BatchObserver
+
+
+@dataclass(frozen=True)
+class _StoredPage:
+    """A page that is written: its (width, height), what it took, and what of it was lost."""
+
+    size: tuple[int, int]
+    report: Report
+    losses: tuple[str, ...]
 
 
 def upscale_multipage(
@@ -50,11 +59,9 @@ def upscale_multipage(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with write_pages(job.image_format, job.target, whole=document.whole) as write:
 
-        def store(
-            number: int, computed: tuple[DecodedImage, Report]
-        ) -> tuple[DecodedImage, Report]:
-            write(computed[0])
-            return computed
+        def store(number: int, computed: tuple[DecodedImage, Report]) -> _StoredPage:
+            image, report = computed
+            return _StoredPage((image.width, image.height), report, write(image))
 
         pages = stream(range(document.pages), document.load, document.compute, store)
         with closing(pages):
@@ -96,13 +103,13 @@ class _Multipage:
         """Upscale a page."""
         job = self._job
         tile = partial(self._means.observer.tile, job)
-        made = upscale_to_size(job, page, self._upscalers, self._batch, tile)
+        made = upscale_to_size(page, self._upscalers, self._batch, tile)
         metadata = self._batch.metadata.applied(page.metadata)
         return replace(
             page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
         ), made.report
 
-    def ended(self, page: StageResult[int, tuple[DecodedImage, Report]]) -> None:
+    def ended(self, page: StageResult[int, _StoredPage]) -> None:
         """Take note of a page that is written; raise what went wrong, if it matters."""
         number = page.item + 1
         if page.stored is None:
@@ -112,10 +119,9 @@ class _Multipage:
                 raise page.error
             self._losses[f"a smaller copy of a page left out: {page.error}"] = [number]
         else:
-            image, report = page.stored
-            self._sizes.append((image.width, image.height))
-            self.reports.append(report)
-            for line in losses_in(image, image.format):
+            self._sizes.append(page.stored.size)
+            self.reports.append(page.stored.report)
+            for line in page.stored.losses:
                 self._losses.setdefault(line, []).append(number)
         self._means.observer.page(self._job, number, self.pages)
 

@@ -5,11 +5,12 @@ import os
 import string
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from srcli.errors import UsageError
 
-__all__ = ["NamePattern", "case_folded", "shortened"]
+__all__ = ["NamePattern", "case_folded", "forget_folders", "real_path", "shortened"]
 
 _FIELDS = ("stem", "ext", "scale", "size", "model", "effort")
 _MOST_BYTES = 255  # of a name, on nearly all file systems
@@ -96,7 +97,25 @@ def case_folded(path: Path) -> str:
 
     Some see no difference of case, others none of composition; links are followed.
     """
-    return unicodedata.normalize("NFC", os.path.realpath(path)).casefold()
+    return unicodedata.normalize("NFC", real_path(path)).casefold()
+
+
+def real_path(path: Path) -> str:
+    """Where a path leads, links followed; as `os.path.realpath`, but folders are looked at once."""
+    if path.name in ("", ".."):
+        return os.path.realpath(path)
+    found = os.path.join(_real_folder(os.path.join(os.getcwd(), path.parent)), path.name)  # noqa: PTH109, PTH118
+    return os.path.realpath(found) if os.path.islink(found) else found  # noqa: PTH114
+
+
+def forget_folders() -> None:
+    """Look at folders anew: they may have changed since another batch was planned."""
+    _real_folder.cache_clear()
+
+
+@lru_cache(maxsize=4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _encoded(name: str) -> bytes:

@@ -42,6 +42,7 @@ def plan_jobs(
     pattern: NamePattern | None = None,
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda line: None,
+    count: Callable[[str], None] = lambda what: None,
 ) -> list[Job]:
     """Name the output of every input; inputs that are results of others are left out.
 
@@ -57,6 +58,7 @@ def plan_jobs(
         pattern: Names of the results; None for the default.
         overwrite: Existing outputs shall be replaced.
         tell: Told what is left out.
+        count: Told of each output that is planned, in words.
 
     Raises:
         UsageError: Two inputs would become one file, a result would replace an input, one name
@@ -75,6 +77,7 @@ def plan_jobs(
         several = len({source.root for source in sources}) > 1
         jobs: list[Job] = []
         for source in sources:
+            count("outputs planned")
             place = _place(source, output, label, several=several)
             try:
                 jobs.append(_job(source, *place, image_format, pattern))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import ImageTooLarge, InputError, UnwritableImage, UsageError
+from srcli.errors import ImageTooLarge, InputError, NoRoom, UnwritableImage, UsageError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.target_size import TargetSize, scale_needed
-from srcli.media import FORMATS, DecoderProcess, ImageInfo, holds_pages
+from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
 
 __all__ = [
     "Forecast",
@@ -20,9 +20,12 @@ __all__ = [
     "forecast",
     "require_one_page",
     "require_room",
+    "require_sizes",
     "require_writable",
+    "sample_of",
 ]
 
+_SAMPLE = 400  # headers that are read before a large batch begins
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
 
 
@@ -70,11 +73,9 @@ class SizeLimits:
             )
         limit = FORMATS[image_format].max_side
         if max(new) > limit:
-            able = [name for name, kind in FORMATS.items() if kind.max_side >= max(new)]
-            best = next(name for name in ("png", "tiff", "jxl") if name in able)
             raise ImageTooLarge(
                 f"{source}: the result, {size}, is beyond the {limit} px a side of "
-                f"{image_format.upper()}; hint: --format {best}, or a smaller size"
+                f"{image_format.upper()}; hint: --format png or tiff"
             )
 
 
@@ -109,6 +110,7 @@ def forecast(
     decoder: DecoderProcess,
     limits: SizeLimits,
     stopped: Callable[[], bool] = lambda: False,
+    count: Callable[[str], None] = lambda what: None,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
 
@@ -118,17 +120,22 @@ def forecast(
         decoder: Reads headers in its own process.
         limits: Limits for the size of a result.
         stopped: Whether to give up.
+        count: Told of each header that is read, in words.
     """
     found: list[Forecast] = []
     for job in jobs:
         if stopped():
             break
+        count("headers read")
         try:
             info = decoder.probe(job.source)
         except InputError as error:
             found.append(Forecast(job, None, None, 0, str(error)))
             continue
-        found.append(_forecast_job(job, info, target_size, limits))
+        try:
+            found.append(_forecast_job(job, info, target_size, limits))
+        except InputError as error:
+            found.append(Forecast(job, None, None, 0, str(error)))
     return found
 
 
@@ -140,16 +147,9 @@ def _forecast_job(
         if holds_pages(job.image_format):
             pages = (info, *info.further)
         else:
-            try:
-                require_one_page(job, info.further)
-            except InputError as error:
-                return Forecast(job, None, None, 0, str(error))
+            require_one_page(job, info.further)
     sizes = [target_size.size(page.width, page.height) for page in pages]
-    try:
-        for page, size in zip(pages, sizes, strict=True):
-            limits.check(job.source, (page.width, page.height), size, job.image_format)
-    except InputError as error:
-        return Forecast(job, None, None, 0, str(error))
+    require_sizes(job, pages, target_size, limits)
     pixels = sum(page.width * page.height for page in pages)
     file = identity_of(job.source)
     disk = sum(
@@ -162,6 +162,44 @@ def _forecast_job(
         for size, page in zip(sizes, pages, strict=True)
     )
     return Forecast(job, info, sizes[0], disk, pages=len(pages), pixels=pixels)
+
+
+def sample_of(jobs: Sequence[Job]) -> tuple[Sequence[Job], float]:
+    """Some of many jobs, spread evenly over them, by which the disk they take can be estimated.
+
+    Returns:
+        The jobs, and the bytes of all inputs for each byte of theirs.
+    """
+    if len(jobs) <= _SAMPLE:
+        return jobs, 1.0
+    sample = [jobs[number * len(jobs) // _SAMPLE] for number in range(_SAMPLE)]
+    return sample, _bytes_of(jobs) / max(_bytes_of(sample), 1)
+
+
+def _bytes_of(jobs: Iterable[Job]) -> int:
+    return sum(found.size for job in jobs if (found := identity_of(job.source)) is not None)
+
+
+def require_sizes(
+    job: Job,
+    pages: Sequence[ImageInfo | DecodedImage],
+    target_size: TargetSize,
+    limits: SizeLimits,
+) -> None:
+    """Check, from an input's header, that its result can be made and written.
+
+    Args:
+        job: The input and the format of its result.
+        pages: Those that become part of the result.
+        target_size: How large results shall be.
+        limits: Limits for the size of a result.
+
+    Raises:
+        ImageTooLarge: The result of a page is beyond one of them.
+    """
+    for page in pages:
+        old = page.width, page.height
+        limits.check(job.source, old, target_size.size(*old), job.image_format)
 
 
 def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
@@ -194,25 +232,29 @@ def require_writable(jobs: Sequence[Job]) -> None:
             )
 
 
-def require_room(forecasts: Sequence[Forecast]) -> list[str]:
+def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]:
     """Check that the results will fit on their disks.
+
+    Args:
+        forecasts: Of all jobs, or of a sample.
+        times: What all will take, as a multiple of what these will.
 
     Returns:
         A line for every disk on which it will be tight.
 
     Raises:
-        UsageError: One has not even half of what the results will probably take.
+        NoRoom: One has not even half of what the results will probably take.
     """
-    needed: dict[int, tuple[Path, int]] = {}
+    needed: dict[int, tuple[Path, float]] = {}
     for one in forecasts:
         there = _nearest(one.job.target.parent)
         device = there.stat().st_dev
-        needed[device] = (there, needed.get(device, (there, 0))[1] + one.disk)
+        needed[device] = (there, needed.get(device, (there, 0))[1] + one.disk * times)
     tight: list[str] = []
     for there, disk in needed.values():
         free = shutil.disk_usage(there).free
         if free < disk * _SHARE_WITHOUT_WHICH:
-            raise UsageError(
+            raise NoRoom(
                 f"the results will take about {disk / 1e6:.0f} MB, {free / 1e6:.0f} MB are free "
                 f"on the disk of {there}: make room, use --format jpg or webp, or go on with "
                 "--no-disk-check"

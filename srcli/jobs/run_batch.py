@@ -10,7 +10,7 @@ from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.multipage import MultipageContext, origin_of, upscale_multipage
-from srcli.jobs.preflight import require_one_page
+from srcli.jobs.preflight import require_one_page, require_sizes
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
 from srcli.media import (
@@ -18,7 +18,6 @@ from srcli.media import (
     DecodedImage,
     DecoderProcess,
     holds_pages,
-    losses_in,
     write_image,
 )
 from srcli.pipeline import StageResult, stream
@@ -65,13 +64,15 @@ def run_batch(
     def compute(job: Job, read: Decoded) -> _Store:
         if stopping.is_set():
             raise _Stopped
+        pages = (read.image, *read.image.further)
+        require_sizes(job, pages, batch.size, batch.limits)
         observer.begun(job)
         if read.image.further:
             if holds_pages(job.image_format):
                 return _kept(upscale_multipage(job, read, upscalers, batch, context))
             require_one_page(job, read.image.further)
         tile = partial(observer.tile, job)
-        made = upscale_to_size(job, read.image, upscalers, batch, tile)
+        made = upscale_to_size(read.image, upscalers, batch, tile)
         left_out = read.image.left_out + len(read.image.further)
         image = replace(read.image, pixels=made.image, left_out=left_out)
         return partial(_store, job, image, made.report, origin_of(read), batch, run_journal)
@@ -99,10 +100,11 @@ def _store(
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(image.metadata)
     image = replace(image, format=job.image_format, metadata=metadata)
-    losses = losses_in(image, job.image_format)
     made = OutputRecord(origin, image.width, image.height, report.seconds)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    write_image(image, job.target, quality=batch.quality, whole=run_journal.whole(job, made))
+    losses = write_image(
+        image, job.target, quality=batch.quality, whole=run_journal.whole(job, made)
+    )
     run_journal.done(job)
     return losses, report
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from srcli.errors import FolderBusy, SrcliError, UsageError
+from srcli.errors import FolderBusy, SrcliError, cannot_write
 from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
@@ -121,6 +121,7 @@ class RunJournal:
         Raises:
             FolderBusy: Another run has begun there meanwhile.
             UsageError: A folder cannot be written.
+            NoRoom: The disk is full.
         """
         for folder in dict.fromkeys(job.folder for job in todo):
             here = [job for job in todo if job.folder == folder]
@@ -132,7 +133,9 @@ class RunJournal:
                     journal.begin(run, [(job.inside, absolute(job.source)) for job in here])
             except OSError as error:
                 reason = error.strerror or error
-                raise UsageError(f"{folder}: {reason}; name another folder with -o") from error
+                raise cannot_write(
+                    f"{folder}: {reason}; name another folder with -o", error
+                ) from error
         busy = set(todo)
         for verdict in self.verdicts:
             journal = self._journals.get(verdict.job.folder)
@@ -197,7 +200,9 @@ class RunJournal:
                 lock = FolderLock(folder / FOLDER / "lock", wait=self._wait, on_wait=told)
             except OSError as error:
                 reason = error.strerror or error
-                raise UsageError(f"{folder}: {reason}; name another folder with -o") from error
+                raise cannot_write(
+                    f"{folder}: {reason}; name another folder with -o", error
+                ) from error
             try:
                 self._journals[folder] = Journal(folder, create=True)
             except BaseException:

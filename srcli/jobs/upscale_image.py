@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from srcli.inference.upscaler import Upscaled, Upscaler
-from srcli.jobs.job import Job
 from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
@@ -28,6 +27,7 @@ class Upscalers:
         self._make = make
         first = make(largest)
         self._loaded = {first.network.scale: first}
+        self._serving: dict[int, Upscaler] = {}
         self.first = first
 
     def for_scale(self, needed: int) -> Upscaler:
@@ -36,11 +36,13 @@ class Upscalers:
         Raises:
             UnknownScale: There is none.
         """
-        best = best_scale(self.model, max(needed, 2))
-        scale = best.scale if is_here(best) else self.first.network.scale
-        if scale not in self._loaded:
-            self._loaded[scale] = self._make(scale)
-        return self._loaded[scale]
+        if needed not in self._serving:  # the manifests are read once for each scale
+            best = best_scale(self.model, max(needed, 2))
+            scale = best.scale if is_here(best) else self.first.network.scale
+            if scale not in self._loaded:
+                self._loaded[scale] = self._make(scale)
+            self._serving[needed] = self._loaded[scale]
+        return self._serving[needed]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,6 @@ class Batch:
 
 
 def upscale_to_size(
-    job: Job,
     image: DecodedImage,
     upscalers: Upscalers,
     batch: Batch,
@@ -70,10 +71,9 @@ def upscale_to_size(
     """Upscale an image to the size wished for.
 
     Raises:
-        ImageTooLarge: The result is beyond a limit, or beyond what the network makes.
+        UnknownScale: The result is beyond what the network makes.
     """
     old = image.width, image.height
     new = batch.size.size(*old)
-    batch.limits.check(job.source, old, new, job.image_format)
     upscaler = upscalers.for_scale(scale_needed(old, new))
     return upscaler.upscale(image.pixels, on_tile, new)

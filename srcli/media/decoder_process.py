@@ -1,13 +1,9 @@
 """Decode in a process of its own, within limits: no file can crash, hang or starve the run."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +14,7 @@ import numpy as np
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.worker_process import Watchdog, end_of, fill, start_worker, stop_worker
 
 __all__ = ["DecodeLimits", "Decoded", "DecoderProcess"]
 
@@ -40,17 +37,10 @@ class DecodeLimits:
     seconds: float = 120.0
 
 
-_ROOT = Path(__file__).parents[2]
-_PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from srcli.media.decoder_worker import serve; serve()"
-)
-_STEP_SECONDS = 0.5
+_PROGRAM = "from srcli.media.decoder_worker import serve; serve()"
 _LONGEST_LINE = 1 << 20  # of a file with thousands of pages
-_CHUNK_BYTES = 1 << 22
 _Head = dict[str, Any]
 Answer = TypeVar("Answer")
-_CRASHES = frozenset(("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"))
 _ERRORS = MappingProxyType(
     {kind.__name__: kind for kind in (InputError, UnreadableImage, ImageTooLarge)}
 )
@@ -91,6 +81,7 @@ class DecoderProcess:
         self.replaced = 0
         """Number of workers that died or were stopped."""
         self._worker: subprocess.Popen[bytes] | None = None
+        self._watchdog = Watchdog()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -103,9 +94,10 @@ class DecoderProcess:
     def close(self) -> None:
         """Stop the worker, whatever it does."""
         self._closed = True
+        self._watchdog.close()
         worker = self._worker
         if worker is not None:
-            _stop(worker)
+            stop_worker(worker)
 
     def abandon(self) -> None:
         """Kill the worker, from any thread: who waits for it is told that the run has stopped."""
@@ -155,7 +147,8 @@ class DecoderProcess:
         }
         assert worker.stdin is not None
         assert worker.stdout is not None
-        watchdog = _Watchdog(worker, self.limits.seconds)
+        watchdog = self._watchdog
+        watchdog.begin(worker, self.limits.seconds)
         try:
             worker.stdin.write(json.dumps(request).encode("ascii") + b"\n")
             worker.stdin.flush()
@@ -163,52 +156,42 @@ class DecoderProcess:
             if "error" not in head:
                 return take(head, worker.stdout)
         except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
-            raise self._end_process(path, worker, watchdog) from error
+            raise self._end_process(path, worker) from error
         finally:
-            watchdog.cancel()
+            watchdog.end()
         raise _ERRORS.get(head["error"], UnreadableImage)(str(head.get("message")))
 
     def _ensure_running(self) -> "subprocess.Popen[bytes]":
         if self._closed:
             raise UnreadableImage("the decoder is closed: the run has been stopped")
         if self._worker is None or self._worker.poll() is not None:
-            self._worker = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, str(_ROOT)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            self._worker = start_worker(_PROGRAM)
             if self._closed:  # meanwhile
                 self._worker.kill()
         return self._worker
 
-    def _end_process(
-        self, path: Path, worker: "subprocess.Popen[bytes]", watchdog: "_Watchdog"
-    ) -> InputError:
+    def _end_process(self, path: Path, worker: "subprocess.Popen[bytes]") -> InputError:
         """The worker is gone, or talks nonsense: make an end of it and say what happened."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(_STEP_SECONDS)
-        code = worker.poll()
-        _stop(worker)
+        end = end_of(worker)
+        stop_worker(worker)
         self._worker = None
         self.replaced += 1
         if self._closed:
             return UnreadableImage(f"{path}: not read, the run has been stopped")
-        if watchdog.fired:
+        if self._watchdog.fired:
             return UnreadableImage(
                 f"{path}: decoding takes longer than {self.limits.seconds:g} s; raise --max-seconds"
             )
-        if code is None:
+        if end is None:
             return UnreadableImage(
                 f"{path}: the decoder returned invalid data; the file is damaged"
             )
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        if code < 0 and how not in _CRASHES:
+        if not end.crashed:
             return _WorkerKilled(
-                f"{path}: not read, its decoder was killed twice ({how}); the file may be sound; "
-                "hint: run the command again, with more free memory"
+                f"{path}: not read, its decoder was killed twice ({end.how}); the file may be "
+                "sound; hint: run the command again, with more free memory"
             )
-        return UnreadableImage(f"{path}: its decoder crashed ({how}); the file is damaged")
+        return UnreadableImage(f"{path}: its decoder crashed ({end.how}); the file is damaged")
 
     def _decoded(self, head: _Head, stream: IO[bytes]) -> Decoded:
         height, width, channels = head["shape"]
@@ -220,7 +203,7 @@ class DecoderProcess:
         for name, length in head["blobs"].items():
             blobs[name] = stream.read(length)
         buffer = bytearray(height * width * channels * int(head["bits"]) // 8)
-        _fill(memoryview(buffer), stream)
+        fill(memoryview(buffer), stream)
         deep = head["bits"] == 16
         flat = np.frombuffer(buffer, np.uint16) if deep else np.frombuffer(buffer, np.uint8)
         pixels = flat.reshape(height, width, channels)
@@ -238,50 +221,6 @@ class DecoderProcess:
         return Decoded(image, head["size"], head["mtime_ns"], head["sha256"])
 
 
-class _Watchdog:
-    """Kills a worker after some seconds in which we ran; while we are suspended none pass."""
-
-    def __init__(self, worker: "subprocess.Popen[bytes]", seconds: float) -> None:
-        self.fired = False
-        self._worker, self._left = worker, seconds
-        self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """The worker has answered."""
-        self._cancelled.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while self._left > 0:
-            began = time.monotonic()
-            if self._cancelled.wait(min(_STEP_SECONDS, self._left)):
-                return
-            self._left -= min(time.monotonic() - began, 2 * _STEP_SECONDS)
-        self.fired = True
-        self._worker.kill()
-
-
-def _stop(worker: "subprocess.Popen[bytes]") -> None:
-    worker.kill()
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-
-
 def _info(head: _Head, _: IO[bytes]) -> ImageInfo:
     first, *further = (ImageInfo(*one) for one in head["info"])
     return replace(first, further=tuple(further))
-
-
-def _fill(target: memoryview, stream: IO[bytes]) -> None:
-    at = 0
-    while at < len(target):
-        part = stream.read(min(len(target) - at, _CHUNK_BYTES))
-        if not part:
-            raise EOFError
-        target[at : at + len(part)] = part
-        at += len(part)

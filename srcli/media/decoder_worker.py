@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from io import BufferedWriter
@@ -23,6 +24,7 @@ from srcli.media.read import probe, read_image
 __all__ = ["serve"]
 
 _GRACE_SECONDS = 30  # after our parent should have stopped us: it is dead
+_READ_WHOLE = 1 << 28  # bytes of a file that are held in memory beside its pixels, at most
 _LONGEST_SECONDS = 1e9  # that an alarm takes everywhere
 
 
@@ -78,11 +80,11 @@ def _read(
         raise ImageTooLarge(
             f"{path}: {before.st_size} bytes, limit {file_bytes}; raise --max-file-size"
         )
-    image = read_image(path, max_megapixels=megapixels, page=page)
+    content: bytes | None = None
     sha256 = ""
     if not page:
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        content, sha256 = _content_of(path, before)
+    image = read_image(path, max_megapixels=megapixels, page=page, content=content)
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise UnreadableImage(f"{path}: changed while it was read; run the command again")
@@ -102,6 +104,17 @@ def _read(
         "sha256": sha256,
     }
     return head, (*blobs.values(), _bytes_of(image))
+
+
+def _content_of(path: Path, state: os.stat_result) -> tuple[bytes | None, str]:
+    """Content and sha256 of a file, read once; of a very large one and of no file, nothing else."""
+    if not stat.S_ISREG(state.st_mode):
+        return None, ""
+    if state.st_size > _READ_WHOLE:
+        with path.open("rb") as stream:
+            return None, hashlib.file_digest(stream, "sha256").hexdigest()
+    content = path.read_bytes()
+    return content, hashlib.sha256(content).hexdigest()
 
 
 def _rows(*pages: ImageInfo) -> list[tuple[object, ...]]:

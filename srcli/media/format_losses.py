@@ -1,6 +1,6 @@
 """Losses of an image in a format, and the image without what is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -22,6 +22,7 @@ from srcli.media.xmp import resized_xmp
 
 __all__ = ["losses_in", "without_losses"]
 
+_SQUARE = 0.01  # of 1: writers round
 _BAND_PIXELS = 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
 _USUAL_PRIMARIES, _USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)  # shown as if they were sRGB
@@ -35,6 +36,7 @@ class _Loss(Enum):
     ICC = "ICC profile dropped: {format} cannot hold it"
     GRAY_ICC = "gray profile made one for RGB of the same curve: {format} takes no gray one here"
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
+    ASPECT = "pixels of {aspect}: {format} cannot state it, so they will look square"
     FRAMES = "{left_out} more pages or frames left out: only the first is read"
     XMP = "XMP dropped: {format} cannot hold its {xmp} bytes"
     IPTC = "IPTC dropped: {format} cannot hold its {iptc} bytes"
@@ -61,18 +63,28 @@ def losses_in(image: DecodedImage, format: str) -> tuple[str, ...]:
     What was lost when it was read comes first. An alpha channel that is opaque everywhere is no
     loss, and neither is a missing field.
     """
+    return _lines(image, format, _losses(image, FORMATS[format]))
+
+
+def _lines(image: DecodedImage, format: str, losses: Sequence[_Loss]) -> tuple[str, ...]:
+    """Losses in words, after what was lost when the image was read."""
     metadata = image.metadata
     facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
+    if metadata.dpi:
+        facts["aspect"] = f"aspect {metadata.dpi[1] / metadata.dpi[0]:.3g}:1"
     facts |= {"left_out": image.left_out, "format": format.upper()}
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
         facts["cicp"] = f"primaries {primaries}, transfer {_HDR.get(transfer, transfer)}"
-    lines = (loss.value.format(**facts) for loss in _losses(image, FORMATS[format]))
-    return (*image.dropped, *lines)
+    return (*image.dropped, *(loss.value.format(**facts) for loss in losses))
 
 
-def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
-    """The image as the format can hold it, its metadata with the true pixel dimensions."""
+def without_losses(image: DecodedImage, format: Format) -> tuple[DecodedImage, tuple[str, ...]]:
+    """Make of an image what a format can hold, its metadata with the true pixel dimensions.
+
+    Returns:
+        The image, and what is lost, as `losses_in` lists it.
+    """
     losses = _losses(image, format)
     pixels = image.pixels
     if image.has_alpha and not format.alpha:
@@ -88,7 +100,8 @@ def without_losses(image: DecodedImage, format: Format) -> DecodedImage:
         iptc=None if _Loss.IPTC in losses else old.iptc,
         comments=None if _Loss.COMMENTS in losses else old.comments,
     )
-    return replace(image, pixels=pixels, format=format.name, metadata=metadata)
+    fitting = replace(image, pixels=pixels, format=format.name, metadata=metadata)
+    return fitting, _lines(image, format.name, losses)
 
 
 def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
@@ -100,12 +113,9 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
-    if metadata.icc:
-        profile = _profile_for(image, format)
-        if profile is None or len(profile) > format.max_block:
-            losses.append(_Loss.ICC)
-        elif profile != metadata.icc:
-            losses.append(_Loss.GRAY_ICC)
+    losses += _lost_profile(image, format)
+    if metadata.dpi and "dpi" not in format.keeps and not _is_square(metadata.dpi):
+        losses.append(_Loss.ASPECT)
     blobs = metadata.blobs
     if blobs.get("iptc", b"") in blobs.get("exif", b""):  # as a TIFF's is
         blobs.pop("iptc", None)
@@ -113,6 +123,16 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         if name in blobs and (name not in format.keeps or len(blobs[name]) > format.max_block):
             losses.append(loss)
     return losses + _lost_colours(image, format)
+
+
+def _lost_profile(image: DecodedImage, format: Format) -> list[_Loss]:
+    if image.metadata.icc:
+        profile = _profile_for(image, format)
+        if profile is None or len(profile) > format.max_block:
+            return [_Loss.ICC]
+        if profile != image.metadata.icc:
+            return [_Loss.GRAY_ICC]
+    return []
 
 
 def _stays_gray(image: DecodedImage, format: Format) -> bool:
@@ -161,6 +181,10 @@ def _lost_colours(image: DecodedImage, format: Format) -> list[_Loss]:
     if metadata.cicp and "cicp" not in format.keeps:
         losses += [] if _is_usual(metadata.cicp) else [_Loss.CICP]
     return losses
+
+
+def _is_square(dpi: tuple[float, float]) -> bool:
+    return abs(dpi[0] / dpi[1] - 1) < _SQUARE
 
 
 def _is_opaque(pixels: Pixels) -> bool:

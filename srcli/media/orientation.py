@@ -1,9 +1,12 @@
 """Bake the orientation into the pixels and make the metadata say so."""
 
 from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from srcli.media.exif import exif_orientation, reset_exif_orientation
-from srcli.media.image import DecodedImage, Metadata, Pixels
+from srcli.media.image import DecodedImage, Metadata
 from srcli.media.xmp import reset_xmp_orientation, without_absent_parts, xmp_orientation
 
 __all__ = ["Orientation", "apply_orientation", "orientation_by_number", "orientation_of"]
@@ -26,7 +29,7 @@ class Orientation:
         """The upright (width, height) of an image stored with these."""
         return (height, width) if self.swap else (width, height)
 
-    def apply(self, pixels: Pixels) -> Pixels:
+    def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """The upright pixels, (h, w, c) contiguous; the very same array if nothing turns."""
         if self.swap:
             pixels = pixels.swapaxes(0, 1)

@@ -15,6 +15,7 @@ __all__ = [
     "channels_of",
     "cicp_of",
     "dpi_of",
+    "dpi_of_ratio",
     "dropped_metadata",
     "metadata_of",
     "pixels_of",
@@ -23,6 +24,7 @@ __all__ = [
 
 _GRAY = ("1", "L", "LA", "La")
 _COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV")
+_USUAL_DPI = 72.0
 _BAND_BYTES = 1 << 22
 _SRGB, _NOT_SAID = (1, 13), (2, 2)
 
@@ -41,6 +43,8 @@ def channels_of(image: Image.Image) -> int:
 def metadata_of(image: Image.Image) -> Metadata:
     """Metadata that Pillow found, as stored."""
     dpi: tuple[SupportsFloat, SupportsFloat] | None = image.info.get("dpi")
+    if dpi is None and not image.info.get("jfif_unit", 1):
+        dpi = dpi_of_ratio(*image.info["jfif_density"])
     return Metadata(
         icc=image.info.get("icc_profile"),
         exif=image.info.get("exif"),
@@ -122,6 +126,18 @@ def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
 def as_image(pixels: Pixels) -> Image.Image:
     """The pixels, (h, w, c) uint8, as a Pillow image."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def dpi_of_ratio(across: float, down: float) -> tuple[float, float] | None:
+    """A resolution of pixels that are not square, of which no unit is known: 72 dpi, and more.
+
+    >>> dpi_of_ratio(2, 1), dpi_of_ratio(3, 3)
+    ((144.0, 72.0), None)
+    """
+    if min(across, down) <= 0 or across == down:
+        return None
+    least = min(across, down)
+    return across / least * _USUAL_DPI, down / least * _USUAL_DPI
 
 
 def dpi_of(image: DecodedImage) -> tuple[float, float]:

@@ -1,14 +1,15 @@
 """Read still images: every file ends as a whole image or as one clear error."""
 
+import re
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from io import BufferedReader
+from io import BytesIO
 from pathlib import Path
 
 from srcli.errors import ImageTooLarge, UnreadableImage
-from srcli.media.format import Format, FormatError
+from srcli.media.format import Format, FormatError, Readable
 from srcli.media.formats import recognise
 from srcli.media.image import DecodedImage, ImageInfo
 from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
@@ -16,6 +17,11 @@ from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
 __all__ = ["MAX_MEGAPIXELS", "probe", "read_image"]
 
 MAX_MEGAPIXELS = 512.0
+_UNKNOWN_KIND = re.compile(
+    "unsupported|not supported|unknown pixel mode|unknown raw mode|unknown data organization"
+    "|cannot identify|not implemented|decoder error -2",
+    re.IGNORECASE,
+)
 _HEAD = 16  # bytes that tell the format
 
 
@@ -35,7 +41,11 @@ def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ImageInfo:
 
 
 def read_image(
-    path: Path, *, max_megapixels: float = MAX_MEGAPIXELS, page: int = 0
+    path: Path,
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    page: int = 0,
+    content: bytes | None = None,
 ) -> DecodedImage:
     """Decode an image whole, upright, at its own depth.
 
@@ -49,12 +59,13 @@ def read_image(
         max_megapixels: Greatest size accepted, in millions of pixels.
         page: Which of the pages, from 0; above 0 only after page 0 was read, whose `further` says
             what there is.
+        content: Of the file, if it has been read already.
 
     Raises:
         UnreadableImage: The file cannot be decoded whole, or is of a kind that is not read.
         ImageTooLarge: The header states more pixels than the limit, or memory does not suffice.
     """
-    with _opened(path, page) as stream:
+    with _opened(path, page, content) as stream:
         if page:
             format = recognise(stream.read(_HEAD))
             if format.paged is None:
@@ -66,7 +77,9 @@ def read_image(
 
 
 @contextmanager
-def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
+def _opened(
+    path: Path, page: int = 0, content: bytes | None = None
+) -> Generator[Readable, None, None]:
     """Open a regular file; whatever goes wrong while it is decoded becomes one of our errors."""
     named = f"{path}: page {page + 1}" if page else str(path)
     try:
@@ -74,23 +87,28 @@ def _opened(path: Path, page: int = 0) -> Generator[BufferedReader, None, None]:
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
             raise UnreadableImage(f"{path}: {kind}, only regular files are read")
-        with path.open("rb") as stream, pillow_errors_as_ours():
+        opened = path.open("rb") if content is None else BytesIO(content)
+        with opened as stream, pillow_errors_as_ours():
             yield stream
     except MemoryError:
         raise ImageTooLarge(f"{named}: does not fit in memory; split or shrink it") from None
     except OSError as error:
-        reason = error.strerror or f"{error}; the file is damaged, restore it from its source"
-        raise UnreadableImage(f"{named}: {reason}") from error
+        raise UnreadableImage(f"{named}: {error.strerror or _in_words(error)}") from error
     except FormatError as error:
         raise UnreadableImage(f"{named}: {error}") from error
     except DECODER_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise UnreadableImage(f"{named}: damaged ({reason}); restore it from its source") from error
+        raise UnreadableImage(f"{named}: {_in_words(error)}") from error
 
 
-def _inspected(
-    path: Path, stream: BufferedReader, max_megapixels: float
-) -> tuple[Format, ImageInfo]:
+def _in_words(error: Exception) -> str:
+    """A library's error: the file is of a kind that it does not read, or damaged."""
+    reason = str(error) or type(error).__name__
+    if _UNKNOWN_KIND.search(reason):
+        return f"of a kind ({reason}) that srcli does not read: convert it to PNG or plain TIFF"
+    return f"damaged ({reason}); restore it from its source"
+
+
+def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[Format, ImageInfo]:
     head = stream.read(_HEAD)
     if not head:
         raise FormatError("empty (0 bytes); restore it from its source")

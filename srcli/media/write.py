@@ -23,7 +23,7 @@ def write_image(
     *,
     quality: int = QUALITY,
     whole: Callable[[Path], None] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write an image in its `format`, all at once or not at all.
 
     What the format cannot hold is left out as `losses_in` says. JPEG is written without
@@ -35,6 +35,9 @@ def write_image(
         quality: 1 to 100, of JPEG and of lossy WebP.
         whole: See `atomic_file`.
 
+    Returns:
+        What was lost, one line each.
+
     Raises:
         UnwritableImage: The image is beyond the format's limit, or the disk refuses it.
         UsageError: No such quality.
@@ -45,15 +48,17 @@ def write_image(
     _require_size(image, format, path)
     try:
         with atomic_file(path, whole) as stream:
-            format.encode(without_losses(image, format), stream, quality)
+            fitting, losses = without_losses(image, format)
+            format.encode(fitting, stream, quality)
     except _TROUBLE as error:
         raise _refusal(path, error) from error
+    return losses
 
 
 @contextmanager
 def write_pages(
     format: str, path: Path, *, whole: Callable[[Path], None] | None = None
-) -> Generator[Callable[[DecodedImage], None]]:
+) -> Generator[Callable[[DecodedImage], tuple[str, ...]]]:
     """Write a file of several pages, all at once or not at all; one page is in memory at a time.
 
     Args:
@@ -62,7 +67,7 @@ def write_pages(
         whole: See `write_image`.
 
     Yields:
-        What writes the next page.
+        What writes the next page, and returns what of it was lost, one line each.
 
     Raises:
         UnwritableImage: See `write_image`.
@@ -74,12 +79,14 @@ def write_pages(
         with atomic_file(path, whole) as stream:
             writer = kind.paged.begin(stream)
 
-            def add(image: DecodedImage) -> None:
+            def add(image: DecodedImage) -> tuple[str, ...]:
                 _require_size(image, kind, path)
                 try:
-                    writer.add(without_losses(image, kind))
+                    fitting, losses = without_losses(image, kind)
+                    writer.add(fitting)
                 except _TROUBLE as error:
                     raise _refusal(path, error) from error
+                return losses
 
             try:
                 yield add

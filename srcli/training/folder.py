@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from srcli.errors import FolderBusy, UsageError
+from srcli.errors import FolderBusy, UsageError, cannot_write
 from srcli.training.checkpoint import read_notes
 
 __all__ = ["RunFolder"]
@@ -45,7 +45,7 @@ class RunFolder:
                 f"{self.path} is in use by another run: wait for that one, or use another --out"
             ) from None
         except OSError as error:
-            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from error
+            raise cannot_write(f"cannot write to {self.path}: {error.strerror}", error) from error
         try:
             yield
         finally:

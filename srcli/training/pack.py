@@ -21,7 +21,7 @@ from PIL import Image, features
 
 from srcli.atomic import atomic_file
 from srcli.data.images import image_files, read_rgb
-from srcli.errors import ExitCode, UnreadableImage, UsageError
+from srcli.errors import ExitCode, UnreadableImage, UsageError, cannot_write
 from srcli.training.program import run_program
 
 __all__ = ["Packed", "pack"]
@@ -207,7 +207,7 @@ def _main() -> int:
         try:
             sys.stdout.write(f"{pack(given.folders, given.out, given.size)}\n")
         except OSError as error:
-            raise UsageError(f"cannot write to {given.out}: {error.strerror}") from error
+            raise cannot_write(f"cannot write to {given.out}: {error.strerror}", error) from error
         return ExitCode.ALL_DONE
 
     return run_program(work)

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from srcli.errors import LossDiverged, OutOfMemory, UsageError
+from srcli.errors import LossDiverged, OutOfMemory, cannot_write
 from srcli.inference.device import pick_precision
 from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
@@ -105,8 +105,8 @@ class Run:
         try:
             export_weights(self._state, self._config, path, psnr_y, self._data.provenance)
         except OSError as error:
-            raise UsageError(
-                f"cannot write {path}: {error.strerror}; --resume tries again"
+            raise cannot_write(
+                f"cannot write {path}: {error.strerror}; --resume tries again", error
             ) from error
         return path
 

@@ -201,7 +201,7 @@ def test_ctrl_c_ends_with_one_line_and_nothing_half_written(
     wait_until(lambda: bool(list(sets.rglob(".*.part"))))
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=600)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert error.split("\n\n")[1:] == ["srcli: interrupted; run the same command again to go on\n"]
     assert [path for path in sets.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 

@@ -126,7 +126,7 @@ def test_too_little_disk_is_refused_first(
 ) -> None:
     source = folder_of(tmp_path / "in", rng, 8, (400, 600))
     ended = srcli("upscale", source, "-o", small_disk / "out")
-    assert ended.returncode == 2
+    assert ended.returncode == 4
     assert "MB are free" in ended.stderr
     assert not (small_disk / "out").exists()
 

@@ -16,6 +16,7 @@ from srcli.errors import (
     UsageError,
 )
 from srcli.inference import output_size, tile_planner
+from srcli.inference.alpha import bleed
 from srcli.inference.flat_border import mend_flat_border
 from srcli.models.spec import Halting, SROutput
 
@@ -281,3 +282,16 @@ def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels
 def test_beyond_the_network_is_refused() -> None:
     with pytest.raises(ImageTooLarge, match="30x17 px to 121x68 is beyond its x4"):
         Upscaler(scale=4).upscale(np.zeros((17, 30, 3), np.uint8), size=(121, 68))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64])
+def test_hidden_colour_is_filled_alike_whatever_rows_are_done_at_a_time(
+    generator: torch.Generator, rows: int
+) -> None:
+    color = torch.rand(3, 90, 40, generator=generator)
+    alpha = (torch.rand(1, 90, 40, generator=generator) > 0.3).float()
+    alpha[:, 10:75, 5:] = 0  # farther than colour spreads
+    whole = bleed(color, alpha, rows=90)
+    assert torch.equal(bleed(color, alpha, rows=rows), whole)
+    assert torch.equal(whole[:, alpha[0] > 0], color[:, alpha[0] > 0])
+    assert torch.equal(bleed(color, torch.ones(1, 90, 40), rows=rows), color)

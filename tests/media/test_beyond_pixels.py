@@ -206,3 +206,60 @@ def test_a_jpeg_is_read_without_its_end_marker_and_refused_without_a_block(
             read(tmp_path / "x.jpg", whole[:-cut])
         with pytest.raises(UnreadableImage, match="cut short"):
             read(tmp_path / "x.jpg", whole[:-cut] + bytes(700))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_png_key_colours_of_every_depth_become_alpha(tmp_path: Path, bits: int) -> None:
+    import zlib
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    row = {1: 0b01000000, 2: 0b00010000, 4: 0x01, 8: 0x00}[bits]
+    raw = b"\0" + bytes([row] + ([1] if bits == 8 else []))
+    header = struct.pack(">IIBBBBB", 2, 1, bits, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"tRNS", b"\0\1")
+    data += chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    image = read(tmp_path / "x.png", data)
+    assert image.pixels[0, :, 1].tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "tiff", "bmp", "webp", "avif"])
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "TIFF"])
+def test_pixels_that_are_not_square_stay_so_or_it_is_said(
+    tmp_path: Path, name: str, format: str
+) -> None:
+    out = io.BytesIO()
+    Image.fromarray(PICTURE).save(out, name, dpi=(288, 144))
+    data = out.getvalue()
+    if name == "PNG":  # of no unit
+        at = data.index(b"pHYs")
+        import zlib
+
+        body = b"pHYs" + struct.pack(">IIB", 2, 1, 0)
+        data = data[:at] + body + struct.pack(">I", zlib.crc32(body)) + data[at + 17 :]
+    if name == "JPEG":
+        data = data.replace(b"JFIF\0\1\1\1", b"JFIF\0\1\1\0")
+    image = replace(read(tmp_path / "x", data), format=format)
+    write_image(image, tmp_path / "y")
+    lines = losses_in(image, format)
+    dpi = read_image(tmp_path / "y").metadata.dpi
+    if dpi is None:
+        assert any("square" in line for line in lines)
+    else:
+        assert dpi[0] / dpi[1] == pytest.approx(2, abs=0.02)
+        assert lines == ()
+
+
+@pytest.mark.parametrize(
+    "text", ['{"shape": [24, 32, 3]}', "ImageJ=1.53\nunit=micron", '<?xml?><OME SizeX="32"/>']
+)
+def test_a_description_with_sizes_is_left_out_and_it_is_said(tmp_path: Path, text: str) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "x.tif", description=text)
+    image = read_image(tmp_path / "x.tif")
+    assert text.encode() not in (image.metadata.exif or b"")
+    assert "description left out" in " ".join(image.dropped)
+    Image.fromarray(PICTURE).save(tmp_path / "x.tif", description="a day at the sea")
+    assert b"a day at the sea" in (read_image(tmp_path / "x.tif").metadata.exif or b"")

@@ -1,5 +1,6 @@
 """The decoder's process can crash, hang and starve, and only the file fails."""
 
+import hashlib
 import os
 import signal
 import time
@@ -12,12 +13,18 @@ import pytest
 from PIL import Image
 
 from srcli.errors import ImageTooLarge, UnreadableImage
-from srcli.media import DecodeLimits, DecoderProcess, decoder_process, read_image
+from srcli.media import (
+    DecodeLimits,
+    DecoderProcess,
+    decoder_process,
+    decoder_worker,
+    read_image,
+    worker_process,
+)
 
 FAULTY = """
 import os, resource, signal, sys, time
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump takes its time
-sys.path.insert(0, sys.argv[1])
 from srcli.media import decoder_worker
 whole = decoder_worker.read_image
 def read(path, **limits):
@@ -128,6 +135,26 @@ def test_it_is_what_the_plain_reader_gives(samples: list[Path], image: Path) -> 
             assert (info.width, info.height) == (plain.width, plain.height)
 
 
+def test_worker_reads_a_file_once(samples: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    whole = Path.open
+
+    def counted(path: Path, *more: object, **named: object) -> object:
+        opened.append(path)
+        return whole(path, *more, **named)  # type: ignore[call-overload]
+
+    for path in samples:
+        expected = hashlib.sha256(path.read_bytes()).hexdigest(), read_image(path).pixels.tobytes()
+        monkeypatch.setattr(Path, "open", counted)
+        opened.clear()
+        head, parts = decoder_worker._read(path, 512.0, 1 << 30, 0)
+        assert len(opened) <= 1
+        assert (head["sha256"], bytes(parts[-1])) == expected
+        monkeypatch.setattr(decoder_worker, "_READ_WHOLE", 0)  # as of a very large file
+        assert decoder_worker._read(path, 512.0, 1 << 30, 0)[0] == head
+        monkeypatch.undo()
+
+
 def test_errors_come_through_as_they_are(tmp_path: Path, image: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "zero.png").write_bytes(b"")
@@ -152,7 +179,7 @@ def test_a_suspended_machine_costs_no_time(image: Path, monkeypatch: pytest.Monk
     clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
     with DecoderProcess(DecodeLimits(seconds=30)) as decoder:
         decoder.read(image)
-        monkeypatch.setattr(decoder_process.time, "monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr(worker_process.time, "monotonic", lambda: float(next(clock)))
         assert decoder.read(named(image, "slow.png")).image.width == 56
     assert decoder.replaced == 0
 

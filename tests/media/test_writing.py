@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from srcli.media import (
     DecodedImage,
     Metadata,
     atomic_file,
+    format_losses,
     losses_in,
     read_image,
     write_image,
@@ -208,3 +210,19 @@ def test_blocks_too_long_for_jpeg_are_dropped_and_told(tmp_path, exif, noise):
     assert len(losses_in(image, "jpeg")) == 2
     write_image(image, tmp_path / "x")
     assert read_image(tmp_path / "x").metadata == Metadata()
+
+
+def test_losses_are_found_once_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    whole = format_losses._losses
+    monkeypatch.setattr(
+        format_losses,
+        "_losses",
+        lambda image, format: asked.append(format.name) or whole(image, format),
+    )
+    image = DecodedImage(np.full((4, 5, 4), 128, np.uint16), "jpeg")
+    expected = losses_in(image, "jpeg")
+    asked.clear()
+    assert write_image(image, tmp_path / "a.jpg") == expected
+    assert len(expected) == 2
+    assert asked == ["jpeg"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.codec.codec import UnknownCodecError
 
 from srcli.errors import UnwritableVideo, UsageError
 from srcli.jobs.clip_source import ClipSettings
@@ -13,11 +14,14 @@ from srcli.media.video import (
     ClipReader,
     DecodeOptions,
     EncoderOptions,
+    SegmentWriter,
     check_encoder_options,
     choose_encoding,
     encoders,
 )
+from srcli.media.video.choose_encoding import Encoding
 from tests.video.conftest import Doubler, Recipe, make_clip, upscaled, watch
+from tests.video.test_clip_keys import INFO
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +182,10 @@ def test_alpha_is_kept_where_asked_for_and_said_where_not(tmp_path: Path) -> Non
         alpha = next(made.decode(video=0)).to_ndarray(format="rgba")[..., 3]
     assert abs(int(alpha[10, 10]) - 40) < 3
     assert abs(int(alpha[10, 100]) - 200) < 3
+
+
+def test_an_encoder_that_does_not_open_leaves_no_file(tmp_path: Path) -> None:
+    encoding = Encoding("no-such-encoder", "yuv420p", {})
+    with pytest.raises(UnknownCodecError):
+        SegmentWriter(tmp_path / "000000.mkv", encoding, INFO)
+    assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from srcli.media.bmff import read_heif
 from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.image import DecodedImage, ImageInfo
 from srcli.media.orientation import apply_orientation
@@ -45,12 +46,22 @@ def _decode(stream: Readable) -> DecodedImage:
     """Decode the main image; 10 and 12 bits become 8. The library turns it upright."""
     image = _opened(stream)
     metadata = metadata_of(image)
+    file, bits = read_heif(stream), int(image.info.get("bit_depth", 8))
+    dropped = [f"{name} left out" for name in file.beside]
+    if bits > 8:
+        dropped.append(f"{bits} bits read as 8")
     said: dict[str, Any] = image.info.get("nclx_profile") or {}
     if said and metadata.icc is None:
         cicp = cicp_of(int(said["color_primaries"]), int(said["transfer_characteristics"]))
         metadata = replace(metadata, cicp=cicp)
     return apply_orientation(
-        DecodedImage(pixels_of(image), "heic", metadata, left_out=dropped_metadata(image))
+        DecodedImage(
+            pixels_of(image),
+            "heic",
+            metadata,
+            left_out=dropped_metadata(image),
+            dropped=tuple(dropped),
+        )
     )
 
 

@@ -9,6 +9,7 @@ from srcli.media.video.choose_encoding import (
     choose_encoding,
     codec_for,
 )
+from srcli.media.video.clip_process import IsolatedClip
 from srcli.media.video.decode import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.mux import mux_result, other_streams_of
@@ -27,6 +28,7 @@ __all__ = [
     "Encoding",
     "Frame",
     "FrameSource",
+    "IsolatedClip",
     "Segment",
     "SegmentWriter",
     "SequenceReader",

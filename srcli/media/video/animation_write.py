@@ -134,7 +134,7 @@ class AnimationWriter:
         name = format_of_name(self._path)
         assert name is not None
         image = DecodedImage(self._frames[0], name, known)
-        metadata = without_losses(image, FORMATS[name]).metadata
+        metadata = without_losses(image, FORMATS[name])[0].metadata
         blobs = {"icc_profile": metadata.icc, "exif": metadata.exif}
         options: dict[str, Any] = {key: blob for key, blob in blobs.items() if blob}
         if name == "webp" and metadata.xmp:

@@ -6,7 +6,7 @@ it counts once the list is there. Joined, segments give one stream without encod
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -82,15 +82,17 @@ class SegmentWriter:
         self._packets = 0
         self._convert: Conversion | None = None
         self._encoding = encoding
-        self._file = atomic_file(path)
-        self._open()
+        with ExitStack() as opened:
+            self._open(opened)
+            self._opened = opened.pop_all()
 
     def __len__(self) -> int:
         """Frames so far."""
         return len(self._pts)
 
-    def _open(self) -> None:
-        self._sink = Sink(self._file.__enter__())
+    def _open(self, opened: ExitStack) -> None:
+        """Open file and encoder; what is open is closed, and the file removed, by `opened`."""
+        self._sink = Sink(opened.enter_context(atomic_file(self._path)))
         self._container = av.open(self._sink, "w", format="matroska")
         rate = min(self._info.rate, _FASTEST)
         self._stream = self._container.add_stream(
@@ -126,7 +128,7 @@ class SegmentWriter:
         self._mux(None)
         self._container.close()
         self._sink.check()
-        self._file.__exit__(None, None, None)
+        self._opened.close()
         with atomic_file(self._path.with_suffix(".json")) as stream:
             stream.write(json.dumps({"pts": self._pts, "durations": self._durations}).encode())
         return Segment(self._path, self._pts, self._durations)
@@ -182,7 +184,7 @@ class SegmentWriter:
             self._container.close()
         abandoned = _AbandonedError()
         with suppress(_AbandonedError):
-            self._file.__exit__(_AbandonedError, abandoned, None)
+            self._opened.__exit__(_AbandonedError, abandoned, None)
 
 
 class _AbandonedError(Exception):

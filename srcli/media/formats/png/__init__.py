@@ -1,5 +1,6 @@
 """PNG: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
 
+from collections.abc import Sequence
 from io import BufferedWriter
 
 from PIL import PngImagePlugin
@@ -7,6 +8,8 @@ from PIL import PngImagePlugin
 from srcli.media.format import DiskRate, Format, Readable
 from srcli.media.formats.png.chunks import (
     SIGNATURE,
+    Chunk,
+    Header,
     alone,
     check_chunks,
     list_chunks,
@@ -31,7 +34,7 @@ def _inspect(stream: Readable) -> ImageInfo:
     width, height = orientation_of(metadata).size(header.width, header.height)
     if header.bits == 16:
         return ImageInfo("png", width, height, header.channels, bits=16)
-    image = PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=False))
+    image = _opened(stream, chunks, header, pixels=False)
     return ImageInfo("png", width, height, channels_of(image), bits=8)
 
 
@@ -44,11 +47,22 @@ def _decode(stream: Readable) -> DecodedImage:
     if header.bits == 16:
         pixels = decode_16bit(stream, chunks, header)
     else:
-        pixels = pixels_of(PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=True)))
+        pixels = pixels_of(_opened(stream, chunks, header, pixels=True))
     frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
     return apply_orientation(
         DecodedImage(pixels, "png", metadata, left_out=frames, dropped=dropped)
     )
+
+
+def _opened(
+    stream: Readable, chunks: Sequence[Chunk], header: Header, *, pixels: bool
+) -> PngImagePlugin.PngImageFile:
+    """The image as Pillow reads it, a key colour of 2 or 4 bits brought to the 8 of its pixels."""
+    image = PngImagePlugin.PngImageFile(alone(stream, chunks, pixels=pixels))
+    key, most = image.info.get("transparency"), (1 << header.bits) - 1
+    if isinstance(key, int) and image.mode == "L":
+        image.info["transparency"] = (key & most) * 255 // most
+    return image
 
 
 def _encode(image: DecodedImage, stream: BufferedWriter, _quality: int) -> None:

@@ -12,6 +12,7 @@ from srcli.media.format import Readable
 from srcli.media.formats.png.chunks import Chunk, chunk_bytes, payload, split_chunks
 from srcli.media.icc import Colours
 from srcli.media.image import Metadata
+from srcli.media.pillow_image import dpi_of_ratio
 
 __all__ = ["colours_of_chunks", "is_srgb", "read_metadata"]
 
@@ -108,10 +109,12 @@ def _numbers(data: bytes, count: int) -> tuple[int, ...]:
 
 
 def _dpi(data: bytes) -> tuple[float, float] | None:
-    """The resolution from pHYs, if it is in pixels a metre."""
-    if len(data) != 9 or data[8] != 1:
+    """The resolution from pHYs; of one without unit, what it says of the shape of pixels."""
+    if len(data) != 9:
         return None
     across, down = _numbers(data[:8], 2)
+    if data[8] != 1:
+        return dpi_of_ratio(across, down)
     return across * 0.0254, down * 0.0254
 
 

@@ -13,7 +13,7 @@ from srcli.media.ifd import MAGICS, Directory, directories, page_directory
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
 from srcli.media.orientation import apply_orientation, orientation_of
 from srcli.media.pillow_errors import DECODER_ERRORS
-from srcli.media.pillow_image import channels_of, pixels_of, to_rgb
+from srcli.media.pillow_image import channels_of, dpi_of_ratio, pixels_of, to_rgb
 from srcli.media.tiff_tags import Tag
 from srcli.media.xmp import reset_xmp_orientation
 
@@ -45,6 +45,15 @@ def dropped_tags(page: Directory) -> tuple[str, ...]:
 _UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
+_GRAY_0, _GRAY_1, _PALETTE, _INKS = 0, 1, 3, 5
+_ALPHA_KINDS = (1, 2)
+_DESCRIPTION_START = 400
+_SIZED = (
+    (b"openmicroscopy.org/Schemas/OME", "OME"),
+    (b"<OME", "OME"),
+    (b"ImageJ=", "ImageJ"),
+    (b'{"shape":', "tifffile's"),
+)
 _BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 _CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
@@ -88,7 +97,9 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     """Decode one page; extra channels that are not alpha are left out."""
     main = page_directory(stream, page)
     _require_all_data(stream, main)
-    metadata, dropped = _metadata(stream, main), dropped_tags(main)
+    main, line = _without_sizes(main)
+    metadata = _metadata(stream, main)
+    dropped = (*dropped_tags(main), *line, *_left_out_channels(main))
     if _is_16bit(main):
         pixels = decode_16bit(stream, layout_of(main))
         return apply_orientation(DecodedImage(pixels, "tiff", metadata, dropped=dropped))
@@ -99,6 +110,30 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     dropped = (*dropped, line) if line else dropped
     return apply_orientation(
         DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
+    )
+
+
+def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
+    """The directory without a description that states the size or the scale of its pixels."""
+    text = main.raw(Tag.IMAGE_DESCRIPTION) or b""
+    kind = next((name for start, name in _SIZED if start in text[:_DESCRIPTION_START]), None)
+    if kind is None:
+        return main, ()
+    fields = {tag: field for tag, field in main.fields.items() if tag != Tag.IMAGE_DESCRIPTION}
+    line = f"{kind} description left out, {len(text)} bytes: its sizes are not those of the result"
+    return replace(main, fields=fields), (line,)
+
+
+def _left_out_channels(main: Directory) -> tuple[str, ...]:
+    """A line for samples that are neither colours nor alpha: spot inks, masks."""
+    colours = {_GRAY_0: 1, _GRAY_1: 1, _PALETTE: 1, _INKS: 4}.get(
+        main.integer(Tag.PHOTOMETRIC, 1), 3
+    )
+    samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
+    extra = main.integers(Tag.EXTRA_SAMPLES)[: max(0, samples - colours)]
+    count = sum(kind not in _ALPHA_KINDS for kind in extra)
+    return (
+        (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
     )
 
 
@@ -161,8 +196,9 @@ def _require_all_data(stream: Readable, main: Directory) -> None:
 def _metadata(stream: Readable, main: Directory) -> Metadata:
     """Metadata as stored; the EXIF block is put together from the file's fields."""
     unit = main.integer(Tag.RESOLUTION_UNIT, _INCHES)
-    factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit, 0.0)
-    dpi = (main.ratio(Tag.X_RESOLUTION) * factor, main.ratio(Tag.Y_RESOLUTION) * factor)
+    ratios = main.ratio(Tag.X_RESOLUTION), main.ratio(Tag.Y_RESOLUTION)
+    factor = {_INCHES: 1.0, _CENTIMETRES: 2.54}.get(unit)
+    dpi = (ratios[0] * factor, ratios[1] * factor) if factor else dpi_of_ratio(*ratios)
     xmp = main.raw(Tag.XMP)
     if xmp and Tag.ORIENTATION in main.fields:
         xmp = reset_xmp_orientation(
@@ -172,7 +208,7 @@ def _metadata(stream: Readable, main: Directory) -> Metadata:
         icc=main.raw(Tag.ICC_PROFILE),
         exif=extracted_exif(stream, main),
         xmp=xmp,
-        dpi=dpi if all(dpi) else None,
+        dpi=dpi if dpi and all(dpi) else None,
         iptc=main.raw(Tag.IPTC),
     )
 
