@@ -68,7 +68,7 @@ class SizeLimits:
             )
         if new[0] * new[1] > self.max_output_megapixels * 1e6:
             raise ImageTooLarge(
-                f"{source}: the result, {size}, has {new[0] * new[1] / 1e6:.0f} megapixels; the "
+                f"{source}: the result, {size}, has {new[0] * new[1] / 1e6:.4g} megapixels; the "
                 f"limit is {self.max_output_megapixels:g}; hint: --max-output-megapixels raises it"
             )
         limit = FORMATS[image_format].max_side

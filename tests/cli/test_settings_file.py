@@ -89,9 +89,9 @@ def test_kinds_of_values(tmp_path: Path) -> None:
     save(tmp_path / "in" / "b.jpg")
     (tmp_path / "srcli.toml").write_text(
         "[upscale]\nduration = 10\nstart = 00:01:00\ninclude = '*.png'\nno-gps = true\n"
-        "tile = 64\nfit = '40x40'\n"
+        "tile = 64\nfit = '30x30'\n"
     )
     (planned, summary) = plan("in", cwd=tmp_path)
-    assert (planned["width"], summary["planned"]) == (40, 1)
+    assert (planned["width"], summary["planned"]) == (30, 1)
     shown = srcli("config", "show", cwd=tmp_path).stdout
     assert f'start = "00:01:00"  # {tmp_path / "srcli.toml"}' in shown

@@ -188,7 +188,7 @@ def test_some_of_several_downloads(world: World) -> None:
     [
         (["show", "nothing"], 2, "no weights named 'nothing' (have adaformer"),
         (["show", "nothing.pth"], 2, "nothing.pth does not exist"),
-        (["download"], 2, "give weights names"),
+        (["download"], 2, "hint: srcli weights download recommended"),
         (["download", "atd-light"], 3, "hint: --trust-first (or SRCLI_TRUST_FIRST=1)"),
         (["remove", "adaformer_x4"], 2, "adaformer_x4 is in the box"),
         (["remove", "far"], 2, "far_x4 is not here"),

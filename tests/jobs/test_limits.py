@@ -25,7 +25,7 @@ def test_a_side_beyond_the_format_is_refused_with_one_that_can(format: str) -> N
 
 def test_megapixels_beyond_the_limit_are_refused_with_the_option() -> None:
     job = Job(Path("a.png"), Path("b.png"), "png")
-    with pytest.raises(ImageTooLarge, match=r"limit 0\.1; raise --max-output-megapixels"):
+    with pytest.raises(ImageTooLarge, match=r"limit is 0\.1; hint: --max-output-megapixels"):
         require_sizes(
             job,
             [ImageInfo("png", 500, 100, 3, 8)],
