@@ -9,7 +9,7 @@ from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.jobs.clip_source import ClipSettings, rate_for
-from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Finished, Job, State
+from srcli.jobs.job import CLIP, FRAMES, Finished, Job, State
 from srcli.jobs.result_records import read_record
 from srcli.jobs.resume import OutputState, Verdict, classify_output
 from srcli.jobs.target_size import TargetSize
@@ -122,16 +122,11 @@ def _settings(options: ClipOptions) -> ClipSettings:
 
 def _sizeless(job: Job) -> Finished:
     """The end of a clip for which a size is asked that only images can have."""
-    remedy = (
-        "hint: --scale 2"
-        if job.image_format != ANIMATION
-        else ("hint: --scale 2, or --format jpg for its first frame")
-    )
     return Finished(
         job,
         State.FAILED,
         f"{job.source} is a clip: use --scale for it; --width, --height, --fit and --megapixels "
-        f"are for images; {remedy}",
+        "are for images",
     )
 
 

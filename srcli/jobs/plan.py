@@ -222,7 +222,9 @@ def _moving_job(
     if not (animated and is_clip_name(target)) and not _is_clip(source):
         return None  # an image, or the first of an animation's in the format asked for
     if format_of_name(target) or target.suffix.lower() == ".gif":
-        raise UsageError(f"{source.path} is a clip, {target} is not: --frames-dir writes images")
+        remedy = "--format png or webp" if suffix == ".gif" else "--frames-dir writes images"
+        kind = image_format or target.suffix
+        raise UsageError(f"{source.path} is a clip, which {kind} cannot hold; hint: {remedy}")
     target = _renamed(source, target.with_suffix(clip_suffix(target)), pattern)
     return Job(source.path, target, CLIP, base)
 

@@ -34,7 +34,8 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, OSError]]:
     def scandir(path: object = ".") -> object:
         name = Path(str(path)).name
         if name in refused:
-            raise refused[name]
+            error = refused[name]
+            raise type(error)(error.errno, error.strerror, str(path))
         return real_list(path)  # type: ignore[call-overload]
 
     def stat(path: object, **more: object) -> object:
@@ -214,9 +215,11 @@ def test_linked_folders_are_followed_when_asked_for_each_once(photos: Path) -> N
 
 
 def test_what_is_passed_over_is_counted(photos: Path) -> None:
-    names = ("one.psd", "two.PSD", "raw.cr2", "notes.txt", "._a.png", ".hidden.cr2", "@eaDir/t.png",
-             "sub/@eaDir/t.png", "__MACOSX/c.png", ".Trashes/c.png", ".@__thumb/c.png", ".git/c.png",
-             ".Trash-1000/c.png")  # fmt: skip
+    names = (
+        *("one.psd", "two.PSD", "raw.cr2", "notes.txt", "._a.png", ".hidden.cr2"),
+        *("@eaDir/t.png", "sub/@eaDir/t.png", "__MACOSX/c.png", ".Trashes/c.png"),
+        *(".@__thumb/c.png", ".git/c.png", ".Trash-1000/c.png"),
+    )
     for name in names:
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).write_bytes(b"")
@@ -224,9 +227,8 @@ def test_what_is_passed_over_is_counted(photos: Path) -> None:
     ignored = Ignored(told.append)
     assert len(discover([photos], ignored=ignored)) == 3
     assert ignored.files == {".psd": 2, ".cr2": 1}
-    assert ignored.folders == {
-        "@eaDir": 2, "__MACOSX": 1, ".Trashes": 1, ".@__thumb": 1, ".Trash-1000": 1,
-    }  # fmt: skip
+    once = dict.fromkeys(("__MACOSX", ".Trashes", ".@__thumb", ".Trash-1000"), 1)
+    assert ignored.folders == {"@eaDir": 2, **once}
     assert f"{photos / '.git'}: ignored, a hidden folder" in told
     by_pattern = Ignored()
     found = discover([photos / "**/*.p*"], ignored=by_pattern)
