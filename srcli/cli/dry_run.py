@@ -8,38 +8,45 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.clip_run import Clips
 from srcli.cli.console import printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import UnknownScale
+from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, SizeLimits, forecast, require_room
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecoderProcess
 from srcli.weights import best_scale
 
-__all__ = ["forecast_all", "show_plan"]
+__all__ = ["foretell"]
 
 _PROBE = 96  # px to a side of the image that is timed
 _SHOWN = 200
 
 
-def forecast_all(
+def foretell(
     todo: Sequence[Job],
+    clips_todo: Sequence[Job],
+    skipped: Sequence[Finished],
     target_size: TargetSize,
     decoder: DecoderProcess,
     limits: SizeLimits,
+    clips: Clips,
+    engine: Engine,
     handling: Handling,
-) -> list[Forecast]:
-    """Read all headers, which is counted where they are many."""
+) -> None:
+    """Read all headers, which is counted where they are many, and show the plan; see `_show_plan`."""
     counting = Counting(quiet=handling.quiet)
     forecasts = forecast(todo, target_size, decoder, limits, count=counting.count)
     counting.clear()
-    return forecasts
+    forecasts += forecast_clips(clips_todo, clips.settings, target_size.scale or 1)
+    _show_plan(forecasts, skipped, engine, handling)
 
 
-def show_plan(
+def _show_plan(
     forecasts: Sequence[Forecast],
     skipped: Sequence[Finished],
     engine: Engine,

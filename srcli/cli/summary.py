@@ -19,7 +19,12 @@ _SHOWN_FAILURES = 20
 
 
 def print_summary(
-    finished: Sequence[Finished], *, seconds: float, better: str = "", verbose: bool = False
+    finished: Sequence[Finished],
+    *,
+    seconds: float,
+    better: str = "",
+    compared: str = "",
+    verbose: bool = False,
 ) -> None:
     """Print to stdout what was done, skipped and failed, and where the results are.
 
@@ -27,6 +32,7 @@ def print_summary(
         finished: How each job ended.
         seconds: Wall time of the batch.
         better: That there are better weights, if so; said only if something was done.
+        compared: The page that compares, and what it shows.
         verbose: Show shares by layer, too.
     """
     counts = Counter(end.state for end in finished)
@@ -47,6 +53,8 @@ def print_summary(
         table.add_row("  failed", printable(end.reason))
     if len(failures) > _SHOWN_FAILURES:
         table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
+    if compared:
+        table.add_row("compare", printable(compared))
     if better and reports:
         table.add_row("weights", better)
     Console().print(table, markup=False, highlight=False)

@@ -29,10 +29,10 @@ class UpscaleCommand(SectionedCommand):
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
         "Most used": (
             "output", "scale", "model", "effort", "image_format", "quality", "fit", "overwrite",
-            "dry_run", "device",
+            "compare", "dry_run", "device",
         ),
         "Input and output": (
-            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps",
+            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps", "show",
         ),
         "Size": ("width", "height", "megapixels"),
         "Model and speed": (

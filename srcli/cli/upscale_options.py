@@ -253,6 +253,8 @@ class Handling:
     json: bool
     quiet: bool
     verbose: bool
+    compare: bool = False
+    show: bool = False
 
 
 handling_options: Decorator = grouped(
@@ -287,4 +289,11 @@ handling_options: Decorator = grouped(
     click.option(
         "-v", "--verbose", is_flag=True, help="Show details: every skipped input, shares by layer."
     ),
+    click.option(
+        "--compare",
+        is_flag=True,
+        help="Write a page with a slider between bicubic and result for each image (20 at most), "
+        "also of results that exist: compare.html in the output folder, or STEM_x4_compare.html.",
+    ),
+    click.option("--open", "show", is_flag=True, help="Write that page, and open it."),
 )

@@ -11,6 +11,7 @@ import click
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import clips_of
+from srcli.cli.compare_run import Comparison, Written
 from srcli.cli.console import echo_line
 from srcli.cli.counting import Counting
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
@@ -22,7 +23,6 @@ from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode, NothingToDo, UsageError
-from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.discover import Filter, discover, read_file_list
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.naming import NamePattern
@@ -69,6 +69,7 @@ def run(
     clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
+    comparison, page = Comparison(planned, target_size.label, engine, handling), Written()
     with (
         DecoderProcess(_decoding(limits)) as decoder,
         RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
@@ -77,14 +78,12 @@ def run(
         todo = [job for job in everything if not is_moving(job)]
         clips_todo = [job for job in everything if is_moving(job)]
         if handling.dry_run:
-            from srcli.cli.dry_run import forecast_all, show_plan
+            from srcli.cli.dry_run import foretell
 
-            show_plan(
-                [
-                    *forecast_all(todo, target_size, decoder, size_limits, handling),
-                    *forecast_clips(clips_todo, clips.settings, target_size.scale or 1),
-                ],
-                *(skipped, engine, handling),
+            comparison.announce()
+            foretell(
+                *(todo, clips_todo, skipped),
+                *(target_size, decoder, size_limits, clips, engine, handling),
             )
             return ExitCode.ALL_DONE
         finished.extend(skipped)
@@ -118,8 +117,11 @@ def run(
                     came = work(todo, clips_todo, clips, upscalers, context)
                     finished.extend(came.finished)
                     interrupted = came.interrupted
-    code = exit_code(finished, interrupted=interrupted)
-    return _summarise(finished, handling, code, time.monotonic() - started, engine, weights)
+        if comparison.wanted and not interrupted:
+            page = comparison.write(finished, decoder, limits.max_output_megapixels)
+    code = exit_code(finished, interrupted=interrupted) or page.code
+    seconds = time.monotonic() - started
+    return _summarise(finished, handling, code, seconds, engine, weights, page.text)
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -160,13 +162,20 @@ def _summarise(
     seconds: float,
     engine: Engine,
     weights: WeightsEntry,
+    compared: str,
 ) -> ExitCode:
     """Say what a run came to."""
     if handling.json:
         emit_summary(finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
         better = better_weights_line(engine, weights)
-        print_summary(finished, seconds=seconds, better=better, verbose=handling.verbose)
+        print_summary(
+            finished,
+            seconds=seconds,
+            better=better,
+            compared=compared,
+            verbose=handling.verbose,
+        )
     return code
 
 
