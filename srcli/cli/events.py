@@ -68,6 +68,10 @@ class EventProgress(BatchProgress):
         emit("tile", {"input": str(job.source), "done": done, "total": total})
         self._shown.tile(job, done, total)
 
+    def progress(self, job: Job, share: float) -> None:
+        """See `BatchProgress`: no event, tiles are counted."""
+        self._shown.progress(job, share)
+
     def page(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
         emit("page", {"input": str(job.source), "done": done, "total": total})

@@ -155,7 +155,7 @@ def explain_all(
             wanted,
             effort=settings.effort,
             overwrite=overwrite or any(is_mask_folder(job.target) for job in todo),
-            on_tile=lambda job, done, total: progress.tile(_as_job(job), done, total),
+            on_progress=lambda job, share: progress.progress(_as_job(job), share),
         )
         try:
             for outcome in ends:

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from srcli.cli.console import echo_line, printable
+from srcli.cli.pace import ImagePace, VideoProgress
 from srcli.cli.summary import by_layer
-from srcli.cli.video_progress import VideoProgress
 from srcli.jobs.job import Finished, Job, State
 
 __all__ = ["BatchProgress", "progress_for"]
@@ -47,9 +47,13 @@ class BatchProgress(ABC):
         """The network begins with an image."""
         return
 
-    @abstractmethod
     def tile(self, job: Job, done: int, total: int) -> None:
         """A tile of an image is done."""
+        return
+
+    @abstractmethod
+    def progress(self, job: Job, share: float) -> None:
+        """A share, in (0, 1], of an image or of a page is done."""
 
     def page(self, job: Job, done: int, total: int) -> None:
         """A page of an image file with several is done."""
@@ -86,13 +90,17 @@ class PlainProgress(BatchProgress):
         self._files = files
         self._ended = 0
         self._pace = VideoProgress()
+        self._image = ImagePace()
 
     def note(self, text: str) -> None:
         """See `BatchProgress`."""
         echo_line(text)
 
-    def tile(self, job: Job, done: int, total: int) -> None:
-        """Nothing: a log wants one line for each file."""
+    def progress(self, job: Job, share: float) -> None:
+        """See `BatchProgress`: a line now and then for what takes long."""
+        line = self._image.line(job.source, share)
+        if line:
+            self.note(f"{job.source}: {line}")
 
     def page(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
@@ -122,7 +130,7 @@ def _live(shares: tuple[float, ...]) -> str:
 
 
 class BarProgress(BatchProgress):
-    """A bar for the files, and one for the tiles of a large file."""
+    """A bar for the files, and one for what the network is at."""
 
     def __init__(self, files: int) -> None:
         self._progress = Progress(
@@ -131,12 +139,12 @@ class BarProgress(BatchProgress):
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=False),
             console=Console(stderr=True),
             transient=True,
         )
         self._all = self._progress.add_task("upscaling", total=files, unit="files")
-        self._one = self._progress.add_task("", total=None, unit="tiles", visible=False)
+        self._one = self._progress.add_task("", total=None, unit="%", visible=False)
         self._current: Path | None = None
         self._pace = VideoProgress()
 
@@ -158,17 +166,17 @@ class BarProgress(BatchProgress):
             f"srcli: {printable(text)}", markup=False, highlight=False, soft_wrap=True
         )
 
-    def tile(self, job: Job, done: int, total: int) -> None:
+    def progress(self, job: Job, share: float) -> None:
         """See `BatchProgress`."""
         if job.source != self._current:
             self._current = job.source
-            self._progress.reset(self._one, total=total, description=_title(job))
-        self._progress.update(self._one, completed=done, total=total, visible=total > 1)
+            self._progress.reset(self._one, total=100, description=_title(job))
+        self._progress.update(self._one, completed=int(share * 100), total=100, visible=True)
 
     def page(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`: the next page is what tiles are of from now on."""
         after = min(done + 1, total)
-        self._progress.update(self._one, description=f"{_title(job)} {after}/{total}")
+        self._progress.reset(self._one, total=100, description=f"{_title(job)} {after}/{total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`."""
@@ -189,7 +197,7 @@ class BarProgress(BatchProgress):
     def finished(self, end: Finished) -> None:
         """See `BatchProgress`."""
         self._progress.advance(self._all)
-        self._progress.update(self._one, visible=False, unit="tiles")
+        self._progress.update(self._one, visible=False, unit="%")
         self._tell_trouble(end)
 
 
@@ -202,6 +210,9 @@ class QuietProgress(PlainProgress):
     """Failures alone."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def progress(self, job: Job, share: float) -> None:
         """Nothing."""
 
     def finished(self, end: Finished) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from srcli.cli.video_progress import VideoProgress
+from srcli.cli.pace import VideoProgress
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights import best_scale
 

@@ -68,8 +68,9 @@ def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upsc
 
 def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) -> None:
     """Say that there is nothing to compile, if so."""
-    if engine.compiled and not upscalers.first.network.compilable:
-        progress.note(f"--compile adds nothing for {engine.model}: it has no such parts")
+    network = upscalers.first.network
+    if engine.compiled and not network.compilable:
+        progress.note(f"--compile adds nothing for {network.spec.name}: it has no such parts")
 
 
 def record(

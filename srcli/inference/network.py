@@ -49,6 +49,7 @@ class LoadedNetwork:
         self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
         if compiled:
             compile_parts(self.module)
+            self._compiled = True
 
     @classmethod
     def untrained(
@@ -83,6 +84,7 @@ class LoadedNetwork:
         parameters: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.weights = weights
+        self._compiled = False
         self._parameters = parameters
         self.device = device
         self.dtype = dtype
@@ -107,6 +109,11 @@ class LoadedNetwork:
     def banded(self) -> bool:
         """True if the network can be computed in parts with the result of the whole."""
         return isinstance(self.module, BandedNetwork) and self.module.band > 0
+
+    @property
+    def compiled(self) -> bool:
+        """True if parts of the network are compiled, or will be when they first run."""
+        return self._compiled
 
     @property
     def compilable(self) -> bool:

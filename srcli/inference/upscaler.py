@@ -37,6 +37,7 @@ from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import Resizing, reduce_planes
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Plan, Planner
@@ -137,6 +138,7 @@ class Upscaler:
         image: AnyImage,
         on_tile: Callable[[int, int], None] | None = None,
         size: tuple[int, int] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> Upscaled[AnyImage]:
         """Upscale as `__call__` does, and tell what it took.
 
@@ -145,8 +147,9 @@ class Upscaler:
             on_tile: Called after each tile with the number done and the number in all.
             size: (width, height) of the result instead of `scale`; one no larger than the
                 image is made without the network, one beyond its scale is `ImageTooLarge`.
+            on_progress: Called now and then with the share that is done, in (0, 1].
         """
-        return self._upscale(image, on_tile, self._halting, None, size)
+        return self._upscale(image, Callbacks(on_tile, on_progress), self._halting, None, size)
 
     def batch_for(self, height: int, width: int) -> int:
         """Number of frames of so many LR px worth computing at once."""
@@ -173,7 +176,10 @@ class Upscaler:
         return [one.image for one in upscaled], add_reports([one.report for one in upscaled])
 
     def explain(
-        self, image: AnyImage, on_tile: Callable[[int, int], None] | None = None
+        self,
+        image: AnyImage,
+        on_tile: Callable[[int, int], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> Explanation[AnyImage]:
         """Upscale as `upscale` does, and tell where the network looked and where it stopped.
 
@@ -184,6 +190,7 @@ class Upscaler:
         Args:
             image: See `__call__`.
             on_tile: See `upscale`.
+            on_progress: See `upscale`; of both runs together.
 
         Returns:
             The result and the maps; these are without layers for a network that computes
@@ -191,8 +198,10 @@ class Upscaler:
         """
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
-        plain = self._upscale(image, None, self._halting, None)
-        flops, upscaled = count_flops(lambda: self._upscale(image, on_tile, halting, maps))
+        timed = Callbacks(None, _part_of(on_progress, 0.0))
+        plain = self._upscale(image, timed, self._halting, None)
+        counted = Callbacks(on_tile, _part_of(on_progress, 0.5))
+        flops, upscaled = count_flops(lambda: self._upscale(image, counted, halting, maps))
         return Explanation(
             image=upscaled.image,
             report=replace(upscaled.report, seconds=plain.report.seconds),
@@ -207,7 +216,7 @@ class Upscaler:
     def _upscale(
         self,
         image: AnyImage,
-        on_tile: Callable[[int, int], None] | None,
+        callbacks: Callbacks,
         halting: Halting,
         maps: MapStitcher | None,
         wanted: tuple[int, int] | None = None,
@@ -230,20 +239,21 @@ class Upscaler:
             work = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
             if alpha is not None:
                 work.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
-            report = self._compute(work, halting, on_tile)
+            report = self._compute(work, halting, callbacks)
         return Upscaled(same_kind(result, image), report)
 
     def _compute(
         self,
         work: "list[_Task]",
         halting: Halting,
-        on_tile: Callable[[int, int], None] | None,
+        callbacks: Callbacks,
     ) -> Report:
         """Do all tasks; where memory runs out, all of them again with smaller tiles."""
         reruns = self.network.reruns
         for restarts, plan in enumerate(self._planner.attempts(*work[0].plane.shape[1:])):
-            tally = Tally(len(plan.grid) * len(work), on_tile)
-            with suppress(torch.OutOfMemoryError), one_memory_error():
+            tally = Tally(len(plan.grid) * len(work), callbacks.tile_done(self.network))
+            steps = watched_steps(self.network, plan, len(work), callbacks.on_progress)
+            with suppress(torch.OutOfMemoryError), one_memory_error(), steps:
                 for task in work:
                     self._enlarge(task, plan, halting, tally)
                 return tally.report(
@@ -279,6 +289,13 @@ class Upscaler:
             del part, image  # before the next one is made
         if whole is not None:
             quantise(reduce_planes(whole, *resizing.size), target)
+
+
+def _part_of(
+    on_progress: Callable[[float], None] | None, begin: float
+) -> Callable[[float], None] | None:
+    """Progress of one of two runs, of which each is half of the whole."""
+    return on_progress and (lambda share: on_progress(begin + share / 2))
 
 
 @dataclass(frozen=True)

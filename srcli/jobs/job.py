@@ -108,6 +108,10 @@ class BatchObserver(Protocol):
         """A tile of an image is done, or of a page."""
         ...
 
+    def progress(self, job: Job, share: float) -> None:
+        """A share, in (0, 1], of an image or of a page is done."""
+        ...
+
     def page(self, job: Job, done: int, total: int) -> None:
         """A page of a document is done."""
         ...

@@ -82,7 +82,7 @@ class _Multipage:
         batch: Batch,
         context: MultipageContext,
     ) -> None:
-        self._job, self._first, self._means = job, first, context
+        self._job, self._first, self._context = job, first, context
         self._upscalers, self._batch = upscalers, batch
         self._sizes: list[tuple[int, int]] = []
         self._losses: dict[str, list[int]] = {}
@@ -94,7 +94,7 @@ class _Multipage:
         if not number:
             return self._first.image
         source, first = self._job.source, self._first
-        read = self._means.decoder.read(source, number)
+        read = self._context.decoder.read(source, number)
         if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
             raise UnreadableImage(f"{source}: changed while it was read; run the command again")
         return read.image
@@ -102,8 +102,9 @@ class _Multipage:
     def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:
         """Upscale a page."""
         job = self._job
-        tile = partial(self._means.observer.tile, job)
-        made = upscale_to_size(page, self._upscalers, self._batch, tile)
+        observer = self._context.observer
+        callbacks = partial(observer.tile, job), partial(observer.progress, job)
+        made = upscale_to_size(page, self._upscalers, self._batch, *callbacks)
         metadata = self._batch.metadata.applied(page.metadata)
         return replace(
             page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
@@ -123,13 +124,13 @@ class _Multipage:
             self.reports.append(page.stored.report)
             for line in page.stored.losses:
                 self._losses.setdefault(line, []).append(number)
-        self._means.observer.page(self._job, number, self.pages)
+        self._context.observer.page(self._job, number, self.pages)
 
     def whole(self, temporary: Path) -> None:
         """Tell the journal, once all pages are on disk."""
         seconds = sum(report.seconds for report in self.reports)
         made = OutputRecord(origin_of(self._first), *self._sizes[0], seconds)
-        self._means.run_journal.whole(self._job, made)(temporary)
+        self._context.run_journal.whole(self._job, made)(temporary)
 
     def losses(self) -> tuple[str, ...]:
         """Losses, with the pages they concern."""

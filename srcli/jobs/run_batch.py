@@ -71,8 +71,8 @@ def run_batch(
             if holds_pages(job.image_format):
                 return _kept(upscale_multipage(job, read, upscalers, batch, context))
             require_one_page(job, read.image.further)
-        tile = partial(observer.tile, job)
-        made = upscale_to_size(read.image, upscalers, batch, tile)
+        callbacks = partial(observer.tile, job), partial(observer.progress, job)
+        made = upscale_to_size(read.image, upscalers, batch, *callbacks)
         left_out = read.image.left_out + len(read.image.further)
         image = replace(read.image, pixels=made.image, left_out=left_out)
         return partial(_store, job, image, made.report, origin_of(read), batch, run_journal)

@@ -67,6 +67,7 @@ def upscale_to_size(
     upscalers: Upscalers,
     batch: Batch,
     on_tile: Callable[[int, int], None],
+    on_progress: Callable[[float], None],
 ) -> Upscaled[Pixels]:
     """Upscale an image to the size wished for.
 
@@ -76,4 +77,4 @@ def upscale_to_size(
     old = image.width, image.height
     new = batch.size.size(*old)
     upscaler = upscalers.for_scale(scale_needed(old, new))
-    return upscaler.upscale(image.pixels, on_tile, new)
+    return upscaler.upscale(image.pixels, on_tile, new, on_progress)

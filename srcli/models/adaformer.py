@@ -128,6 +128,10 @@ class AdaFormer(BandedNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
+    def steps(self) -> Mapping[nn.Module, int]:
+        """The residual blocks; the layers between them skip what has halted."""
+        return dict.fromkeys((*self.encoder, *self.decoder), 1)
+
     def compilable(self) -> Iterable[nn.Module]:
         """Encoder, decoder and each block; what packs tokens between them stays as it is."""
         return (self.encoder, *self.blocks, self.decoder)

@@ -10,6 +10,7 @@ wherever in the image they lie. The dictionary is refined from layer to layer.
 Dictionary and categories see every token: a tile is not a piece of the whole image's result.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
@@ -175,6 +176,10 @@ class ATDLight(SRNetwork):
         self.norm_out = nn.LayerNorm(dim)
         self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
         self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
+
+    def steps(self) -> Mapping[nn.Module, int]:
+        """The layers of all groups."""
+        return {layer: 1 for group in self.groups for layer in cast("ATDGroup", group).layers}
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute all in `dtype` but `head`, `tail` and what tells categories."""

@@ -64,6 +64,11 @@ class SMFANet(BandedNetwork):
         """Store and compute the blocks in `dtype`; the variances stay in fp32."""
         self.blocks.to(dtype)
 
+    def steps(self) -> Mapping[nn.Module, int]:
+        """The blocks' convolutions of the pooled features, each called once."""
+        blocks = cast("list[ModulationBlock]", list(self.blocks))
+        return {block.smfa.coarse: POOL**2 for block in blocks}
+
     def extend(self, lr: Tensor) -> Tensor:
         """Extend sides below 8 px to 8, mirrored; larger images stay as they are."""
         return reflect_to(reflect_to(lr, 2, POOL), 3, POOL)

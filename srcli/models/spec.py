@@ -120,6 +120,14 @@ class SRNetwork(nn.Module, ABC):
         """Other ways to run it that tell how good `forward` is, by name; none by default."""
         return {}
 
+    def steps(self) -> "Mapping[nn.Module, int]":
+        """Modules that are called in turn on every part of the image; none by default.
+
+        Of each how many LR px one px of its input stands for. Who watches them knows how far an
+        image is.
+        """
+        return {}
+
     def compilable(self) -> Iterable[nn.Module]:
         """The parts whose shapes vary little, and that so are worth compiling; none by default."""
         return ()

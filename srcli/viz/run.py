@@ -89,7 +89,7 @@ def explain_images(
     *,
     effort: str,
     overwrite: bool,
-    on_tile: Callable[[MaskJob, int, int], None],
+    on_progress: Callable[[MaskJob, float], None],
 ) -> Iterator[StageResult[MaskJob, Drawn]]:
     """Explain every image and fill its folder.
 
@@ -100,7 +100,7 @@ def explain_images(
         wanted: What to draw.
         effort: The upscaler's, by name.
         overwrite: Replace folders of ours that exist.
-        on_tile: Called after each tile with the job, the tiles done and the tiles in all.
+        on_progress: Called now and then with the job, and the share of it that is done.
 
     Yields:
         How each job ended, as it comes.
@@ -116,7 +116,7 @@ def explain_images(
 
     def compute(job: MaskJob, decoded: DecodedImage) -> Drawn:
         pixels = decoded.pixels
-        explained = upscaler.explain(pixels, lambda done, total: on_tile(job, done, total))
+        explained = upscaler.explain(pixels, on_progress=lambda share: on_progress(job, share))
         _refuse_empty(explained)
         dense = baseline.measure(pixels)
         model = upscaler.network.spec.name

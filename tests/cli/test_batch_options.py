@@ -104,7 +104,7 @@ def test_sizes_that_cannot_be(tmp_path: Path) -> None:
     assert "use one of --scale" in twice.stderr
     limited = srcli("upscale", "in/a.png", "--max-output-megapixels", "0.001", cwd=tmp_path)
     assert limited.returncode == 3
-    assert "limit 0.001; raise --max-output-megapixels" in limited.stderr
+    assert "limit is 0.001; hint: --max-output-megapixels" in limited.stderr
 
 
 def test_names_and_choices(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Speed of a clip, and the time left."""
+"""Speed of a clip or an image, and the time left, in words for a log."""
 
 import time
 from pathlib import Path
 
-__all__ = ["VideoProgress"]
+__all__ = ["ImagePace", "VideoProgress"]
 
 _EVERY = 10.0  # seconds between two lines of a log
+_EVERY_IMAGE = 30.0
 
 
 class VideoProgress:
@@ -42,3 +43,35 @@ class VideoProgress:
         minutes, seconds = divmod(round(max(total - done, 0) / rate), 60)
         left = f", {minutes}:{seconds:02} left" if total else ""
         return f"{done}{of} frames, {rate:.1f} fps{left}"
+
+
+class ImagePace:
+    """Watches one image after the other, for lines of a log about those that take long."""
+
+    def __init__(self) -> None:
+        self._image: Path | None = None
+        self._share = self._begin = 0.0  # the latest, and the first that was heard of
+        self._begun = 0.0
+        self._told = 0.0
+
+    def line(self, image: Path, share: float) -> str:
+        """`40 %, about 50 s left` twice a minute; "" between.
+
+        Args:
+            image: What is computed.
+            share: Of it, in (0, 1].
+        """
+        now = time.monotonic()
+        if image != self._image or share < self._share:
+            self._image, self._begun, self._told, self._begin = image, now, now, share
+        self._share = share
+        if now - self._told < _EVERY_IMAGE or share >= 1:
+            return ""
+        self._told = now
+        left = (now - self._begun) * (1 - share) / max(share - self._begin, 1e-6)
+        return f"{share:.0%}, about {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"

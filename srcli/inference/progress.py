@@ -1,0 +1,101 @@
+"""Progress within an image: the share of the network's steps that its pixels have passed."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from srcli.geometry import TileSpan
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.tile_planner import Plan
+
+__all__ = ["Callbacks", "watched_steps"]
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Listeners to the progress of one image.
+
+    Args:
+        on_tile: Called after each tile with the number done and the number in all.
+        on_progress: Called with the share that is done, in (0, 1]. It is a share of pixels and
+            steps, not of time, and begins again where memory runs out.
+    """
+
+    on_tile: Callable[[int, int], None] | None = None
+    on_progress: Callable[[float], None] | None = None
+
+    def tile_done(self, network: LoadedNetwork) -> Callable[[int, int], None] | None:
+        """The listener to tiles, through which progress goes where steps are not watched."""
+        on_tile, on_progress = self.on_tile, self.on_progress
+        if on_progress is None or _steps(network):
+            return on_tile
+
+        def tile(done: int, total: int) -> None:
+            if on_tile is not None:
+                on_tile(done, total)
+            on_progress(done / total)
+
+        return tile
+
+
+def _steps(network: LoadedNetwork) -> dict[nn.Module, int]:
+    """Modules to watch: none where hooks would keep them from being compiled whole."""
+    return {} if network.compiled else dict(network.module.steps())
+
+
+@contextmanager
+def watched_steps(
+    network: LoadedNetwork, plan: Plan, planes: int, on_progress: Callable[[float], None] | None
+) -> Generator[None]:
+    """Tell how far an image is while it is computed inside.
+
+    Args:
+        network: Computes it. One that is compiled, or that names no steps, tells nothing.
+        plan: How the image is cut.
+        planes: How many are computed so.
+        on_progress: See `Callbacks`.
+    """
+    steps = _steps(network)
+    if on_progress is None or not steps:
+        yield
+        return
+    halo = network.halo if plan.exact else 0
+    expected = planes * len(steps) * _pixels(plan, halo)
+    passed = 0
+
+    def count(module: nn.Module, inputs: tuple[object, ...], _: object) -> None:
+        nonlocal passed
+        features = cast("Tensor", inputs[0])
+        channels = features.shape[1] if features.ndim == 4 else features.shape[-1]
+        passed += features.numel() // channels * steps[module]
+        on_progress(min(passed / expected, 1.0))
+
+    handles = [module.register_forward_hook(count) for module in steps]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _pixels(plan: Plan, halo: int) -> int:
+    """LR px that one step computes for a plane, with what neighbouring tiles share."""
+    grid = plan.grid
+    if plan.exact:
+        return _reach(grid.rows, halo) * _reach(grid.columns, halo)
+    rows, columns = (
+        sum(span.crop_stop - span.crop_start for span in spans)
+        for spans in (grid.rows, grid.columns)
+    )
+    return rows * columns
+
+
+def _reach(spans: Sequence[TileSpan], halo: int) -> int:
+    """Px of all tiles of an axis with `halo` px of their neighbours."""
+    length = spans[-1].core_stop
+    return sum(
+        min(span.core_stop + halo, length) - max(span.core_start - halo, 0) for span in spans
+    )
