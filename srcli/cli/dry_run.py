@@ -38,7 +38,7 @@ def foretell(
     engine: Engine,
     handling: Handling,
 ) -> None:
-    """Read all headers, which is counted where they are many, and show the plan; see `_show_plan`."""
+    """Read all headers, which is counted where they are many, and show the plan."""
     counting = Counting(quiet=handling.quiet)
     forecasts = forecast(todo, target_size, decoder, limits, count=counting.count)
     counting.clear()

@@ -4,16 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
-
-import click
+from typing import TYPE_CHECKING
 
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import clips_of
 from srcli.cli.compare_run import Comparison, Written
 from srcli.cli.console import echo_line
-from srcli.cli.counting import Counting
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.existing_outputs import choose
 from srcli.cli.fetching import fetch_before_use
@@ -21,12 +18,11 @@ from srcli.cli.limit_options import Limits
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
+from srcli.cli.upscale_inputs import jobs_of
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
-from srcli.errors import ExitCode, NothingToDo, UsageError
-from srcli.jobs.discover import Filter, discover, read_file_list
+from srcli.errors import ExitCode
 from srcli.jobs.job import Finished, Job
-from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import frames_job, is_moving, plan_jobs
+from srcli.jobs.plan import is_moving
 from srcli.jobs.preflight import (
     SizeLimits,
     forecast,
@@ -40,6 +36,9 @@ from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
+
+if TYPE_CHECKING:
+    from srcli.jobs.upscale_image import Upscalers
 
 __all__ = ["run"]
 
@@ -58,7 +57,7 @@ def run(
     target_size = result.size()
     weights = _weights(engine.model, target_size)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
-    planned = _jobs(selection, result, engine, target_size, clip_options.frames_dir, handling)
+    planned = jobs_of(selection, result, engine, target_size, clip_options.frames_dir, handling)
     _require_fingerprint(engine, weights, handling)
     settings = _settings(result, engine, target_size, weights, policy)
     jobs = [job for job in planned if not is_moving(job)]
@@ -68,7 +67,6 @@ def run(
     )
     clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
     started = time.monotonic()
-    finished, interrupted = list[Finished](), False
     comparison, page = Comparison(planned, target_size.label, engine, handling), Written()
     with (
         DecoderProcess(_decoding(limits)) as decoder,
@@ -86,7 +84,7 @@ def run(
                 *(target_size, decoder, size_limits, clips, engine, handling),
             )
             return ExitCode.ALL_DONE
-        finished.extend(skipped)
+        finished, interrupted = list(skipped), False
         require_writable(everything)
         if everything:
             _fetch(engine, weights)
@@ -97,12 +95,9 @@ def run(
                     _show_forecast(
                         todo, target_size, decoder, size_limits, handling, progress, stopping
                     )
-                    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
-                    from srcli.cli.upscale_work import RunContext, load, record, say_compiled, work
+                    upscalers = _load(engine, target_size, weights, progress)
+                    from srcli.cli.upscale_work import RunContext, record, work
 
-                    upscalers = load(engine, target_size, weights)
-                    _say_reduced(progress, target_size, weights)
-                    say_compiled(progress, engine, upscalers)
                     context = RunContext(
                         target_size,
                         result.quality,
@@ -120,8 +115,7 @@ def run(
         if comparison.wanted and not interrupted:
             page = comparison.write(finished, decoder, limits.max_output_megapixels)
     code = exit_code(finished, interrupted=interrupted) or page.code
-    seconds = time.monotonic() - started
-    return _summarise(finished, handling, code, seconds, engine, weights, page.text)
+    return _summarise(finished, handling, code, started, engine, weights, page.text)
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -159,12 +153,13 @@ def _summarise(
     finished: Sequence[Finished],
     handling: Handling,
     code: ExitCode,
-    seconds: float,
+    started: float,
     engine: Engine,
     weights: WeightsEntry,
     compared: str,
 ) -> ExitCode:
-    """Say what a run came to."""
+    """Say what a run came to that began at a time of `time.monotonic`."""
+    seconds = time.monotonic() - started
     if handling.json:
         emit_summary(finished, seconds=seconds, exit_code=code)
     elif not handling.quiet:
@@ -211,65 +206,6 @@ def _settings(
     )
 
 
-def _jobs(
-    selection: Selection,
-    result: Result,
-    engine: Engine,
-    target_size: TargetSize,
-    frames: Path | None,
-    handling: Handling,
-) -> list[Job]:
-    """List the jobs: inputs and the outputs they become.
-
-    Raises:
-        NothingToDo: There are no images.
-        UsageError: See `discover` and `plan_jobs`.
-    """
-    inputs = [Path(name) for name in selection.inputs]
-    if selection.files_from is not None:
-        try:
-            with click.open_file(str(selection.files_from), "rb") as stream:
-                inputs += read_file_list(stream.read())
-        except OSError as error:
-            raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
-    elif not inputs:
-        raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
-    if frames is not None and selection.output is not None:
-        raise UsageError(
-            f"--frames-dir {frames} and -o {selection.output} exclude each other: a clip becomes "
-            "frames or a clip. hint: leave one out, or run twice"
-        )
-    only = Filter(selection.include, selection.exclude)
-    counting = Counting(quiet=handling.quiet)
-    sources = discover(
-        inputs, exclude=selection.output, only=only, clips=True, count=counting.count
-    )
-    counting.clear()
-    if not sources:
-        where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
-        raise NothingToDo(
-            f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
-            "JPEG XL and clips, and passes over folders of masks)"
-        )
-    if frames is not None:
-        return [frames_job(sources, frames)]
-    pattern = selection.name and NamePattern(
-        selection.name, target_size.scale, target_size.label, engine.model, engine.effort_label
-    )
-    jobs = plan_jobs(
-        sources,
-        selection.output,
-        label=target_size.label,
-        image_format=result.format,
-        pattern=pattern or None,
-        overwrite=handling.overwrite,
-        tell=(lambda line: None) if handling.quiet else echo_line,
-        count=counting.count,
-    )
-    counting.clear()
-    return jobs
-
-
 def _show_forecast(
     todo: Sequence[Job],
     target_size: TargetSize,
@@ -287,12 +223,21 @@ def _show_forecast(
             progress.note(line)
 
 
-def _say_reduced(progress: BatchProgress, target_size: TargetSize, weights: WeightsEntry) -> None:
+def _load(
+    engine: Engine, target_size: TargetSize, weights: WeightsEntry, progress: BatchProgress
+) -> "Upscalers":
+    """Load the network, and say how it will be used where that is not what was asked for."""
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
+    from srcli.cli.upscale_work import load, say_compiled
+
+    upscalers = load(engine, target_size, weights)
     if target_size.scale is not None and weights.scale != target_size.scale:
         progress.note(
             f"{weights.model} has no x{target_size.scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{target_size.scale:g}"
         )
+    say_compiled(progress, engine, upscalers)
+    return upscalers
 
 
 def _progress(files: int, handling: Handling) -> BatchProgress:

@@ -146,7 +146,7 @@ def srgb_conversion(image: DecodedImage) -> Callable[[Image.Image], Image.Image]
     try:
         transform = ImageCms.buildTransform(
             ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
+            ImageCms.createProfile("sRGB"),  # pyright: ignore[reportUnknownArgumentType]
             *("RGB", "RGB"),
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
         )
