@@ -141,9 +141,8 @@ class Comparison:
             def read_result(path: Path) -> DecodedImage:
                 return results.read(path).image
 
-            write_page(
-                self.path, page, read_input, read_result, lambda: counting.count("images compared")
-            )
+            what = f"of {len(page.pairs)} images compared"
+            write_page(self.path, page, read_input, read_result, lambda: counting.count(what))
         counting.clear()
 
     def _page(self, finished: Sequence[Finished]) -> tuple[Page, int]:

@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 LARGEST_DETAIL = 1024, 680  # width, height; px of the result
-_MOST_DETAILS = 3
-_LEAST_TEXTURE = 0.3  # of the most textured place's, below which a place shows nothing
+_LEAST_TEXTURE = 0.25  # of the most textured place's, below which a place shows nothing
+_APART = 2 / 3  # of a side, from the corner of a place to that of one that overlaps it
 _CELLS = 8  # to a detail's side, of the grid in which texture is added up
 _THUMBNAIL = 640  # px a side
 
@@ -39,8 +39,8 @@ class Region:
     height: int
 
 
-def choose_regions(pixels: Pixels, width: int, height: int) -> tuple[Region, ...]:
-    """The most textured places of an image, up to three that do not overlap, best first.
+def choose_regions(pixels: Pixels, width: int, height: int, most: int) -> tuple[Region, ...]:
+    """The most textured places of an image, best first; they overlap little.
 
     Texture is the sum of the differences between neighbouring pixels of the input.
 
@@ -48,6 +48,7 @@ def choose_regions(pixels: Pixels, width: int, height: int) -> tuple[Region, ...
         pixels: The input, (h, w, c).
         width: Of the result, px.
         height: Likewise.
+        most: Number of places; fewer if the others are much less textured.
     """
     wide, high = min(width, LARGEST_DETAIL[0]), min(height, LARGEST_DETAIL[1])
     covered = pixels.shape[1] * wide / width, pixels.shape[0] * high / height  # px of the input
@@ -56,19 +57,32 @@ def choose_regions(pixels: Pixels, width: int, height: int) -> tuple[Region, ...
     rows = min(len(texture), max(1, round(covered[1] / cell)))
     columns = min(texture.shape[1], max(1, round(covered[0] / cell)))
     sums = _window_sums(texture, rows, columns)
-    most = sums.max()
     regions: list[Region] = []
-    while len(regions) < _MOST_DETAILS and sums.max() > _LEAST_TEXTURE * most:
-        row, column = divmod(int(sums.argmax()), sums.shape[1])
+    for row, column in _best_places(sums, (rows, columns), most):
         left = round(column * cell * width / pixels.shape[1])
         top = round(row * cell * height / pixels.shape[0])
         regions.append(Region(min(left, width - wide), min(top, height - high), wide, high))
-        overlapping = (
-            slice(max(0, row - rows), row + rows + 1),
-            slice(max(0, column - columns), column + columns + 1),
-        )
-        sums[overlapping] = 0
     return tuple(regions) or (Region((width - wide) // 2, (height - high) // 2, wide, high),)
+
+
+def _best_places(
+    sums: NDArray[np.float64], window: tuple[int, int], most: int
+) -> list[tuple[int, int]]:
+    """Corners of the windows with the largest sums: apart, and as a second choice overlapping."""
+    least = _LEAST_TEXTURE * sums.max()
+    chosen: list[tuple[int, int]] = []
+    for apart in (1.0, _APART):
+        left = sums.copy()
+        rows, columns = (math.ceil(side * apart) for side in window)
+        while True:
+            for row, column in chosen:
+                down = slice(max(0, row - rows + 1), row + rows)
+                left[down, max(0, column - columns + 1) : column + columns] = 0
+            if len(chosen) == most or left.max() <= least:
+                break
+            row, column = divmod(int(left.argmax()), left.shape[1])
+            chosen.append((row, column))
+    return chosen
 
 
 def _texture(pixels: Pixels, cell: int) -> NDArray[np.float64]:
@@ -150,7 +164,7 @@ def srgb_conversion(image: DecodedImage) -> Callable[[Image.Image], Image.Image]
             *("RGB", "RGB"),
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
         )
-    except ImageCms.PyCMSError:  # a damaged profile, or one of other colours than the pixels
+    except (ImageCms.PyCMSError, OSError):  # a damaged profile, or one of other colours
         return _unchanged
 
     def convert(part: Image.Image) -> Image.Image:

@@ -26,11 +26,15 @@ from srcli.viz.compare_crops import (
     srgb_conversion,
     thumbnail,
 )
+from srcli.viz.compare_facts import Pair, facts_of, sizes_of
 
 __all__ = ["LARGEST_COUNT", "Page", "Pair", "refuse_foreign_page", "write_page"]
 
 LARGEST_COUNT = 20
 """Images on a page."""
+
+_SEVERAL_DETAILS = 3  # of each image, if there are few; about 0.3 MB each
+_FEW = 6  # images
 
 _GENERATOR = "srcli upscale --compare"
 _MARK = f'<meta name="generator" content="{_GENERATOR}">'.encode()
@@ -39,25 +43,6 @@ _QUALITY = 90  # of the details, as WebP
 _THUMBNAIL_QUALITY = 80
 
 Read = Callable[[Path], DecodedImage]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An input and its result.
-
-    Args:
-        name: To be shown.
-        source: The input.
-        target: The result.
-        work: What it took, or why it was not made now.
-        losses: What the result does not hold of the input, one line each.
-    """
-
-    name: str
-    source: Path
-    target: Path
-    work: str
-    losses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,20 +110,21 @@ def write_page(
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path, whole=lambda _: refuse_foreign_page(path)) as stream:
             stream.write(filled.encode())
+            details = _SEVERAL_DETAILS if len(page.pairs) <= _FEW else 1
             for number, pair in enumerate(page.pairs, start=1):
-                stream.write(_article(number, pair, read_input, read_result).encode())
+                stream.write(_article(number, pair, details, read_input, read_result).encode())
                 on_pair()
             stream.write((_failures(page.failed) + tail).encode())
     except OSError as error:
         raise UnwritableImage(f"{path}: {error.strerror or error}") from error
 
 
-def _article(number: int, pair: Pair, read_input: Read, read_result: Read) -> str:
+def _article(number: int, pair: Pair, details: int, read_input: Read, read_result: Read) -> str:
     """One pair, or a line that says why it cannot be shown."""
     try:
         before, after = read_input(pair.source), read_result(pair.target)
         _require_enlargement(before, after)
-        return _pair(number, pair, before, after)
+        return _pair(number, pair, details, before, after)
     except (InputError, MemoryError) as error:
         reason = str(error) or "not enough memory"
         return (
@@ -161,9 +147,9 @@ def _require_enlargement(before: DecodedImage, after: DecodedImage) -> None:
         )
 
 
-def _pair(number: int, pair: Pair, before: DecodedImage, after: DecodedImage) -> str:
+def _pair(number: int, pair: Pair, most: int, before: DecodedImage, after: DecodedImage) -> str:
     width, height = after.width, after.height
-    regions = choose_regions(before.pixels, width, height)
+    regions = choose_regions(before.pixels, width, height, most)
     input_srgb, result_srgb = srgb_conversion(before), srgb_conversion(after)
     details = "".join(
         f'<div class="detail" data-width="{region.width}" data-height="{region.height}"'
@@ -175,17 +161,21 @@ def _pair(number: int, pair: Pair, before: DecodedImage, after: DecodedImage) ->
     )
     whole = len(regions) == 1 and (regions[0].width, regions[0].height) == (width, height)
     small = "" if whole else _map(input_srgb(thumbnail(before.pixels)), regions, width, height)
+    places = "its most textured place" if len(regions) == 1 else f"{len(regions)} textured places"
+    size = f"{regions[0].width}x{regions[0].height} px"
+    shown = "the whole result" if whole else f"{places} of {size}"
+    shown = f"{shown}, in sRGB, as WebP of quality {_QUALITY}"
     name, label = _text(pair.name), f"name-{number}"
     return (
         f'<article class="pair" aria-labelledby="{label}">\n'
-        f'<h2 id="{label}">{name}</h2>\n<p>{_sizes(before, after)}</p>\n'
+        f'<h2 id="{label}">{name}</h2>\n<p>{_text(sizes_of(before, after))}</p>\n'
         f'<div class="row"><div>\n<div class="frame">{details}'
         '<div class="divider"></div><span class="tag left">bicubic</span>'
         '<span class="tag right">srcli</span></div>\n'
         '<div class="controls"><input type="range" min="0" max="100" step="0.1" value="50" '
         f'aria-label="{name}: bicubic left of the line, the result right of it">'
         '<button type="button" class="flip">Flip</button></div>\n'
-        f"</div>\n<div>\n{small}{_facts(pair, before, after, regions, whole=whole)}"
+        f"</div>\n<div>\n{small}{_facts(pair, before, after, shown)}"
         "</div></div>\n</article>\n"
     )
 
@@ -202,79 +192,12 @@ def _map(small: Image.Image, regions: Sequence[Region], width: int, height: int)
     return f'<div class="map"><img alt="the whole image" src="{uri}">{buttons}</div>\n'
 
 
-def _sizes(before: DecodedImage, after: DecodedImage) -> str:
-    """Sizes in px; the scale is that of the longer side."""
-    longer = 0 if after.width >= after.height else 1
-    scale = (after.width, after.height)[longer] / (before.width, before.height)[longer]
-    return (
-        f"{before.width}x{before.height} px → {after.width}x{after.height} px "
-        f"(x{f'{scale:.2f}'.rstrip('0').rstrip('.')})"
+def _facts(pair: Pair, before: DecodedImage, after: DecodedImage, shown: str) -> str:
+    rows = "".join(
+        f"<dt>{name}</dt><dd>{_text(text)}</dd>\n"
+        for name, text in facts_of(pair, before, after, shown)
     )
-
-
-def _facts(
-    pair: Pair,
-    before: DecodedImage,
-    after: DecodedImage,
-    regions: Sequence[Region],
-    *,
-    whole: bool,
-) -> str:
-    kept, missing = _compared(before, after)
-    lost = [*pair.losses, *([f"not in the result: {', '.join(missing)}"] if missing else [])]
-    pages = len(before.further) + before.left_out
-    shown = (
-        "the whole result"
-        if whole
-        else f"{len(regions)} of its most textured places, "
-        f"{regions[0].width}x{regions[0].height} px each"
-    )
-    notes = [
-        f"{shown}, in sRGB, as WebP of quality {_QUALITY}",
-        *(["transparent parts over gray"] if before.has_alpha or after.has_alpha else []),
-        *(["8 of 16 bits"] if 16 in (before.bits, after.bits) else []),
-        *([f"the first of {pages + 1} pages or frames"] if pages else []),
-    ]
-    rows = [
-        ("Input", _file(pair.source, before)),
-        ("Result", _file(pair.target, after)),
-        ("Work", pair.work),
-        ("Kept", ", ".join(kept) or "nothing beside the pixels was there to keep"),
-        ("Lost", "; ".join(lost) or "nothing"),
-        ("Shown", "; ".join(notes)),
-    ]
-    inner = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>\n" for name, text in rows)
-    return f"<dl>{inner}</dl>"
-
-
-def _compared(before: DecodedImage, after: DecodedImage) -> tuple[list[str], list[str]]:
-    """What else the input holds beside 8-bit pixels: what of it the result has, and has not."""
-    properties = [_properties(before), _properties(after)]
-    kept = [name for name in properties[0] if name in properties[1]]
-    return kept, [name for name in properties[0] if name not in properties[1]]
-
-
-def _properties(image: DecodedImage) -> list[str]:
-    metadata = image.metadata
-    told = {
-        "colour profile": metadata.icc,
-        "EXIF": metadata.exif,
-        "XMP": metadata.xmp,
-        "IPTC": metadata.iptc,
-        "comments": metadata.comments,
-        "texts": metadata.texts,
-        "resolution": metadata.dpi,
-        "transparency": image.has_alpha,
-        "16 bits": image.bits == 16,
-    }
-    return [name for name, there in told.items() if there]
-
-
-def _file(path: Path, image: DecodedImage) -> str:
-    kind = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}[image.channels]
-    size = path.stat().st_size
-    amount = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
-    return f"{path.name}: {image.format.upper()}, {kind}, {image.bits} bits, {amount}"
+    return f"<dl>{rows}</dl>"
 
 
 def _failures(failed: Sequence[str]) -> str:
@@ -286,8 +209,10 @@ def _failures(failed: Sequence[str]) -> str:
 
 def _text(text: str) -> str:
     """Text as HTML has it; names need not be text, nor characters to be seen."""
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    seen = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in whole)
+    seen = (
+        c if c.isprintable() or c == "\N{NO-BREAK SPACE}" else c.encode("unicode_escape").decode()
+        for c in text
+    )
     return html.escape("".join(seen))
 
 
