@@ -29,10 +29,11 @@ class UpscaleCommand(SectionedCommand):
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
         "Most used": (
             "output", "scale", "model", "effort", "image_format", "quality", "fit", "overwrite",
-            "compare", "dry_run", "device",
+            "dry_run", "device",
         ),
         "Input and output": (
-            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps", "show",
+            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps", "compare",
+            "show",
         ),
         "Size": ("width", "height", "megapixels"),
         "Model and speed": (
