@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.compare_options import CompareOptions
 from srcli.cli.console import echo_line, printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
@@ -63,6 +64,7 @@ class Comparison:
         label: Size of the results, as in names: "x4".
         engine: Options of the computation.
         handling: Options for messages.
+        options: Of the page.
 
     Raises:
         UsageError: Something that srcli did not write has the name.
@@ -72,19 +74,15 @@ class Comparison:
     label: str
     engine: Engine
     handling: Handling
+    options: CompareOptions
 
     def __post_init__(self) -> None:
-        if not self.wanted:
+        if not self.options.wanted:
             return
         try:
             refuse_foreign_page(self.path)
         except UnwritableImage as error:
             raise UsageError(str(error)) from error
-
-    @property
-    def wanted(self) -> bool:
-        """A page is asked for."""
-        return self.handling.compare or self.handling.show
 
     @property
     def path(self) -> Path:
@@ -93,7 +91,7 @@ class Comparison:
 
     def announce(self) -> None:
         """Say which page a dry run would write."""
-        if not self.wanted:
+        if not self.options.wanted:
             return
         images = sum(not is_moving(job) for job in self.jobs)
         shown = min(images, LARGEST_COUNT)
@@ -102,14 +100,24 @@ class Comparison:
         elif shown:
             echo_line(f"{self.path}: would show {shown} of {images} images")
 
-    def write(self, finished: Sequence[Finished], decoder: DecoderProcess, most: float) -> Written:
+    def write(
+        self,
+        finished: Sequence[Finished],
+        decoder: DecoderProcess,
+        most: float,
+        *,
+        interrupted: bool,
+    ) -> Written:
         """Write the page from the files that there are; a failure is a line: results are made.
 
         Args:
             finished: How each job ended.
             decoder: Reads the inputs.
             most: Megapixels of the largest result.
+            interrupted: The run was stopped: no page.
         """
+        if interrupted or not self.options.wanted:
+            return Written()
         page, found = self._page(finished)
         if not page.pairs:
             return Written("no page: there is no result to compare")
@@ -125,7 +133,7 @@ class Comparison:
         if self.handling.json:
             fields = {"output": str(self.path), "images": shown, "of": found, "bytes": size}
             emit("compare", fields)
-        if self.handling.show:
+        if self.options.show:
             click.launch(str(self.path))
         return Written(f"{self.path} ({shown} of {found} images, {size / 1e6:.1f} MB)")
 
@@ -148,7 +156,7 @@ class Comparison:
     def _page(self, finished: Sequence[Finished]) -> tuple[Page, int]:
         """The page, and how many images it could show."""
         order = {job: number for number, job in enumerate(self.jobs)}
-        ends = sorted(finished, key=lambda end: order[end.job])
+        ends = sorted(finished, key=lambda end: order.get(end.job, len(order)))
         images = [end for end in ends if not is_moving(end.job)]
         there = [end for end in images if end.state is not State.FAILED and _is_file(end.job)]
         chosen = choose_spread(there, LARGEST_COUNT)

@@ -8,62 +8,64 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.clip_run import Clips
 from srcli.cli.console import printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
-from srcli.errors import UnknownScale
-from srcli.jobs.clip_forecast import forecast_clips
+from srcli.errors import ExitCode, UnknownScale
+from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, SizeLimits, forecast, require_room
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecoderProcess
 from srcli.weights import best_scale
 
-__all__ = ["foretell"]
+__all__ = ["forecast_all", "show_plan"]
 
 _PROBE = 96  # px to a side of the image that is timed
 _SHOWN = 200
 
 
-def foretell(
+def forecast_all(
     todo: Sequence[Job],
-    clips_todo: Sequence[Job],
-    skipped: Sequence[Finished],
     target_size: TargetSize,
     decoder: DecoderProcess,
     limits: SizeLimits,
-    clips: Clips,
-    engine: Engine,
     handling: Handling,
-) -> None:
-    """Read all headers, which is counted where they are many, and show the plan."""
+) -> list[Forecast]:
+    """Read all headers, which is counted where they are many."""
     counting = Counting(quiet=handling.quiet)
     forecasts = forecast(todo, target_size, decoder, limits, count=counting.count)
     counting.clear()
-    forecasts += forecast_clips(clips_todo, clips.settings, target_size.scale or 1)
-    _show_plan(forecasts, skipped, engine, handling)
+    return forecasts
 
 
-def _show_plan(
+def show_plan(
     forecasts: Sequence[Forecast],
     skipped: Sequence[Finished],
+    ignored: Ignored,
     engine: Engine,
     handling: Handling,
-) -> None:
+) -> ExitCode:
     """Print every job with the size of its result, and the time and disk that all will take.
 
     The time is that of a small image, computed now, times the pixels to do. Clips are read once,
     as they are before they are upscaled.
 
+    Returns:
+        What the run would end with, as far as can be seen.
+
     Raises:
         UsageError: The results will hardly fit on the disk, and that is to be checked.
     """
     seconds = _seconds(forecasts, engine)
+    failing = sum(one.size is None for one in forecasts)
+    code = ExitCode.SOME_FAILED if failing else ExitCode.ALL_DONE
+    if failing and failing == len(forecasts) and not skipped:
+        code = ExitCode.NOTHING_DONE
     if handling.json:
-        _emit(skipped, forecasts, seconds, handling)
-        return
+        _emit(skipped, ignored, forecasts, seconds, handling, code)
+        return code
     disk = sum(one.disk for one in forecasts)
     table = Table(box=None, pad_edge=False)
     for heading in ("input", "output", "px", "MB"):
@@ -78,22 +80,26 @@ def _show_plan(
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
         console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
-    failing = sum(one.size is None for one in forecasts)
     fails = f", {failing} will fail" if failing else ""
     console.print(
         f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
         f"{_duration(seconds)} in the network, {disk / 1e6:.1f} MB",
         highlight=False,
     )
+    for line in ignored.lines():
+        console.print(f"ignored {printable(line)}", markup=False, highlight=False)
     for line in require_room(forecasts) if handling.disk_check else ():
         console.print(line, highlight=False)
+    return code
 
 
 def _emit(
     skipped: Sequence[Finished],
+    ignored: Ignored,
     forecasts: Sequence[Forecast],
     seconds: float,
     handling: Handling,
+    code: ExitCode,
 ) -> None:
     """The plan as events."""
     for one in forecasts:
@@ -103,9 +109,9 @@ def _emit(
         emit("skipped", names | {"reason": end.reason})
     if handling.disk_check:
         require_room(forecasts)
-    totals = {"planned": len(forecasts), "skipped": len(skipped)}
+    totals = {"planned": len(forecasts), "skipped": len(skipped), "ignored": ignored.counts()}
     disk = sum(one.disk for one in forecasts)
-    emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
+    emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": int(code)})
 
 
 def _fields(one: Forecast) -> dict[str, object]:

@@ -22,6 +22,7 @@ def print_summary(
     finished: Sequence[Finished],
     *,
     seconds: float,
+    ignored: Sequence[str] = (),
     better: str = "",
     compared: str = "",
     verbose: bool = False,
@@ -31,6 +32,7 @@ def print_summary(
     Args:
         finished: How each job ended.
         seconds: Wall time of the batch.
+        ignored: What was passed over, one line each.
         better: That there are better weights, if so; said only if something was done.
         compared: The page that compares, and what it shows.
         verbose: Show shares by layer, too.
@@ -43,6 +45,8 @@ def print_summary(
         table.add_row(state.value, str(counts[state]))
     for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
         table.add_row("  skipped", f"{count}: {printable(reason)}")
+    for line in ignored:
+        table.add_row("ignored", printable(line))
     reports = [end.report for end in finished if end.report is not None]
     _add_work(table, finished, reports, seconds, verbose=verbose)
     losing = sum(bool(end.losses) for end in finished)

@@ -1,4 +1,4 @@
-"""Find the inputs of `srcli upscale`, and plan the outputs they become."""
+"""The inputs of `srcli upscale`, and what each becomes."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from srcli.cli.console import echo_line
 from srcli.cli.counting import Counting
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import NothingToDo, UsageError
-from srcli.jobs.discover import Filter, discover, read_file_list
+from srcli.jobs.discover import Filter, discover
+from srcli.jobs.file_list import read_file_list
+from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Job
 from srcli.jobs.naming import NamePattern
 from srcli.jobs.plan import frames_job, plan_jobs
@@ -24,20 +26,31 @@ def jobs_of(
     target_size: TargetSize,
     frames: Path | None,
     handling: Handling,
+    ignored: Ignored,
 ) -> list[Job]:
     """List the jobs: inputs and the outputs they become.
+
+    Args:
+        selection: The inputs, and the names of results.
+        result: Their format.
+        engine: For names.
+        target_size: For names.
+        frames: Folder for the frames of a clip; None if none are asked for.
+        handling: What is said meanwhile.
+        ignored: Told of what is passed over.
 
     Raises:
         NothingToDo: There are no images.
         UsageError: See `discover` and `plan_jobs`.
     """
-    inputs = [Path(name) for name in selection.inputs]
+    inputs, listed = [Path(name) for name in selection.inputs], list[Path]()
     if selection.files_from is not None:
         try:
             with click.open_file(str(selection.files_from), "rb") as stream:
-                inputs += read_file_list(stream.read())
-        except OSError as error:
-            raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
+                listed = read_file_list(stream.read())
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{selection.files_from}: {reason}; check the name") from error
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
     if frames is not None and selection.output is not None:
@@ -48,14 +61,22 @@ def jobs_of(
     only = Filter(selection.include, selection.exclude)
     counting = Counting(quiet=handling.quiet)
     sources = discover(
-        inputs, exclude=selection.output, only=only, clips=True, count=counting.count
+        inputs,
+        listed=listed,
+        exclude=selection.output,
+        only=only,
+        clips=True,
+        follow_links=selection.follow_links,
+        ignored=ignored,
+        count=counting.count,
     )
     counting.clear()
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
+        passed = "".join(f"; ignored {line}" for line in ignored.lines())
         raise NothingToDo(
             f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
-            "JPEG XL and clips, and passes over folders of masks)"
+            f"JPEG XL and clips, and passes over folders of masks){passed}"
         )
     if frames is not None:
         return [frames_job(sources, frames)]

@@ -36,6 +36,7 @@ class Selection:
     files_from: Path | None
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    follow_links: bool
     output: Path | None
     name: str | None
 
@@ -67,6 +68,12 @@ selection_options: Decorator = grouped(
         multiple=True,
         metavar="PATTERN",
         help="Leave out files of folders that match. Repeatable; wins over --include.",
+    ),
+    click.option(
+        "--follow-links/--no-follow-links",
+        default=False,
+        show_default=True,
+        help="Search linked folders too, each once. Linked files are always taken.",
     ),
     click.option(
         "--name",
@@ -253,8 +260,6 @@ class Handling:
     json: bool
     quiet: bool
     verbose: bool
-    compare: bool = False
-    show: bool = False
 
 
 handling_options: Decorator = grouped(
@@ -289,11 +294,4 @@ handling_options: Decorator = grouped(
     click.option(
         "-v", "--verbose", is_flag=True, help="Show details: every skipped input, shares by layer."
     ),
-    click.option(
-        "--compare",
-        is_flag=True,
-        help="Write a page with a slider between bicubic and result for each image (20 at most), "
-        "also of results that exist: compare.html in the output folder, or STEM_x4_compare.html.",
-    ),
-    click.option("--open", "show", is_flag=True, help="Write that page, and open it."),
 )

@@ -4,12 +4,14 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
-from srcli.cli.clip_run import clips_of
-from srcli.cli.compare_run import Comparison, Written
+from srcli.cli.clip_run import Clips, clips_of
+from srcli.cli.compare_options import CompareOptions
+from srcli.cli.compare_run import Comparison
 from srcli.cli.console import echo_line
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.existing_outputs import choose
@@ -21,9 +23,12 @@ from srcli.cli.summary import exit_code, print_summary
 from srcli.cli.upscale_inputs import jobs_of
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode
-from srcli.jobs.job import Finished, Job
+from srcli.jobs.clip_forecast import forecast_clips
+from srcli.jobs.ignored import Ignored
+from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.plan import is_moving
 from srcli.jobs.preflight import (
+    Forecast,
     SizeLimits,
     forecast,
     require_room,
@@ -38,7 +43,7 @@ from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
 
 if TYPE_CHECKING:
-    from srcli.jobs.upscale_image import Upscalers
+    from srcli.cli.upscale_work import BatchResult
 
 __all__ = ["run"]
 
@@ -52,70 +57,117 @@ def run(
     handling: Handling,
     limits: Limits,
     clip_options: ClipOptions,
+    comparing: CompareOptions,
 ) -> ExitCode:
     """See `upscale`."""
     target_size = result.size()
     weights = _weights(engine.model, target_size)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
-    planned = jobs_of(selection, result, engine, target_size, clip_options.frames_dir, handling)
+    ignored = Ignored(echo_line if handling.verbose else lambda line: None)
+    planned = jobs_of(
+        selection, result, engine, target_size, clip_options.frames_dir, handling, ignored
+    )
     _require_fingerprint(engine, weights, handling)
     settings = _settings(result, engine, target_size, weights, policy)
-    jobs = [job for job in planned if not is_moving(job)]
-    moving = [job for job in planned if is_moving(job)]
+    jobs = [job for job in planned if not job.settled and not is_moving(job)]
+    moving = [job for job in planned if not job.settled and is_moving(job)]
     size_limits = SizeLimits(
         weights.model, largest_scale(engine.model).scale, limits.max_output_megapixels
     )
-    clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
+    clips = clips_of(
+        *(moving, clip_options, target_size, engine, policy, settings.weights),
+        alone=len(moving) == len(planned),
+    )
+    settled = [*_ends(planned), *clips.refused]
     started = time.monotonic()
-    comparison, page = Comparison(planned, target_size.label, engine, handling), Written()
+    comparison = Comparison(planned, target_size.label, engine, handling, comparing)
     with (
         DecoderProcess(_decoding(limits)) as decoder,
         RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
     ):
         everything, skipped = choose([*run_journal.verdicts, *clips.verdicts], handling)
+        skipped += [end for end in settled if end.state is State.SKIPPED]
+        failed = [end for end in settled if end.state is State.FAILED]
         todo = [job for job in everything if not is_moving(job)]
         clips_todo = [job for job in everything if is_moving(job)]
         if handling.dry_run:
-            from srcli.cli.dry_run import foretell
+            from srcli.cli.dry_run import forecast_all, show_plan
 
             comparison.announce()
-            foretell(
-                *(todo, clips_todo, skipped),
-                *(target_size, decoder, size_limits, clips, engine, handling),
+            return show_plan(
+                [
+                    *forecast_all(todo, target_size, decoder, size_limits, handling),
+                    *forecast_clips(clips_todo, clips.settings, target_size.scale or 1),
+                    *(Forecast(end.job, None, None, 0, end.reason) for end in failed),
+                ],
+                *(skipped, ignored, engine, handling),
             )
-            return ExitCode.ALL_DONE
-        finished, interrupted = list(skipped), False
+        finished, interrupted = [*skipped, *failed], False
         require_writable(everything)
         if everything:
             _fetch(engine, weights)
-        with _progress(len(everything), handling) as progress:
+        with _progress(len(everything) + len(failed), handling) as progress:
             _announce(everything, skipped, handling, progress)
+            for end in failed:
+                progress.finished(end)
             if everything:
-                with graceful_shutdown(decoder.abandon) as stopping:
-                    _show_forecast(
-                        todo, target_size, decoder, size_limits, handling, progress, stopping
-                    )
-                    upscalers = _load(engine, target_size, weights, progress)
-                    from srcli.cli.upscale_work import RunContext, record, work
-
-                    context = RunContext(
-                        target_size,
-                        result.quality,
-                        size_limits,
-                        policy,
-                        decoder,
-                        run_journal,
-                        stopping,
-                        progress,
-                    )
-                    run_journal.begin(record(settings, engine, weights, upscalers), todo)
-                    came = work(todo, clips_todo, clips, upscalers, context)
-                    finished.extend(came.finished)
-                    interrupted = came.interrupted
-        if comparison.wanted and not interrupted:
-            page = comparison.write(finished, decoder, limits.max_output_megapixels)
+                came = _upscale(
+                    _Work(todo, clips_todo, clips, target_size, weights, settings, size_limits),
+                    *(result, engine, handling, policy, decoder, run_journal, progress),
+                )
+                finished.extend(came.finished)
+                interrupted = came.interrupted
+        page = comparison.write(
+            finished, decoder, limits.max_output_megapixels, interrupted=interrupted
+        )
     code = exit_code(finished, interrupted=interrupted) or page.code
-    return _summarise(finished, handling, code, started, engine, weights, page.text)
+    seconds = time.monotonic() - started
+    return _summarise(finished, ignored, handling, code, seconds, engine, weights, page.text)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done, and as what it is recorded."""
+
+    images: Sequence[Job]
+    moving: Sequence[Job]
+    clips: Clips
+    target_size: TargetSize
+    weights: WeightsEntry
+    settings: Settings
+    size_limits: SizeLimits
+
+
+def _upscale(
+    asked: _Work,
+    result: Result,
+    engine: Engine,
+    handling: Handling,
+    policy: MetadataPolicy,
+    decoder: DecoderProcess,
+    run_journal: RunJournal,
+    progress: BatchProgress,
+) -> "BatchResult":
+    """Load the network and do the work."""
+    size, weights, limits = asked.target_size, asked.weights, asked.size_limits
+    with graceful_shutdown(decoder.abandon) as stopping:
+        _show_forecast(asked.images, size, decoder, limits, handling, progress, stopping)
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
+        from srcli.cli.upscale_work import RunContext, load, record, say_compiled, work
+
+        upscalers = load(engine, size, weights)
+        _say_reduced(progress, size, weights)
+        say_compiled(progress, engine, upscalers)
+        context = RunContext(
+            *(size, result.quality, limits, policy, decoder, run_journal, stopping, progress)
+        )
+        run_journal.begin(record(asked.settings, engine, weights, upscalers), asked.images)
+        return work(asked.images, asked.moving, asked.clips, upscalers, context)
+
+
+def _ends(planned: Sequence[Job]) -> list[Finished]:
+    """The ends of those jobs that are settled before any work."""
+    return [Finished(job, job.settled.state, job.settled.reason) for job in planned if job.settled]
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -151,22 +203,23 @@ def _decoding(limits: Limits) -> DecodeLimits:
 
 def _summarise(
     finished: Sequence[Finished],
+    ignored: Ignored,
     handling: Handling,
     code: ExitCode,
-    started: float,
+    seconds: float,
     engine: Engine,
     weights: WeightsEntry,
     compared: str,
 ) -> ExitCode:
-    """Say what a run came to that began at a time of `time.monotonic`."""
-    seconds = time.monotonic() - started
+    """Say what a run came to."""
     if handling.json:
-        emit_summary(finished, seconds=seconds, exit_code=code)
+        emit_summary(finished, ignored.counts(), seconds=seconds, exit_code=code)
     elif not handling.quiet:
         better = better_weights_line(engine, weights)
         print_summary(
             finished,
             seconds=seconds,
+            ignored=ignored.lines(),
             better=better,
             compared=compared,
             verbose=handling.verbose,
@@ -223,21 +276,12 @@ def _show_forecast(
             progress.note(line)
 
 
-def _load(
-    engine: Engine, target_size: TargetSize, weights: WeightsEntry, progress: BatchProgress
-) -> "Upscalers":
-    """Load the network, and say how it will be used where that is not what was asked for."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
-    from srcli.cli.upscale_work import load, say_compiled
-
-    upscalers = load(engine, target_size, weights)
+def _say_reduced(progress: BatchProgress, target_size: TargetSize, weights: WeightsEntry) -> None:
     if target_size.scale is not None and weights.scale != target_size.scale:
         progress.note(
             f"{weights.model} has no x{target_size.scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{target_size.scale:g}"
         )
-    say_compiled(progress, engine, upscalers)
-    return upscalers
 
 
 def _progress(files: int, handling: Handling) -> BatchProgress:

@@ -185,7 +185,8 @@ def _map(small: Image.Image, regions: Sequence[Region], width: int, height: int)
     buttons = "".join(
         f'<button type="button" aria-label="Detail {n}" aria-pressed="false" style="'
         f"left:{region.left / width:.2%};top:{region.top / height:.2%};"
-        f'width:{region.width / width:.2%};height:{region.height / height:.2%}"><span>{n}</span></button>'
+        f"width:{region.width / width:.2%};height:{region.height / height:.2%}"
+        f'"><span>{n}</span></button>'
         for n, region in enumerate(regions, start=1)
     )
     uri = _webp(small, _THUMBNAIL_QUALITY)
