@@ -98,7 +98,7 @@ class Comparison:
         if self.handling.json:
             emit("compare", {"output": str(self.path), "images": shown, "of": images})
         elif shown:
-            echo_line(f"{self.path}: would show {shown} of {images} images")
+            echo_line(f"{self.path}: would compare up to {shown} images")
 
     def write(
         self,

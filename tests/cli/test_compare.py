@@ -82,7 +82,7 @@ def test_a_folder_of_everything(inputs: Path, tmp_path: Path) -> None:
 
 def test_dry_runs_write_no_page(inputs: Path, tmp_path: Path) -> None:
     ended = compare(inputs, "--dry-run", "--json")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 1, ended.stderr  # one is damaged
     (told,) = [e for e in map(json.loads, ended.stdout.splitlines()) if e["event"] == "compare"]
     assert (told["images"], told["of"]) == (7, 7)
     assert not (tmp_path / "in_x2").exists()
