@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from srcli.benchmark.measure import Sample
 from srcli.data.benchmark_set import Pair, find_set, pair_folders, pairs_in, single_folder
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
 from srcli.data.sizes import images_of_sizes
 from srcli.errors import InputError, UsageError
 
-__all__ = ["BenchmarkInputs", "as_text", "loaded"]
+__all__ = ["BenchmarkInputs", "Sample", "as_text", "loaded"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def clip_estimate(
     if seconds < _WORTH_A_LINE:
         return ""
     name = upscaler.network.spec.name
-    first = (
-        f"{forecasts[0].job.source}: {frames} frames" if len(jobs) == 1 else f"{len(jobs)} clips"
-    )
+    what = f"{len(jobs)} clips"
+    if len(jobs) == 1:
+        what = f"{jobs[0].source}: {frames} frames"
     quicker = faster_model(name, upscaler.scale)
     hint = f"; hint: -m {quicker} is quicker, with a little less detail" if quicker else ""
     return f"{what}, about {in_words(seconds)} with {name}{hint}"
