@@ -48,11 +48,11 @@ class BenchmarkInputs:
     data_root: Path | None
     limit: int | None
 
-    def find(self, scale: int) -> tuple[str, list[Pair]]:
-        """The name of it all, and its images, no two of one name; names are text.
+    def require_one(self) -> None:
+        """Check that one kind of input is named; quick.
 
         Raises:
-            UsageError: Nothing or too much is asked for, or it is not there.
+            UsageError: None is, or several are.
         """
         given = [self.dataset, self.folder, self.hr or self.lr, self.sizes]
         if sum(one is not None for one in given) != 1:
@@ -60,6 +60,14 @@ class BenchmarkInputs:
                 "give inputs to measure on: one of FOLDER, --dataset NAME, --hr DIR and --lr DIR, "
                 "or --latency 512x341"
             )
+
+    def find(self, scale: int) -> tuple[str, list[Pair]]:
+        """The name of it all, and its images, no two of one name; names are text.
+
+        Raises:
+            UsageError: Nothing or too much is asked for, or it is not there.
+        """
+        self.require_one()
         if self.sizes is not None:
             name, found = "latency", images_of_sizes(self.sizes)
         elif self.dataset is not None:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = ["bench"]
 
 _Options = ParamSpec("_Options")
 
+_FIRST_LINE = 2.0  # s; what is over sooner needs none
 _BETWEEN_LINES = 30.0  # s
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -125,10 +127,12 @@ def bench(
     if compare is not None:
         _show_changes(*compare)
         return ExitCode.ALL_DONE
-    from srcli.benchmark.inputs import BenchmarkInputs, as_text, loaded  # torch is not needed yet
+    from srcli.benchmark.inputs import BenchmarkInputs, as_text, loaded
 
-    words = None if sizes is None else _listed(sizes)
-    name, pairs = BenchmarkInputs(dataset, folder, hr, lr, words, data_root, limit).find(scale)
+    inputs = BenchmarkInputs(
+        dataset, folder, hr, lr, None if sizes is None else _listed(sizes), data_root, limit
+    )
+    inputs.require_one()  # before torch is imported
     from srcli.benchmark.choose_methods import Setup, methods_named
     from srcli.benchmark.machine import describe_machine
     from srcli.benchmark.measure import MeasureSettings, measure
@@ -139,6 +143,7 @@ def bench(
 
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
+    name, pairs = inputs.find(scale)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)
@@ -222,10 +227,15 @@ def _is_default(name: str) -> bool:
 
 @contextmanager
 def _progress(total: int) -> Generator[Callable[[str], None]]:
-    """A bar on stderr if it is a terminal, else a line at once and every half minute."""
+    """A bar on stderr if it is a terminal, else a line soon and every half minute."""
     if not sys.stderr.isatty():
-        echo_line(f"measuring {total} image{'s' * (total != 1)}")
-        yield _lines(total)
+        first = threading.Timer(_FIRST_LINE, echo_line, [f"measuring {total} images"])
+        first.daemon = True
+        first.start()
+        try:
+            yield _lines(total)
+        finally:
+            first.cancel()
         return
     from rich.console import Console
     from rich.progress import Progress
