@@ -9,7 +9,7 @@ from srcli.cli.clip_options import ClipOptions
 from srcli.cli.upscale_options import Engine
 from srcli.errors import UsageError
 from srcli.jobs.clip_source import ClipSettings, rate_for
-from srcli.jobs.job import CLIP, FRAMES, Job
+from srcli.jobs.job import CLIP, FRAMES, Finished, Job, State
 from srcli.jobs.result_records import read_record
 from srcli.jobs.resume import OutputState, Verdict, classify_output
 from srcli.jobs.target_size import TargetSize
@@ -26,11 +26,13 @@ class Clips:
 
     Args:
         verdicts: State of every clip's output, in the order of the jobs.
+        refused: Clips that cannot have the size asked for, while other inputs can.
         settings: Options for reading and writing.
         recorded: Text of all settings, for the records of results.
     """
 
     verdicts: Sequence[Verdict]
+    refused: Sequence[Finished]
     settings: ClipSettings
     recorded: str
 
@@ -42,6 +44,8 @@ def clips_of(
     engine: Engine,
     policy: MetadataPolicy,
     weights: str,
+    *,
+    alone: bool = True,
 ) -> Clips:
     """Settle how a run's clips are made, and look for results that exist.
 
@@ -52,20 +56,21 @@ def clips_of(
         engine: Options of the computation.
         policy: Which tags are kept.
         weights: sha256 of the weights.
+        alone: The run has no other inputs.
 
     Raises:
-        UsageError: They are asked for in a way that cannot be.
+        UsageError: Options contradict each other or one of the clips; or all inputs are clips, and
+            a size is asked for that only images can have.
     """
-    if jobs and target_size.scale is None:
-        raise UsageError(
-            f"{jobs[0].source} is a clip: use --scale for it; --width, --height, --fit and "
-            "--megapixels are for images"
-        )
+    refused = [_sizeless(job) for job in jobs if target_size.scale is None]
+    if refused and alone:
+        raise UsageError(refused[0].reason)
+    kept: Sequence[Job] = () if refused else jobs
     settings = replace(_settings(options), policy=policy)
-    for job in jobs:
+    for job in kept:
         if is_sequence(job.source):
             rate_for(job.source, options.fps)
-    _check_encoders(settings.wanted, [job.target for job in jobs if job.image_format == CLIP])
+    _check_encoders(settings.wanted, [job.target for job in kept if job.image_format == CLIP])
     key = {
         "model": engine.model,
         "effort": engine.effort_label,
@@ -74,8 +79,8 @@ def clips_of(
         "precision": engine.precision,
     }
     recorded = _recorded(key, options, target_size, policy, weights)
-    verdicts = [_verdict(job, recorded) for job in jobs]
-    return Clips(verdicts, replace(settings, key=key), recorded)
+    verdicts = [_verdict(job, recorded) for job in kept]
+    return Clips(verdicts, refused, replace(settings, key=key), recorded)
 
 
 def _verdict(job: Job, recorded: str) -> Verdict:
@@ -113,6 +118,16 @@ def _settings(options: ClipOptions) -> ClipSettings:
     reading = DecodeOptions(options.start, options.duration, options.deinterlace, hdr)
     wanted = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
     return ClipSettings(reading, wanted, rate=options.fps, isolated=True)
+
+
+def _sizeless(job: Job) -> Finished:
+    """The end of a clip for which a size is asked that only images can have."""
+    return Finished(
+        job,
+        State.FAILED,
+        f"{job.source} is a clip: use --scale for it; --width, --height, --fit and --megapixels "
+        "are for images",
+    )
 
 
 def _check_encoders(wanted: EncoderOptions, targets: Sequence[Path]) -> None:

@@ -12,7 +12,8 @@ from srcli.cli.console import printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
-from srcli.errors import UnknownScale
+from srcli.errors import ExitCode, UnknownScale
+from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, SizeLimits, forecast, require_room
 from srcli.jobs.target_size import TargetSize, scale_needed
@@ -41,21 +42,29 @@ def forecast_all(
 def show_plan(
     forecasts: Sequence[Forecast],
     skipped: Sequence[Finished],
+    ignored: Ignored,
     engine: Engine,
     handling: Handling,
-) -> None:
+) -> ExitCode:
     """Print every job with the size of its result, and the time and disk that all will take.
 
     The time is that of a small image, computed now, times the pixels to do. Clips are read once,
     as they are before they are upscaled.
 
+    Returns:
+        What the run would end with, as far as can be seen.
+
     Raises:
         UsageError: The results will hardly fit on the disk, and that is to be checked.
     """
     seconds = _seconds(forecasts, engine)
+    failing = sum(one.size is None for one in forecasts)
+    code = ExitCode.SOME_FAILED if failing else ExitCode.ALL_DONE
+    if failing and failing == len(forecasts) and not skipped:
+        code = ExitCode.NOTHING_DONE
     if handling.json:
-        _emit(skipped, forecasts, seconds, handling)
-        return
+        _emit(skipped, ignored, forecasts, seconds, handling, code)
+        return code
     disk = sum(one.disk for one in forecasts)
     table = Table(box=None, pad_edge=False)
     for heading in ("input", "output", "px", "MB"):
@@ -70,22 +79,26 @@ def show_plan(
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
         console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
-    failing = sum(one.size is None for one in forecasts)
     fails = f", {failing} will fail" if failing else ""
     console.print(
         f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
         f"{in_words(seconds)} in the network, {disk / 1e6:.1f} MB",
         highlight=False,
     )
+    for line in ignored.lines():
+        console.print(f"ignored {printable(line)}", markup=False, highlight=False)
     for line in require_room(forecasts) if handling.disk_check else ():
         console.print(line, highlight=False)
+    return code
 
 
 def _emit(
     skipped: Sequence[Finished],
+    ignored: Ignored,
     forecasts: Sequence[Forecast],
     seconds: float,
     handling: Handling,
+    code: ExitCode,
 ) -> None:
     """The plan as events."""
     for one in forecasts:
@@ -95,9 +108,9 @@ def _emit(
         emit("skipped", names | {"reason": end.reason})
     if handling.disk_check:
         require_room(forecasts)
-    totals = {"planned": len(forecasts), "skipped": len(skipped)}
+    totals = {"planned": len(forecasts), "skipped": len(skipped), "ignored": ignored.counts()}
     disk = sum(one.disk for one in forecasts)
-    emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": 0})
+    emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": int(code)})
 
 
 def _fields(one: Forecast) -> dict[str, object]:

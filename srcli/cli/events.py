@@ -29,11 +29,14 @@ def emit_plan(todo: Sequence[Job], skipped: Sequence[Finished]) -> None:
         emit("skipped", _names(end.job) | {"reason": end.reason})
 
 
-def emit_summary(finished: Sequence[Finished], *, seconds: float, exit_code: int) -> None:
-    """Write what it came to."""
+def emit_summary(
+    finished: Sequence[Finished], ignored: Mapping[str, int], *, seconds: float, exit_code: int
+) -> None:
+    """Write what it came to; `ignored` counts what was passed over, by suffix or name."""
     counts = Counter(end.state for end in finished)
     totals = {state.value: counts[state] for state in State}
-    emit("summary", totals | {"seconds": round(seconds, 3), "exit_code": int(exit_code)})
+    further = {"ignored": dict(ignored), "seconds": round(seconds, 3), "exit_code": int(exit_code)}
+    emit("summary", totals | further)
 
 
 class EventProgress(BatchProgress):

@@ -57,8 +57,9 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
     with 1 otherwise.
     """
     from srcli.jobs.discover import discover
+    from srcli.jobs.job import State
     from srcli.jobs.journal import Journal, journal_path
-    from srcli.jobs.verify import Condition, verify, verify_unknown, was_made
+    from srcli.jobs.verify import Condition, Verification, verify, verify_unknown, was_made
     from srcli.media import DecodeLimits, DecoderProcess
 
     if not folder.is_dir():
@@ -76,7 +77,12 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
             found.append(verify(folder, entry, decoder))
             _tell(found[-1])
         for source in discover((folder,)):
-            if source.path.relative_to(folder) not in made:
+            if source.settled is not None:
+                if source.settled.state is State.FAILED:
+                    inside = source.path.relative_to(folder)
+                    found.append(Verification(inside, Condition.DAMAGED, source.settled.reason))
+                    _tell(found[-1])
+            elif source.path.relative_to(folder) not in made:
                 found.append(verify_unknown(source.path, folder, decoder))
                 _tell(found[-1])
     if as_json:

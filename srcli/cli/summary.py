@@ -19,13 +19,19 @@ _SHOWN_FAILURES = 20
 
 
 def print_summary(
-    finished: Sequence[Finished], *, seconds: float, better: str = "", verbose: bool = False
+    finished: Sequence[Finished],
+    *,
+    seconds: float,
+    ignored: Sequence[str] = (),
+    better: str = "",
+    verbose: bool = False,
 ) -> None:
     """Print to stdout what was done, skipped and failed, and where the results are.
 
     Args:
         finished: How each job ended.
         seconds: Wall time of the batch.
+        ignored: What was passed over, one line each.
         better: That there are better weights, if so; said only if something was done.
         verbose: Show shares by layer, too.
     """
@@ -37,6 +43,8 @@ def print_summary(
         table.add_row(state.value, str(counts[state]))
     for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
         table.add_row("  skipped", f"{count}: {printable(reason)}")
+    for line in ignored:
+        table.add_row("ignored", printable(line))
     reports = [end.report for end in finished if end.report is not None]
     _add_work(table, finished, reports, seconds, verbose=verbose)
     losing = sum(bool(end.losses) for end in finished)

@@ -32,7 +32,7 @@ class UpscaleCommand(SectionedCommand):
             "dry_run", "device",
         ),
         "Input and output": (
-            "files_from", "include", "exclude", "name", "strip_metadata", "no_gps",
+            "files_from", "include", "exclude", "follow_links", "name", "strip_metadata", "no_gps",
         ),
         "Size": ("width", "height", "megapixels"),
         "Model and speed": (

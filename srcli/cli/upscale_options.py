@@ -36,6 +36,7 @@ class Selection:
     files_from: Path | None
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    follow_links: bool
     output: Path | None
     name: str | None
 
@@ -67,6 +68,12 @@ selection_options: Decorator = grouped(
         multiple=True,
         metavar="PATTERN",
         help="Leave out files of folders that match. Repeatable; wins over --include.",
+    ),
+    click.option(
+        "--follow-links/--no-follow-links",
+        default=False,
+        show_default=True,
+        help="Search linked folders too, each once. Linked files are always taken.",
     ),
     click.option(
         "--name",

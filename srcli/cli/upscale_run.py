@@ -4,15 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
-
-import click
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
-from srcli.cli.clip_run import clips_of
+from srcli.cli.clip_run import Clips, clips_of
 from srcli.cli.console import echo_line
-from srcli.cli.counting import Counting
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.existing_outputs import choose
 from srcli.cli.fetching import fetch_before_use
@@ -20,14 +18,15 @@ from srcli.cli.limit_options import Limits
 from srcli.cli.progress import BatchProgress, progress_for
 from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import exit_code, print_summary
+from srcli.cli.upscale_inputs import jobs_of
 from srcli.cli.upscale_options import Engine, Handling, Result, Selection
-from srcli.errors import ExitCode, NothingToDo, UsageError
+from srcli.errors import ExitCode
 from srcli.jobs.clip_forecast import forecast_clips
-from srcli.jobs.discover import Filter, discover, read_file_list
-from srcli.jobs.job import Finished, Job
-from srcli.jobs.naming import NamePattern
-from srcli.jobs.plan import frames_job, is_moving, plan_jobs
+from srcli.jobs.ignored import Ignored
+from srcli.jobs.job import Finished, Job, State
+from srcli.jobs.plan import is_moving
 from srcli.jobs.preflight import (
+    Forecast,
     SizeLimits,
     forecast,
     require_room,
@@ -40,6 +39,9 @@ from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
+
+if TYPE_CHECKING:
+    from srcli.cli.upscale_work import BatchResult
 
 __all__ = ["run"]
 
@@ -58,15 +60,22 @@ def run(
     target_size = result.size()
     weights = _weights(engine.model, target_size)
     policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
-    planned = _jobs(selection, result, engine, target_size, clip_options.frames_dir, handling)
+    ignored = Ignored(echo_line if handling.verbose else lambda line: None)
+    planned = jobs_of(
+        selection, result, engine, target_size, clip_options.frames_dir, handling, ignored
+    )
     _require_fingerprint(engine, weights, handling)
     settings = _settings(result, engine, target_size, weights, policy)
-    jobs = [job for job in planned if not is_moving(job)]
-    moving = [job for job in planned if is_moving(job)]
+    jobs = [job for job in planned if not job.settled and not is_moving(job)]
+    moving = [job for job in planned if not job.settled and is_moving(job)]
     size_limits = SizeLimits(
         weights.model, largest_scale(engine.model).scale, limits.max_output_megapixels
     )
-    clips = clips_of(moving, clip_options, target_size, engine, policy, settings.weights)
+    clips = clips_of(
+        *(moving, clip_options, target_size, engine, policy, settings.weights),
+        alone=len(moving) == len(planned),
+    )
+    settled = [*_ends(planned), *clips.refused]
     started = time.monotonic()
     finished, interrupted = list[Finished](), False
     with (
@@ -74,52 +83,84 @@ def run(
         RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
     ):
         everything, skipped = choose([*run_journal.verdicts, *clips.verdicts], handling)
+        skipped += [end for end in settled if end.state is State.SKIPPED]
+        failed = [end for end in settled if end.state is State.FAILED]
         todo = [job for job in everything if not is_moving(job)]
         clips_todo = [job for job in everything if is_moving(job)]
         if handling.dry_run:
             from srcli.cli.dry_run import forecast_all, show_plan
 
-            show_plan(
+            return show_plan(
                 [
                     *forecast_all(todo, target_size, decoder, size_limits, handling),
                     *forecast_clips(clips_todo, clips.settings, target_size.scale or 1),
+                    *(Forecast(end.job, None, None, 0, end.reason) for end in failed),
                 ],
-                *(skipped, engine, handling),
+                *(skipped, ignored, engine, handling),
             )
-            return ExitCode.ALL_DONE
-        finished.extend(skipped)
+        finished.extend([*skipped, *failed])
         require_writable(everything)
         if everything:
             _fetch(engine, weights)
-        with _progress(len(everything), handling) as progress:
+        with _progress(len(everything) + len(failed), handling) as progress:
             _announce(everything, skipped, handling, progress)
+            for end in failed:
+                progress.finished(end)
             if everything:
-                with graceful_shutdown(decoder.abandon) as stopping:
-                    _show_forecast(
-                        todo, target_size, decoder, size_limits, handling, progress, stopping
-                    )
-                    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
-                    from srcli.cli.upscale_work import RunContext, load, record, say_compiled, work
-
-                    upscalers = load(engine, target_size, weights)
-                    _say_reduced(progress, target_size, weights)
-                    say_compiled(progress, engine, upscalers)
-                    context = RunContext(
-                        target_size,
-                        result.quality,
-                        size_limits,
-                        policy,
-                        decoder,
-                        run_journal,
-                        stopping,
-                        progress,
-                    )
-                    run_journal.begin(record(settings, engine, weights, upscalers), todo)
-                    came = work(todo, clips_todo, clips, upscalers, context)
-                    finished.extend(came.finished)
-                    interrupted = came.interrupted
+                came = _upscale(
+                    _Work(todo, clips_todo, clips, target_size, weights, settings, size_limits),
+                    *(result, engine, handling, policy, decoder, run_journal, progress),
+                )
+                finished.extend(came.finished)
+                interrupted = came.interrupted
     code = exit_code(finished, interrupted=interrupted)
-    return _summarise(finished, handling, code, time.monotonic() - started, engine, weights)
+    seconds = time.monotonic() - started
+    return _summarise(finished, ignored, handling, code, seconds, engine, weights)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done, and as what it is recorded."""
+
+    images: Sequence[Job]
+    moving: Sequence[Job]
+    clips: Clips
+    target_size: TargetSize
+    weights: WeightsEntry
+    settings: Settings
+    size_limits: SizeLimits
+
+
+def _upscale(
+    asked: _Work,
+    result: Result,
+    engine: Engine,
+    handling: Handling,
+    policy: MetadataPolicy,
+    decoder: DecoderProcess,
+    run_journal: RunJournal,
+    progress: BatchProgress,
+) -> "BatchResult":
+    """Load the network and do the work."""
+    size, weights, limits = asked.target_size, asked.weights, asked.size_limits
+    with graceful_shutdown(decoder.abandon) as stopping:
+        _show_forecast(asked.images, size, decoder, limits, handling, progress, stopping)
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer faults
+        from srcli.cli.upscale_work import RunContext, load, record, say_compiled, work
+
+        upscalers = load(engine, size, weights)
+        _say_reduced(progress, size, weights)
+        say_compiled(progress, engine, upscalers)
+        context = RunContext(
+            *(size, result.quality, limits, policy, decoder, run_journal, stopping, progress)
+        )
+        run_journal.begin(record(asked.settings, engine, weights, upscalers), asked.images)
+        return work(asked.images, asked.moving, asked.clips, upscalers, context)
+
+
+def _ends(planned: Sequence[Job]) -> list[Finished]:
+    """The ends of those jobs that are settled before any work."""
+    return [Finished(job, job.settled.state, job.settled.reason) for job in planned if job.settled]
 
 
 def _fetch(engine: Engine, weights: WeightsEntry) -> None:
@@ -155,6 +196,7 @@ def _decoding(limits: Limits) -> DecodeLimits:
 
 def _summarise(
     finished: Sequence[Finished],
+    ignored: Ignored,
     handling: Handling,
     code: ExitCode,
     seconds: float,
@@ -163,10 +205,16 @@ def _summarise(
 ) -> ExitCode:
     """Say what a run came to."""
     if handling.json:
-        emit_summary(finished, seconds=seconds, exit_code=code)
+        emit_summary(finished, ignored.counts(), seconds=seconds, exit_code=code)
     elif not handling.quiet:
         better = better_weights_line(engine, weights)
-        print_summary(finished, seconds=seconds, better=better, verbose=handling.verbose)
+        print_summary(
+            finished,
+            seconds=seconds,
+            ignored=ignored.lines(),
+            better=better,
+            verbose=handling.verbose,
+        )
     return code
 
 
@@ -200,65 +248,6 @@ def _settings(
         quality=result.quality,
         metadata=policy.label,
     )
-
-
-def _jobs(
-    selection: Selection,
-    result: Result,
-    engine: Engine,
-    target_size: TargetSize,
-    frames: Path | None,
-    handling: Handling,
-) -> list[Job]:
-    """List the jobs: inputs and the outputs they become.
-
-    Raises:
-        NothingToDo: There are no images.
-        UsageError: See `discover` and `plan_jobs`.
-    """
-    inputs = [Path(name) for name in selection.inputs]
-    if selection.files_from is not None:
-        try:
-            with click.open_file(str(selection.files_from), "rb") as stream:
-                inputs += read_file_list(stream.read())
-        except OSError as error:
-            raise UsageError(f"{selection.files_from}: {error.strerror}; check the name") from error
-    elif not inputs:
-        raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
-    if frames is not None and selection.output is not None:
-        raise UsageError(
-            f"--frames-dir {frames} and -o {selection.output} exclude each other: a clip becomes "
-            "frames or a clip. hint: leave one out, or run twice"
-        )
-    only = Filter(selection.include, selection.exclude)
-    counting = Counting(quiet=handling.quiet)
-    sources = discover(
-        inputs, exclude=selection.output, only=only, clips=True, count=counting.count
-    )
-    counting.clear()
-    if not sources:
-        where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
-        raise NothingToDo(
-            f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC, "
-            "JPEG XL and clips, and passes over folders of masks)"
-        )
-    if frames is not None:
-        return [frames_job(sources, frames)]
-    pattern = selection.name and NamePattern(
-        selection.name, target_size.scale, target_size.label, engine.model, engine.effort_label
-    )
-    jobs = plan_jobs(
-        sources,
-        selection.output,
-        label=target_size.label,
-        image_format=result.format,
-        pattern=pattern or None,
-        overwrite=handling.overwrite,
-        tell=(lambda line: None) if handling.quiet else echo_line,
-        count=counting.count,
-    )
-    counting.clear()
-    return jobs
 
 
 def _show_forecast(

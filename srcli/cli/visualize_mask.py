@@ -138,17 +138,27 @@ def visualize_mask(
     with a contact sheet that sums up. Masks that exist are made again only with other
     settings or with --overwrite. Missing weights are downloaded after a question, as upscale does.
     """
+    from srcli.cli.console import echo_line
     from srcli.cli.fetching import fetch_before_use, policy_of
     from srcli.cli.mask_batch import Drawing, MaskSettings, choose, explain_all, open_result
     from srcli.cli.mask_summary import print_mask_summary
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
+    from srcli.jobs.ignored import Ignored
+    from srcli.jobs.job import Finished, Job, State
     from srcli.viz.choice import choose_map_types
     from srcli.viz.run import plan_folders
 
-    found = discover(inputs, exclude=output)
-    jobs = plan_folders([(source.path, source.root) for source in found], output)
-    if not jobs:
+    ignored = Ignored()
+    found = discover(inputs, exclude=output, ignored=ignored)
+    images = [(source.path, source.root) for source in found if source.settled is None]
+    jobs = plan_folders(images, output)
+    settled = [
+        Finished(Job(one.path, one.path, "png"), one.settled.state, one.settled.reason)
+        for one in found
+        if one.settled is not None
+    ]
+    if not found:
         where = ", ".join(map(str, inputs))
         raise NothingToDo(
             f"no images in {where} (srcli reads PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC and "
@@ -160,11 +170,13 @@ def visualize_mask(
     todo, skipped = choose(jobs, drawing.request(settings), overwrite=overwrite)
     if todo:
         fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
+    for end in settled:
+        echo_line(end.reason if end.state is State.FAILED else f"{end.job.source}: {end.reason}")
     started = time.monotonic()
     results = explain_all(todo, settings, drawing, overwrite=overwrite)
-    finished = [*skipped, *results.finished]
+    finished = [*settled, *skipped, *results.finished]
     print_mask_summary(results.figures)
-    print_summary(finished, seconds=time.monotonic() - started)
+    print_summary(finished, seconds=time.monotonic() - started, ignored=ignored.lines())
     if show:
         open_result([job for job in jobs if job.target.exists()], html=html)
     return exit_code(finished, interrupted=results.interrupted)

@@ -1,17 +1,21 @@
 """No input is replaced, no two results share a name, and what this command has made is no input."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import JournalError, UsageError
 from srcli.jobs.identity import unchanged
-from srcli.jobs.job import CLIP, Job
+from srcli.jobs.job import CLIP, Job, Settled, State
 from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.naming import case_folded, real_path
 
 __all__ = ["resolve_conflicts"]
+
+_SHOWN = 10
+_SAME_INPUT = "another name of an input that becomes the same file"
 
 
 def resolve_conflicts(
@@ -27,6 +31,10 @@ def resolve_conflicts(
         jobs: What the inputs become.
         overwrite: Existing outputs shall be replaced.
         tell: Told in one line what is left out.
+
+    Returns:
+        The jobs. Of two that would become one file the second is settled if both are names of one
+        input, or clips: then each of the others is done.
 
     Raises:
         UsageError: Two inputs would become one file, or a result would replace an input.
@@ -46,8 +54,9 @@ def resolve_conflicts(
         for job in jobs
         if job.source not in left_out
     ]
-    kept = _without_shadowed_clips(kept, tell)
-    _refuse_collisions(kept)
+    kept = _without_shadowed_clips(kept)
+    kept = _parted_collisions(kept, tell)
+    _refuse_inputs_replaced([job for job in kept if not job.settled])
     if left_out:
         (path, maker), *more = left_out.items()
         others = f", and {len(more)} more such inputs are" if more else " is"
@@ -84,40 +93,116 @@ def _refuse_inputs_as_outputs(job: Job, *, overwrite: bool) -> Job:
     return replace(job, guarded=True)
 
 
-def _without_shadowed_clips(jobs: Sequence[Job], tell: Callable[[str], None]) -> list[Job]:
-    """Leave out clips whose result would have another clip's name, as of a.avi and a.flv: a.mkv."""
+def _without_shadowed_clips(jobs: Sequence[Job]) -> list[Job]:
+    """Settle clips whose result would have another clip's name, as of a.avi and a.flv: a.mkv."""
     taken: dict[str, Path] = {}
     kept: list[Job] = []
     for job in jobs:
         first = taken.setdefault(case_folded(job.target), job.source)
         if job.image_format == CLIP and job.base is not None and first is not job.source:
-            tell(
-                f"{job.source} would become {job.target}, as {first} does, and is left out: "
-                "upscale it into another folder"
+            reason = (
+                f"{job.source} would become {job.target}, as {first} does; hint: upscale it into "
+                "another folder"
             )
+            kept.append(replace(job, settled=Settled(State.FAILED, reason)))
         else:
             kept.append(job)
     return kept
 
 
-def _refuse_collisions(jobs: Sequence[Job]) -> None:
+def _refuse_inputs_replaced(jobs: Sequence[Job]) -> None:
     there = {number: job for job in jobs if (number := _file_number(job.target)) is not None}
     for job in jobs if there else ():
         number = _file_number(job.source)
         if number is not None and number in there:
             raise _replaces(there[number])
     inputs = {real_path(job.source) for job in jobs}
-    taken: dict[str, Path] = {}
     for job in jobs:
-        target = case_folded(job.target)
-        if target == case_folded(job.source) or real_path(job.target) in inputs:
+        if case_folded(job.target) == case_folded(job.source) or real_path(job.target) in inputs:
             raise _replaces(job)
-        if target in taken:
-            raise UsageError(
-                f"{taken[target]} and {job.source} would both become {job.target}: "
-                "upscale them into different folders"
-            )
-        taken[target] = job.source
+
+
+def _parted_collisions(jobs: Sequence[Job], tell: Callable[[str], None]) -> list[Job]:
+    """Keep jobs whose results have one name from each other.
+
+    Of several names of one file the first that is no link is done, the others are skipped. Names
+    that differ in case or composition alone are all done in a folder that holds such inputs.
+
+    Raises:
+        UsageError: Two inputs would become one file.
+    """
+    by_target: dict[str, list[Job]] = {}
+    for job in jobs:
+        if not job.settled:
+            by_target.setdefault(case_folded(job.target), []).append(job)
+    replaced: dict[Path, Job] = {}
+    lines: list[str] = []
+    for rivals in by_target.values():
+        first = next((job for job in rivals if not job.source.is_symlink()), rivals[0])
+        for job in rivals:
+            if job is first:
+                continue
+            lines.append(_line_of_rivals(first, job))
+            if _is_same_input(job.source, first.source):
+                replaced[job.source] = replace(job, settled=Settled(State.SKIPPED, _SAME_INPUT))
+    for line in lines[:_SHOWN]:
+        tell(line)
+    if len(lines) > _SHOWN:
+        tell(f"and {len(lines) - _SHOWN} more such names")
+    return [replaced.get(job.source, job) for job in jobs]
+
+
+def _line_of_rivals(first: Job, job: Job) -> str:
+    """Say how it can be that two results have one name.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if _is_same_input(job.source, first.source):
+        return f"{job.source} is another name of {first.source}, and becomes the same file"
+    names = _told_apart(first.source, job.source)
+    if _differ_in_spelling(first, job):
+        return (
+            f"{names} differ in case or composition alone; both are done, but macOS, Windows and "
+            "many sticks hold only one of them"
+        )
+    raise UsageError(f"{names} would both become {job.target}: upscale them into different folders")
+
+
+def _is_same_input(path: Path, other: Path) -> bool:
+    """Tell if two names lead to one file."""
+    number = _file_number(path)
+    return real_path(path) == real_path(other) or (
+        number is not None and number == _file_number(other)
+    )
+
+
+def _differ_in_spelling(job: Job, other: Job) -> bool:
+    """Tell if two results have names that differ, in a folder on whose disk such inputs lie.
+
+    Both inputs lie in one folder and differ so themselves: that folder tells them apart, and so
+    will the results' folder if it is on the same disk.
+    """
+    alike = case_folded(job.source) == case_folded(other.source)
+    if job.target == other.target or job.source.parent != other.source.parent or not alike:
+        return False
+    there = next(p for p in (job.target.parent, *job.target.absolute().parents) if p.exists())
+    try:
+        return there.stat().st_dev == job.source.parent.stat().st_dev
+    except OSError:
+        return False
+
+
+def _told_apart(path: Path, other: Path) -> str:
+    r"""Two paths in words; those that look alike with their characters as codes.
+
+    >>> print(_told_apart(Path("u\u0308.png"), Path("\u00fc.png")))
+    u\u0308.png and \xfc.png
+    """
+    names = [str(path), str(other)]
+    if unicodedata.normalize("NFC", names[0]) == unicodedata.normalize("NFC", names[1]):
+        names = [name.encode("unicode_escape").decode() for name in names]
+    return " and ".join(names)
 
 
 def _replaces(job: Job) -> UsageError:

@@ -1,34 +1,22 @@
 """Find the images that a command line names."""
 
 import fnmatch
-import glob
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from srcli.errors import UsageError
-from srcli.jobs.naming import forget_folders, real_path
-from srcli.masks import is_mask_folder
+from srcli.jobs.ignored import Ignored
+from srcli.jobs.job import Settled, State
+from srcli.jobs.naming import folder_resolved, forget_folders
+from srcli.jobs.pattern import expand
+from srcli.jobs.search_folder import FolderSearch, Source
 from srcli.media import is_image_name
 from srcli.media.video.names import is_clip_name, is_sequence
 
-__all__ = ["Filter", "Source", "discover", "read_file_list"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One input image.
-
-    Args:
-        path: Where it is.
-        root: The folder on the command line that it was found in; None for a file named itself.
-    """
-
-    path: Path
-    root: Path | None
+__all__ = ["Filter", "Source", "discover"]
 
 
 @dataclass(frozen=True)
@@ -52,67 +40,97 @@ class Filter:
             return False
         return not self.include or any(_matches(path, pattern) for pattern in self.include)
 
+    def may_hold(self, folder: Path) -> bool:
+        """Tell if a folder may hold images that the filter takes, by its path inside the root."""
+        inside = folder / "_"
+        if any(
+            _matches(folder, pattern) or (pattern.endswith("/**") and _matches(inside, pattern))
+            for pattern in self.exclude
+        ):
+            return False
+        return not self.include or any(_may_lead_to(folder, one) for one in self.include)
+
 
 def discover(
     inputs: Sequence[Path],
     *,
+    listed: Sequence[Path] = (),
     exclude: Path | None = None,
     only: Filter | None = None,
     clips: bool = False,
+    follow_links: bool = False,
+    ignored: Ignored | None = None,
     count: Callable[[str], None] = lambda what: None,
 ) -> list[Source]:
-    """List the images among files and folders, each once, in the order of the command line.
+    """List the images among files and folders, each name once, in the order of the command line.
 
-    Folders are searched recursively in sorted order; hidden files and folders, files whose names
-    are no image's, links to folders, and folders that `visualize-mask` filled are passed over. A
-    file named on the command line is taken whatever it is called. What does not exist but holds
-    `*`, `?` or `[` is a pattern.
+    Folders are searched recursively in sorted order, see `FolderSearch`. A file named on the
+    command line is taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a
+    pattern; a folder whose name holds them goes before.
 
     Args:
         inputs: Files, folders and patterns.
+        listed: More of them, from a list: those that are missing fail alone.
         exclude: A folder not to search: the output's.
         only: Which images in folders are meant.
         clips: Find clips too, and take frames/%06d.png for one.
+        follow_links: Search linked folders too.
+        ignored: Told of what is passed over.
         count: Told of each that is found, in words.
+
+    Returns:
+        Images; and what cannot be read or is not searched, settled.
 
     Raises:
         UsageError: An input does not exist, or a pattern matches nothing.
     """
     forget_folders()
+    only, ignored = only or Filter(), ignored or Ignored()
+    search = FolderSearch(
+        lambda path: is_image_name(path) or (clips and is_clip_name(path)),
+        only.takes,
+        only.may_hold,
+        exclude,
+        follow_links,
+        ignored,
+    )
     found: dict[str, Source] = {}
-    for path in chain.from_iterable(map(_expanded, inputs)):
-        if clips and is_sequence(path):
-            found[os.path.realpath(path)] = Source(path, None)
-            continue
-        if not os.path.lexists(path):
-            raise UsageError(f"{path} does not exist: check the name")
-        sources: Iterable[Source] = [Source(path, None)]
-        if path.is_dir():
-            sources = (s for s in _search(path, exclude, only) if clips or is_image_name(s.path))
-        for source in sources:
-            found.setdefault(real_path(source.path), source)
+    for path, must_exist in [*((p, True) for p in inputs), *((p, False) for p in listed)]:
+        for source in _sources(path, search, clips=clips, must_exist=must_exist):
+            named = _named(source.path if source.root is None else source.root)
+            if source.root is not None:
+                named = os.path.join(named, source.path.relative_to(source.root))  # noqa: PTH118
+            found.setdefault(named, source)
             count("images found")
     return list(found.values())
 
 
-def read_file_list(content: bytes) -> list[Path]:
-    """The paths in a list, one a line, or NUL-separated where it holds a NUL; empty ones left out.
+def _sources(
+    path: Path, search: FolderSearch, *, clips: bool, must_exist: bool
+) -> Iterator[Source]:
+    """What one name on the command line or in a list stands for."""
+    if clips and is_sequence(path):
+        yield Source(path, None)
+        return
+    try:
+        expanded = expand(path, search.ignored)
+    except UsageError as error:
+        if must_exist:
+            raise
+        yield Source(path, None, Settled(State.FAILED, str(error)))
+        return
+    for one in expanded:
+        if one.settled is None and os.path.isdir(one.path):  # noqa: PTH112 never raises
+            yield from search.search(one.path)
+        else:
+            yield one
 
-    Args:
-        content: The list; names need not be text.
-    """
-    parts = content.split(b"\0") if b"\0" in content else content.splitlines()
-    return [Path(os.fsdecode(part)) for part in parts if part.strip()]
 
-
-def _expanded(path: Path) -> list[Path]:
-    if os.path.lexists(path) or not glob.has_magic(str(path)):
-        return [path]
-    found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-    if not found:
-        raise UsageError(f"{path} matches nothing: check the pattern")
-    known = [p for p in found if p.is_dir() or is_image_name(p) or is_clip_name(p)]
-    return known or found
+def _named(path: Path) -> str:
+    """A name that stands for one file or folder under one of its names, links left as they are."""
+    if path.name in ("", ".."):
+        return os.path.realpath(path)
+    return os.path.join(folder_resolved(path.parent), path.name)  # noqa: PTH118
 
 
 def _matches(path: Path, pattern: str) -> bool:
@@ -129,21 +147,14 @@ def _expression(pattern: str) -> str:
     return "".join(wild.get(part) or re.escape(part) for part in parts)
 
 
-def _search(root: Path, exclude: Path | None, only: Filter | None) -> Iterator[Source]:
-    avoid = None if exclude is None else os.path.realpath(exclude)
-    if avoid == os.path.realpath(root):
-        avoid = None
-    for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        if is_mask_folder(here):
-            folders.clear()
-            continue
-        folders[:] = sorted(
-            f for f in folders if not f.startswith(".") and os.path.realpath(here / f) != avoid
-        )
-        for name in sorted(files):
-            path = here / name
-            if name.startswith(".") or not (is_image_name(path) or is_clip_name(path)):
-                continue
-            if only is None or only.takes(path.relative_to(root)):
-                yield Source(path, root)
+def _may_lead_to(folder: Path, pattern: str) -> bool:
+    """Tell if a pattern may match something below a folder, by its parts before the first `*`."""
+    if "/" not in pattern:
+        return True
+    fixed = pattern.casefold().removeprefix("./").split("/")[:-1]
+    for part, wanted in zip(folder.as_posix().casefold().split("/"), fixed, strict=False):
+        if any(c in wanted for c in "*?["):
+            return True
+        if part != wanted:
+            return False
+    return True

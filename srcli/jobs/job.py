@@ -17,6 +17,7 @@ __all__ = [
     "BatchObserver",
     "Finished",
     "Job",
+    "Settled",
     "State",
     "reason_of",
 ]
@@ -24,6 +25,27 @@ __all__ = [
 CLIP, ANIMATION, FRAMES = "clip", "animation", "frames"
 """In place of an image's format: the job is no image; a clip's suffix says which container, and
 of frames the target is their folder."""
+
+
+class State(StrEnum):
+    """How a job ends."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The end of a job that is known before any work.
+
+    Args:
+        state: Skipped or failed.
+        reason: Why, one line.
+    """
+
+    state: State
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,7 @@ class Job:
         base: The output folder that it belongs to, with its tree; None: the one it lies in.
         guarded: The target is there, was named as an input, and no journal knows it for a result:
             it is not replaced.
+        settled: How it ends, where that is known before any work; it is never begun.
     """
 
     source: Path
@@ -44,6 +67,7 @@ class Job:
     image_format: str
     base: Path | None = field(default=None, compare=False)
     guarded: bool = field(default=False, compare=False)
+    settled: Settled | None = field(default=None, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -54,14 +78,6 @@ class Job:
     def inside(self) -> Path:
         """Where the output is in that folder."""
         return self.target.relative_to(self.folder)
-
-
-class State(StrEnum):
-    """The end of a job: its state, reason and notes."""
-
-    DONE = "done"
-    SKIPPED = "skipped"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from srcli.errors import UsageError
 
-__all__ = ["NamePattern", "case_folded", "forget_folders", "real_path", "shortened"]
+__all__ = [
+    "NamePattern",
+    "case_folded",
+    "folder_resolved",
+    "forget_folders",
+    "real_path",
+    "shortened",
+]
 
 _FIELDS = ("stem", "ext", "scale", "size", "model", "effort")
 _MOST_BYTES = 255  # of a name, on nearly all file systems
@@ -104,17 +111,22 @@ def real_path(path: Path) -> str:
     """Where a path leads, links followed; as `os.path.realpath`, but folders are looked at once."""
     if path.name in ("", ".."):
         return os.path.realpath(path)
-    found = os.path.join(_real_folder(os.path.join(os.getcwd(), path.parent)), path.name)  # noqa: PTH109, PTH118
+    found = os.path.join(folder_resolved(path.parent), path.name)  # noqa: PTH118
     return os.path.realpath(found) if os.path.islink(found) else found  # noqa: PTH114
 
 
 def forget_folders() -> None:
     """Look at folders anew: they may have changed since another batch was planned."""
-    _real_folder.cache_clear()
+    _resolved.cache_clear()
+
+
+def folder_resolved(folder: Path) -> str:
+    """Where a folder is, links followed; looked at once."""
+    return _resolved(os.path.join(os.getcwd(), folder))  # noqa: PTH109, PTH118
 
 
 @lru_cache(maxsize=4096)
-def _real_folder(folder: str) -> str:
+def _resolved(folder: str) -> str:
     return os.path.realpath(folder)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from srcli.errors import UsageError
 from srcli.jobs.conflicts import resolve_conflicts
 from srcli.jobs.discover import Source
-from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job
+from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job, Settled, State
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
 from srcli.media.formats import FORMATS
@@ -46,6 +46,8 @@ def plan_jobs(
 ) -> list[Job]:
     """Name the output of every input; inputs that are results of others are left out.
 
+    Inputs that are settled, and those that nothing can be made of, become settled jobs, last.
+
     Without `output`, a folder `NAME` becomes `NAME_x4/` beside it, with the same tree inside, and
     a file `STEM.EXT` becomes `STEM_x4.EXT` beside it. With `output`, everything goes into that
     folder; a single file may instead be given the very name of its result.
@@ -74,18 +76,45 @@ def plan_jobs(
     else:
         if output is not None and len(sources) == 1 and sources[0].root is None:
             _refuse_unknown_suffix(output)
-        several = len({source.root for source in sources}) > 1
-        jobs: list[Job] = []
-        for source in sources:
-            count("outputs planned")
-            place = _place(source, output, label, several=several)
-            try:
-                jobs.append(_job(source, *place, image_format, pattern))
-            except UsageError as error:
-                if source.root is None or pattern is not None:
-                    raise
-                tell(f"{error}; it is left out")  # one clip of a folder must not stop the others
-    return resolve_conflicts(jobs, overwrite=overwrite, tell=tell)
+        jobs = _planned(sources, output, label, image_format, pattern, count)
+    settled = [job for job in jobs if job.settled]
+    others = [job for job in jobs if not job.settled]
+    return [*resolve_conflicts(others, overwrite=overwrite, tell=tell), *settled]
+
+
+def _planned(
+    sources: Sequence[Source],
+    output: Path | None,
+    label: str,
+    image_format: str | None,
+    pattern: NamePattern | None,
+    count: Callable[[str], None],
+) -> list[Job]:
+    """The job of each input; one of which nothing can be made is settled, and stops no other.
+
+    Raises:
+        UsageError: Nothing can be made of any, or names by the pattern are none of their format.
+    """
+    several = len({source.root for source in sources}) > 1
+    jobs: list[Job] = []
+    errors: list[UsageError] = []
+    for source in sources:
+        count("outputs planned")
+        place = _place(source, output, label, several=several)
+        if source.settled is not None:
+            jobs.append(Job(source.path, place[0], _FALLBACK, place[1], settled=source.settled))
+            continue
+        try:
+            jobs.append(_job(source, *place, image_format, pattern))
+        except UsageError as error:
+            if pattern is not None:
+                raise
+            errors.append(error)
+            settled = Settled(State.FAILED, str(error))
+            jobs.append(Job(source.path, place[0], _FALLBACK, place[1], settled=settled))
+    if errors and len(errors) == len(sources):
+        raise errors[0]
+    return jobs
 
 
 def default_folder(folder: Path, label: str) -> Path:
@@ -133,6 +162,8 @@ def _named_job(source: Source, output: Path, image_format: str | None) -> Job:
     Raises:
         UsageError: The name and the format asked for, or the name and the input, do not agree.
     """
+    if source.settled is not None:
+        return Job(source.path, output, _FALLBACK, settled=source.settled)
     named = format_of_name(output)
     if image_format and named and named != image_format:
         raise UsageError(
@@ -191,7 +222,9 @@ def _moving_job(
     if not (animated and is_clip_name(target)) and not _is_clip(source):
         return None  # an image, or the first of an animation's in the format asked for
     if format_of_name(target) or target.suffix.lower() == ".gif":
-        raise UsageError(f"{source.path} is a clip, {target} is not: --frames-dir writes images")
+        remedy = "--format png or webp" if suffix == ".gif" else "--frames-dir writes images"
+        kind = image_format or target.suffix
+        raise UsageError(f"{source.path} is a clip, which {kind} cannot hold; hint: {remedy}")
     target = _renamed(source, target.with_suffix(clip_suffix(target)), pattern)
     return Job(source.path, target, CLIP, base)
 
@@ -214,7 +247,7 @@ def frames_job(sources: Sequence[Source], folder: Path) -> Job:
     """
     if len(sources) != 1:
         raise UsageError(f"--frames-dir {folder} takes one clip, {len(sources)} were given")
-    return Job(sources[0].path, folder, FRAMES)
+    return Job(sources[0].path, folder, FRAMES, settled=sources[0].settled)
 
 
 def is_moving(job: Job) -> bool:

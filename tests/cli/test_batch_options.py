@@ -53,7 +53,7 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     save(tmp_path / "in" / "b.jpg", 8, 12)
     (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     shown = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
+    assert shown.returncode == 1, shown.stderr
     assert re.search(r"in/a\.png +in_x4/a\.png +48x32", shown.stdout)
     assert re.search(r"in/b\.jpg +in_x4/b\.jpg +32x48", shown.stdout)
     assert "fails" in shown.stdout
@@ -205,7 +205,7 @@ def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
     (tmp_path / "in" / "bad\r.png").write_bytes(b"no image")
     planned = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
     ended = srcli("upscale", "in", *FAST, cwd=tmp_path)
-    assert (planned.returncode, ended.returncode) == (0, 1), ended.stderr
+    assert (planned.returncode, ended.returncode) == (1, 1), ended.stderr
     for text in (planned.stdout, ended.stdout, ended.stderr):
         assert not set(text) & set("\x1b\r")
     assert "in/new\\nline.png -> in_x4/new\\nline.png" in ended.stderr

@@ -155,13 +155,17 @@ def test_files_apart_by_case_alone_may_be_inputs(tmp_path: Path) -> None:
     assert [job.target.name for job in jobs] == ["A_x4.JPG", "A_X4_x4.jpg"]
     names = NamePattern("{stem}-{ext}.{ext}", 4, "x4", "adaformer", "exact")
     both = discover((tmp_path / "A.JPG", tmp_path / "a.jpg"))
+    said: list[str] = []
+    apart = plan_jobs(
+        *(both, tmp_path / "out"), label="x4", image_format=None, pattern=names, tell=said.append
+    )
+    assert [job.target.name for job in apart] == ["A-JPG.JPG", "a-jpg.jpg"]
+    assert ["differ in case or composition alone" in line for line in said] == [True]
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "A.JPG").rename(tmp_path / "sub" / "A.JPG")  # now nothing says that "out" can too
+    far = discover((tmp_path / "sub" / "A.JPG", tmp_path / "a.jpg"))
     with pytest.raises(UsageError, match="would both become"):
-        plan_jobs(both, tmp_path / "out", label="x4", image_format=None, pattern=names)
-    apart = [
-        *plan_jobs(both[:1], tmp_path / "out", label="x4", image_format=None),
-        *plan_jobs(both[1:], tmp_path / "out", label="x4", image_format=None),
-    ]
-    assert [job.target.name for job in apart] == ["A_x4.JPG", "a_x4.jpg"]
+        plan_jobs(far, tmp_path / "out", label="x4", image_format=None)
 
 
 def test_another_name_of_an_input_is_not_replaced(tmp_path: Path) -> None:

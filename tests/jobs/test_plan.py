@@ -23,24 +23,29 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+def images(*inputs: Path, exclude: Path | None = None) -> list[Source]:
+    """What is found there, without the link that is not followed."""
+    return [source for source in discover(inputs, exclude=exclude) if not source.settled]
+
+
 def names(sources: list[Source], root: Path) -> list[str]:
     return [s.path.relative_to(root).as_posix() for s in sources]
 
 
 def test_folders_are_searched_for_images(photos: Path) -> None:
-    found = names(discover((photos,)), photos)
+    found = names(images(photos), photos)
     assert found == ["a.PNG", "b.jpg", "ünï côde.jpeg", "sub/c.tiff", "sub/deep/e.webp"]
 
 
 def test_each_image_once(photos: Path) -> None:
-    found = discover((photos / "b.jpg", photos, photos / "sub"))
+    found = images(photos / "b.jpg", photos, photos / "sub")
     assert len(found) == 5
     assert found[0] == Source(photos / "b.jpg", None)
 
 
 def test_the_output_folder_is_not_searched(photos: Path) -> None:
-    assert "sub/c.tiff" not in names(discover((photos,), exclude=photos / "sub"), photos)
-    assert len(discover((photos,), exclude=photos)) == 5
+    assert "sub/c.tiff" not in names(images(photos, exclude=photos / "sub"), photos)
+    assert len(images(photos, exclude=photos)) == 5
 
 
 def test_a_missing_input_is_refused(tmp_path: Path) -> None:
@@ -54,7 +59,7 @@ def targets(jobs: list[Job], root: Path) -> list[str]:
 
 def test_default_names(photos: Path) -> None:
     root = photos.parent
-    jobs = plan_jobs(discover((photos,)), None, label="x4", image_format=None)
+    jobs = plan_jobs(images(photos), None, label="x4", image_format=None)
     assert targets(jobs, root)[-2:] == ["photos_x4/sub/c.tiff", "photos_x4/sub/deep/e.webp"]
     jobs = plan_jobs(discover((photos / "a.PNG",)), None, label="x1.5", image_format=None)
     assert targets(jobs, root) == ["photos/a_x1.5.PNG"]
@@ -74,7 +79,7 @@ def test_named_output(photos: Path, tmp_path: Path) -> None:
         (photos / "sub", photos / "a.PNG"): ["sub/c.tiff", "sub/deep/e.webp", "a_x4.PNG"],
     }
     for inputs, expected in plan.items():
-        jobs = plan_jobs(discover(inputs), out, label="x4", image_format=None)
+        jobs = plan_jobs(images(*inputs), out, label="x4", image_format=None)
         assert targets(jobs, out) == expected
     jobs = plan_jobs(discover(tuple(one)), tmp_path / "my.tif", label="x4", image_format=None)
     assert jobs == [Job(one[0], tmp_path / "my.tif", "tiff")]

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from srcli.errors import UsageError
-from srcli.jobs.discover import Filter, Source, discover, read_file_list
+from srcli.jobs.discover import Filter, Source, discover
+from srcli.jobs.file_list import read_file_list
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.jobs.plan import plan_jobs
 from srcli.jobs.target_size import TargetSize

@@ -34,9 +34,9 @@ _LEAST_OF_GIF = 20  # ms; what a GIF says below that is taken for unsaid, by all
 
 def is_animation(path: Path) -> bool:
     """Tell if a GIF, WebP or PNG is animated; reads only its header."""
-    if not path.is_file():  # a pipe would be waited for
-        return False
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as stream:
             head = stream.read(1 << 16)
     except OSError:

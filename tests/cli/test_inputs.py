@@ -1,0 +1,81 @@
+"""`srcli upscale` over folders as people have them: what is told of, and the exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.processes import FAST, srcli
+
+MODEL = ("-m", "adaformer-s", "-s", "2", *FAST)
+
+
+@pytest.fixture
+def mixed(photos: Path) -> Path:
+    """Two images, a link that leads nowhere, a linked folder, and what is passed over."""
+    (photos / "gone").symlink_to("nowhere")
+    (photos / "linked").symlink_to(".")
+    for name in ("one.psd", "two.psd", "raw.cr2"):
+        (photos / name).write_bytes(b"x")
+    (photos / "@eaDir").mkdir()
+    return photos
+
+
+def test_what_cannot_be_done_is_told_and_counted(mixed: Path) -> None:
+    for more in ((), ("-v",)):
+        ended = srcli("upscale", "photos", "-o", "out", *MODEL, *more, cwd=mixed.parent)
+        assert ended.returncode == 1, ended.stderr
+        assert {p.name for p in (mixed.parent / "out").glob("*.png")} == {"a.png", "b.png"}
+        assert "photos/gone: a link that leads nowhere" in ended.stderr
+        assert "3 files of kinds that are not read: .psd 2, .cr2 1" in ended.stdout
+        assert "1 folder of thumbnails or trash: @eaDir 1" in ended.stdout
+        assert "a link to a folder; hint: --follow-links" in ended.stdout
+        assert ("photos/raw.cr2: ignored" in ended.stderr) is bool(more)
+    told = srcli("upscale", "photos", "-o", "out", "--json", *MODEL, cwd=mixed.parent).stdout
+    events = [json.loads(line) for line in told.splitlines()]
+    assert {e["event"] for e in events} == {"skipped", "failed", "summary"}
+    assert events[-1]["ignored"] == {".psd": 2, ".cr2": 1, "@eaDir": 1}
+    assert events[-1]["exit_code"] == 1
+
+
+def test_a_dry_run_ends_as_the_run_would(mixed: Path) -> None:
+    dry = ("--dry-run", *MODEL)
+    planned = srcli("upscale", "photos", *dry, cwd=mixed.parent)
+    assert planned.returncode == 1
+    assert "2 to do, 1 skipped, 1 will fail" in planned.stdout
+    assert "ignored 3 files of kinds that are not read: .psd 2, .cr2 1" in planned.stdout
+    (mixed / "gone").unlink()
+    assert srcli("upscale", "photos", *dry, cwd=mixed.parent).returncode == 0
+    (mixed / "a.png").write_bytes(b"no image")
+    assert srcli("upscale", "photos/a.png", *dry, cwd=mixed.parent).returncode == 3
+    told = srcli("upscale", "photos", "--json", *dry, cwd=mixed.parent).stdout.splitlines()
+    assert json.loads(told[-1])["exit_code"] == 1
+
+
+def test_clips_without_a_size_fail_alone(photos: Path) -> None:
+    frames = [Image.new("RGB", (10, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(photos / "moves.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(photos / "moves.png", save_all=True, append_images=frames[1:])
+    Image.new("RGB", (10, 8)).save(photos / "still.gif")
+    fit = ("-m", "adaformer-s", "--fit", "32x32", *FAST)
+    ended = srcli("upscale", "photos", "-o", "out", *fit, cwd=photos.parent)
+    assert ended.returncode == 1, ended.stderr
+    assert {p.name for p in (photos.parent / "out").glob("[!.]*")} == {"a.png", "b.png"}
+    for name in ("moves.gif", "moves.png", "still.gif"):
+        assert f"photos/{name} is a clip: use --scale for it" in ended.stderr
+    alone = srcli("upscale", "photos/moves.gif", *fit, cwd=photos.parent)
+    assert alone.returncode == 2
+    jpg = srcli("upscale", "photos", "--format", "jpg", "-o", "jpg", *MODEL, cwd=photos.parent)
+    assert jpg.returncode == 1
+    names = {p.name for p in (photos.parent / "jpg").glob("[!.]*")}
+    assert names == {"a.jpg", "b.jpg", "moves.jpg"}  # the first of an APNG's images
+    assert "still.gif is a clip, which jpeg cannot hold; hint: --format png" in jpg.stderr
+
+
+def test_a_list_with_a_missing_name(photos: Path) -> None:
+    (photos.parent / "list").write_bytes(b"\xef\xbb\xbfphotos/a.png\r\nphotos/c.png\r\n")
+    ended = srcli("upscale", "--files-from", "list", "-o", "out", *MODEL, cwd=photos.parent)
+    assert ended.returncode == 1
+    assert "photos/c.png does not exist" in ended.stderr
+    assert (photos.parent / "out" / "a_x2.png").exists()
