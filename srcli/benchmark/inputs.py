@@ -8,14 +8,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from srcli.benchmark.measure import Sample
 from srcli.data.benchmark_set import Pair, find_set, pair_folders, pairs_in, single_folder
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
 from srcli.data.sizes import images_of_sizes
 from srcli.errors import InputError, UsageError
 
-__all__ = ["BenchmarkInputs", "as_text", "loaded"]
+__all__ = ["BenchmarkInputs", "Sample", "as_text", "loaded"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,11 @@ class BenchmarkInputs:
     data_root: Path | None
     limit: int | None
 
-    def find(self, scale: int) -> tuple[str, list[Pair]]:
-        """The name of it all, and its images, no two of one name; names are text.
+    def require_one(self) -> None:
+        """Check that one kind of input is named; quick.
 
         Raises:
-            UsageError: Nothing or too much is asked for, or it is not there.
+            UsageError: None is, or several are.
         """
         given = [self.dataset, self.folder, self.hr or self.lr, self.sizes]
         if sum(one is not None for one in given) != 1:
@@ -52,6 +60,14 @@ class BenchmarkInputs:
                 "give inputs to measure on: one of FOLDER, --dataset NAME, --hr DIR and --lr DIR, "
                 "or --latency 512x341"
             )
+
+    def find(self, scale: int) -> tuple[str, list[Pair]]:
+        """The name of it all, and its images, no two of one name; names are text.
+
+        Raises:
+            UsageError: Nothing or too much is asked for, or it is not there.
+        """
+        self.require_one()
         if self.sizes is not None:
             name, found = "latency", images_of_sizes(self.sizes)
         elif self.dataset is not None:

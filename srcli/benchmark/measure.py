@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from srcli.benchmark.inputs import Sample
 from srcli.benchmark.machine import PeakMemory, synchronise
 from srcli.benchmark.methods import Method, MethodOutput
 from srcli.errors import InputError
@@ -20,16 +19,7 @@ from srcli.inference.device import one_memory_error, release_cached_memory
 from srcli.metrics.flops import count_flops
 from srcli.metrics.protocols import Protocol, Quality
 
-__all__ = ["MeasureSettings", "Measured", "Row", "Sample", "measure"]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image: LR (h, w, 3), and HR (s·h, s·w, 3) where there is one."""
-
-    name: str
-    lr: NDArray[np.uint8]
-    hr: NDArray[np.uint8] | None
+__all__ = ["MeasureSettings", "Measured", "Row", "measure"]
 
 
 @dataclass(frozen=True)

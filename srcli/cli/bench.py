@@ -2,6 +2,8 @@
 
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
@@ -18,6 +20,9 @@ from srcli.errors import ExitCode, UsageError
 __all__ = ["bench"]
 
 _Options = ParamSpec("_Options")
+
+_FIRST_LINE = 2.0  # s; what is over sooner needs none
+_BETWEEN_LINES = 30.0  # s
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -119,22 +124,26 @@ def bench(
     LR_bicubic/X4). Missing weights are downloaded after a question, as upscale does.
     Models take turns on every image, so that a machine that slows down slows them all.
     """
-    from srcli.benchmark.choose_methods import Setup, methods_named
+    if compare is not None:
+        _show_changes(*compare)
+        return ExitCode.ALL_DONE
     from srcli.benchmark.inputs import BenchmarkInputs, as_text, loaded
+
+    inputs = BenchmarkInputs(
+        dataset, folder, hr, lr, None if sizes is None else _listed(sizes), data_root, limit
+    )
+    inputs.require_one()  # before torch is imported
+    from srcli.benchmark.choose_methods import Setup, methods_named
     from srcli.benchmark.machine import describe_machine
     from srcli.benchmark.measure import MeasureSettings, measure
     from srcli.benchmark.results import Run
-    from srcli.cli.bench_output import Files, compared, deliver, print_tables
+    from srcli.cli.bench_output import Files, deliver
     from srcli.inference.device import pick_device, pick_precision
     from srcli.metrics.protocols import protocol_named
 
-    if compare is not None:
-        print_tables([compared(*compare)])
-        return ExitCode.ALL_DONE
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
-    words = None if sizes is None else _listed(sizes)
-    name, pairs = BenchmarkInputs(dataset, folder, hr, lr, words, data_root, limit).find(scale)
+    name, pairs = inputs.find(scale)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)
@@ -183,6 +192,13 @@ def bench(
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
 
 
+def _show_changes(before: Path, after: Path) -> None:
+    """Print what moved between two measurements."""
+    from srcli.cli.bench_output import compared, print_tables
+
+    print_tables([compared(before, after)])
+
+
 def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) -> ExitCode:
     """Say why none of `count` images was measured.
 
@@ -211,9 +227,15 @@ def _is_default(name: str) -> bool:
 
 @contextmanager
 def _progress(total: int) -> Generator[Callable[[str], None]]:
-    """A bar on stderr if it is a terminal, else nothing."""
+    """A bar on stderr if it is a terminal, else a line soon and every half minute."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        first = threading.Timer(_FIRST_LINE, echo_line, [f"measuring {total} images"])
+        first.daemon = True
+        first.start()
+        try:
+            yield _lines(total)
+        finally:
+            first.cancel()
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -221,6 +243,20 @@ def _progress(total: int) -> Generator[Callable[[str], None]]:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("measuring", total=total)
         yield lambda name: bar.update(task, advance=1, description=name)
+
+
+def _lines(total: int) -> Callable[[str], None]:
+    """Count images, and say how many are done at most twice a minute."""
+    done, told = 0, time.monotonic()
+
+    def advance(name: str) -> None:
+        nonlocal done, told
+        done += 1
+        if time.monotonic() - told >= _BETWEEN_LINES and done < total:
+            told = time.monotonic()
+            echo_line(f"{done} of {total} images measured, the last {printable(name)}")
+
+    return advance
 
 
 def _listed(words: str) -> list[str]:

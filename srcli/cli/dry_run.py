@@ -1,6 +1,5 @@
 """`srcli upscale --dry-run`: what would be done, and what it would take."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,6 +7,7 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.clip_estimate import in_words, seconds_per_pixel
 from srcli.cli.console import printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
@@ -22,7 +22,6 @@ from srcli.weights import best_scale
 
 __all__ = ["forecast_all", "show_plan"]
 
-_PROBE = 96  # px to a side of the image that is timed
 _SHOWN = 200
 
 
@@ -83,7 +82,7 @@ def show_plan(
     fails = f", {failing} will fail" if failing else ""
     console.print(
         f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
-        f"{_duration(seconds)} in the network, {disk / 1e6:.1f} MB",
+        f"{in_words(seconds)} in the network, {disk / 1e6:.1f} MB",
         highlight=False,
     )
     for line in ignored.lines():
@@ -137,28 +136,13 @@ def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
         if needed > 1:
             with suppress(UnknownScale):  # it will fail
                 pixels[best_scale(engine.model, max(needed, 2)).scale] += one.pixels
-    return sum(count * _seconds_per_pixel(engine, scale) for scale, count in pixels.items())
+    return sum(count * _pace(engine, scale) for scale, count in pixels.items())
 
 
-def _seconds_per_pixel(engine: Engine, scale: int) -> float:
-    """Time of the network per LR px, measured on an image of noise, where little is halted."""
-    import torch
-
+def _pace(engine: Engine, scale: int) -> float:
+    """Seconds per LR px."""
     from srcli.inference.upscaler import Upscaler
 
-    upscaler = Upscaler(
-        engine.model, scale, engine.device, engine.precision, effort=engine.asked_effort
+    return seconds_per_pixel(
+        Upscaler(engine.model, scale, engine.device, engine.precision, effort=engine.asked_effort)
     )
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
-    upscaler(image)
-    return upscaler.upscale(image).report.seconds / _PROBE**2
-
-
-def _duration(seconds: float) -> str:
-    """Whole seconds, minutes or hours, in words."""
-    if seconds < 100:
-        return f"{math.ceil(seconds)} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import chain
 
+from srcli.cli.clip_estimate import clip_estimate
 from srcli.cli.clip_run import Clips
 from srcli.cli.progress import BatchProgress
-from srcli.cli.slow_clip_hint import SlowClipHint, faster_model
 from srcli.cli.upscale_options import Engine
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import run_clips
@@ -110,8 +110,7 @@ def work(
             observer=context.progress,
         )
         first = upscalers.first
-        quicker = faster_model(first.network.spec.name, first.scale) if moving else ""
-        ends = _run_clips(moving, clips, first, context, SlowClipHint(quicker))
+        ends = _run_clips(moving, clips, first, context)
         for end in chain(images, ends):
             came.finished.append(end)
             context.progress.finished(end)
@@ -132,19 +131,18 @@ def _run_clips(
     clips: Clips,
     upscaler: Upscaler,
     context: RunContext,
-    slow_clip_hint: SlowClipHint,
 ) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one: what it has come to is kept."""
 
     def on_frame(job: Job, done: int, total: int) -> None:
         context.progress.frame(job, done, total)
-        advice = slow_clip_hint.line(job.source, done, total)
-        if advice:
-            context.progress.note(advice)
         if context.stopping.is_set():
             raise KeyboardInterrupt
 
     if todo and not context.stopping.is_set():
+        line = clip_estimate(todo, clips.settings, upscaler)
+        if line:
+            context.progress.note(line)
         yield from run_clips(
             todo, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame
         )

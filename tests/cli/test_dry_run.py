@@ -33,7 +33,7 @@ def test_each_image_is_timed_with_the_network_that_will_make_it(
         return SimpleNamespace(scale=int(scale))
 
     monkeypatch.setattr(dry_run, "best_scale", best)
-    monkeypatch.setattr(dry_run, "_seconds_per_pixel", lambda _, scale: float(10**scale))
+    monkeypatch.setattr(dry_run, "_pace", lambda _, scale: float(10**scale))
     forecasts = [
         foreseen((15, 15), 1),
         foreseen((20, 20), 2),
@@ -46,4 +46,4 @@ def test_each_image_is_timed_with_the_network_that_will_make_it(
 
 
 def test_the_network_is_really_timed() -> None:
-    assert dry_run._seconds_per_pixel(ENGINE, 2) > 0  # made by x4 weights, and reduced
+    assert dry_run._pace(ENGINE, 2) > 0  # made by x4 weights, and reduced
