@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.defaults import HALT_EPS
 from srcli.errors import UsageError
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.convolutions import ResidualBlock
@@ -253,7 +254,7 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     bytes_per_pixel=3150,
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.8)},
+    efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
     build=_build,
     bytes_per_tile_pixel=1600,
     bytes_per_held_pixel=640,

@@ -15,8 +15,8 @@ from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
 from srcli.jobs.job import Job
 from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
-from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
