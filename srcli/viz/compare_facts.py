@@ -7,6 +7,8 @@ from srcli.media import DecodedImage
 
 __all__ = ["Pair", "facts_of", "sizes_of"]
 
+_HDR = (16, 18)  # PQ and HLG, as H.273 numbers them
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -55,8 +57,10 @@ def facts_of(
     ]
     noted = pair.losses is not None
     pages = len(before.further) + before.left_out
+    light = before.metadata.cicp is not None and before.metadata.cicp[1] in _HDR
     notes = [
         shown,
+        *(["HDR values as they are stored"] if light else []),
         *(["transparent parts over gray"] if before.has_alpha or after.has_alpha else []),
         *(["8 of 16 bits"] if 16 in (before.bits, after.bits) else []),
         *([f"the first of {pages + 1} pages or frames"] if pages else []),

@@ -205,7 +205,7 @@ def _failures(failed: Sequence[str]) -> str:
     if not failed:
         return ""
     rows = "".join(f"<li>{_text(line)}</li>" for line in failed)
-    return f'<article class="trouble"><h2>Without a result</h2><ul>{rows}</ul></article>\n'
+    return f'<article class="trouble"><h2>Failed</h2><ul>{rows}</ul></article>\n'
 
 
 def _text(text: str) -> str:
