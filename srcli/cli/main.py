@@ -11,13 +11,14 @@ from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.console import echo_line
 from srcli.cli.datasets import datasets
-from srcli.cli.settings_file import default_map, read_settings
+from srcli.cli.settings_file import default_map, read_settings, settings_named
 from srcli.cli.status import status, verify
+from srcli.cli.streams import StandardStreams
 from srcli.cli.train import train
 from srcli.cli.upscale import upscale
 from srcli.cli.visualize_mask import visualize_mask
 from srcli.cli.weights import weights
-from srcli.errors import ExitCode, MissingDataSet, SrcliError
+from srcli.errors import ExitCode, MissingDataSet, SrcliError, UsageError
 
 __all__ = ["main", "run"]
 
@@ -74,7 +75,14 @@ main.add_command(weights)
 
 def run() -> None:
     """Run the command line and end the process with the right exit code."""
-    sys.exit(_exit_code())
+    streams = StandardStreams()
+    streams.install()
+    code = _exit_code()
+    trouble = streams.error()
+    if trouble:
+        echo_line(trouble)
+        code = code or ExitCode.SOME_FAILED
+    sys.exit(code)
 
 
 def _exit_code() -> ExitCode | int:
@@ -84,9 +92,11 @@ def _exit_code() -> ExitCode | int:
         echo_line(str(error))
         if isinstance(error, MissingDataSet) and error.hint:
             echo_line(f"hint: {error.hint}")
+        _name_settings(error, str(error))
         return error.exit_code
     except click.ClickException as error:
         _show_usage(error)
+        _name_settings(error, error.format_message())
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):  # an Abort is a RuntimeError, too
         echo_line("interrupted; run the same command again to go on")
@@ -97,6 +107,13 @@ def _exit_code() -> ExitCode | int:
             raise
         echo_line(line)
         return ExitCode.NO_ROOM
+
+
+def _name_settings(error: Exception, message: str) -> None:
+    """Say, after a usage error, which of the values it names came from a file."""
+    if isinstance(error, UsageError | click.UsageError):
+        for line in settings_named(main, sys.argv[1:], message):
+            echo_line(line)
 
 
 def _want_of_room(error: Exception) -> str:

@@ -8,8 +8,11 @@ Each command has a table of its options, with `_` or `-` in their names:
 """
 
 import datetime
+import difflib
+import os
+import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +23,15 @@ from click.core import ParameterSource
 from srcli.errors import UsageError
 from srcli.user_folders import user_config
 
-__all__ = ["FILE_NAME", "Setting", "default_map", "default_of", "overridden", "read_settings"]
+__all__ = [
+    "FILE_NAME",
+    "Setting",
+    "default_map",
+    "default_of",
+    "overridden",
+    "read_settings",
+    "settings_named",
+]
 
 FILE_NAME = "srcli.toml"
 
@@ -34,32 +45,46 @@ _INSTEAD = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One value and the file it came from."""
+    """One value and the file it came from.
+
+    Args:
+        value: As click takes it.
+        file: The file.
+        place: The file, and the line where that can be told.
+    """
 
     value: object
     file: Path
+    place: str
 
 
 def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
     """All settings by command and option; the folder's own file wins.
 
     Raises:
-        UsageError: A file is no TOML, or names a command, an option or a kind of value that there
-            is not. Whether the value itself will do is click's to say.
+        UsageError: A file is no TOML, or names a command, an option or a value that there is not.
     """
     found: dict[str, dict[str, Setting]] = {}
     for path in (user_config() / FILE_NAME, Path(FILE_NAME).absolute()):
         try:
-            tables = tomllib.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8-sig")
+            tables = tomllib.loads(text)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except PermissionError as error:
+            if os.path.lexists(path):
+                raise UsageError(
+                    f"{path}: {error.strerror}; hint: check its permissions"
+                ) from error
+            continue  # a home that is another's, as in a container: there is none for this user
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: {error}; correct it or move it away") from error
         for command, table in tables.items():
             if command not in group.commands or not isinstance(table, dict):
                 have = ", ".join(f"[{name}]" for name in sorted(group.commands))
-                raise UsageError(f"{path}: no table [{command}] is known (have {have})")
-            options = _options(path, group, command, cast("dict[str, Any]", table))
+                place = _place(path, text, command)
+                raise UsageError(f"{place}: no table [{command}] is known (have {have})")
+            options = _options(path, text, group, command, cast("dict[str, Any]", table))
             further = found.get(command, {})
             rivals = _rivals(options)
             kept = {name: one for name, one in further.items() if name not in rivals}
@@ -97,6 +122,39 @@ def overridden(context: click.Context) -> dict[str, object]:
     }
 
 
+def settings_named(group: click.Group, typed: Sequence[str], message: str) -> list[str]:
+    """Say which settings an error speaks of that came from a file, and not from the command line.
+
+    Args:
+        group: All commands.
+        typed: The words of the command line.
+        message: The error's.
+    """
+    command = next((word for word in typed if word in group.commands), "")
+    try:
+        settings = read_settings(group).get(command, {})
+    except UsageError:
+        return []
+    lines: list[str] = []
+    for parameter in group.commands[command].params if settings else ():
+        setting = settings.get(parameter.name or "")
+        if setting is None or any(_is_typed_as(word, parameter) for word in typed):
+            continue
+        value = str(setting.value)
+        named = any(option in message for option in parameter.opts)
+        if named or re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", message):
+            key = max(parameter.opts, key=len).removeprefix("--")
+            lines.append(f"{setting.place}: [{command}] {key} is {value}")
+    return lines
+
+
+def _is_typed_as(word: str, parameter: click.Parameter) -> bool:
+    return any(
+        word == option or word.startswith(f"{option}=" if option.startswith("--") else option)
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    )
+
+
 def _rivals(names: Collection[str]) -> set[str]:
     """The options that any of these puts out of force; itself too."""
     return {rival for instead in _INSTEAD if not instead.isdisjoint(names) for rival in instead}
@@ -109,7 +167,7 @@ def _as_typed(value: object) -> object:
 
 
 def _options(
-    path: Path, group: click.Group, command: str, table: Mapping[str, Any]
+    path: Path, text: str, group: click.Group, command: str, table: Mapping[str, Any]
 ) -> dict[str, Setting]:
     known = {
         option.removeprefix("--").replace("-", "_"): parameter
@@ -118,17 +176,35 @@ def _options(
         for option in parameter.opts
         if option.startswith("--")
     }
+    context = click.Context(group.commands[command], info_name=command)
     options: dict[str, Setting] = {}
     for key, value in table.items():
+        place = _place(path, text, command, key)
         parameter = known.get(key.replace("-", "_"))
         if parameter is None:
-            raise UsageError(f"{path}: [{command}] has no option {key!r}; see {command} --help")
-        options[parameter.name] = Setting(_checked(path, command, key, parameter, value), path)
+            near = difflib.get_close_matches(key.replace("-", "_"), known, 1)
+            meant = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
+            raise UsageError(
+                f"{place}: [{command}] has no option {key!r}{meant} hint: srcli {command} --help"
+            )
+        try:
+            checked = _checked(context, parameter, value)
+        except _WrongValue as error:
+            raise UsageError(f"{place}: [{command}] {key} is {value}: {error}") from None
+        options[parameter.name] = Setting(checked, path, place)
     return options
 
 
-def _checked(path: Path, command: str, key: str, parameter: click.Option, value: object) -> object:
-    """A value as click can take it; one where several can be said is a list of one."""
+class _WrongValue(ValueError):
+    """A value will not do; the message says which would."""
+
+
+def _checked(context: click.Context, parameter: click.Option, value: object) -> object:
+    """A value as click can take it; one where several can be said is a list of one.
+
+    Raises:
+        _WrongValue: Click does not take it.
+    """
     if isinstance(value, datetime.time):  # 00:01:30 without quotes
         value = value.isoformat()
     each: list[object] = [value]
@@ -136,11 +212,55 @@ def _checked(path: Path, command: str, key: str, parameter: click.Option, value:
         each = cast("list[object]", value)
     fits = _is_switch if parameter.is_flag else _is_typed
     if not all(map(fits, each)):
-        kind = "true or false" if parameter.is_flag else "a text or a number"
-        raise UsageError(f"{path}: [{command}] {key} is {value}: it must be {kind}")
+        raise _WrongValue(
+            f"it must be {'true or false' if parameter.is_flag else 'a text or a number'}"
+        )
+    for one in each:
+        try:
+            parameter.type.convert(_as_typed(one), parameter, context)
+        except click.BadParameter as error:
+            raise _WrongValue(_plain(error.message)) from None
     if parameter.multiple:
         return each
     return cast("object", value)
+
+
+def _plain(message: str) -> str:
+    """Click's words without its jargon.
+
+    >>> _plain("'big' is not a valid float."), _plain("200 is not in the range 1<=x<=100.")
+    ("'big' is not a number", '200 is not in the range 1<=x<=100')
+    """
+    for jargon, plain in (("a valid float", "a number"), ("a valid integer", "a whole number")):
+        message = message.replace(jargon, plain)
+    return message.removesuffix(".")
+
+
+_HEADER = re.compile(r"""\s*\[\s*["']?([\w-]+)["']?\s*\]""")
+_KEY = re.compile(r"""\s*["']?([\w-]+)["']?\s*(?:\.\s*["']?([\w-]+)["']?\s*)?=\s*(\{?)""")
+
+
+def _place(path: Path, text: str, command: str, key: str = "") -> str:
+    r"""The file, and the line that names a table, or a key of it, as far as plain text tells.
+
+    >>> _place(Path("srcli.toml"), "# mine\n[upscale]\nscale = 2\n", "upscale", "scale")
+    'srcli.toml, line 3'
+    """
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header, found = _HEADER.match(line), False
+        named = _KEY.match(line)
+        if header:
+            table = header[1]
+            found = table == command and not key
+        elif named and table == command:
+            found = named[1] == key
+        elif named:  # upscale.scale = 2, or upscale = { scale = 2 }
+            inline = named[3] and re.search(rf"""[{{,]\s*["']?{re.escape(key)}["']?\s*=""", line)
+            found = named[1] == command and (not key or named[2] == key or bool(inline))
+        if found:
+            return f"{path}, line {number}"
+    return str(path)
 
 
 def _is_switch(value: object) -> bool:

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["graceful_shutdown"]
@@ -31,7 +31,8 @@ def graceful_shutdown(
             hurry()
             raise KeyboardInterrupt
         stopping.set()
-        os.write(2, _STOPPING)  # no stream: one of them may just be in use
+        with suppress(OSError):  # on a full disk
+            os.write(2, _STOPPING)  # no stream: one of them may just be in use
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, handle) for number in numbers]

@@ -24,6 +24,7 @@ def print_summary(
     seconds: float,
     ignored: Sequence[str] = (),
     better: str = "",
+    compared: str = "",
     verbose: bool = False,
 ) -> None:
     """Print to stdout what was done, skipped and failed, and where the results are.
@@ -33,6 +34,7 @@ def print_summary(
         seconds: Wall time of the batch.
         ignored: What was passed over, one line each.
         better: That there are better weights, if so; said only if something was done.
+        compared: The page that compares, and what it shows.
         verbose: Show shares by layer, too.
     """
     counts = Counter(end.state for end in finished)
@@ -55,6 +57,8 @@ def print_summary(
         table.add_row("  failed", printable(end.reason))
     if len(failures) > _SHOWN_FAILURES:
         table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
+    if compared:
+        table.add_row("compare", printable(compared))
     if better and reports:
         table.add_row("weights", better)
     Console().print(table, markup=False, highlight=False)

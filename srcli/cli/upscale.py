@@ -7,6 +7,7 @@ import click
 
 from srcli.cli.click_classes import SectionedCommand
 from srcli.cli.clip_options import ClipOptions, clip_options
+from srcli.cli.compare_options import CompareOptions, compare_options
 from srcli.cli.limit_options import Limits, limit_options
 from srcli.cli.upscale_options import (
     Engine,
@@ -33,6 +34,7 @@ class UpscaleCommand(SectionedCommand):
         ),
         "Input and output": (
             "files_from", "include", "exclude", "follow_links", "name", "strip_metadata", "no_gps",
+            "compare", "show",
         ),
         "Size": ("width", "height", "megapixels"),
         "Model and speed": (
@@ -57,6 +59,7 @@ class UpscaleCommand(SectionedCommand):
 @handling_options
 @limit_options
 @clip_options
+@compare_options
 def upscale(
     selection: Selection,
     result: Result,
@@ -64,6 +67,7 @@ def upscale(
     handling: Handling,
     limits: Limits,
     clips: ClipOptions,
+    comparing: CompareOptions,
 ) -> ExitCode:
     """Upscale images and clips: files, and folders with everything in them.
 
@@ -73,4 +77,4 @@ def upscale(
     """
     from srcli.cli.upscale_run import run
 
-    return run(selection, result, engine, handling, limits, clips)
+    return run(selection, result, engine, handling, limits, clips, comparing)

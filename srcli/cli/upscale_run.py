@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
 from srcli.cli.clip_run import Clips, clips_of
+from srcli.cli.compare_options import CompareOptions
+from srcli.cli.compare_run import Comparison
 from srcli.cli.console import echo_line
 from srcli.cli.events import EventProgress, emit_plan, emit_summary
 from srcli.cli.existing_outputs import choose
@@ -55,6 +57,7 @@ def run(
     handling: Handling,
     limits: Limits,
     clip_options: ClipOptions,
+    comparing: CompareOptions,
 ) -> ExitCode:
     """See `upscale`."""
     target_size = result.size()
@@ -77,7 +80,7 @@ def run(
     )
     settled = [*_ends(planned), *clips.refused]
     started = time.monotonic()
-    finished, interrupted = list[Finished](), False
+    comparison = Comparison(planned, target_size.label, engine, handling, comparing)
     with (
         DecoderProcess(_decoding(limits)) as decoder,
         RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
@@ -90,6 +93,7 @@ def run(
         if handling.dry_run:
             from srcli.cli.dry_run import forecast_all, show_plan
 
+            comparison.announce()
             return show_plan(
                 [
                     *forecast_all(todo, target_size, decoder, size_limits, handling),
@@ -98,7 +102,7 @@ def run(
                 ],
                 *(skipped, ignored, engine, handling),
             )
-        finished.extend([*skipped, *failed])
+        finished, interrupted = [*skipped, *failed], False
         require_writable(everything)
         if everything:
             _fetch(engine, weights)
@@ -113,9 +117,12 @@ def run(
                 )
                 finished.extend(came.finished)
                 interrupted = came.interrupted
-    code = exit_code(finished, interrupted=interrupted)
+        page = comparison.write(
+            finished, decoder, limits.max_output_megapixels, interrupted=interrupted
+        )
+    code = exit_code(finished, interrupted=interrupted) or page.code
     seconds = time.monotonic() - started
-    return _summarise(finished, ignored, handling, code, seconds, engine, weights)
+    return _summarise(finished, ignored, handling, code, seconds, engine, weights, page.text)
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,7 @@ def _summarise(
     seconds: float,
     engine: Engine,
     weights: WeightsEntry,
+    compared: str,
 ) -> ExitCode:
     """Say what a run came to."""
     if handling.json:
@@ -213,6 +221,7 @@ def _summarise(
             seconds=seconds,
             ignored=ignored.lines(),
             better=better,
+            compared=compared,
             verbose=handling.verbose,
         )
     return code

@@ -2,7 +2,7 @@
 
 from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
 from srcli.media.decoder_process import Decoded, DecodeLimits, DecoderProcess
-from srcli.media.format_losses import losses_in
+from srcli.media.format_losses import losses_in, rgb_profile
 from srcli.media.formats import FORMATS, format_of_name, holds_pages, is_image_name, suffix_of
 from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.metadata_policy import MetadataPolicy
@@ -27,6 +27,7 @@ __all__ = [
     "losses_in",
     "probe",
     "read_image",
+    "rgb_profile",
     "suffix_of",
     "write_image",
     "write_pages",

@@ -20,7 +20,7 @@ from srcli.media.icc import (
 from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.xmp import resized_xmp
 
-__all__ = ["losses_in", "without_losses"]
+__all__ = ["losses_in", "rgb_profile", "without_losses"]
 
 _SQUARE = 0.01  # of 1: writers round
 _BAND_PIXELS = 1 << 20
@@ -164,6 +164,19 @@ def _unstated(metadata: Metadata, format: Format) -> Colours | None:
     if metadata.colour and "colour" not in format.keeps and not is_srgb(metadata.colour):
         return colours_of_chunks(metadata.colour)
     return None
+
+
+def rgb_profile(metadata: Metadata) -> bytes | None:
+    """A profile that shows an image as RGB, gray too; None if it is sRGB, or no profile says it."""
+    if metadata.icc is not None:
+        gray = metadata.icc[16:20] == b"GRAY"
+        return rgb_profile_of_gray(metadata.icc) if gray else metadata.icc
+    colours = None
+    if metadata.cicp:
+        colours = None if _is_usual(metadata.cicp) else colours_of_cicp(metadata.cicp)
+    elif metadata.colour and not is_srgb(metadata.colour):
+        colours = colours_of_chunks(metadata.colour)
+    return matrix_profile(colours) if colours else None
 
 
 def _is_usual(cicp: bytes) -> bool:

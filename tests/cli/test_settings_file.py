@@ -43,10 +43,19 @@ def test_settings_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("[upscale]\nscal = 2\n", "has no option 'scal'"),
-        ("[upscaler]\n", "no table [upscaler]"),
+        ("[upscale]\nscal = 2\n", "line 2: [upscale] has no option 'scal'; did you mean scale?"),
+        ("[upscale]\neffort = 'wild'\n", "line 2: [upscale] effort is wild: 'wild' is not one of"),
+        ("# a\n[upscale]\nquality = 200\n", "line 3: [upscale] quality is 200: 200 is not in the"),
+        ("upscale.format = 'bmpx'\n", "line 1: [upscale] format is bmpx: 'bmpx' is not one of"),
+        ("upscale = { fit = '12' }\n", "line 1: [upscale] fit is 12: '12' is no size: type WxH"),
+        ("[upscale]\nmax-file-size = 'big'\n", "max-file-size is big: 'big' is no number of bytes"),
+        ("[bench]\nruns = 'some'\n", "line 2: [bench]"),
+        ("[upscaler]\n", "srcli.toml, line 1: no table [upscaler]"),
         ("scale =", "Invalid value"),
-        ("[upscale]\nscale = 'big'\n", "'big' is not a valid float"),
+        (
+            "[upscale]\nscale = 'big'\n",
+            "line 2: [upscale] scale is big: 'big' is not a number",
+        ),
         ("[upscale]\nfit = [30, 30]\n", "[upscale] fit is [30, 30]: it must be a text or"),
         ("[upscale]\nstart = 2026-11-21\n", "[upscale] start is 2026-11-21: it must be"),
         ("[upscale]\ninclude = [[1]]\n", "[upscale] include is [[1]]: it must be"),
@@ -61,6 +70,31 @@ def test_wrong_settings_files(tmp_path: Path, text: str, line: str) -> None:
     assert ended.returncode == 2
     assert line in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "Invalid value for '--" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("scale = 9", "scale is 9"),
+        ("model = 'nobody'", "model is nobody"),
+        ("device = 'cuda:77'", "device is cuda:77"),
+        ("name = 'a/{stem}.png'", "name is a/{stem}.png"),
+        ("format = 'png'", "format is png"),
+    ],
+)
+def test_values_that_the_work_refuses_are_traced_to_their_file(
+    tmp_path: Path, text: str, line: str
+) -> None:
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "srcli.toml").write_text(f"[upscale]\n{text}\n")
+    out = ("-o", "out.jpg") if "format" in text else ()
+    ended = srcli("upscale", "in/a.png", "--offline", *out, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert f"srcli.toml, line 2: [upscale] {line}\n" in ended.stderr
+    typed = srcli("upscale", "in/a.png", "-m", "nobody", "-s", "9", cwd=tmp_path)
+    assert "nobody\n" not in typed.stderr
+    assert "is 9\n" not in typed.stderr
 
 
 def test_what_is_typed_instead_goes_before(tmp_path: Path) -> None:

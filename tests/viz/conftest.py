@@ -1,5 +1,7 @@
 """One explained photograph for all tests of its images."""
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,3 +51,21 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     wanted = MaskFiles(kinds, range(1, 7), "png", npz=True, html=True)
     write_files(folder, explained, pixels, figures, wanted, NAME)
     return Case(pixels, explained, figures, executed, folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install playwright"
+    )
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip("no Chromium here: apt install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=300_000
+        )
+        yield browser
+        browser.close()

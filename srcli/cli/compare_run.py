@@ -1,0 +1,238 @@
+"""`srcli upscale --compare`: which images the page shows, and what it says of the run."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from srcli.cli.compare_options import CompareOptions
+from srcli.cli.console import echo_line, printable
+from srcli.cli.counting import Counting
+from srcli.cli.events import emit
+from srcli.cli.upscale_options import Engine, Handling
+from srcli.errors import ExitCode, SrcliError, UnwritableImage, UsageError
+from srcli.inference.report import Report, add_reports
+from srcli.jobs.job import Finished, Job, State
+from srcli.jobs.plan import is_moving
+from srcli.media import DecodedImage, DecoderProcess
+from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_page, write_page
+
+__all__ = ["Comparison", "Written", "choose_spread", "page_path"]
+
+
+def page_path(jobs: Sequence[Job]) -> Path:
+    """Where the page of a run is written.
+
+    Beside a single result: `STEM_compare.html`; of several, `compare.html` in the output folder,
+    or in the first of them.
+    """
+    if len(jobs) == 1:
+        return jobs[0].target.with_name(f"{jobs[0].target.stem}_compare.html")
+    return jobs[0].folder / "compare.html"
+
+
+def choose_spread(ends: Sequence[Finished], most: int) -> list[Finished]:
+    """At most so many, spread evenly from the first to the last."""
+    if len(ends) <= most:
+        return list(ends)
+    return [ends[round(n * (len(ends) - 1) / (most - 1))] for n in range(most)]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of the page.
+
+    Args:
+        text: For the summary.
+        code: Exit code, if nothing else failed.
+    """
+
+    text: str = ""
+    code: ExitCode = ExitCode.ALL_DONE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The page of one run, if it is wanted; its name is free before any work begins.
+
+    Args:
+        jobs: All of the run, in their order.
+        label: Size of the results, as in names: "x4".
+        engine: Options of the computation.
+        handling: Options for messages.
+        options: Of the page.
+
+    Raises:
+        UsageError: Something that srcli did not write has the name.
+    """
+
+    jobs: Sequence[Job]
+    label: str
+    engine: Engine
+    handling: Handling
+    options: CompareOptions
+
+    def __post_init__(self) -> None:
+        if not self.options.wanted:
+            return
+        try:
+            refuse_foreign_page(self.path)
+        except UnwritableImage as error:
+            raise UsageError(str(error)) from error
+
+    @property
+    def path(self) -> Path:
+        """Name of the page."""
+        return page_path(self.jobs)
+
+    def announce(self) -> None:
+        """Say which page a dry run would write."""
+        if not self.options.wanted:
+            return
+        images = sum(not is_moving(job) for job in self.jobs)
+        shown = min(images, LARGEST_COUNT)
+        if self.handling.json:
+            emit("compare", {"output": str(self.path), "images": shown, "of": images})
+        elif shown:
+            echo_line(f"{self.path}: would compare up to {shown} images")
+
+    def write(
+        self,
+        finished: Sequence[Finished],
+        decoder: DecoderProcess,
+        most: float,
+        *,
+        interrupted: bool,
+    ) -> Written:
+        """Write the page from the files that there are; a failure is a line: results are made.
+
+        Args:
+            finished: How each job ended.
+            decoder: Reads the inputs.
+            most: Megapixels of the largest result.
+            interrupted: The run was stopped: no page.
+        """
+        if interrupted or not self.options.wanted:
+            return Written()
+        page, found = self._page(finished)
+        if not page.pairs:
+            return Written("no page: there is no result to compare")
+        try:
+            self._write(page, decoder, most)
+            size = self.path.stat().st_size
+        except (SrcliError, OSError) as error:
+            echo_line(str(error))
+            if self.handling.json:
+                emit("compare", {"output": str(self.path), "reason": str(error)})
+            return Written(f"failed: {error}", ExitCode.SOME_FAILED)
+        shown = len(page.pairs)
+        if self.handling.json:
+            fields = {"output": str(self.path), "images": shown, "of": found, "bytes": size}
+            emit("compare", fields)
+        if self.options.show:
+            click.launch(str(self.path))
+        return Written(f"{self.path} ({shown} of {found} images, {size / 1e6:.1f} MB)")
+
+    def _write(self, page: Page, decoder: DecoderProcess, most: float) -> None:
+        counting = Counting(quiet=self.handling.quiet)
+
+        def read_input(path: Path) -> DecodedImage:
+            return decoder.read(path).image
+
+        limits = replace(decoder.limits, megapixels=max(most, decoder.limits.megapixels))
+        with DecoderProcess(limits) as results:
+
+            def read_result(path: Path) -> DecodedImage:
+                return results.read(path).image
+
+            what = f"of {len(page.pairs)} images compared"
+            write_page(self.path, page, read_input, read_result, lambda: counting.count(what))
+        counting.clear()
+
+    def _page(self, finished: Sequence[Finished]) -> tuple[Page, int]:
+        """The page, and how many images it could show."""
+        order = {job: number for number, job in enumerate(self.jobs)}
+        ends = sorted(finished, key=lambda end: order.get(end.job, len(order)))
+        images = [end for end in ends if not is_moving(end.job)]
+        there = [end for end in images if end.state is not State.FAILED and _is_file(end.job)]
+        chosen = choose_spread(there, LARGEST_COUNT)
+        names = _names([end.job.source for end in chosen])
+        pairs = [
+            Pair(name, end.job.source, end.job.target, self._work(end), _losses(end))
+            for name, end in zip(names, chosen, strict=True)
+        ]
+        left_out = [end for end in images if end not in there]
+        several = len(self.jobs) > 1
+        place = self.path.absolute().parent.name if several else self.jobs[0].source.name
+        lines = [
+            self._headline([end.report for end in images if end.report is not None]),
+            *([_selection(len(chosen), len(there))] if len(there) > len(chosen) else []),
+            *_clips(ends),
+            f"srcli {version('srcli')}, {time.strftime('%Y-%m-%d %H:%M')}",
+        ]
+        failed = [end.reason for end in left_out]
+        return Page(f"{place}: bicubic and srcli", lines, pairs, failed), len(there)
+
+    def _headline(self, reports: Sequence[Report]) -> str:
+        settings = f"{self.engine.model}, {self.label}, effort {self.engine.effort_label}"
+        if not reports:
+            return f"{settings}; all results were there already"
+        whole = add_reports(reports)
+        images = f"{len(reports)} image{'s' if len(reports) > 1 else ''} made in this run"
+        return f"{settings}; {images}: {_cost(whole)}"
+
+    def _work(self, end: Finished) -> str:
+        if end.report is None:
+            return f"not made in this run: {_nameless(end.reason, end.job)}"
+        tiles = "" if end.report.exact else "; blended from overlapping tiles"
+        return f"{self.engine.model}, effort {self.engine.effort_label}: {_cost(end.report)}{tiles}"
+
+
+def _cost(report: Report) -> str:
+    live = report.live_windows
+    share = f", {sum(live) / len(live):.0%} of the attention was computed" if live else ""
+    return f"{report.seconds:.1f} s in the network{share}"
+
+
+def _selection(shown: int, found: int) -> str:
+    return f"{shown} of {found} images are shown, spread evenly over the run."
+
+
+def _clips(ends: Sequence[Finished]) -> list[str]:
+    count = sum(is_moving(end.job) for end in ends)
+    if not count:
+        return []
+    are = "1 clip is" if count == 1 else f"{count} clips are"
+    return [f"{are} left out: the page compares images."]
+
+
+def _is_file(job: Job) -> bool:
+    try:
+        return job.target.is_file()
+    except OSError:
+        return False
+
+
+def _names(sources: Sequence[Path]) -> list[str]:
+    """Names of inputs below the folder that all of them share."""
+    absolute = [os.path.abspath(source) for source in sources]  # noqa: PTH100 links stay
+    try:
+        shared = os.path.commonpath([os.path.dirname(path) for path in absolute])  # noqa: PTH120
+        return [printable(os.path.relpath(path, shared)) for path in absolute]
+    except ValueError:  # on several drives, or there are none
+        return [printable(source.name) for source in sources]
+
+
+def _losses(end: Finished) -> tuple[str, ...]:
+    return tuple(_nameless(loss, end.job) for loss in end.losses)
+
+
+def _nameless(line: str, job: Job) -> str:
+    """A line without the paths of its job, which the page need not tell."""
+    for path in (job.target, job.source):
+        line = line.removeprefix(f"{path}: ").replace(str(path), path.name)
+    return line

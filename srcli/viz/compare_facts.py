@@ -1,0 +1,99 @@
+"""Everything that the page of comparisons says about an input and its result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from srcli.media import DecodedImage
+
+__all__ = ["Pair", "facts_of", "sizes_of"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An input and its result.
+
+    Args:
+        name: To be shown.
+        source: The input.
+        target: The result.
+        work: What it took, or why it was not made now.
+        losses: What the result does not hold of the input, one line each.
+    """
+
+    name: str
+    source: Path
+    target: Path
+    work: str
+    losses: tuple[str, ...] = ()
+
+
+def sizes_of(before: DecodedImage, after: DecodedImage) -> str:
+    """Sizes in px; the scale is that of the longer side."""
+    longer = 0 if after.width >= after.height else 1
+    scale = (after.width, after.height)[longer] / (before.width, before.height)[longer]
+    return (
+        f"{before.width}x{before.height} px → {after.width}x{after.height} px "
+        f"(x{f'{scale:.2f}'.rstrip('0').rstrip('.')})"
+    )
+
+
+def facts_of(
+    pair: Pair, before: DecodedImage, after: DecodedImage, shown: str
+) -> list[tuple[str, str]]:
+    """Headings and lines: the files, the work, what was kept and lost, and what is shown.
+
+    Args:
+        pair: The files.
+        before: The input.
+        after: The result.
+        shown: Parts of the result that the page shows.
+    """
+    kept, missing = _compared(before, after)
+    lost = [*pair.losses, *([f"not in the result: {', '.join(missing)}"] if missing else [])]
+    pages = len(before.further) + before.left_out
+    notes = [
+        shown,
+        *(["transparent parts over gray"] if before.has_alpha or after.has_alpha else []),
+        *(["8 of 16 bits"] if 16 in (before.bits, after.bits) else []),
+        *([f"the first of {pages + 1} pages or frames"] if pages else []),
+    ]
+    return [
+        ("Input", _file(pair.source, before)),
+        ("Result", _file(pair.target, after)),
+        ("Work", pair.work),
+        ("Kept", ", ".join(kept) or "the pixels; the input holds nothing else"),
+        ("Lost", "; ".join(lost) or "nothing"),
+        ("Shown", "; ".join(notes)),
+    ]
+
+
+def _compared(before: DecodedImage, after: DecodedImage) -> tuple[list[str], list[str]]:
+    """What else the input holds beside 8-bit pixels: what of it the result has, and has not."""
+    properties = [_properties(before), _properties(after)]
+    kept = [name for name in properties[0] if name in properties[1]]
+    return kept, [name for name in properties[0] if name not in properties[1]]
+
+
+def _properties(image: DecodedImage) -> list[str]:
+    metadata = image.metadata
+    told = {
+        "colour profile": metadata.icc,
+        "EXIF": metadata.exif,
+        "XMP": metadata.xmp,
+        "IPTC": metadata.iptc,
+        "comments": metadata.comments,
+        "texts": metadata.texts,
+        "resolution": metadata.dpi,
+        "transparency": image.has_alpha,
+        "16 bits": image.bits == 16,
+    }
+    return [name for name, there in told.items() if there]
+
+
+def _file(path: Path, image: DecodedImage) -> str:
+    kind = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}[image.channels]
+    size = path.stat().st_size
+    amount = f"{size / 1e6:.1f}\N{NO-BREAK SPACE}MB"
+    if size < 1e6:
+        amount = f"{size / 1e3:.0f}\N{NO-BREAK SPACE}kB"
+    return f"{path.name}: {image.format.upper()}, {kind}, {image.bits} bits, {amount}"
