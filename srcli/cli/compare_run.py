@@ -120,7 +120,9 @@ class Comparison:
             return Written()
         page, found = self._page(finished)
         if not page.pairs:
-            return Written("no page: there is no result to compare")
+            clips = all(map(is_moving, self.jobs))
+            why = "clips are not compared" if clips else "there is no result to compare"
+            return Written(f"no page: {why}")
         try:
             self._write(page, decoder, most)
             size = self.path.stat().st_size
@@ -174,7 +176,11 @@ class Comparison:
             *_clips(ends),
             f"srcli {version('srcli')}, {time.strftime('%Y-%m-%d %H:%M')}",
         ]
-        failed = [end.reason for end in left_out]
+        names = _names([end.job.source for end in left_out])
+        failed = [
+            f"{name}: {_nameless(end.reason, end.job)}"
+            for name, end in zip(names, left_out, strict=True)
+        ]
         return Page(f"{place}: bicubic and srcli", lines, pairs, failed), len(there)
 
     def _headline(self, reports: Sequence[Report]) -> str:
@@ -227,7 +233,10 @@ def _names(sources: Sequence[Path]) -> list[str]:
         return [printable(source.name) for source in sources]
 
 
-def _losses(end: Finished) -> tuple[str, ...]:
+def _losses(end: Finished) -> tuple[str, ...] | None:
+    """What was lost, if the result was made in this run."""
+    if end.report is None:
+        return None
     return tuple(_nameless(loss, end.job) for loss in end.losses)
 
 

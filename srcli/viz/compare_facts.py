@@ -17,14 +17,14 @@ class Pair:
         source: The input.
         target: The result.
         work: What it took, or why it was not made now.
-        losses: What the result does not hold of the input, one line each.
+        losses: What the result does not hold of the input, one line each; None if nobody noted it.
     """
 
     name: str
     source: Path
     target: Path
     work: str
-    losses: tuple[str, ...] = ()
+    losses: tuple[str, ...] | None = ()
 
 
 def sizes_of(before: DecodedImage, after: DecodedImage) -> str:
@@ -49,7 +49,11 @@ def facts_of(
         shown: Parts of the result that the page shows.
     """
     kept, missing = _compared(before, after)
-    lost = [*pair.losses, *([f"not in the result: {', '.join(missing)}"] if missing else [])]
+    lost = [
+        *(pair.losses or ()),
+        *([f"not in the result: {', '.join(missing)}"] if missing else []),
+    ]
+    noted = pair.losses is not None
     pages = len(before.further) + before.left_out
     notes = [
         shown,
@@ -62,7 +66,7 @@ def facts_of(
         ("Result", _file(pair.target, after)),
         ("Work", pair.work),
         ("Kept", ", ".join(kept) or "the pixels; the input holds nothing else"),
-        ("Lost", "; ".join(lost) or "nothing"),
+        ("Lost", "; ".join(lost) or ("nothing" if noted else "nothing that the two files show")),
         ("Shown", "; ".join(notes)),
     ]
 
