@@ -18,10 +18,10 @@ from srcli.training.families import adaptive, family_of, for_patches
 from srcli.training.feed import Patches, TrainingData
 from srcli.training.folder import RunFolder
 from srcli.training.meter import Meter
+from srcli.training.process import interrupts_held_back
 from srcli.training.reports import TeacherReport, TrainingLogger, ValidationReport
 from srcli.training.runnable import working_state
 from srcli.training.schedule import Rates, progress, rate_settings, rates, teacher_weight
-from srcli.training.signals import interrupts_held_back
 from srcli.training.step import StepOptions, Stepper
 from srcli.training.validation import find_validation_sets, measure
 
