@@ -33,6 +33,7 @@ from srcli.models.spec import (
     BandedNetwork,
     Halting,
     LayerTrace,
+    MemoryProfile,
     ModelSpec,
     SROutput,
 )
@@ -252,11 +253,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=32,
     overlap=32,
-    bytes_per_pixel=3150,
+    memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=1700, bands_held=8),
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.8)},
     build=_build,
-    bytes_per_tile_pixel=1600,
-    bytes_per_held_pixel=640,
-    bands_held=8,
-    bytes_per_attending_pixel=1700,
 )
