@@ -51,11 +51,11 @@ def train(
     from rich.console import Console
 
     from srcli.cli.train_progress import TrainingBar
-    from srcli.training.clock import process_began
     from srcli.training.config_file import read_config
     from srcli.training.folder import RunFolder
     from srcli.training.loggers import JsonLogger, LineLogger
     from srcli.training.loop import RunOptions, train
+    from srcli.training.process import process_began
 
     told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)

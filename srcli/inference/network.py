@@ -107,7 +107,7 @@ class LoadedNetwork:
     @property
     def bytes_per_pixel(self) -> float:
         """Memory a forward pass takes at its peak, per LR px."""
-        return self.spec.bytes_per_pixel * (1.0 if self.dtype == torch.float32 else _LOWER_SHARE)
+        return self.spec.memory.forward * (1.0 if self.dtype == torch.float32 else _LOWER_SHARE)
 
     @property
     def banded(self) -> bool:

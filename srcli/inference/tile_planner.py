@@ -81,7 +81,7 @@ class Planner:
     def _budget(self) -> int:
         """Bytes that a plan may need."""
         budget = min(int(free_memory(self._network.device) * _FREE_SHARE), self._ceiling)
-        strips = self._network.banded and not self._network.spec.holds_whole_image
+        strips = self._network.banded and not self._network.spec.memory.holds_whole_image
         strips = strips and self._network.device.type != "cuda"
         return min(budget, _STRIPS_BUDGET) if strips else budget
 
@@ -107,6 +107,7 @@ class Planner:
     def _exact_needs(self, grid: TileGrid) -> int:
         """Estimated bytes: one tile in work, the strips' features, and the bands on their way."""
         network, spec = self._network, self._network.spec
+        memory = spec.memory
         core_height, core_width = (
             max(span.core_stop - span.core_start for span in spans)
             for spans in (grid.rows, grid.columns)
@@ -114,13 +115,13 @@ class Planner:
         tile_height, tile_width = core_height + 2 * network.halo, core_width + 2 * network.halo
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop
         band = min(core_height, band_rows(network.device, spec.alignment, width))
-        in_flight = min(height, 2 * tile_height + spec.bands_held * band)
-        if spec.holds_whole_image:
+        in_flight = min(height, 2 * tile_height + memory.bands_held * band)
+        if memory.holds_whole_image:
             in_flight = height
-        needs = min(tile_height, height) * min(tile_width, width) * spec.bytes_per_tile_pixel
-        needs += in_flight * width * spec.bytes_per_held_pixel
+        needs = min(tile_height, height) * min(tile_width, width) * memory.tile
+        needs += in_flight * width * memory.held
         if network.device.type != "cpu":  # where a band attends as a whole, not in small pieces
-            needs += band * width * spec.bytes_per_attending_pixel
+            needs += band * width * memory.attending
         return needs * network.dtype.itemsize // 4
 
     def _blended(self, height: int, width: int, side: int) -> Plan:

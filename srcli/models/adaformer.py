@@ -34,6 +34,7 @@ from srcli.models.spec import (
     BandedNetwork,
     Halting,
     LayerTrace,
+    MemoryProfile,
     ModelSpec,
     SROutput,
 )
@@ -253,11 +254,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=32,
     overlap=32,
-    bytes_per_pixel=3150,
+    memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=1700, bands_held=8),
     efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
     build=_build,
-    bytes_per_tile_pixel=1600,
-    bytes_per_held_pixel=640,
-    bands_held=8,
-    bytes_per_attending_pixel=1700,
 )

@@ -23,10 +23,7 @@ SPEC = replace(
     adaformer.SPEC,
     name="adaformer-s",
     paper="after AdaFormer (AAAI 2024)",
-    bytes_per_pixel=2450,
-    bytes_per_tile_pixel=1200,
-    bytes_per_held_pixel=480,
-    bands_held=5,
+    memory=replace(adaformer.SPEC.memory, forward=2450, tile=1200, held=480, bands_held=5),
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.5)},
     build=_build,
 )

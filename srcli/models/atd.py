@@ -24,7 +24,7 @@ from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_mirroring
-from srcli.models.spec import EXACT, Halting, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SRNetwork, SROutput
 
 __all__ = ["SPEC", "ATDConfig", "ATDLayer", "ATDLight", "as_map", "as_tokens", "from_authors"]
 
@@ -273,7 +273,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=16,
     overlap=32,
-    bytes_per_pixel=3000,
+    memory=MemoryProfile(forward=3000),
     efforts={"exact": EXACT},
     build=_build,
     from_authors=from_authors,

@@ -119,7 +119,7 @@ SPEC = ModelSpec(
     scales=atd.SPEC.scales,
     alignment=atd.SPEC.alignment,
     overlap=atd.SPEC.overlap,
-    bytes_per_pixel=atd.SPEC.bytes_per_pixel,
+    memory=atd.SPEC.memory,
     efforts={"exact": EXACT},
     build=_build,
 )

@@ -69,7 +69,7 @@ SPEC = ModelSpec(
     scales=atd.SPEC.scales,
     alignment=atd.SPEC.alignment,
     overlap=atd.SPEC.overlap,
-    bytes_per_pixel=atd.SPEC.bytes_per_pixel,
+    memory=atd.SPEC.memory,
     efforts={"exact": EXACT, "balanced": Halting(eps=None, skip_pure=True)},
     build=_build,
     from_authors=atd.from_authors,

@@ -23,7 +23,15 @@ from torch.nn import functional as F  # noqa: N812
 from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.modulation import POOL, BandedBlock, ModulationBlock
 from srcli.models.layers.windows import reflect_to
-from srcli.models.spec import EXACT, AttendedBand, BandedNetwork, Halting, ModelSpec, SROutput
+from srcli.models.spec import (
+    EXACT,
+    AttendedBand,
+    BandedNetwork,
+    Halting,
+    MemoryProfile,
+    ModelSpec,
+    SROutput,
+)
 
 __all__ = ["SPECS", "SMFANet", "SMFANetConfig", "from_authors"]
 
@@ -178,12 +186,11 @@ def _spec(name: str, channels: int, blocks: int) -> ModelSpec:
         scales=(2, 3, 4),
         alignment=POOL,
         overlap=16,
-        bytes_per_pixel=24 * channels,
+        memory=MemoryProfile(
+            forward=24 * channels, tile=8 * channels, held=17 * channels, holds_whole_image=True
+        ),
         efforts={"exact": EXACT},
         build=lambda scale: SMFANet(SMFANetConfig(scale, channels, blocks)),
-        bytes_per_tile_pixel=8 * channels,
-        bytes_per_held_pixel=17 * channels,
-        holds_whole_image=True,
         from_authors=from_authors,
     )
 

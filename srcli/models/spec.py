@@ -186,6 +186,27 @@ class BandedNetwork(SRNetwork):
 
 
 @dataclass(frozen=True)
+class MemoryProfile:
+    """Memory that a network takes, measured in fp32: bytes per LR px.
+
+    Args:
+        forward: Peak of a forward pass.
+        tile: The same of `encode` or `decode` alone, for a network in bands.
+        held: Features and tokens between these.
+        attending: A layer, per px that it computes at a time.
+        bands_held: Number of bands on their way through the layers at a time.
+        holds_whole_image: True if the layers hold the features of the whole image instead.
+    """
+
+    forward: int
+    tile: int = 0
+    held: int = 0
+    attending: int = 0
+    bands_held: int = 0
+    holds_whole_image: bool = False
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A network's entry in the registry.
 
@@ -196,12 +217,7 @@ class ModelSpec:
         alignment: Tiles start on multiples of this (LR px), so that windows and regions fall as
             they would in the whole image.
         overlap: Context a tile needs on each inner side (LR px).
-        bytes_per_pixel: Peak memory of a forward pass per LR pixel, fp32, measured.
-        bytes_per_tile_pixel: The same of `encode` or `decode` alone, for a network in bands.
-        bytes_per_held_pixel: What features and tokens take per LR pixel between these, fp32.
-        bands_held: How many bands are on their way through the layers at a time.
-        holds_whole_image: Whether the layers hold the features of the whole image instead.
-        bytes_per_attending_pixel: What a layer takes per LR pixel that it computes at a time, fp32.
+        memory: Memory that it takes.
         from_authors: Our name for a parameter of the authors' state dict; None for what is
             computed here. None altogether where there is no such state dict.
         convert_authors: Our values for the authors', all by our names, where they differ in more
@@ -216,13 +232,8 @@ class ModelSpec:
     scales: tuple[int, ...]
     alignment: int
     overlap: int
-    bytes_per_pixel: int
+    memory: MemoryProfile
     efforts: Mapping[str, Halting]
     build: Callable[[int], SRNetwork]
-    bytes_per_tile_pixel: int = 0
-    bytes_per_held_pixel: int = 0
-    bands_held: int = 0
-    holds_whole_image: bool = False
-    bytes_per_attending_pixel: int = 0
     from_authors: Callable[[str], str | None] | None = None
     convert_authors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None

@@ -5,12 +5,11 @@ import sys
 from pathlib import Path
 
 from srcli.errors import ExitCode
-from srcli.training.clock import process_began
 from srcli.training.config_file import read_config
 from srcli.training.folder import RunFolder
 from srcli.training.loggers import JsonLogger, LineLogger
 from srcli.training.loop import RunOptions, train
-from srcli.training.program import run_program
+from srcli.training.process import process_began, run_program
 
 
 def _main() -> int:

@@ -27,7 +27,7 @@ from srcli.training.config import TrainingConfig
 from srcli.training.config_file import read_config
 from srcli.training.distributed import ProcessGroup, joined
 from srcli.training.families import adaptive, build, for_patches
-from srcli.training.program import run_program
+from srcli.training.process import run_program
 from srcli.training.schedule import rates
 from srcli.training.state import TrainingState
 from srcli.training.step import StepOptions, Stepper

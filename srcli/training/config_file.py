@@ -43,7 +43,7 @@ def _take_family(network: object, where: str) -> type[NetworkConfig]:
     family = section.pop("family", "adaformer")
     if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(f"{where}.family is {family!r}: have {', '.join(FAMILIES)}")
-    return FAMILIES[family]
+    return FAMILIES[family].config
 
 
 def _fill(kind: type[_T], table: object, where: str) -> _T:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,11 +10,10 @@ from torch import Tensor
 
 from srcli.atomic import atomic_file
 from srcli.models import model_names, model_spec
-from srcli.models.adaformer import AdaFormerConfig
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
-from srcli.training.families import NetworkConfig, build, describe_built
+from srcli.training.families import NetworkConfig, build, describe_built, family_of
 from srcli.training.state import TrainingState
 
 __all__ = ["as_exported", "export_weights", "model_of"]
@@ -74,7 +72,7 @@ def model_of(config: NetworkConfig) -> str:
 
 
 def _comparable(config: NetworkConfig | None) -> NetworkConfig | None:
-    return replace(config, region=0) if isinstance(config, AdaFormerConfig) else config
+    return config and family_of(config).same_network(config)
 
 
 def _halves(state: TrainingState) -> dict[str, Tensor]:

@@ -1,80 +1,36 @@
 """The networks that can be trained, and what differs between them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from srcli.data.patches import PatchBatch
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.atd import ATDConfig, ATDLight
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight
 from srcli.models.pp_atd import PPATDLight, PureConfig
 from srcli.models.spec import EXACT, Halting, SRNetwork
+from srcli.training.fit_upsampler import fit_upsampler
 from srcli.training.network import Backend, PatchNetwork, PatchOutput
 
 __all__ = [
     "FAMILIES",
+    "Family",
     "NetworkConfig",
     "PlainNetwork",
     "adaptive",
     "build",
     "config_of",
     "describe_built",
+    "family_of",
     "for_patches",
 ]
 
 NetworkConfig = AdaFormerConfig | ATDConfig
-
-FAMILIES: Mapping[str, type[NetworkConfig]] = {
-    "adaformer": AdaFormerConfig,
-    "atd-light": ATDConfig,
-    "camixer-atd-light": CAMixerATDConfig,
-}
-
-
-def build(config: NetworkConfig) -> SRNetwork:
-    """Make the network with untrained parameters."""
-    if isinstance(config, AdaFormerConfig):
-        return AdaFormer(config)
-    if isinstance(config, CAMixerATDConfig):
-        return CAMixerATDLight(config)
-    return PPATDLight(config, PureConfig())
-
-
-def config_of(network: SRNetwork) -> NetworkConfig | None:
-    """The configuration of a network of these families, None for any other."""
-    return network.config if isinstance(network, AdaFormer | ATDLight) else None
-
-
-@cache
-def describe_built(
-    build: Callable[[int], SRNetwork], scale: int
-) -> tuple[type, NetworkConfig | None]:
-    """The class and `config_of` the network that `build` makes, which is made once a process.
-
-    The global random numbers stay as they are.
-    """
-    with torch.random.fork_rng(devices=[]):
-        network = build(scale)
-    return type(network), config_of(network)
-
-
-def adaptive(config: NetworkConfig, eps: float) -> Halting:
-    """Halting in the last phase of a run: tokens halt, or pure pixels are exempt.
-
-    CAMixer's windows are chosen from the first step on: there is nothing more to it.
-    """
-    if isinstance(config, AdaFormerConfig):
-        return Halting(eps)
-    return Halting(eps=None, skip_pure=True)
-
-
-def for_patches(network: SRNetwork, token_share: float) -> "PatchNetwork | PlainNetwork":
-    """The network as it is trained: (lr, threshold) to `PatchOutput`."""
-    if isinstance(network, AdaFormer):
-        return PatchNetwork(network, token_share)
-    return PlainNetwork(network)
 
 
 class PlainNetwork(nn.Module):
@@ -108,3 +64,89 @@ class PlainNetwork(nn.Module):
 def _upscale(network: SRNetwork, lr: Tensor, halting: Halting) -> Tensor:
     """The image (b, 3, s·h, s·w) alone."""
     return network(lr, halting).image
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network that can be trained, and what differs between them.
+
+    Args:
+        config: Its configuration, the section [network] of a run.
+        build: Makes it with untrained parameters.
+        last_phase: Halting in the last phase of a run, for an ε in [0, 1].
+        for_patches: The network as it is trained, for the estimator's share of the gradient.
+        fit_upsampler: Fits a new upsampler to a body of another scale, if that can be done.
+        same_network: The configuration without what does not tell networks of a kind apart.
+    """
+
+    config: type[NetworkConfig]
+    build: Callable[[Any], SRNetwork]
+    last_phase: Callable[[float], Halting]
+    for_patches: Callable[[Any, float], PatchNetwork | PlainNetwork]
+    fit_upsampler: Callable[[Any, Iterable[PatchBatch], int], None] | None = None
+    same_network: Callable[[Any], NetworkConfig] = lambda config: config
+
+
+def _pure_pixels(_: float) -> Halting:
+    """Pure pixels are exempt; CAMixer chooses its windows from the first step on anyway."""
+    return Halting(eps=None, skip_pure=True)
+
+
+def _without_confidence(network: SRNetwork, _: float) -> PlainNetwork:
+    return PlainNetwork(network)
+
+
+FAMILIES: Mapping[str, Family] = {
+    "adaformer": Family(
+        AdaFormerConfig, AdaFormer, Halting, PatchNetwork, fit_upsampler=fit_upsampler,
+        same_network=lambda config: replace(config, region=0),  # a patch is a region of its own
+    ),
+    "atd-light": Family(
+        ATDConfig, lambda config: PPATDLight(config, PureConfig()), _pure_pixels,
+        _without_confidence,
+    ),
+    "camixer-atd-light": Family(
+        CAMixerATDConfig, CAMixerATDLight, _pure_pixels, _without_confidence
+    ),
+}  # fmt: skip
+
+
+def family_of(config: NetworkConfig) -> Family:
+    """The family that a configuration belongs to."""
+    return next(family for family in FAMILIES.values() if family.config is type(config))
+
+
+def build(config: NetworkConfig) -> SRNetwork:
+    """Make the network with untrained parameters."""
+    return family_of(config).build(config)
+
+
+def adaptive(config: NetworkConfig, eps: float) -> Halting:
+    """Halting in the last phase of a run: tokens halt, or pure pixels are exempt."""
+    return family_of(config).last_phase(eps)
+
+
+def for_patches(network: SRNetwork, token_share: float) -> PatchNetwork | PlainNetwork:
+    """The network as it is trained: (lr, threshold) to `PatchOutput`."""
+    config = config_of(network)
+    if config is None:
+        return PlainNetwork(network)
+    return family_of(config).for_patches(network, token_share)
+
+
+def config_of(network: SRNetwork) -> NetworkConfig | None:
+    """The configuration of a network of these families, None for any other."""
+    return network.config if isinstance(network, AdaFormer | ATDLight) else None
+
+
+@cache
+def describe_built(
+    build: Callable[[int], SRNetwork], scale: int
+) -> tuple[type, NetworkConfig | None]:
+    """The class and `config_of` the network that `build` makes, which is made once a process.
+
+    The global random numbers stay as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = build(scale)
+    return type(network), config_of(network)

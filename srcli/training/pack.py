@@ -22,7 +22,7 @@ from PIL import Image, features
 from srcli.atomic import atomic_file
 from srcli.data.images import image_files, read_rgb
 from srcli.errors import ExitCode, UnreadableImage, UsageError, cannot_write
-from srcli.training.program import run_program
+from srcli.training.process import run_program
 
 __all__ = ["Packed", "pack"]
 

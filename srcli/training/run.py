@@ -9,21 +9,19 @@ from pathlib import Path
 
 from srcli.errors import LossDiverged, OutOfMemory, cannot_write
 from srcli.inference.device import pick_precision
-from srcli.models.adaformer import AdaFormer
 from srcli.models.spec import EXACT, SRNetwork
 from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic
 from srcli.training.config import TrainingConfig
 from srcli.training.distributed import ProcessGroup
 from srcli.training.export import as_exported, export_weights
-from srcli.training.families import adaptive, for_patches
+from srcli.training.families import adaptive, family_of, for_patches
 from srcli.training.feed import Patches, TrainingData
-from srcli.training.fit_upsampler import fit_upsampler
 from srcli.training.folder import RunFolder
 from srcli.training.meter import Meter
+from srcli.training.process import interrupts_held_back
 from srcli.training.reports import TeacherReport, TrainingLogger, ValidationReport
 from srcli.training.runnable import working_state
 from srcli.training.schedule import Rates, progress, rate_settings, rates, teacher_weight
-from srcli.training.signals import interrupts_held_back
 from srcli.training.step import StepOptions, Stepper
 from srcli.training.validation import find_validation_sets, measure
 
@@ -70,7 +68,8 @@ class Run:
         state, data = self._state, self._config.data
         if not state.start_from(weights):
             return
-        if not isinstance(state.network, AdaFormer):
+        fit_upsampler = family_of(self._config.network).fit_upsampler
+        if fit_upsampler is None:
             self._warn(f"{weights} has no upsampler of this scale: trained anew")
             return
         self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")

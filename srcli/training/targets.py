@@ -151,7 +151,7 @@ class TeacherCache:
             return
         largest = max(missing, key=lambda one: one.shape[0] * one.shape[1])
         pixels = largest.shape[0] * largest.shape[1] / self.teacher.scale**2
-        needed, free = pixels * model_spec(self.teacher.model).bytes_per_pixel, free_memory(device)
+        needed, free = pixels * model_spec(self.teacher.model).memory.forward, free_memory(device)
         if needed > free:
             amount = f"about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
             raise self._too_large(largest, device, amount)

@@ -115,7 +115,7 @@ def teacher_upscaler(
         return mean_of_eight(in_bands, lr) if self_ensemble else in_bands(lr)
 
     whole = network.module.baselines().get("reference")
-    if whole is None or not (few_launches and network.spec.holds_whole_image):
+    if whole is None or not (few_launches and network.spec.memory.holds_whole_image):
         return one_by_one
 
     def at_once(lr: Tensor) -> Tensor:

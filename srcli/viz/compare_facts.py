@@ -7,6 +7,8 @@ from srcli.media import DecodedImage
 
 __all__ = ["Pair", "facts_of", "sizes_of"]
 
+_HDR = (16, 18)  # PQ and HLG, as H.273 numbers them
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -17,14 +19,14 @@ class Pair:
         source: The input.
         target: The result.
         work: What it took, or why it was not made now.
-        losses: What the result does not hold of the input, one line each.
+        losses: What the result does not hold of the input, one line each; None if nobody noted it.
     """
 
     name: str
     source: Path
     target: Path
     work: str
-    losses: tuple[str, ...] = ()
+    losses: tuple[str, ...] | None = ()
 
 
 def sizes_of(before: DecodedImage, after: DecodedImage) -> str:
@@ -49,10 +51,16 @@ def facts_of(
         shown: Parts of the result that the page shows.
     """
     kept, missing = _compared(before, after)
-    lost = [*pair.losses, *([f"not in the result: {', '.join(missing)}"] if missing else [])]
+    lost = [
+        *(pair.losses or ()),
+        *([f"not in the result: {', '.join(missing)}"] if missing else []),
+    ]
+    noted = pair.losses is not None
     pages = len(before.further) + before.left_out
+    light = before.metadata.cicp is not None and before.metadata.cicp[1] in _HDR
     notes = [
         shown,
+        *(["HDR values as they are stored"] if light else []),
         *(["transparent parts over gray"] if before.has_alpha or after.has_alpha else []),
         *(["8 of 16 bits"] if 16 in (before.bits, after.bits) else []),
         *([f"the first of {pages + 1} pages or frames"] if pages else []),
@@ -62,7 +70,7 @@ def facts_of(
         ("Result", _file(pair.target, after)),
         ("Work", pair.work),
         ("Kept", ", ".join(kept) or "the pixels; the input holds nothing else"),
-        ("Lost", "; ".join(lost) or "nothing"),
+        ("Lost", "; ".join(lost) or ("nothing" if noted else "nothing that the two files show")),
         ("Shown", "; ".join(notes)),
     ]
 

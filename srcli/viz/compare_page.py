@@ -172,7 +172,7 @@ def _pair(number: int, pair: Pair, most: int, before: DecodedImage, after: Decod
         f'<div class="row"><div>\n<div class="frame">{details}'
         '<div class="divider"></div><span class="tag left">bicubic</span>'
         '<span class="tag right">srcli</span></div>\n'
-        '<div class="controls"><input type="range" min="0" max="100" step="0.1" value="50" '
+        '<div class="controls"><input type="range" min="0" max="100" value="50" '
         f'aria-label="{name}: bicubic left of the line, the result right of it">'
         '<button type="button" class="flip">Flip</button></div>\n'
         f"</div>\n<div>\n{small}{_facts(pair, before, after, shown)}"
@@ -205,7 +205,7 @@ def _failures(failed: Sequence[str]) -> str:
     if not failed:
         return ""
     rows = "".join(f"<li>{_text(line)}</li>" for line in failed)
-    return f'<article class="trouble"><h2>Without a result</h2><ul>{rows}</ul></article>\n'
+    return f'<article class="trouble"><h2>Failed</h2><ul>{rows}</ul></article>\n'
 
 
 def _text(text: str) -> str:

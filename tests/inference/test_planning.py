@@ -92,8 +92,8 @@ def test_bands_elsewhere_are_larger_and_planned_for(
     monkeypatch.setattr(network, "device", torch.device("cuda"))
     elsewhere = next(Planner(network, 512).attempts(4000, 2000))
     assert elsewhere.grid == on_cpu.grid
-    more = 96 * 2000 * network.spec.bands_held * network.spec.bytes_per_held_pixel
-    attending = 160 * 2000 * network.spec.bytes_per_attending_pixel
+    more = 96 * 2000 * network.spec.memory.bands_held * network.spec.memory.held
+    attending = 160 * 2000 * network.spec.memory.attending
     assert elsewhere.needs == on_cpu.needs + more + attending
 
 

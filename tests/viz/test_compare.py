@@ -270,8 +270,11 @@ def test_the_keyboard_reaches_everything(browser, written: Path) -> None:
             page.keyboard.press("Tab")
             reached.append(page.evaluate("document.activeElement.tagName"))
             if reached[-1] == "INPUT":
+                page.keyboard.press("ArrowRight")
+                assert page.locator(".controls input").input_value() == "51"
                 page.keyboard.press("End")
                 assert page.locator(".controls input").input_value() == "100"
+                assert not page.locator(".divider").is_visible()
                 assert "left" in page.evaluate("document.activeElement.ariaLabel")
         assert reached == ["SELECT", "INPUT", "BUTTON", "BUTTON", "BUTTON", "BUTTON"]
         page.keyboard.press("Enter")

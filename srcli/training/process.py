@@ -1,15 +1,40 @@
-"""Ctrl-C and SIGTERM: the first waits for the step to end, the second does not."""
+"""The process of a training run: when it began, how it is interrupted, how it ends."""
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-__all__ = ["interrupts_held_back"]
+import psutil
 
+from srcli.errors import ExitCode, SrcliError
+
+__all__ = ["interrupts_held_back", "process_began", "run_program"]
+
+_LONGEST = 3600.0  # s; a process that seems older had its clock set meanwhile
 _STOPPING = b"srcli: stopping after this step; once more to stop at once\n"
+
+
+def process_began() -> float:
+    """When this process began, by `time.monotonic`: before Python and torch were loaded."""
+    age = time.time() - psutil.Process().create_time()
+    return time.monotonic() - (age if 0.0 <= age <= _LONGEST else 0.0)
+
+
+def run_program(work: Callable[[], ExitCode]) -> int:
+    """Run a program of `python -m` and return its exit code, on a machine that may lack click.
+
+    An error of srcli's becomes one line on stderr.
+    """
+    try:
+        return work()
+    except SrcliError as error:
+        sys.stderr.write(f"srcli: {error}\n")
+        return error.exit_code
 
 
 @contextmanager
