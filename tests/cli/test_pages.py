@@ -143,7 +143,7 @@ class _Repeating(Upscaler):
     def __init__(self) -> None:
         pass
 
-    def upscale(self, pixels, _, size):  # type: ignore[override]
+    def upscale(self, pixels, _, size, on_progress):  # type: ignore[override]
         larger = pixels.repeat(2, 0).repeat(2, 1)
         assert larger.shape[:2] == size[::-1]
         return Upscaled(larger, Report(0, 1, 1, 0, larger.size / 3e6, (), exact=True))
