@@ -55,6 +55,7 @@ def facts_of(
         *(pair.losses or ()),
         *([f"not in the result: {', '.join(missing)}"] if missing else []),
     ]
+    nothing = "the pixels" if missing else "the pixels; the input holds nothing else"
     noted = pair.losses is not None
     pages = len(before.further) + before.left_out
     light = before.metadata.cicp is not None and before.metadata.cicp[1] in _HDR
@@ -69,7 +70,7 @@ def facts_of(
         ("Input", _file(pair.source, before)),
         ("Result", _file(pair.target, after)),
         ("Work", pair.work),
-        ("Kept", ", ".join(kept) or "the pixels; the input holds nothing else"),
+        ("Kept", ", ".join(kept) or nothing),
         ("Lost", "; ".join(lost) or ("nothing" if noted else "nothing that the two files show")),
         ("Shown", "; ".join(notes)),
     ]
