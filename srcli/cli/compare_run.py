@@ -23,16 +23,23 @@ from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_pag
 
 __all__ = ["Comparison", "Written", "choose_spread", "page_path"]
 
+_NAME = "compare.html"
+_REASONS = 100  # on the page
+
 
 def page_path(jobs: Sequence[Job]) -> Path:
     """Where the page of a run is written.
 
     Beside a single result: `STEM_compare.html`; of several, `compare.html` in the output folder,
     or in the first of them.
+
+    Args:
+        jobs: All of the run; those that are settled before any work do not count, if others do.
     """
-    if len(jobs) == 1:
-        return jobs[0].target.with_name(f"{jobs[0].target.stem}_compare.html")
-    return jobs[0].folder / "compare.html"
+    begun = [job for job in jobs if not job.settled] or jobs
+    if len(begun) == 1:
+        return begun[0].target.with_name(f"{begun[0].target.stem}_compare.html")
+    return begun[0].folder / _NAME
 
 
 def choose_spread(ends: Sequence[Finished], most: int) -> list[Finished]:
@@ -93,7 +100,7 @@ class Comparison:
         """Say which page a dry run would write."""
         if not self.options.wanted:
             return
-        images = sum(not is_moving(job) for job in self.jobs)
+        images = sum(not is_moving(job) and not job.settled for job in self.jobs)
         shown = min(images, LARGEST_COUNT)
         if self.handling.json:
             emit("compare", {"output": str(self.path), "images": shown, "of": images})
@@ -137,7 +144,8 @@ class Comparison:
             emit("compare", fields)
         if self.options.show:
             click.launch(str(self.path))
-        return Written(f"{self.path} ({shown} of {found} images, {size / 1e6:.1f} MB)")
+        amount = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+        return Written(f"{self.path} ({shown} of {found} images, {amount})")
 
     def _write(self, page: Page, decoder: DecoderProcess, most: float) -> None:
         counting = Counting(quiet=self.handling.quiet)
@@ -159,34 +167,31 @@ class Comparison:
         """The page, and how many images it could show."""
         order = {job: number for number, job in enumerate(self.jobs)}
         ends = sorted(finished, key=lambda end: order.get(end.job, len(order)))
-        images = [end for end in ends if not is_moving(end.job)]
-        there = [end for end in images if end.state is not State.FAILED and _is_file(end.job)]
+        images = [end for end in ends if not is_moving(end.job) and not _is_passed_over(end)]
+        there, left_out = list[Finished](), list[Finished]()
+        for end in images:
+            (there if _has_result(end) else left_out).append(end)
         chosen = choose_spread(there, LARGEST_COUNT)
         names = _names([end.job.source for end in chosen])
         pairs = [
             Pair(name, end.job.source, end.job.target, self._work(end), _losses(end))
             for name, end in zip(names, chosen, strict=True)
         ]
-        left_out = [end for end in images if end not in there]
-        several = len(self.jobs) > 1
-        place = self.path.absolute().parent.name if several else self.jobs[0].source.name
+        several = self.path.name == _NAME
+        place = self.path.absolute().parent.name if several else ends[0].job.source.name
         lines = [
             self._headline([end.report for end in images if end.report is not None]),
             *([_selection(len(chosen), len(there))] if len(there) > len(chosen) else []),
             *_clips(ends),
             f"srcli {version('srcli')}, {time.strftime('%Y-%m-%d %H:%M')}",
         ]
-        names = _names([end.job.source for end in left_out])
-        failed = [
-            f"{name}: {_nameless(end.reason, end.job)}"
-            for name, end in zip(names, left_out, strict=True)
-        ]
-        return Page(f"{place}: bicubic and srcli", lines, pairs, failed), len(there)
+        title = f"{place}: bicubic and srcli"
+        return Page(title, lines, pairs, _reasons(left_out)), len(there)
 
     def _headline(self, reports: Sequence[Report]) -> str:
         settings = f"{self.engine.model}, {self.label}, effort {self.engine.effort_label}"
         if not reports:
-            return f"{settings}; all results were there already"
+            return f"{settings}; no image was made in this run"
         whole = add_reports(reports)
         images = f"{len(reports)} image{'s' if len(reports) > 1 else ''} made in this run"
         return f"{settings}; {images}: {_cost(whole)}"
@@ -216,11 +221,27 @@ def _clips(ends: Sequence[Finished]) -> list[str]:
     return [f"{are} left out: the page compares images."]
 
 
-def _is_file(job: Job) -> bool:
+def _is_passed_over(end: Finished) -> bool:
+    """Tell if an input is a second name of another, or is not looked at at all."""
+    return end.job.settled is not None and end.state is State.SKIPPED
+
+
+def _has_result(end: Finished) -> bool:
     try:
-        return job.target.is_file()
+        return end.state is not State.FAILED and end.job.target.is_file()
     except OSError:
         return False
+
+
+def _reasons(ends: Sequence[Finished]) -> list[str]:
+    """Why inputs have no result, one line each; many are cut short."""
+    names = _names([end.job.source for end in ends])
+    lines = [
+        f"{name}: {_nameless(end.reason, end.job)}"
+        for name, end in zip(names[:_REASONS], ends[:_REASONS], strict=True)
+    ]
+    further = len(ends) - len(lines)
+    return [*lines, f"and {further} more"] if further else lines
 
 
 def _names(sources: Sequence[Path]) -> list[str]:

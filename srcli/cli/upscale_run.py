@@ -29,7 +29,6 @@ from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.plan import is_moving
 from srcli.jobs.preflight import (
     Forecast,
-    SizeLimits,
     forecast,
     require_room,
     require_writable,
@@ -37,6 +36,7 @@ from srcli.jobs.preflight import (
 )
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy

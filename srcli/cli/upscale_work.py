@@ -15,10 +15,10 @@ from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import run_clips
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecoderProcess, MetadataPolicy
@@ -67,10 +67,12 @@ def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upsc
 
 
 def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) -> None:
-    """Say that there is nothing to compile, if so."""
+    """Say why nothing is compiled, if so."""
     network = upscalers.first.network
     if engine.compiled and not network.compilable:
         progress.note(f"--compile adds nothing for {network.spec.name}: it has no such parts")
+    elif network.uncompiled:
+        progress.note(network.uncompiled)
 
 
 def record(

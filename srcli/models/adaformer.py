@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.defaults import HALT_EPS
 from srcli.errors import UsageError
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.convolutions import ResidualBlock
@@ -254,6 +255,6 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=1700, bands_held=8),
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.8)},
+    efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
     build=_build,
 )

@@ -68,16 +68,19 @@ def choose_regions(pixels: Pixels, width: int, height: int, most: int) -> tuple[
 def _best_places(
     sums: NDArray[np.float64], window: tuple[int, int], most: int
 ) -> list[tuple[int, int]]:
-    """Corners of the windows with the largest sums: apart, and as a second choice overlapping."""
+    """Corners of the windows with the largest sums: a third of the image apart, or overlapping."""
     least = _LEAST_TEXTURE * sums.max()
     chosen: list[tuple[int, int]] = []
-    for apart in (1.0, _APART):
+    for apart in (
+        [max(side, total // 3) for side, total in zip(window, sums.shape, strict=True)],
+        window,
+        [math.ceil(_APART * side) for side in window],
+    ):
         left = sums.copy()
-        rows, columns = (math.ceil(side * apart) for side in window)
         while True:
             for row, column in chosen:
-                down = slice(max(0, row - rows + 1), row + rows)
-                left[down, max(0, column - columns + 1) : column + columns] = 0
+                down = slice(max(0, row - apart[0] + 1), row + apart[0])
+                left[down, max(0, column - apart[1] + 1) : column + apart[1]] = 0
             if len(chosen) == most or left.max() <= least:
                 break
             row, column = divmod(int(left.argmax()), left.shape[1])

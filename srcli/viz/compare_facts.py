@@ -7,6 +7,8 @@ from srcli.media import DecodedImage
 
 __all__ = ["Pair", "facts_of", "sizes_of"]
 
+_HDR = (16, 18)  # PQ and HLG, as H.273 numbers them
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -53,10 +55,13 @@ def facts_of(
         *(pair.losses or ()),
         *([f"not in the result: {', '.join(missing)}"] if missing else []),
     ]
+    nothing = "the pixels" if missing else "the pixels; the input holds nothing else"
     noted = pair.losses is not None
     pages = len(before.further) + before.left_out
+    light = before.metadata.cicp is not None and before.metadata.cicp[1] in _HDR
     notes = [
         shown,
+        *(["HDR values as they are stored"] if light else []),
         *(["transparent parts over gray"] if before.has_alpha or after.has_alpha else []),
         *(["8 of 16 bits"] if 16 in (before.bits, after.bits) else []),
         *([f"the first of {pages + 1} pages or frames"] if pages else []),
@@ -65,7 +70,7 @@ def facts_of(
         ("Input", _file(pair.source, before)),
         ("Result", _file(pair.target, after)),
         ("Work", pair.work),
-        ("Kept", ", ".join(kept) or "the pixels; the input holds nothing else"),
+        ("Kept", ", ".join(kept) or nothing),
         ("Lost", "; ".join(lost) or ("nothing" if noted else "nothing that the two files show")),
         ("Shown", "; ".join(notes)),
     ]

@@ -116,7 +116,10 @@ def write_page(
                 on_pair()
             stream.write((_failures(page.failed) + tail).encode())
     except OSError as error:
-        raise UnwritableImage(f"{path}: {error.strerror or error}") from error
+        reason = error.strerror or error
+        raise UnwritableImage(
+            f"{path}: {reason}; hint: the results are whole; make room, or use another -o"
+        ) from error
 
 
 def _article(number: int, pair: Pair, details: int, read_input: Read, read_result: Read) -> str:
@@ -205,7 +208,7 @@ def _failures(failed: Sequence[str]) -> str:
     if not failed:
         return ""
     rows = "".join(f"<li>{_text(line)}</li>" for line in failed)
-    return f'<article class="trouble"><h2>Without a result</h2><ul>{rows}</ul></article>\n'
+    return f'<article class="trouble"><h2>Failed</h2><ul>{rows}</ul></article>\n'
 
 
 def _text(text: str) -> str:

@@ -69,7 +69,7 @@ def test_a_folder_of_everything(inputs: Path, tmp_path: Path) -> None:
     assert "20x28 px → 40x56 px (x2)" in text  # upright
     assert "the first of 2 pages or frames" in text
     assert "1 clip is left out" in text
-    assert "damaged.png" in text.partition("Without a result")[2]
+    assert "damaged.png" in text.partition("<h2>Failed</h2>")[2]
     raw = page.read_text("utf-8")
     assert "<b>" not in raw
     assert str(tmp_path) not in text

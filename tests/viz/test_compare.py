@@ -23,7 +23,7 @@ from srcli.viz.compare_crops import (
     srgb_conversion,
     thumbnail,
 )
-from srcli.viz.compare_facts import Pair
+from srcli.viz.compare_facts import Pair, facts_of
 from srcli.viz.compare_page import Page, refuse_foreign_page, write_page
 from srcli.viz.pixels import as_rgb
 from tests.viz.conftest import NAME, SAMPLE
@@ -136,6 +136,33 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path, photo: np.ndarray)
         tmp_path / "p.html", Page("t", [], [pair] * 8), lambda _: read(photo), lambda _: read(big)
     )
     assert most == 2
+
+
+def test_what_was_kept_and_lost_is_said(tmp_path: Path, photo: np.ndarray) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(1500))
+    deep = DecodedImage(
+        np.dstack([photo, photo[..., :1]]).astype(np.uint16),
+        "png",
+        Metadata(icc=P3, exif=b"x", dpi=(300, 300), cicp=bytes((9, 16, 0, 1))),
+        left_out=4,
+    )
+    flat = DecodedImage(photo, "jpeg", Metadata(exif=b"x", dpi=(300, 300)))
+    pair = Pair("a", tmp_path / "a.png", tmp_path / "a.png", "4 s", ("alpha on white",))
+    facts = dict(facts_of(pair, deep, flat, "one place"))
+    assert facts["Kept"] == "EXIF, resolution"
+    assert facts["Lost"] == (
+        "alpha on white; not in the result: colour profile, transparency, 16 bits"
+    )
+    assert facts["Shown"] == (
+        "one place; HDR values as they are stored; transparent parts over gray; 8 of 16 bits; "
+        "the first of 5 pages or frames"
+    )
+    assert facts["Input"].replace("\N{NO-BREAK SPACE}", " ") == (
+        "a.png: PNG, RGB and alpha, 16 bits, 2 kB"
+    )
+    assert dict(facts_of(pair, flat, flat, ""))["Lost"] == "alpha on white"
+    unknown = Pair("a", pair.source, pair.target, "", None)
+    assert dict(facts_of(unknown, flat, flat, ""))["Lost"] == "nothing that the two files show"
 
 
 def test_only_our_pages_are_replaced(tmp_path: Path) -> None:
