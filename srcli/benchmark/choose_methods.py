@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, Resampler
+from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, OfDegraded, Resampler
+from srcli.data.degradation import Degrader
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.inference.network import LoadedNetwork
@@ -45,6 +46,7 @@ class Setup:
         plain: For networks that have them, also the reference forward and the convolutions
             alone.
         end_to_end: A folder for files, to measure networks from file to file as well.
+        degraders: Degradations of LR; each method is measured on each. Empty: on LR as it is.
     """
 
     scale: int
@@ -54,6 +56,7 @@ class Setup:
     random: bool = False
     plain: bool = False
     end_to_end: Path | None = None
+    degraders: Sequence[Degrader] = ()
 
 
 def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
@@ -71,6 +74,8 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
             made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
         else:
             made.extend(_ways(name, setup, warn))
+    if setup.degraders:
+        return [OfDegraded(method, one) for one in setup.degraders for method in made]
     return made
 
 

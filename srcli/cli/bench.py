@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 from click.core import ParameterSource
@@ -16,6 +16,9 @@ from click.core import ParameterSource
 from srcli.cli.console import echo_line, printable
 from srcli.cli.download_options import Downloads, download_options
 from srcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from srcli.data.degradation import Degrader
 
 __all__ = ["bench"]
 
@@ -69,6 +72,10 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 @click.option("--random-weights", is_flag=True, help="Time networks without weights.")
 @click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
 @click.option("--end-to-end", is_flag=True, help="Add decoding, tiles and encoding.")
+@click.option(
+    "--degrade", metavar="NAME,…",
+    help="Degrade LR first: jpeg:75, jpeg444:90, webp:50, noise:5, blur:0.5, joined by +, or none.",
+)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
@@ -103,6 +110,7 @@ def bench(
     data_root: Path | None,
     limit: int | None,
     repeats: int,
+    degrade: str | None,
     device: str,
     precision: str,
     json_file: Path | None,
@@ -160,7 +168,7 @@ def bench(
         setup = Setup(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(scratch) if end_to_end else None,
+            end_to_end=Path(scratch) if end_to_end else None, degraders=_degraders(degrade),
         )  # fmt: skip
         methods = methods_named(_listed(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -177,6 +185,7 @@ def bench(
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
             "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
             "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
+            "degrade": degrade,
             "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),
@@ -190,6 +199,13 @@ def bench(
         echo_line(f"interrupted: these figures are over {done} of {len(pairs)} images")
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
+
+
+def _degraders(names: str | None) -> "list[Degrader]":
+    """The degradations asked for; none by default."""
+    from srcli.data.degradation import degrader_named
+
+    return [degrader_named(one) for one in _listed(names or "")]
 
 
 def _show_changes(before: Path, after: Path) -> None:

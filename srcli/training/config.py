@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
+from srcli.data.degradation import DegradationRanges
 from srcli.errors import UsageError
 from srcli.training.families import NetworkConfig
 from srcli.training.limits import faults
@@ -197,6 +198,7 @@ class TrainingConfig:
         network: The network to train, its scale among the rest; in TOML, `family` says of which
             kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
+        degradation: What befalls LR patches; by default nothing does.
         loss: What is minimised.
         distillation: A teacher, if there is one.
         schedule: How long, and how fast.
@@ -207,6 +209,7 @@ class TrainingConfig:
     weights: WeightsConfig
     network: NetworkConfig
     data: DataConfig
+    degradation: DegradationRanges = field(default_factory=DegradationRanges)
     loss: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -221,6 +224,23 @@ class TrainingConfig:
         """
         for line in faults(self.weights.name, asdict(self)):
             raise UsageError(line)
+        degradation = self.degradation
+        pairs = {
+            "jpeg_quality": (degradation.jpeg_quality, 1, 100),
+            "webp_quality": (degradation.webp_quality, 1, 100),
+            "noise_levels": (degradation.noise_levels, 0, 100),
+            "blur_radii": (degradation.blur_radii, 0, 20),
+        }
+        for key, (pair, low, high) in pairs.items():
+            if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
+                raise UsageError(
+                    f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
+                    f"{low}..{high}"
+                )
+        if degradation.share and self.data.images == "device":
+            raise UsageError(
+                "data.images is 'device': degradations are made on the host; hint: 'auto'"
+            )
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation
         unfit = {

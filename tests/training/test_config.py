@@ -55,6 +55,17 @@ def test_shipped_configurations_read(path: Path):
         ('["hr"]', '["hr"], patch = 50', "data.patch is 50: it must be a multiple of the window"),
         ('["hr"]', '["hr"], batch = 0', "data.batch is 0"),
         ('["hr"]', '["hr"], reductions = [2]', "data.reductions are"),
+        ("steps = 10}", "steps = 10}\ndegradation = {share = 2}", "degradation.share is 2"),
+        (
+            "steps = 10}",
+            "steps = 10}\ndegradation = {jpeg_quality = [90, 20]}",
+            r"degradation.jpeg_quality is \[90.0, 20.0\]: it must be \[least, greatest\] in 1..100",
+        ),
+        (
+            'folders = ["hr"]}',
+            'folders = ["hr"], images = "device"}\ndegradation = {share = 0.5}',
+            "data.images is 'device': degradations are made on the host",
+        ),
         ("steps = 10", "", "schedule has no end"),
         ("steps = 10", 'steps = 10, shape = "flat"', "schedule.shape is 'flat': have cosine"),
         ("steps = 10", "steps = 10, warmup = 0.9", "they must rise from 0 to 1"),
