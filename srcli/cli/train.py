@@ -14,12 +14,27 @@ __all__ = ["train"]
 @click.command()
 @click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
 @click.option(
+    "--data",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of images to train on, instead of CONFIG's; may be repeated.",
+)
+@click.option(
+    "--sets",
+    metavar="FOLDER",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of images to measure PSNR on, instead of CONFIG's; may be repeated.",
+)
+@click.option(
     "-o",
     "--out",
+    metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="Folder for checkpoint, log and weights.  [default: training/NAME, NAME as in CONFIG]",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in that folder.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in the --out folder.")
 @click.option(
     "--init",
     metavar="FILE",
@@ -36,6 +51,8 @@ __all__ = ["train"]
 def train(
     context: click.Context,
     config: Path,
+    data: tuple[Path, ...],
+    sets: tuple[Path, ...],
     out: Path | None,
     init: Path | None,
     steps: int | None,
@@ -57,7 +74,7 @@ def train(
     from srcli.training.loop import RunOptions, train
     from srcli.training.process import process_began
 
-    told = read_config(config)
+    told = read_config(config, data, sets)
     folder = RunFolder(out or Path("training") / told.weights.name)
     began = process_began()
     options = RunOptions(folder.path, resume, init, steps, minutes, began)

@@ -17,6 +17,14 @@ def _main() -> int:
         prog="python -m srcli.training", description="Train a network."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument(
+        "--data", type=Path, action="append", default=[], metavar="FOLDER",
+        help="training images, instead of [data] folders; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sets", type=Path, action="append", default=[], metavar="FOLDER",
+        help="validation set, instead of [validation] sets; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder to write to (training/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
@@ -28,7 +36,7 @@ def _main() -> int:
 
 def _train(given: argparse.Namespace) -> ExitCode:
     """Train as the command line says."""
-    config = read_config(given.config)
+    config = read_config(given.config, given.data, given.sets)
     folder = RunFolder(given.out or Path("training") / config.weights.name)
     options = RunOptions(
         folder.path, given.resume, given.init, given.steps, given.minutes, process_began()

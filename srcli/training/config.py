@@ -44,7 +44,7 @@ class DataConfig:
     """Where patches come from.
 
     Args:
-        folders: Folders of HR images, searched to any depth.
+        folders: Folders of HR images, searched to any depth; a run needs one, here or by `--data`.
         patch: Side of a patch, LR px, a multiple of the network's window.
         batch: Patches a step, over all processes.
         reductions: Factors below 1 by which large photographs are offered once more.
@@ -55,7 +55,7 @@ class DataConfig:
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     patch: int = 48
     batch: int = 16
     reductions: tuple[float, ...] = ()
@@ -217,7 +217,7 @@ class TrainingConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def check(self) -> None:
-        """Refuse values that cannot work together.
+        """Refuse values that cannot work together; folders are left to the run that reads them.
 
         Raises:
             UsageError: One line on the first of them.
@@ -250,7 +250,6 @@ class TrainingConfig:
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
                 self.data.patch % window != 0
             ),
-            "data.folders is empty: name at least one folder of images": not self.data.folders,
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),

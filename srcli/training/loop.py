@@ -73,6 +73,8 @@ def train(
     told = config.schedule
     config = replace(config, schedule=_schedule(told, options, folder))
     config.check()
+    if not config.data.folders:
+        raise UsageError("no training images: [data] folders is empty; hint: --data FOLDER")
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     with (

@@ -76,6 +76,7 @@ def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
     assert table in TEXTS["experiments.md"]
 
 
-def test_nothing_needs_the_shared_folder() -> None:
-    for file in (ROOT / "srcli").rglob("*.py"):
-        assert "shared/" not in file.read_text("utf-8"), file
+def test_no_path_leads_to_what_a_clone_lacks() -> None:
+    files = [*PAGES, *(ROOT / "docs" / "measure").glob("*.py")]
+    files += [path for path in (ROOT / "srcli").rglob("*") if path.suffix in (".py", ".toml")]
+    assert [file for file in files if "shared/" in file.read_text("utf-8")] == []

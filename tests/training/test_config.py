@@ -24,7 +24,18 @@ schedule = {steps = 10}
 def test_shipped_configurations_read(path: Path):
     config = read_config(path)
     assert config.weights.name == path.stem.partition("_accelerator")[0]  # the same weights there
-    assert not any("benchmark" in folder for folder in config.data.folders)
+    named = [*config.data.folders, *config.validation.sets]
+    assert all(folder.startswith(".accelerator/") for folder in named)  # docs/accelerator.md
+
+
+def test_folders_of_the_command_line_replace_those_of_the_file(tmp_path: Path):
+    path = tmp_path / "w.toml"
+    path.write_text(WHOLE + 'validation = {sets = ["Set5"], every_minutes = 3}\n')
+    kept = read_config(path)
+    assert (kept.data.folders, kept.validation.sets) == (("hr",), ("Set5",))
+    told = read_config(path, [Path("a"), Path("b")], [Path("c")])
+    assert (told.data.folders, told.validation.sets) == (("a", "b"), ("c",))
+    assert told.validation.every_minutes == 3
 
 
 @pytest.mark.parametrize(
@@ -51,7 +62,6 @@ def test_shipped_configurations_read(path: Path):
         ("{scale = 4}", "4", r"network must be a section, \[network\]"),
         ("{scale = 4}", "{}", "network.scale is missing"),
         ('["hr"]', '"hr"', "data.folders is 'hr': it must be a list"),
-        ('["hr"]', "[]", "data.folders is empty"),
         ('["hr"]', '["hr"], patch = 50', "data.patch is 50: it must be a multiple of the window"),
         ('["hr"]', '["hr"], batch = 0', "data.batch is 0"),
         ('["hr"]', '["hr"], reductions = [2]', "data.reductions are"),
