@@ -15,9 +15,7 @@ __all__ = ["read_config"]
 _T = TypeVar("_T")
 
 
-def read_config(
-    path: Path, data: Sequence[Path] = (), sets: Sequence[Path] = ()
-) -> TrainingConfig:
+def read_config(path: Path, data: Sequence[Path] = (), sets: Sequence[Path] = ()) -> TrainingConfig:
     """Read and check a run's configuration.
 
     Args:
