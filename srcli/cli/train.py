@@ -19,6 +19,18 @@ __all__ = ["train"]
     type=click.Path(path_type=Path),
     help="Folder for checkpoint, log and weights.  [default: training/NAME, NAME as in CONFIG]",
 )
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FOLDER",
+    help="Training images, instead of CONFIG's. Repeatable.",
+)
+@click.option(
+    "--sets",
+    multiple=True,
+    metavar="FOLDER",
+    help="Validation sets, instead of CONFIG's. Repeatable.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in that folder.")
 @click.option(
     "--init",
@@ -37,6 +49,8 @@ def train(
     context: click.Context,
     config: Path,
     out: Path | None,
+    data: tuple[str, ...],
+    sets: tuple[str, ...],
     init: Path | None,
     steps: int | None,
     minutes: float | None,
@@ -60,7 +74,7 @@ def train(
     told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)
     began = process_began()
-    options = RunOptions(folder.path, resume, init, steps, minutes, began)
+    options = RunOptions(folder.path, resume, init, steps, minutes, data, sets, began)
     try:
         if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
             lines = LineLogger(sys.stderr)

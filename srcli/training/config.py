@@ -44,7 +44,7 @@ class DataConfig:
     """Where patches come from.
 
     Args:
-        folders: Folders of HR images, searched to any depth.
+        folders: Folders of HR images, searched to any depth; empty: named when it runs.
         patch: Side of a patch, LR px, a multiple of the network's window.
         batch: Patches a step, over all processes.
         reductions: Factors below 1 by which large photographs are offered once more.
@@ -55,7 +55,7 @@ class DataConfig:
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     patch: int = 48
     batch: int = 16
     reductions: tuple[float, ...] = ()
@@ -208,7 +208,7 @@ class TrainingConfig:
 
     weights: WeightsConfig
     network: NetworkConfig
-    data: DataConfig
+    data: DataConfig = field(default_factory=DataConfig)
     degradation: DegradationRanges = field(default_factory=DegradationRanges)
     loss: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
@@ -250,7 +250,6 @@ class TrainingConfig:
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
                 self.data.patch % window != 0
             ),
-            "data.folders is empty: name at least one folder of images": not self.data.folders,
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),

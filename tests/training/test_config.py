@@ -51,7 +51,6 @@ def test_shipped_configurations_read(path: Path):
         ("{scale = 4}", "4", r"network must be a section, \[network\]"),
         ("{scale = 4}", "{}", "network.scale is missing"),
         ('["hr"]', '"hr"', "data.folders is 'hr': it must be a list"),
-        ('["hr"]', "[]", "data.folders is empty"),
         ('["hr"]', '["hr"], patch = 50', "data.patch is 50: it must be a multiple of the window"),
         ('["hr"]', '["hr"], batch = 0', "data.batch is 0"),
         ('["hr"]', '["hr"], reductions = [2]', "data.reductions are"),
