@@ -131,3 +131,16 @@ def test_a_cache_that_cannot_be_written_leaves_the_network_uncompiled(photos: Pa
     assert "not compiled: " in ended.stderr
     assert "file/srcli/compiled cannot be written (Not a directory)" in ended.stderr
     assert (photos.parent / "o.png").exists()
+
+
+def test_other_commands_tell_of_what_they_cannot_read(photos: Path) -> None:
+    (photos / "gone").symlink_to("nowhere")
+    (photos / "old.psd").write_bytes(b"")
+    drawn = srcli("visualize-mask", "photos", "-m", "adaformer-s", cwd=photos.parent)
+    assert drawn.returncode == 1, drawn.stderr
+    assert "photos/gone: a link that leads nowhere" in drawn.stderr
+    assert "1 file of a kind that is not read: .psd 1" in drawn.stdout
+    assert (photos / "b_masks").is_dir()
+    checked = srcli("verify", "photos", cwd=photos.parent)
+    assert checked.returncode == 1
+    assert "gone: damaged, photos/gone: a link that leads nowhere" in checked.stderr
