@@ -14,27 +14,24 @@ __all__ = ["train"]
 @click.command()
 @click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
 @click.option(
-    "--data",
-    metavar="FOLDER",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Folder of images to train on, instead of CONFIG's; may be repeated.",
-)
-@click.option(
-    "--sets",
-    metavar="FOLDER",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Folder of images to measure PSNR on, instead of CONFIG's; may be repeated.",
-)
-@click.option(
     "-o",
     "--out",
-    metavar="FOLDER",
     type=click.Path(path_type=Path),
     help="Folder for checkpoint, log and weights.  [default: training/NAME, NAME as in CONFIG]",
 )
-@click.option("--resume", is_flag=True, help="Continue from the checkpoint in the --out folder.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FOLDER",
+    help="Training images, instead of CONFIG's. Repeatable.",
+)
+@click.option(
+    "--sets",
+    multiple=True,
+    metavar="FOLDER",
+    help="Validation sets, instead of CONFIG's. Repeatable.",
+)
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in that folder.")
 @click.option(
     "--init",
     metavar="FILE",
@@ -51,9 +48,9 @@ __all__ = ["train"]
 def train(
     context: click.Context,
     config: Path,
-    data: tuple[Path, ...],
-    sets: tuple[Path, ...],
     out: Path | None,
+    data: tuple[str, ...],
+    sets: tuple[str, ...],
     init: Path | None,
     steps: int | None,
     minutes: float | None,
@@ -74,10 +71,10 @@ def train(
     from srcli.training.loop import RunOptions, train
     from srcli.training.process import process_began
 
-    told = read_config(config, data, sets)
+    told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)
     began = process_began()
-    options = RunOptions(folder.path, resume, init, steps, minutes, began)
+    options = RunOptions(folder.path, resume, init, steps, minutes, data, sets, began)
     try:
         if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
             lines = LineLogger(sys.stderr)

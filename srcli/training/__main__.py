@@ -17,30 +17,33 @@ def _main() -> int:
         prog="python -m srcli.training", description="Train a network."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
-    parser.add_argument(
-        "--data", type=Path, action="append", default=[], metavar="FOLDER",
-        help="training images, instead of [data] folders; may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
-        "--sets", type=Path, action="append", default=[], metavar="FOLDER",
-        help="validation set, instead of [validation] sets; may be repeated",
-    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder to write to (training/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="training images, in place of the configuration's; repeatable",
+    )
+    parser.add_argument(
+        "--sets", action="append", default=[], metavar="FOLDER", help="validation sets, likewise"
+    )
     given = parser.parse_args()
     return run_program(lambda: _train(given))
 
 
 def _train(given: argparse.Namespace) -> ExitCode:
     """Train as the command line says."""
-    config = read_config(given.config, given.data, given.sets)
+    config = read_config(given.config)
     folder = RunFolder(given.out or Path("training") / config.weights.name)
     options = RunOptions(
-        folder.path, given.resume, given.init, given.steps, given.minutes, process_began()
-    )
+        folder.path, given.resume, given.init, given.steps, given.minutes,
+        tuple(given.data), tuple(given.sets), process_began(),
+    )  # fmt: skip
     lines = LineLogger(sys.stderr)
     try:
         train(config, options, [lines, JsonLogger(folder.log, lines.warn)])

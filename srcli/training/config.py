@@ -44,7 +44,7 @@ class DataConfig:
     """Where patches come from.
 
     Args:
-        folders: Folders of HR images, searched to any depth; a run needs one, here or by `--data`.
+        folders: Folders of HR images, searched to any depth; empty: named when it runs.
         patch: Side of a patch, LR px, a multiple of the network's window.
         batch: Patches a step, over all processes.
         reductions: Factors below 1 by which large photographs are offered once more.
@@ -208,7 +208,7 @@ class TrainingConfig:
 
     weights: WeightsConfig
     network: NetworkConfig
-    data: DataConfig
+    data: DataConfig = field(default_factory=DataConfig)
     degradation: DegradationRanges = field(default_factory=DegradationRanges)
     loss: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
@@ -217,7 +217,7 @@ class TrainingConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def check(self) -> None:
-        """Refuse values that cannot work together; folders are left to the run that reads them.
+        """Refuse values that cannot work together.
 
         Raises:
             UsageError: One line on the first of them.

@@ -1,8 +1,7 @@
 """Reading a training run's TOML file; every key, type and value is checked before any step."""
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -15,13 +14,8 @@ __all__ = ["read_config"]
 _T = TypeVar("_T")
 
 
-def read_config(path: Path, data: Sequence[Path] = (), sets: Sequence[Path] = ()) -> TrainingConfig:
+def read_config(path: Path) -> TrainingConfig:
     """Read and check a run's configuration.
-
-    Args:
-        path: A TOML file.
-        data: Folders of training images that replace `[data] folders`; none: they stay.
-        sets: Folders of validation sets that replace `[validation] sets`; none: they stay.
 
     Raises:
         UsageError: It is unreadable, has an unknown key, lacks one or holds a wrong value.
@@ -39,12 +33,6 @@ def read_config(path: Path, data: Sequence[Path] = (), sets: Sequence[Path] = ()
         name: _fill(kind, table.get(name, {}), f"{path}: {name}") for name, kind in sections.items()
     }
     config = TrainingConfig(**made)
-    if data:
-        folders = tuple(map(str, data))
-        config = replace(config, data=replace(config.data, folders=folders))
-    if sets:
-        validation = replace(config.validation, sets=tuple(map(str, sets)))
-        config = replace(config, validation=validation)
     config.check()
     return config
 
