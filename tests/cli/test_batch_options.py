@@ -42,8 +42,8 @@ def events(stdout: str) -> list[dict[str, object]]:
 
 
 def schema() -> dict[str, set[str]]:
-    """The events and their fields, as docs/batches.md has them."""
-    text = (ROOT / "docs" / "batches.md").read_text("utf-8")
+    """The events and their fields, as docs/scripting.md has them."""
+    text = (ROOT / "docs" / "scripting.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE)
     return {name: set(re.findall(r"`(\w+)`", fields)) | {"event", "time"} for name, fields in rows}
 
