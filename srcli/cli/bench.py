@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import ParamSpec
 
 import click
 from click.core import ParameterSource
@@ -16,9 +16,6 @@ from click.core import ParameterSource
 from srcli.cli.console import echo_line, printable
 from srcli.cli.download_options import Downloads, download_options
 from srcli.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from srcli.data.degradation import Degrader
 
 __all__ = ["bench"]
 
@@ -168,7 +165,7 @@ def bench(
         setup = Setup(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(scratch) if end_to_end else None, degraders=_degraders(degrade),
+            end_to_end=Path(scratch) if end_to_end else None, degrade=_listed(degrade or ""),
         )  # fmt: skip
         methods = methods_named(_listed(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -199,13 +196,6 @@ def bench(
         echo_line(f"interrupted: these figures are over {done} of {len(pairs)} images")
         return ExitCode.INTERRUPTED
     return ExitCode.SOME_FAILED if failed else ExitCode.ALL_DONE
-
-
-def _degraders(names: str | None) -> "list[Degrader]":
-    """The degradations asked for; none by default."""
-    from srcli.data.degradation import degrader_named
-
-    return [degrader_named(one) for one in _listed(names or "")]
 
 
 def _show_changes(before: Path, after: Path) -> None:

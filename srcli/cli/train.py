@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.console import echo_line
 from srcli.errors import ExitCode
 
 __all__ = ["train"]
@@ -31,7 +32,7 @@ __all__ = ["train"]
     metavar="FOLDER",
     help="Validation sets, instead of CONFIG's. Repeatable.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in that folder.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in that folder.")
 @click.option(
     "--init",
     metavar="FILE",
@@ -62,6 +63,8 @@ def train(
     Several processes train together under torchrun. An interrupted run writes a checkpoint first;
     --resume goes on from it, with the same data in the same order.
     """
+    if not sys.stderr.isatty():  # before torch, which takes seconds, is imported
+        echo_line(f"training as {config} says")
     from rich.console import Console
 
     from srcli.cli.train_progress import TrainingBar

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 
@@ -13,7 +13,7 @@ from srcli.cli.progress import BatchProgress
 from srcli.cli.upscale_options import Engine
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import run_clips
-from srcli.jobs.job import Finished, Job
+from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
@@ -24,15 +24,7 @@ from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, fingerprint_of
 
-__all__ = ["BatchResult", "RunContext", "load", "record", "say_compiled", "work"]
-
-
-@dataclass
-class BatchResult:
-    """Progress of a run."""
-
-    finished: list[Finished] = field(default_factory=list[Finished])
-    interrupted: bool = False
+__all__ = ["RunContext", "load", "record", "say_compiled", "work"]
 
 
 @dataclass(frozen=True)
