@@ -132,7 +132,7 @@ def image_table(run: Run) -> Table:
     """A line for each image and contender."""
     return Table(
         title="by image",
-        headers=("picture", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
+        headers=("image", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
         cells=tuple(
             (
                 row.picture,

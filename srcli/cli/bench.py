@@ -45,14 +45,17 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
 @click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
-@click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
-@click.option("--lr", type=_FOLDER, help="A folder of reduced images; alone, for time and masks.")
+@click.option("--hr", type=_FOLDER, help="Folder of originals, instead of a set.")
+@click.option("--lr", type=_FOLDER, help="Folder of LR images; without --hr, quality is left out.")
 @click.option(
-    "--latency", "sizes", metavar="SIZE|IMAGE,…", help="Time alone: LR sizes as 512x341, or files."
+    "--latency",
+    "sizes",
+    metavar="SIZE|IMAGE,…",
+    help="Measure time only, on LR sizes as 512x341, or files.",
 )
 @click.option(
     "-s", "--scale", type=click.IntRange(2), default=4, show_default=True,
-    help="SR px per LR px to a side.",
+    help="Scale factor.",
 )  # fmt: skip
 @click.option(
     "-m", "--models", default="bicubic,adaformer", show_default=True, metavar="NAME,…",
@@ -60,12 +63,14 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 )  # fmt: skip
 @click.option(
     "--effort", "efforts", default="exact,balanced", show_default=True, metavar="NAME,…",
-    help="Of networks that have them.",
+    help="Efforts of networks that have them.",
 )  # fmt: skip
 @click.option("--protocol", default="basicsr-y", show_default=True, help="How PSNR is measured.")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N images.")
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timed runs.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timed runs of each."
+)
 @click.option("--random-weights", is_flag=True, help="Time networks without weights.")
 @click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
 @click.option("--end-to-end", is_flag=True, help="Add decoding, tiles and encoding.")
@@ -78,19 +83,19 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
     show_default=True, help="Number format of the networks.",
 )  # fmt: skip
-@click.option("--pictures", is_flag=True, help="Also a line for each image.")
+@click.option("--pictures", is_flag=True, help="Add a table with a row for each image.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
     help="Write everything to a file; - for stdout.",
 )
-@click.option("--csv", "csv_file", type=_FILE, help="Write a line for each image and model.")
+@click.option("--csv", "csv_file", type=_FILE, help="Write a row for each image and model.")
 @click.option("--markdown", "markdown_file", type=_FILE, help="Write the tables.")
 @click.option("--plot", type=_FILE, help="Write a PNG of quality, latency and sparsity.")
 @click.option(
     "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
-    help="Measure nothing; say what moved from A to B beyond the spread.",
+    help="Measure nothing; compare two --json files, beyond the spread.",
 )  # fmt: skip
 @download_options
 @_interruptible

@@ -26,6 +26,8 @@ from srcli.errors import UsageError
 
 __all__ = ["Files", "compared", "deliver", "print_tables"]
 
+_ENDLESS = 10_000  # columns
+
 
 @dataclass(frozen=True)
 class Files:
@@ -126,9 +128,11 @@ def print_tables(tables: Sequence[Table]) -> None:
             title=printable(table.title), title_justify="left", title_style="bold", box=None
         )
         for number, header in enumerate(table.headers):
-            shown.add_column(header, justify="right" if number else "left", overflow="fold")
+            shown.add_column(header, justify="right" if number else "left")
         for row in table.cells:
             shown.add_row(*map(printable, row))
+        least = Console(width=_ENDLESS).measure(shown).minimum
+        console.width = max(console.width, least)  # no word is cut
         console.print(shown, markup=False, highlight=False)
         if not table.cells:
             console.print("nothing")

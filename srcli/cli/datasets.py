@@ -18,7 +18,7 @@ def datasets() -> None:
 
 
 @datasets.command("list")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
 def list_sets(data_root: Path | None) -> None:
     """List the sets by name, which scales are on this machine, and how to get them."""
     from rich.console import Console
@@ -30,8 +30,8 @@ def list_sets(data_root: Path | None) -> None:
 
     roots = data_roots(data_root)
     table = Table(box=None, pad_edge=False)
-    for header in ("set", "images", "Mpx each", "here", "how to get it"):
-        table.add_column(header, overflow="fold")
+    for header in ("set", "images", "Mpx", "here", "how to get it"):
+        table.add_column(header, no_wrap=header != "how to get it")
     for one in benchmark_sets().values():
         here = " ".join(f"x{scale}" for scale in scales_there(one, roots)) or "no"
         how = one.command() or one.origin
@@ -43,11 +43,11 @@ def list_sets(data_root: Path | None) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
     "-s", "--scale", "scales", type=click.IntRange(2, 4), multiple=True, default=(4,),
-    show_default=True, help="HR px per LR px to a side. Repeatable.",
+    show_default=True, help="Scale of the LR images. Repeatable.",
 )  # fmt: skip
-@click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder for the sets.  [default: SRCLI_DATA]")
 @click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
-@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+@click.option("--insecure", is_flag=True, help="Allow http addresses.")
 def download(
     names: tuple[str, ...],
     scales: tuple[int, ...],
@@ -58,8 +58,8 @@ def download(
 ) -> ExitCode:
     """Download benchmark sets: Set5, Set14, B100, Urban100, DIV2K (its validation set).
 
-    Images that are there and whole are kept; what was cut off goes on. The first download makes
-    a list of hashes that later ones are held against. Ends with 1 if some sets fail, with 3 if
+    Complete images are kept; an interrupted download is continued. The first download writes
+    a list of hashes with which later ones are compared. Ends with 1 if some sets fail, with 3 if
     all do.
     """
     from srcli.cli.set_fetching import fetch_set
@@ -84,7 +84,7 @@ def download(
 
 @datasets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
 def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
     """Check images against the list of hashes that their first download, or making, left.
 
@@ -116,7 +116,7 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
 @datasets.command()
 @click.argument("name", type=click.Choice(["Test2K", "Test4K", "Test8K"], case_sensitive=False))
 @click.option("--div8k", type=_FOLDER, required=True, help="The folder of DIV8K's images.")
-@click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder for the sets.  [default: SRCLI_DATA]")
 @click.option("-s", "--scale", type=click.IntRange(2), default=4, show_default=True)
 def prepare(name: str, div8k: Path, data_root: Path | None, scale: int) -> None:
     """Make Test2K, Test4K or Test8K from DIV8K by the published recipe.

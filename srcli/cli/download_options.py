@@ -14,8 +14,8 @@ yes_option: Decorator = click.option(
 trust_first_option: Decorator = click.option(
     "--trust-first",
     is_flag=True,
-    help="Also those of which nobody publishes a hash, if their structure is right; the first "
-    "download counts from then on (or SRCLI_TRUST_FIRST=1).",
+    help="Accept weights without a published hash if their structure is right; later downloads "
+    "must equal the first one (or SRCLI_TRUST_FIRST=1).",
 )
 offline_option: Decorator = click.option(
     "--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1)."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srcli.cli.console import echo_line, printable
+from srcli.cli.console import echo_line, print_pairs, printable
 from srcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
 def verify(folder: Path, *, as_json: bool) -> ExitCode:
     """Decode every result in a folder and compare it with the journal.
 
-    Images that the journal does not know are decoded too. Ends with 0 if every one is sound,
-    with 1 otherwise.
+    Images that the journal does not know are decoded too. Ends with 0 if every one is
+    intact, with 1 otherwise.
     """
     from srcli.jobs.discover import discover
     from srcli.jobs.job import State
@@ -111,27 +111,29 @@ def _print_json(found: Iterable["Verification"], last: "RunRecord | None") -> No
     sys.stdout.write(f"{json.dumps(document)}\n")
 
 
-def _print_table(found: Sequence["Verification"], last: "RunRecord | None") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _word(condition: str) -> str:
+    """The condition as people read it; JSON keeps the older word for what is intact."""
+    return "intact" if condition == "sound" else condition
 
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+
+def _print_table(found: Sequence["Verification"], last: "RunRecord | None") -> None:
+    rows: list[tuple[str, str]] = []
     for condition, count in sorted(Counter(one.condition.value for one in found).items()):
-        table.add_row(condition, str(count))
+        rows.append((_word(condition), str(count)))
     if not found:
-        table.add_row("empty", "no outputs")
+        rows.append(("empty", "no outputs"))
     if last is not None:
         started = datetime.fromtimestamp(last.started).astimezone()
-        table.add_row("last run", f"{started:%Y-%m-%d %H:%M:%S}, {_outcome(last)}")
-        table.add_row("made with", f"{last.model}, {last.resolved}, srcli {last.version}")
+        rows.append(("last run", f"{started:%Y-%m-%d %H:%M:%S}, {_outcome(last)}"))
+        rows.append(("made with", f"{last.model}, {last.resolved}, srcli {last.version}"))
     troubles = [one for one in found if one.reason]
-    for one in troubles[:_SHOWN]:
-        table.add_row(f"  {one.condition.value}", printable(f"{one.target}: {one.reason}"))
+    rows += [
+        (f"  {one.condition.value}", printable(f"{one.target}: {one.reason}"))
+        for one in troubles[:_SHOWN]
+    ]
     if len(troubles) > _SHOWN:
-        table.add_row("", f"and {len(troubles) - _SHOWN} more (--json lists all)")
-    Console().print(table, markup=False, highlight=False)
+        rows.append(("", f"and {len(troubles) - _SHOWN} more (--json lists all)"))
+    print_pairs(rows)
 
 
 def _outcome(run: "RunRecord") -> str:

@@ -43,7 +43,7 @@ __all__ = ["train"]
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="Likewise; with --steps, whichever ends first.",
+    help="Length of the run in minutes; with --steps, whichever ends first.",
 )
 @click.pass_context
 def train(

@@ -20,9 +20,9 @@ def weights() -> None:
 @weights.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_weights(*, as_json: bool) -> None:
-    """List all weights, here and to be had, the best of each scale first.
+    """List all known weights, the best of each scale first.
 
-    The figures are PSNR-Y on Set5, measured by us and published with the network.
+    The figures are PSNR-Y on Set5 in dB, as measured by us and as published.
     """
     from srcli.cli.weights_output import print_json, print_table
     from srcli.weights import by_quality, known
@@ -34,9 +34,9 @@ def list_weights(*, as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 def show(name: str, *, as_json: bool) -> None:
-    """Show all about weights, or what a file is.
+    """Show the details of weights or of a file.
 
-    Of a file: its network and scale as its parameters tell, how many they are, their type.
+    Of a file: its network, its scale, and the number and type of its parameters.
     """
     from srcli.weights import known, weights_named
 
@@ -55,22 +55,23 @@ def show(name: str, *, as_json: bool) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="All that can be downloaded.")
+@click.option("--all", "everything", is_flag=True, help="Download all that can be downloaded.")
 @click.option(
     "--trust-first",
     is_flag=True,
-    help="Also files of which nobody publishes a hash, if their structure is right; the first "
-    "download counts from then on (or SRCLI_TRUST_FIRST=1).",
+    help="Accept files without a published hash if their structure is right; later downloads "
+    "must equal the first one (or SRCLI_TRUST_FIRST=1).",
 )
 @click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
-@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+@click.option("--insecure", is_flag=True, help="Allow http addresses.")
 def download(
     names: tuple[str, ...], *, everything: bool, trust_first: bool, offline: bool, insecure: bool
 ) -> ExitCode:
     """Download weights, and check them.
 
-    NAME is of srcli weights list, a network, or "recommended". Those that are here and whole are
-    not downloaded again; what was cut off goes on. Ends with 1 if some fail, with 3 if all do.
+    NAME is a name in srcli weights list, a network, or "recommended". Complete files are not
+    downloaded again; an interrupted download is continued. Ends with 1 if some
+    fail, with 3 if all do.
     """
     from srcli.cli.fetching import fetch_all
     from srcli.transfer.policy import Policy
@@ -113,7 +114,7 @@ def download(
 def verify(names: tuple[str, ...]) -> ExitCode:
     """Check files against their sha256.
 
-    Without a NAME, all that are here. Ends with 1 if one is altered or missing.
+    Without a NAME, all on this machine. Ends with 1 if one is altered or missing.
     """
     from srcli.weights import known, weights_named
     from srcli.weights.hashes import fault_of
@@ -188,14 +189,13 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 
 @weights.command("import")
 @click.argument("source", metavar="FILE", type=_FILE)
-@click.option("--model", help="Its network.  [default: told from its parameters]")
-@click.option("--scale", type=click.IntRange(1), help="Its scale.  [default: likewise]")
-@click.option("--name", help="What -m shall call it.  [default: its network's name]")
+@click.option("--model", help="Network of the file.  [default: recognised]")
+@click.option("--scale", type=click.IntRange(1), help="Scale of the file.  [default: recognised]")
+@click.option("--name", help="Name to use with -m.  [default: the network's name]")
 def import_weights(source: Path, model: str | None, scale: int | None, name: str | None) -> None:
-    """Bring your own checkpoint in.
+    """Import your own checkpoint, to use it as srcli upscale -m NAME.
 
-    A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
-    srcli upscale -m NAME works.
+    FILE is a safetensors file or a PyTorch checkpoint (.pth, .ckpt); no code in it is run.
     """
     echo_line(f"reading {source}")
     from srcli.weights.import_weights import import_weights

@@ -30,6 +30,11 @@ def state_of(entry: WeightsEntry) -> str:
     return "in the box" if entry.source is Source.BOX else "yours"
 
 
+def _state(entry: WeightsEntry) -> str:
+    """The state as people read it; JSON keeps the older word for bundled weights."""
+    return "bundled" if state_of(entry) == Source.BOX.value else state_of(entry)
+
+
 def print_table(entries: Sequence[WeightsEntry]) -> None:
     """A line for each, with what `-m` also takes where the terminal is wide enough for it."""
     console, endless = Console(), Console(width=_ENDLESS)
@@ -52,7 +57,7 @@ def _table(entries: Sequence[WeightsEntry], *, with_model: bool) -> Table:
             entry.name,
             entry.variant or entry.model,
             f"x{entry.scale}",
-            state_of(entry),
+            _state(entry),
             _size(entry.size),
             _figure(entry.psnr_y),
             _figure(entry.psnr_published),
@@ -100,7 +105,7 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "network": ", also ".join([entry.model, *entry.also_for]),
         "scale": f"x{entry.scale}",
         "-m": entry.variant or entry.model,
-        "state": state_of(entry),
+        "state": _state(entry),
         "file": str(file_of(entry)) if here else "",
         "to get it": "" if here else how_to_get(entry),
         "size": _size(entry.size) if entry.size else "not known",

@@ -48,7 +48,8 @@ class Resizing:
             ImageTooLarge: The network's result would have to be enlarged.
         """
         if self.size[0] > self.height * self.native or self.size[1] > self.width * self.native:
-            raise ImageTooLarge(f"{self._words} is beyond its x{self.native}: ask for less")
+            most = f"{self.width * self.native}x{self.height * self.native}"
+            raise ImageTooLarge(f"{self._words}: the maximum is x{self.native} ({most})")
 
     def check_memory(self, bytes_per_pixel: int) -> None:
         """Fail before the work rather than be killed after it.
