@@ -1,8 +1,12 @@
 """Defaults of options that several rooms of srcli need; each stands here and nowhere else."""
 
-__all__ = ["MODEL", "QUALITY", "SCALE"]
+__all__ = ["HALT_EPS", "LARGEST_SCALE", "MODEL", "QUALITY", "SCALE"]
 
 MODEL = "adaformer"
 SCALE = 4
 QUALITY = 95
 """Of JPEG and of the other lossy formats, 1 to 100."""
+LARGEST_SCALE = 4
+"""The largest that the networks here make at once."""
+HALT_EPS = {"balanced": 0.05, "fast": 0.8}
+"""The thresholds ε at which `MODEL` halts tokens, by effort; other networks have their own."""

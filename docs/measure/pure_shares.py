@@ -2,7 +2,7 @@
 
 python docs/measure/pure_shares.py LR
 
-LR is a folder of LR images, as ../shared/data/benchmark/B100/x4/LR. Printed is the mean over
+LR is a folder of LR images, as SETS/B100/x4/LR. Printed is the mean over
 images of the share of their px that are pure, as PP-ATD-light finds them: in one windowing, and
 united with a second that is shifted by half a window down and right.
 """

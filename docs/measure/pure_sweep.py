@@ -3,7 +3,7 @@
 python docs/measure/pure_sweep.py WEIGHTS SET [SET ...]
 
 WEIGHTS are ATD-light's at x4, as `srcli train` writes them, SET a folder as `srcli bench` knows it
-(../shared/data/benchmark/Set5). Every image is upscaled whole in all ways, on one thread; before
+(SETS/Set5). Every image is upscaled whole in all ways, on one thread; before
 its turns it is upscaled once untimed, and each image begins with another way, so that none is
 always first.
 Printed, for each set and way: the share of the px that are pure, the mean PSNR-Y and its

@@ -2,7 +2,7 @@
 
 python docs/measure/reduction_light.py BENCHMARK [PHOTO ...]
 
-BENCHMARK holds Set5 and Set14 as ../shared/data/benchmark does: for x2 and x3 the network's x4 is
+BENCHMARK holds Set5 and Set14 (`srcli datasets download`): for x2 and x3 the network's x4 is
 reduced both ways, and compared with the true image as the field does (PSNR-Y). Of photographs the
 middle is made half as large, once in gamma (as benchmarks are) and once in linear light (as a lens
 does), and upscaled again; beside PSNR-Y it is told how much light the sixteenth with the most fine

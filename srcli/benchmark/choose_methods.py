@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, Resampler
+from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, OfDegraded, Resampler
+from srcli.data.degradation import degrader_named
 from srcli.data.resize import resize
 from srcli.errors import UsageError
 from srcli.inference.network import LoadedNetwork
@@ -45,6 +46,8 @@ class Setup:
         plain: For networks that have them, also the reference forward and the convolutions
             alone.
         end_to_end: A folder for files, to measure networks from file to file as well.
+        degrade: Degradations of LR by name; each method is measured on each. Empty: on LR as it
+            is.
     """
 
     scale: int
@@ -54,6 +57,7 @@ class Setup:
     random: bool = False
     plain: bool = False
     end_to_end: Path | None = None
+    degrade: Sequence[str] = ()
 
 
 def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
@@ -63,6 +67,7 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
         UsageError: A name or effort does not exist, or not for that scale.
     """
     networks_named(names, setup.efforts)
+    degraders = [degrader_named(one) for one in setup.degrade]
     if setup.random and setup.end_to_end is not None:
         raise UsageError("--end-to-end makes images, which random weights cannot: leave one out")
     made: list[Method] = []
@@ -71,6 +76,8 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
             made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
         else:
             made.extend(_ways(name, setup, warn))
+    if degraders:
+        return [OfDegraded(method, one) for one in degraders for method in made]
     return made
 
 

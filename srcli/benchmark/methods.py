@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from srcli.data.degradation import Degrader
 from srcli.data.images import read_rgb
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.upscaler import Upscaler
 from srcli.media import Pixels, read_image, write_image
 from srcli.models.spec import LayerTrace, SROutput
 
-__all__ = ["EndToEnd", "Image8", "Method", "MethodOutput", "Network", "Resampler"]
+__all__ = ["EndToEnd", "Image8", "Method", "MethodOutput", "Network", "OfDegraded", "Resampler"]
 
 Image8 = NDArray[np.uint8]
 
@@ -135,6 +136,30 @@ class Network(Method):
         image = (raw.image[0].float().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
         pure = None if raw.pure is None else raw.pure.mask[0, 0].cpu().numpy()
         return MethodOutput(image.permute(1, 2, 0).cpu().numpy(), raw.layers, pure)
+
+
+class OfDegraded(Method):
+    """Another method on a degraded LR image, under a name that says so."""
+
+    def __init__(self, method: Method, degrader: Degrader) -> None:
+        super().__init__(f"{method.name}, {degrader.name}", method.weights)
+        self._method, self._degrader = method, degrader
+
+    def prepare(self, lr: Image8) -> Any:  # noqa: ANN401
+        """Degrade it first."""
+        return self._method.prepare(self._degrader(lr))
+
+    def forward(self, prepared: Any) -> Any:  # noqa: ANN401
+        """As the method does."""
+        return self._method.forward(prepared)
+
+    def finish(self, raw: Any) -> MethodOutput:  # noqa: ANN401
+        """As the method does."""
+        return self._method.finish(raw)
+
+    def dense(self, prepared: Any) -> Any:  # noqa: ANN401
+        """As the method does."""
+        return self._method.dense(prepared)
 
 
 class EndToEnd(Method):

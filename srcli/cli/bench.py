@@ -69,6 +69,10 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 @click.option("--random-weights", is_flag=True, help="Time networks without weights.")
 @click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
 @click.option("--end-to-end", is_flag=True, help="Add decoding, tiles and encoding.")
+@click.option(
+    "--degrade", metavar="NAME,…",
+    help="Degrade LR first: jpeg:75, jpeg444:90, webp:50, noise:5, blur:0.5, joined by +, or none.",
+)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
@@ -103,6 +107,7 @@ def bench(
     data_root: Path | None,
     limit: int | None,
     repeats: int,
+    degrade: str | None,
     device: str,
     precision: str,
     json_file: Path | None,
@@ -160,7 +165,7 @@ def bench(
         setup = Setup(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(scratch) if end_to_end else None,
+            end_to_end=Path(scratch) if end_to_end else None, degrade=_listed(degrade or ""),
         )  # fmt: skip
         methods = methods_named(_listed(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -177,6 +182,7 @@ def bench(
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
             "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
             "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
+            "degrade": degrade,
             "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),

@@ -15,7 +15,8 @@ from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import ExitCode, UnknownScale
 from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
-from srcli.jobs.preflight import Forecast, SizeLimits, forecast, require_room
+from srcli.jobs.preflight import Forecast, forecast, require_room
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecoderProcess
 from srcli.weights import best_scale

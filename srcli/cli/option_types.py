@@ -5,7 +5,7 @@ import re
 
 import click
 
-__all__ = ["BoxSize", "ByteCount", "Number", "TileSize"]
+__all__ = ["BoxSize", "ByteCount", "FormatName", "Number", "TileSize"]
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -21,6 +21,22 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is no number", param, ctx)
         return number
+
+
+class FormatName(click.Choice[str]):
+    """A format by its name or by any suffix of its files, in any case: `jpeg`, `.tif`, `JPG`."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Turn what was typed into the format's own name for the option."""
+        typed = value.strip().lower().removeprefix(".")
+        if typed in self.choices:
+            return typed
+        from srcli.media import FORMATS  # heavy: `--help` does without
+
+        for format in FORMATS.values():
+            if f".{typed}" in format.suffixes and format.option in self.choices:
+                return format.option
+        return super().convert(value, param, ctx)
 
 
 class TileSize(click.ParamType[int | None]):

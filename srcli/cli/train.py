@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.console import echo_line
 from srcli.errors import ExitCode
 
 __all__ = ["train"]
@@ -19,7 +20,19 @@ __all__ = ["train"]
     type=click.Path(path_type=Path),
     help="Folder for checkpoint, log and weights.  [default: training/NAME, NAME as in CONFIG]",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in that folder.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FOLDER",
+    help="Training images, instead of CONFIG's. Repeatable.",
+)
+@click.option(
+    "--sets",
+    multiple=True,
+    metavar="FOLDER",
+    help="Validation sets, instead of CONFIG's. Repeatable.",
+)
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in that folder.")
 @click.option(
     "--init",
     metavar="FILE",
@@ -37,6 +50,8 @@ def train(
     context: click.Context,
     config: Path,
     out: Path | None,
+    data: tuple[str, ...],
+    sets: tuple[str, ...],
     init: Path | None,
     steps: int | None,
     minutes: float | None,
@@ -48,6 +63,8 @@ def train(
     Several processes train together under torchrun. An interrupted run writes a checkpoint first;
     --resume goes on from it, with the same data in the same order.
     """
+    if not sys.stderr.isatty():  # before torch, which takes seconds, is imported
+        echo_line(f"training as {config} says")
     from rich.console import Console
 
     from srcli.cli.train_progress import TrainingBar
@@ -60,7 +77,7 @@ def train(
     told = read_config(config)
     folder = RunFolder(out or Path("training") / told.weights.name)
     began = process_began()
-    options = RunOptions(folder.path, resume, init, steps, minutes, began)
+    options = RunOptions(folder.path, resume, init, steps, minutes, data, sets, began)
     try:
         if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
             lines = LineLogger(sys.stderr)

@@ -7,8 +7,8 @@ import click
 
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
-from srcli.cli.option_types import BoxSize, TileSize
-from srcli.defaults import MODEL, QUALITY, SCALE
+from srcli.cli.option_types import BoxSize, FormatName, TileSize
+from srcli.defaults import HALT_EPS, LARGEST_SCALE, MODEL, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
@@ -124,7 +124,7 @@ result_options: Decorator = grouped(
         "-s",
         "--scale",
         type=float,
-        help=f"Scale factor: above 1, up to 4; fractions too.  [default: {SCALE}]",
+        help=f"Scale factor: above 1, up to {LARGEST_SCALE}; fractions too.  [default: {SCALE}]",
     ),
     click.option(
         "--width",
@@ -150,7 +150,7 @@ result_options: Decorator = grouped(
     click.option(
         "--format",
         "image_format",
-        type=click.Choice(FORMAT_OPTIONS),
+        type=FormatName(FORMAT_OPTIONS),
         default="same",
         show_default=True,
         help="Format of the results; same: as each input.",
@@ -217,7 +217,7 @@ engine_options: Decorator = grouped(
         type=click.FloatRange(0, 1),
         metavar="FLOAT",
         help="Instead of --effort, for experts: 0 to 1, the larger the more is stopped (ε of the "
-        "paper; balanced is 0.05, fast 0.9).",
+        f"paper; of {MODEL} balanced is {HALT_EPS['balanced']:g}, fast {HALT_EPS['fast']:g}).",
     ),
     click.option(
         "--tile",

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from srcli.cli.better_weights import better_weights_line
 from srcli.cli.clip_options import ClipOptions
@@ -25,11 +24,10 @@ from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.ignored import Ignored
-from srcli.jobs.job import Finished, Job, State
+from srcli.jobs.job import BatchResult, Finished, Job, State
 from srcli.jobs.plan import is_moving
 from srcli.jobs.preflight import (
     Forecast,
-    SizeLimits,
     forecast,
     require_room,
     require_writable,
@@ -37,13 +35,11 @@ from srcli.jobs.preflight import (
 )
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
-
-if TYPE_CHECKING:
-    from srcli.cli.upscale_work import BatchResult
 
 __all__ = ["run"]
 
@@ -147,7 +143,7 @@ def _upscale(
     decoder: DecoderProcess,
     run_journal: RunJournal,
     progress: BatchProgress,
-) -> "BatchResult":
+) -> BatchResult:
     """Load the network and do the work."""
     size, weights, limits = asked.target_size, asked.weights, asked.size_limits
     with graceful_shutdown(decoder.abandon) as stopping:

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 
@@ -13,26 +13,18 @@ from srcli.cli.progress import BatchProgress
 from srcli.cli.upscale_options import Engine
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import run_clips
-from srcli.jobs.job import Finished, Job
+from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
-from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, fingerprint_of
 
-__all__ = ["BatchResult", "RunContext", "load", "record", "say_compiled", "work"]
-
-
-@dataclass
-class BatchResult:
-    """Progress of a run."""
-
-    finished: list[Finished] = field(default_factory=list[Finished])
-    interrupted: bool = False
+__all__ = ["RunContext", "load", "record", "say_compiled", "work"]
 
 
 @dataclass(frozen=True)
@@ -67,10 +59,12 @@ def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upsc
 
 
 def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) -> None:
-    """Say that there is nothing to compile, if so."""
+    """Say why nothing is compiled, if so."""
     network = upscalers.first.network
     if engine.compiled and not network.compilable:
         progress.note(f"--compile adds nothing for {network.spec.name}: it has no such parts")
+    elif network.uncompiled:
+        progress.note(network.uncompiled)
 
 
 def record(

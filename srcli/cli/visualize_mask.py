@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from srcli.cli.download_options import Downloads, download_options
-from srcli.cli.option_types import TileSize
-from srcli.defaults import MODEL, SCALE
+from srcli.cli.option_types import FormatName, TileSize
+from srcli.defaults import LARGEST_SCALE, MODEL, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -59,7 +59,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     type=float,
     default=SCALE,
     show_default=True,
-    help="Scale factor: above 1, up to 4.",
+    help=f"Scale factor: above 1, up to {LARGEST_SCALE}.",
 )
 @click.option(
     "--effort",
@@ -101,7 +101,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--format",
     "image_format",
-    type=click.Choice(["png", "webp"]),
+    type=FormatName(["png", "webp"]),
     default="png",
     show_default=True,
     help="Format of the maps; the contact sheet is always PNG.",

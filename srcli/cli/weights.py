@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from srcli.cli.console import echo_line
 from srcli.errors import ExitCode, UsageError, WeightsError
 
 __all__ = ["weights"]
@@ -40,6 +41,7 @@ def show(name: str, *, as_json: bool) -> None:
     from srcli.weights import known, weights_named
 
     if Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
+        echo_line(f"reading {name}")
         from srcli.cli.weights_file import print_checkpoint
 
         print_checkpoint(Path(name), as_json=as_json)
@@ -176,6 +178,7 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 
     Its parameters get srcli's names. No code in it is run.
     """
+    echo_line(f"reading {source}")
     from srcli.weights.import_weights import convert
 
     match = convert(source, target, overwrite=overwrite)
@@ -194,6 +197,7 @@ def import_weights(source: Path, model: str | None, scale: int | None, name: str
     A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
     srcli upscale -m NAME works.
     """
+    echo_line(f"reading {source}")
     from srcli.weights.import_weights import import_weights
 
     entry = import_weights(source, model, scale, name)

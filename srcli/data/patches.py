@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from srcli.data.degradation import DegradationRanges, random_degradation
 from srcli.data.images import ImageStore, TrainingImage
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
@@ -138,6 +139,11 @@ class PatchSampler:
         )
         return PatchBatch(step, lr, hr, taught[0] if taught else None, drawn.own_size)
 
+    def random_numbers(self, step: int) -> list[np.random.Generator]:
+        """Random numbers of each of this process's patches of one step, for what befalls it."""
+        numbers = range(self._share.rank, self._batch, self._share.of)
+        return [np.random.default_rng((self._seed, step, number)) for number in numbers]
+
     def draw(self, step: int) -> PatchDraw:
         """Draw the patches of step `step`, without cutting them."""
         numbers = np.random.default_rng((self._seed, step))
@@ -211,17 +217,36 @@ class PatchLoader:
         sampler: What cuts them.
         workers: Threads.
         ahead: Batches prepared before they are asked for.
+        degradation: What befalls LR patches; their targets stay those of the clean ones. None:
+            nothing.
     """
 
-    def __init__(self, sampler: PatchSampler, *, workers: int, ahead: int) -> None:
+    def __init__(
+        self,
+        sampler: PatchSampler,
+        *,
+        workers: int,
+        ahead: int,
+        degradation: DegradationRanges | None = None,
+    ) -> None:
         self._sampler = sampler
+        self._degradation = degradation
         self._workers = workers
         self._ahead = ahead
         self.waited = 0.0  # seconds that the consumer has waited for data, in all
 
     def cut(self, step: int) -> PatchBatch:
         """Cut the batch of one step, now."""
-        return self._sampler.cut(step)
+        batch, ranges = self._sampler.cut(step), self._degradation
+        if ranges is None:
+            return batch
+        patches = np.ascontiguousarray(batch.lr.permute(0, 2, 3, 1).numpy())
+        numbers = self._sampler.random_numbers(step)
+        degraded = [
+            random_degradation(patch, ranges, one)
+            for patch, one in zip(patches, numbers, strict=True)
+        ]
+        return replace(batch, lr=torch.as_tensor(np.stack(degraded)).permute(0, 3, 1, 2))
 
     def batches(self, first: int) -> Generator[PatchBatch]:
         """The batches of step `first` and all after it, without end; close it to stop."""
@@ -231,7 +256,7 @@ class PatchLoader:
             step = first
             while True:
                 while len(pending) < self._ahead:
-                    pending.append(pool.submit(self._sampler.cut, step))
+                    pending.append(pool.submit(self.cut, step))
                     step += 1
                 asked = time.perf_counter()
                 batch = pending.popleft().result()

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +50,8 @@ class LoadedNetwork:
     ) -> None:
         self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
         if compiled:
-            compile_parts(self.module)
-            self._compiled = True
+            self.uncompiled = compile_parts(self.module)
+            self._compiled = not self.uncompiled
 
     @classmethod
     def untrained(
@@ -85,6 +87,8 @@ class LoadedNetwork:
     ) -> None:
         self.weights = weights
         self._compiled = False
+        self.uncompiled = ""
+        """Why it is not compiled although that was asked for, in a line."""
         self._parameters = parameters
         self.device = device
         self.dtype = dtype
@@ -184,25 +188,38 @@ def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
     network.load_state_dict(read_weights(weights, expected))
 
 
-def compile_parts(network: SRNetwork) -> None:
+def compile_parts(network: SRNetwork) -> str:
     """Let the parts of a network that are worth it be compiled when they first run, if it has any.
 
     What is compiled is kept in the user's cache folder (TORCHINDUCTOR_CACHE_DIR moves it).
+
+    Returns:
+        Why they will not be, if they cannot be kept: a line; "" if they will.
 
     Raises:
         UsageError: The network is on the CPU, and there is no C++ compiler.
     """
     parts = tuple(network.compilable())
     if not parts:
-        return
+        return ""
     on_cpu = next(network.parameters()).device.type == "cpu"
     usual = "cl" if os.name == "nt" else "g++"  # what PyTorch looks for
     compiler = os.environ.get("CXX", usual)
     if on_cpu and shutil.which(compiler) is None:
         raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled"))
+    cache = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled")))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        return (
+            f"not compiled: {cache} cannot be written ({error.strerror}); hint: name another "
+            "folder in TORCHINDUCTOR_CACHE_DIR"
+        )
     for part in parts:
         _compile(part)
+    return ""
 
 
 def _compile(part: nn.Module) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import UsageError
-from srcli.jobs.ignored import Ignored
+from srcli.jobs.ignored import Ignored, is_junk_folder
 from srcli.jobs.job import Settled, State
 from srcli.jobs.naming import folder_resolved, forget_folders
 from srcli.jobs.pattern import expand
@@ -66,7 +66,8 @@ def discover(
 
     Folders are searched recursively in sorted order, see `FolderSearch`. A file named on the
     command line is taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a
-    pattern; a folder whose name holds them goes before.
+    pattern; a folder whose name holds them goes before. Folders of thumbnails and trash are
+    searched only if nothing else is named.
 
     Args:
         inputs: Files, folders and patterns.
@@ -95,7 +96,11 @@ def discover(
         ignored,
     )
     found: dict[str, Source] = {}
+    several = len(inputs) + len(listed) > 1
     for path, must_exist in [*((p, True) for p in inputs), *((p, False) for p in listed)]:
+        if several and is_junk_folder(path.name) and os.path.isdir(path):  # noqa: PTH112 by photos/*
+            ignored.add_folder(path)
+            continue
         for source in _sources(path, search, clips=clips, must_exist=must_exist):
             named = _named(source.path if source.root is None else source.root)
             if source.root is not None:

@@ -15,6 +15,7 @@ __all__ = [
     "CLIP",
     "FRAMES",
     "BatchObserver",
+    "BatchResult",
     "Finished",
     "Job",
     "Settled",
@@ -97,6 +98,19 @@ class Finished:
     reason: str = ""
     losses: tuple[str, ...] = ()
     report: "Report | None" = None
+
+
+@dataclass
+class BatchResult:
+    """Ends of a batch's jobs, as far as it has come.
+
+    Args:
+        finished: How each job ended.
+        interrupted: True if it was stopped before all of them had.
+    """
+
+    finished: list[Finished] = field(default_factory=list[Finished])
+    interrupted: bool = False
 
 
 def reason_of(job: Job, error: Exception | None) -> str:

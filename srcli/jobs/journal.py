@@ -172,7 +172,8 @@ class Journal:
 
     def failed(self, target: Path, reason: str) -> None:
         """An input has failed; what its output was before stays known."""
-        self._set(target, "failed", reason)
+        text = reason.encode(errors="backslashreplace").decode()  # names in it need not be text
+        self._set(target, "failed", text)
 
     def recognise(self, entry: Entry) -> None:
         """Write down what a file that was touched, moved or left `writing` turned out to be."""

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.errors import ImageTooLarge, InputError, NoRoom, UnwritableImage, UsageError
+from srcli.errors import InputError, NoRoom, UnwritableImage, UsageError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
-from srcli.jobs.target_size import TargetSize, scale_needed
+from srcli.jobs.size_limits import SizeLimits
+from srcli.jobs.target_size import TargetSize
 from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
 
 __all__ = [
     "Forecast",
-    "SizeLimits",
     "estimated_bytes",
     "forecast",
     "require_one_page",
@@ -27,56 +27,6 @@ __all__ = [
 
 _SAMPLE = 400  # headers that are read before a large batch begins
 _SHARE_WITHOUT_WHICH = 0.5  # of the estimate: with less than this it would be hopeless
-
-
-@dataclass(frozen=True)
-class SizeLimits:
-    """Limits for the size of a result, known before anything is computed.
-
-    Args:
-        model: The network.
-        largest_scale: The largest scale that there are weights for.
-        max_output_megapixels: Of a result, in millions.
-    """
-
-    model: str
-    largest_scale: int
-    max_output_megapixels: float
-
-    def check(
-        self, source: Path, old: tuple[int, int], new: tuple[int, int], image_format: str
-    ) -> None:
-        """Refuse a result that cannot be made or written.
-
-        Args:
-            source: The input, for the message.
-            old: (width, height) of the input in px.
-            new: (width, height) of the result in px.
-            image_format: Of the result.
-
-        Raises:
-            ImageTooLarge: It is beyond the network, the user's limit or the format.
-        """
-        size = f"{new[0]}x{new[1]}"
-        needed = scale_needed(old, new)
-        if needed > self.largest_scale:
-            most = f"{old[0] * self.largest_scale}x{old[1] * self.largest_scale}"
-            raise ImageTooLarge(
-                f"{source}: {old[0]}x{old[1]} to {size} needs x{needed}; {self.model} makes "
-                f"x{self.largest_scale} at most ({most}); hint: ask for a smaller size, or "
-                "upscale the result again"
-            )
-        if new[0] * new[1] > self.max_output_megapixels * 1e6:
-            raise ImageTooLarge(
-                f"{source}: the result, {size}, has {new[0] * new[1] / 1e6:.4g} megapixels; the "
-                f"limit is {self.max_output_megapixels:g}; hint: --max-output-megapixels raises it"
-            )
-        limit = FORMATS[image_format].max_side
-        if max(new) > limit:
-            raise ImageTooLarge(
-                f"{source}: the result, {size}, is beyond the {limit} px a side of "
-                f"{image_format.upper()}; hint: --format png or tiff"
-            )
 
 
 @dataclass(frozen=True)

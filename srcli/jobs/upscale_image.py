@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from srcli.inference.upscaler import Upscaled, Upscaler
-from srcli.jobs.preflight import SizeLimits
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
 from srcli.weights import best_scale

@@ -9,7 +9,7 @@ window or token whose sum reaches 1 - ε_h halts: the blocks after it no longer 
 
 There are two ways through a network: `forward` computes only what is live; `reference` computes
 everything and masks, plainly, in the order of the equations. They give the same result. Where the
-network departs from the paper, docs/models.md says so. The network as its authors published it
+network departs from the paper, docs/adaformer.md says so. The network as its authors published it
 differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_published.py.
 """
 
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.defaults import HALT_EPS
 from srcli.errors import UsageError
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.convolutions import ResidualBlock
@@ -254,6 +255,6 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=1700, bands_held=8),
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.8)},
+    efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
     build=_build,
 )

@@ -22,6 +22,16 @@ def _main() -> int:
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="training images, in place of the configuration's; repeatable",
+    )
+    parser.add_argument(
+        "--sets", action="append", default=[], metavar="FOLDER", help="validation sets, likewise"
+    )
     given = parser.parse_args()
     return run_program(lambda: _train(given))
 
@@ -31,8 +41,9 @@ def _train(given: argparse.Namespace) -> ExitCode:
     config = read_config(given.config)
     folder = RunFolder(given.out or Path("training") / config.weights.name)
     options = RunOptions(
-        folder.path, given.resume, given.init, given.steps, given.minutes, process_began()
-    )
+        folder.path, given.resume, given.init, given.steps, given.minutes,
+        tuple(given.data), tuple(given.sets), process_began(),
+    )  # fmt: skip
     lines = LineLogger(sys.stderr)
     try:
         train(config, options, [lines, JsonLogger(folder.log, lines.warn)])

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 
+from srcli.data.degradation import DegradationRanges
 from srcli.errors import UsageError
 from srcli.training.families import NetworkConfig
 from srcli.training.limits import faults
@@ -43,7 +44,7 @@ class DataConfig:
     """Where patches come from.
 
     Args:
-        folders: Folders of HR images, searched to any depth.
+        folders: Folders of HR images, searched to any depth; empty: named when it runs.
         patch: Side of a patch, LR px, a multiple of the network's window.
         batch: Patches a step, over all processes.
         reductions: Factors below 1 by which large photographs are offered once more.
@@ -54,7 +55,7 @@ class DataConfig:
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
 
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     patch: int = 48
     batch: int = 16
     reductions: tuple[float, ...] = ()
@@ -197,6 +198,7 @@ class TrainingConfig:
         network: The network to train, its scale among the rest; in TOML, `family` says of which
             kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
+        degradation: What befalls LR patches; by default nothing does.
         loss: What is minimised.
         distillation: A teacher, if there is one.
         schedule: How long, and how fast.
@@ -206,7 +208,8 @@ class TrainingConfig:
 
     weights: WeightsConfig
     network: NetworkConfig
-    data: DataConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    degradation: DegradationRanges = field(default_factory=DegradationRanges)
     loss: LossConfig = field(default_factory=LossConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -221,6 +224,23 @@ class TrainingConfig:
         """
         for line in faults(self.weights.name, asdict(self)):
             raise UsageError(line)
+        degradation = self.degradation
+        pairs = {
+            "jpeg_quality": (degradation.jpeg_quality, 1, 100),
+            "webp_quality": (degradation.webp_quality, 1, 100),
+            "noise_levels": (degradation.noise_levels, 0, 100),
+            "blur_radii": (degradation.blur_radii, 0, 20),
+        }
+        for key, (pair, low, high) in pairs.items():
+            if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
+                raise UsageError(
+                    f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
+                    f"{low}..{high}"
+                )
+        if degradation.share and self.data.images == "device":
+            raise UsageError(
+                "data.images is 'device': degradations are made on the host; hint: 'auto'"
+            )
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation
         unfit = {
@@ -230,7 +250,6 @@ class TrainingConfig:
             f"data.patch is {self.data.patch}: it must be a multiple of the window, {window}": (
                 self.data.patch % window != 0
             ),
-            "data.folders is empty: name at least one folder of images": not self.data.folders,
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),

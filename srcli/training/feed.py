@@ -61,8 +61,7 @@ class TrainingData:
 
     def originals(self) -> PatchLoader:
         """Patches without the teacher's outputs, cut on the host."""
-        data = self._config.data
-        return PatchLoader(self._sampler(None), workers=data.workers, ahead=2 * data.workers)
+        return self._loader(self._sampler(None))
 
     def open(self, folder: Path, tell: Callable[[TeacherReport], None]) -> Patches:
         """Patches to train on; the teacher's outputs that are not there yet are computed first.
@@ -78,12 +77,19 @@ class TrainingData:
         """
         data, device = self._config.data, self._processes.device
         on_device = data.images == "device" or (data.images == "auto" and device.type == "cuda")
+        on_device &= not self._config.degradation.share  # JPEG is made on the host
         if on_device:  # decoded by all cores at once, before the teacher asks one by one
             deque(self._store.all_readable(os.cpu_count() or 1), maxlen=0)
         sampler = self._sampler(self._taught(folder, tell))
         if on_device:
             return DevicePatches(sampler, device)
-        return PatchLoader(sampler, workers=data.workers, ahead=2 * data.workers)
+        return self._loader(sampler)
+
+    def _loader(self, sampler: PatchSampler) -> PatchLoader:
+        """Patches cut on the host, and degraded as the configuration says."""
+        workers, ranges = self._config.data.workers, self._config.degradation
+        degradation = ranges if ranges.share else None
+        return PatchLoader(sampler, workers=workers, ahead=2 * workers, degradation=degradation)
 
     def _taught(self, folder: Path, tell: Callable[[TeacherReport], None]) -> TargetImages | None:
         """The teacher's outputs; None without a teacher."""

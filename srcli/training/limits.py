@@ -39,6 +39,10 @@ _RANGES = {
     "data.memory_mb": _COUNT,
     "data.workers": _COUNT,
     "data.fit": _COUNT,
+    **{
+        f"degradation.{key}": _SHARE
+        for key in ("share", "jpeg", "twice", "subsampled", "webp", "noise", "blur")
+    },
     "loss.uncertainty": _AMOUNT,
     "loss.token_share": _SHARE,
     "loss.eps": _SHARE,

@@ -32,6 +32,8 @@ class RunOptions:
         steps: Replaces the schedule's length, minutes included.
         minutes: Replaces the schedule's length, steps included. Without either, a resumed run
             keeps the length with which it was begun.
+        data: Folders of training images, in place of the configuration's.
+        sets: Validation sets, likewise.
         began: Since when minutes count, by `time.monotonic`; None: from the first step on.
     """
 
@@ -40,6 +42,8 @@ class RunOptions:
     init: Path | None = None
     steps: int | None = None
     minutes: float | None = None
+    data: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     began: float | None = None
 
 
@@ -71,7 +75,7 @@ def train(
     if options.resume and options.init is not None:
         raise UsageError("--resume goes on from a checkpoint, --init starts anew: give one of them")
     told = config.schedule
-    config = replace(config, schedule=_schedule(told, options, folder))
+    config = replace(_with_folders(config, options), schedule=_schedule(told, options, folder))
     config.check()
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
@@ -94,6 +98,19 @@ def train(
             if options.init is not None:
                 run.start_from(options.init)
         return run.go()
+
+
+def _with_folders(config: TrainingConfig, options: RunOptions) -> TrainingConfig:
+    """The configuration with the folders that the command line names.
+
+    Raises:
+        UsageError: Neither of them names training images.
+    """
+    data = replace(config.data, folders=options.data or config.data.folders)
+    if not data.folders:
+        raise UsageError("no training images; hint: --data FOLDER (or [data] folders in CONFIG)")
+    validation = replace(config.validation, sets=options.sets or config.validation.sets)
+    return replace(config, data=data, validation=validation)
 
 
 def _warn_of_strange_network(config: NetworkConfig, loggers: Sequence[TrainingLogger]) -> None:

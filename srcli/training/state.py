@@ -243,7 +243,9 @@ def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
 def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     """Settings that must not change between parts of one run."""
     data = config.data
+    degradation = {"degradation": asdict(config.degradation)} if config.degradation.share else {}
     return {
+        **degradation,
         "network": asdict(config.network),  # names in TOML: `tests/stored` holds them
         "seed": config.run.seed,
         "patch": data.patch,

@@ -71,6 +71,22 @@ def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
     assert "nothing" in again.stdout
 
 
+def test_degraded_lr_is_measured_beside_the_clean_one(tiny: Path):
+    ended = bench(
+        "-d", "b100", "-m", "bicubic", "--degrade", "none,jpeg:30,noise:9+jpeg:30", "--json", "-",
+        "--repeats", "1", data=tiny,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    run = json.loads(ended.stdout)
+    psnr = {one["contender"]: one["psnr"] for one in run["summaries"]}
+    assert list(psnr) == ["bicubic, none", "bicubic, jpeg:30", "bicubic, noise:9+jpeg:30"]
+    assert list(psnr.values()) == sorted(psnr.values(), reverse=True)
+    assert run["settings"]["degrade"] == "none,jpeg:30,noise:9+jpeg:30"
+    refused = bench("-d", "b100", "-m", "bicubic", "--degrade", "fog:3", data=tiny)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "no degradation named 'fog:3'" in refused.stderr
+
+
 def test_json_to_stdout_is_json_alone(tmp_path: Path):
     ended = bench("--latency", "24x16,16x16", "-m", "atd-light,adaformer-s", "--random-weights",
                   "--repeats", "1", "--json", "-")  # fmt: skip

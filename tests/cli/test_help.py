@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from srcli.cli.main import main
+from srcli.defaults import LARGEST_SCALE, MODEL
 from srcli.errors import ExitCode
 
 COMMANDS = sorted(main.commands)
@@ -46,3 +47,19 @@ def test_importing_srcli_is_light() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_numbers_in_the_help_are_those_of_the_code() -> None:
+    from srcli.media.video.encoders import find_encoder
+    from srcli.models import model_spec
+    from srcli.weights import largest_scale
+
+    text = " ".join(CliRunner().invoke(main, ["upscale", "--help"]).output.split())
+    efforts = model_spec(MODEL).efforts
+    assert (
+        f"of {MODEL} balanced is {efforts['balanced'].eps:g}, fast {efforts['fast'].eps:g})" in text
+    )
+    assert largest_scale(MODEL).scale == LARGEST_SCALE
+    assert f"up to {LARGEST_SCALE}; fractions too" in text
+    quality = ", ".join(f"{n} {find_encoder(n).default:g}" for n in ("h264", "hevc", "av1"))
+    assert f"[default: {quality}]" in text

@@ -1,12 +1,15 @@
 """`srcli upscale` over folders as people have them: what is told of, and the exit codes."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.cli.processes import FAST, srcli
+from tests.video.conftest import Recipe, make_clip
 
 MODEL = ("-m", "adaformer-s", "-s", "2", *FAST)
 
@@ -79,3 +82,65 @@ def test_a_list_with_a_missing_name(photos: Path) -> None:
     assert ended.returncode == 1
     assert "photos/c.png does not exist" in ended.stderr
     assert (photos.parent / "out" / "a_x2.png").exists()
+
+
+def test_names_that_are_no_text_fail_or_work_alone(photos: Path) -> None:
+    good = (photos / "a.png").read_bytes()
+    frames = [Image.new("RGB", (10, 8), colour) for colour in ("red", "blue")]
+    odd = {name: photos / os.fsdecode(name) for name in (b"g\xff.png", b"b\xff.png", b"d\xff.gif",
+           b"m\xff.gif", b"p\xff.tif", b"c\xff.mp4", b"b\xff.mp4")}  # fmt: skip
+    for name, path in odd.items():
+        path.write_bytes(good[: len(good) if name == b"g\xff.png" else 60])
+    frames[0].save(odd[b"m\xff.gif"], save_all=True, append_images=frames[1:])
+    frames[0].save(odd[b"p\xff.tif"], save_all=True, append_images=frames[1:])
+    make_clip(photos / "clip.mp4", Recipe(frames=2, size=(16, 16))).rename(odd[b"c\xff.mp4"])
+    ended = srcli("upscale", "photos", "-o", "out", *MODEL, cwd=photos.parent)
+    assert ended.returncode == 1, ended.stderr
+    assert "please report" not in ended.stderr
+    made = {os.fsencode(path.name) for path in (photos.parent / "out").glob("[!.]*")}
+    assert made == {b"a.png", b"b.png", b"g\xff.png", b"m\xff.gif", b"p\xff.tif", b"c\xff.mp4"}
+    told = json.loads(srcli("status", "out", "--json", cwd=photos.parent).stdout)
+    assert sorted(one["condition"] for one in told["outputs"]) == ["failed"] * 2 + ["sound"] * 4
+
+
+def test_spellings_of_one_name_are_told_apart(photos: Path) -> None:
+    for name in ("A.PNG", "u\u0308ber.png", "\u00fcber.png"):
+        shutil.copy(photos / "b.png", photos / name)
+    if len(list(photos.iterdir())) < 5:
+        pytest.skip("this file system sees no difference")
+    ended = srcli("upscale", "photos", "-o", "out", *MODEL, cwd=photos.parent)
+    assert ended.returncode == 0, ended.stderr
+    assert len(list((photos.parent / "out").glob("[!.]*"))) == 5
+    assert "photos/u\\u0308ber.png and photos/\\xfcber.png differ in case" in ended.stderr
+    assert "photos/A.PNG and photos/a.png differ in case" in ended.stderr
+
+
+@pytest.mark.parametrize(("typed", "suffix"), [("jpeg", "jpg"), ("JPG", "jpg"), (".tif", "tif")])
+def test_formats_by_any_of_their_names(photos: Path, typed: str, suffix: str) -> None:
+    more = ("--format", typed, "--dry-run", "--json", *MODEL)
+    ended = srcli("upscale", "photos/a.png", *more, cwd=photos.parent)
+    planned = json.loads(ended.stdout.splitlines()[0])
+    assert planned["output"] == f"photos/a_x2.{suffix}"
+
+
+def test_a_cache_that_cannot_be_written_leaves_the_network_uncompiled(photos: Path) -> None:
+    (photos.parent / "file").write_bytes(b"")
+    ended = srcli("upscale", "photos/a.png", "-o", "o.png", "--compile", *MODEL,
+                  cwd=photos.parent, XDG_CACHE_HOME=str(photos.parent / "file"))  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "not compiled: " in ended.stderr
+    assert "file/srcli/compiled cannot be written (Not a directory)" in ended.stderr
+    assert (photos.parent / "o.png").exists()
+
+
+def test_other_commands_tell_of_what_they_cannot_read(photos: Path) -> None:
+    (photos / "gone").symlink_to("nowhere")
+    (photos / "old.psd").write_bytes(b"")
+    drawn = srcli("visualize-mask", "photos", "-m", "adaformer-s", cwd=photos.parent)
+    assert drawn.returncode == 1, drawn.stderr
+    assert "photos/gone: a link that leads nowhere" in drawn.stderr
+    assert "1 file of a kind that is not read: .psd 1" in drawn.stdout
+    assert (photos / "b_masks").is_dir()
+    checked = srcli("verify", "photos", cwd=photos.parent)
+    assert checked.returncode == 1
+    assert "gone: damaged, photos/gone: a link that leads nowhere" in checked.stderr

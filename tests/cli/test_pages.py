@@ -15,8 +15,8 @@ from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
 from srcli.jobs.job import Job
 from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
-from srcli.jobs.preflight import SizeLimits
 from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
@@ -143,7 +143,7 @@ class _Repeating(Upscaler):
     def __init__(self) -> None:
         pass
 
-    def upscale(self, pixels, _, size):  # type: ignore[override]
+    def upscale(self, pixels, _, size, on_progress):  # type: ignore[override]
         larger = pixels.repeat(2, 0).repeat(2, 1)
         assert larger.shape[:2] == size[::-1]
         return Upscaled(larger, Report(0, 1, 1, 0, larger.size / 3e6, (), exact=True))

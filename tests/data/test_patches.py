@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from srcli.data.degradation import DegradationRanges
 from srcli.data.images import ImageStore, find_sources, read_rgb
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.resize import downscale, resize
@@ -190,6 +191,24 @@ def test_loader_keeps_the_order(folder: Path):
         taken = [next(batches) for _ in range(6)]
     assert [batch.step for batch in taken] == list(range(10, 16))
     assert torch.equal(taken[3].lr, sampler(folder).cut(13).lr)
+
+
+def test_lr_patches_are_degraded_by_seed_and_step_and_their_targets_are_not(folder: Path):
+    ranges = DegradationRanges(share=1.0, jpeg=1.0, jpeg_quality=(10.0, 30.0))
+    loader = PatchLoader(sampler(folder), workers=2, ahead=3, degradation=ranges)
+    with closing(loader.batches(4)) as batches:
+        taken = [next(batches) for _ in range(3)]
+    clean = sampler(folder).cut(5)
+    assert torch.equal(taken[1].hr, clean.hr)
+    assert all(not torch.equal(a, b) for a, b in zip(taken[1].lr, clean.lr, strict=True))
+    assert torch.equal(taken[1].lr, loader.cut(5).lr)
+    halves = [
+        PatchLoader(
+            sampler(folder, share=Share(rank, 2)), workers=1, ahead=1, degradation=ranges
+        ).cut(5)
+        for rank in (0, 1)
+    ]
+    assert torch.equal(halves[1].lr, taken[1].lr[1::2])  # however many processes share a batch
 
 
 def test_loader_tells_how_long_it_was_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch):

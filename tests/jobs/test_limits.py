@@ -1,12 +1,15 @@
 """Sizes that a format cannot hold are known from the header."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from srcli.errors import ImageTooLarge
 from srcli.jobs.job import Job
-from srcli.jobs.preflight import SizeLimits, require_sizes
+from srcli.jobs.preflight import require_sizes
+from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import FORMATS, ImageInfo
 
@@ -32,3 +35,30 @@ def test_megapixels_beyond_the_limit_are_refused_with_the_option() -> None:
             TargetSize(scale=2.0),
             SizeLimits("adaformer", 4, 0.1),
         )
+
+
+@pytest.mark.parametrize("old", [(8, 8), (30000, 20), (30000, 2000), (70000, 100)])
+@pytest.mark.parametrize("limit", [0.01, 10, 4096, 1e6])
+@pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
+def test_a_remedy_never_leads_to_the_next_refusal(
+    old: tuple[int, int], limit: float, format: str
+) -> None:
+    """What the hint says is done, and the size is allowed."""
+    asked = TargetSize(width=100000)
+    limits = SizeLimits("adaformer", 4, limit)
+    try:
+        limits.check(Path("a.png"), old, asked.size(*old), format)
+    except ImageTooLarge as error:
+        hint = str(error).partition("hint: ")[2]
+    else:
+        return
+    if size := re.match(r"ask for (\d+)x(\d+) or less(, or upscale)?", hint):
+        limits.check(Path("a.png"), old, (int(size[1]), int(size[2])), format)
+        if size[3]:
+            limits.check(Path("a.png"), (50000, 50000), asked.size(*old), format)
+        return
+    if raised := re.search(r"--max-output-megapixels ([\d.]+)", hint):
+        limits = replace(limits, max_output_megapixels=float(raised[1]))
+    if "--format" in hint:
+        format = "png"
+    limits.check(Path("a.png"), old, asked.size(*old), format)

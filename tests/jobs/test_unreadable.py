@@ -237,6 +237,22 @@ def test_what_is_passed_over_is_counted(photos: Path) -> None:
     assert set(by_pattern.folders) == {"@eaDir", "__MACOSX"}
 
 
+def test_a_folder_of_thumbnails_is_searched_only_if_nothing_else_is_named(photos: Path) -> None:
+    (photos / "@eaDir").mkdir()
+    (photos / "@eaDir" / "t.png").write_bytes(b"")
+    ignored = Ignored()
+    found = discover(sorted(photos.iterdir()), ignored=ignored)  # as a shell expands photos/*
+    assert [s.path.name for s in found] == ["a.png", "b.png", "z.png"]
+    assert ignored.folders == {"@eaDir": 1}
+    assert [s.path.name for s in discover([photos / "@eaDir"])] == ["t.png"]
+
+
+def test_a_pattern_does_not_go_round_in_a_loop_of_links(photos: Path) -> None:
+    (photos / "self").symlink_to(".")
+    found = discover([photos / "**/*.png"])
+    assert sorted(s.path.name for s in found) == ["a.png", "b.png", "z.png"]
+
+
 def test_brackets_may_be_part_of_a_folders_name(tmp_path: Path) -> None:
     folder = tmp_path / "Holiday [2024]"
     (folder / "day [1]").mkdir(parents=True)

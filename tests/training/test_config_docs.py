@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from srcli.data.degradation import DegradationRanges
 from srcli.models.adaformer import AdaFormerConfig
 from srcli.models.atd import ATDConfig
 from srcli.models.camixer_atd import CAMixerATDConfig
@@ -21,6 +22,7 @@ SECTIONS: dict[str, list[type]] = {
     "adaformer": [AdaFormerConfig],
     "atd-light, camixer-atd-light": [ATDConfig, CAMixerATDConfig],
     "`[data]`": [config.DataConfig],
+    "`[degradation]`": [DegradationRanges],
     "`[loss]`": [config.LossConfig],
     "`[distillation]`": [config.DistillationConfig],
     "`[schedule]`": [config.ScheduleConfig],

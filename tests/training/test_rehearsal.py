@@ -83,7 +83,7 @@ def smaller(line: str, folder: Path) -> str:
 
 @pytest.mark.slow
 def test_the_pages_commands_pack_check_and_train(lent: Path):
-    packing = command("srcli.training.pack").replace("../shared", "here")
+    packing = command("srcli.training.pack").replace("DATA", "here/data/train")
     packed = run(packing, lent)
     assert packed.returncode == 0, packed.stderr
     assert packed.stdout.startswith("3 images")

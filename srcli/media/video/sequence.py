@@ -79,7 +79,7 @@ class SequenceReader:
         """See `FrameSource`."""
         states = [(path.name, path.stat()) for path in self._paths]
         listing = [f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states]
-        return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+        return hashlib.sha256("\n".join(listing).encode(errors="surrogateescape")).hexdigest()
 
     @property
     def lossy(self) -> bool:
