@@ -20,7 +20,7 @@ from tests.data.published_sets import png, serve_div2k, serve_images
 from tests.forked_python import ForkedPython
 from tests.weights.published_server import PublishedServer
 
-PAGE = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "measuring.md").read_text("utf-8")
 
 
 @pytest.fixture
