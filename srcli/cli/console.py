@@ -1,13 +1,14 @@
-"""Text as a terminal may see it: nothing in a name moves its cursor or ends a log's line."""
+"""Names as a terminal may see them: nothing in a name moves its cursor or ends a log's line."""
 
 import shutil
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
-__all__ = ["echo_line", "print_pairs", "printable"]
+__all__ = ["echo_fields", "echo_line", "printable"]
+
+_GAP = 2  # columns between a label and its value
 
 
 def printable(text: str | Path) -> str:
@@ -21,22 +22,36 @@ def printable(text: str | Path) -> str:
     )
 
 
+def echo_fields(rows: Iterable[tuple[str, str]]) -> None:
+    """Print labels and values on stdout, aligned and wrapped at spaces to the terminal's width.
+
+    A word that is longer than a line, as a path may be, stays whole.
+    """
+    listed = list(rows)
+    indent = max((len(label) for label, _ in listed), default=0) + _GAP
+    columns = shutil.get_terminal_size().columns
+    for label, value in listed:
+        first, *others = _wrapped(printable(value), columns - indent)
+        name = label + " " * (indent - len(label))
+        click.echo((click.style(name, bold=True) + first).rstrip())
+        for line in others:
+            click.echo(" " * indent + line)
+
+
+def _wrapped(text: str, columns: int) -> Iterator[str]:
+    """Break a line at its spaces only, to at most `columns` where its words allow that."""
+    from rich.cells import cell_len
+
+    line = ""
+    for word in text.split(" "):
+        if line and cell_len(f"{line} {word}") > columns:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    yield line
+
+
 def echo_line(text: str) -> None:
     """Say one line on stderr."""
     click.echo(f"srcli: {printable(text)}", err=True)
-
-
-def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
-    """Print keys and values in two columns on stdout, for the width of the terminal.
-
-    Values are wrapped between words; a word that is longer than a line, as a path may be, stays
-    whole, so that it can be copied.
-    """
-    indent = max((len(key) for key, _ in rows), default=0) + 2
-    width = max(shutil.get_terminal_size().columns, indent + 20)
-    for key, value in rows:
-        lines = textwrap.wrap(value, width - indent, break_long_words=False, break_on_hyphens=False)
-        first, *others = lines or [""]
-        click.echo(f"{click.style(f'{key:<{indent}}', bold=True)}{first}".rstrip())
-        for line in others:
-            click.echo(" " * indent + line)

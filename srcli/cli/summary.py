@@ -2,10 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from srcli.cli.console import print_pairs, printable
+from srcli.cli.console import echo_fields
 from srcli.errors import ExitCode
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.job import Finished, State
@@ -37,52 +37,49 @@ def print_summary(
     counts = Counter(end.state for end in finished)
     rows = [(state.value, str(counts[state])) for state in State]
     for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
-        rows.append(("  skipped", f"{count}: {printable(reason)}"))
-    rows += [("ignored", printable(line)) for line in ignored]
+        rows.append(("  skipped", f"{count}: {reason}"))
+    rows += [("ignored", line) for line in ignored]
     reports = [end.report for end in finished if end.report is not None]
-    _add_work(rows, finished, reports, seconds, verbose=verbose)
+    rows += _work(finished, reports, seconds, verbose=verbose)
     losing = sum(bool(end.losses) for end in finished)
     if losing:
         rows.append(("not kept", f"parts of {losing} inputs, listed above"))
     failures = [end for end in finished if end.state is State.FAILED]
-    rows += [("  failed", printable(end.reason)) for end in failures[:_SHOWN_FAILURES]]
+    rows += [("  failed", end.reason) for end in failures[:_SHOWN_FAILURES]]
     if len(failures) > _SHOWN_FAILURES:
         rows.append(("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above"))
     if compared:
-        rows.append(("compare", printable(compared)))
+        rows.append(("compare", compared))
     if better and reports:
         rows.append(("weights", better))
-    print_pairs(rows)
+    echo_fields(rows)
 
 
-def _add_work(
-    rows: list[tuple[str, str]],
+def _work(
     finished: Sequence[Finished],
     reports: Sequence[Report],
     seconds: float,
     *,
     verbose: bool,
-) -> None:
-    """Add where the results are, and what they took."""
-    if reports:
-        megapixels = sum(r.megapixels for r in reports)
-        network = sum(r.seconds for r in reports)
-        rows.append(
-            ("results", printable(_place([end.job.target for end in finished if end.report])))
-        )
-        rows.append(("output", f"{megapixels:.1f} Mpx"))
-        rows.append(("time", f"{seconds:.1f} s, of which network {network:.1f} s"))
-        live = add_reports(reports).live_windows
-        if live:
-            layers = f" ({by_layer(live)} by layer)" if verbose else ""
-            share = f"{sum(live) / len(live):.0%}"
-            rows.append(("computed", f"{share} of the attention{layers}"))
-        reruns = sum(r.reruns for r in reports)
-        if reruns:
-            rows.append(("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)"))
-        blended = sum(not r.exact for r in reports)
-        if blended:
-            rows.append(("blended", f"{blended} of {len(reports)}, from overlapping tiles"))
+) -> Iterator[tuple[str, str]]:
+    """Where the results are, and what they took."""
+    if not reports:
+        return
+    megapixels = sum(r.megapixels for r in reports)
+    network = sum(r.seconds for r in reports)
+    yield "results", str(_place([end.job.target for end in finished if end.report]))
+    yield "output", f"{megapixels:.1f} Mpx"
+    yield "time", f"{seconds:.1f} s, of which network {network:.1f} s"
+    live = add_reports(reports).live_windows
+    if live:
+        layers = f" ({by_layer(live)} by layer)" if verbose else ""
+        yield "computed", f"{sum(live) / len(live):.0%} of the attention{layers}"
+    reruns = sum(r.reruns for r in reports)
+    if reruns:
+        yield "rerun", f"{reruns} tiles in fp32 (not finite in lower precision)"
+    blended = sum(not r.exact for r in reports)
+    if blended:
+        yield "blended", f"{blended} of {len(reports)}, from overlapping tiles"
 
 
 def _skipped(end: Finished) -> bool:

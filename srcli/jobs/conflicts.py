@@ -30,7 +30,7 @@ def resolve_conflicts(
     Args:
         jobs: What the inputs become.
         overwrite: Existing outputs shall be replaced.
-        tell: Told in one line what is skipped.
+        tell: Told in one line what is left out.
 
     Returns:
         The jobs. Of two that would become one file the second is settled if both are names of one
@@ -59,7 +59,8 @@ def resolve_conflicts(
     _refuse_inputs_replaced([job for job in kept if not job.settled])
     if left_out:
         (path, maker), *more = left_out.items()
-        others = f" ({len(more)} more like it)" if more else ""
+        are = "inputs are results" if len(more) > 1 else "input is a result"
+        others = f"; {len(more)} more {are}, too" if more else ""
         tell(f"skipping {path}: it is the result of {maker.source}{others}")
     return kept
 

@@ -26,7 +26,7 @@ def test_a_pattern_and_a_shells_list_go_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert counts(again.stdout) == [0, 2, 0]
     assert (
-        "srcli: skipping g/2024-a_x4.png: it is the result of g/2024-a.png (1 more like it)"
+        "srcli: skipping g/2024-a_x4.png: it is the result of g/2024-a.png; 1 more input"
         in again.stderr
     )
     assert instants(folder) == made

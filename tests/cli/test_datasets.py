@@ -214,7 +214,7 @@ def test_lists_are_readable_at_a_width(world: World, width: int) -> None:
         assert max(map(len, out.splitlines())) <= width
     out = " ".join(world.run("datasets", "list", COLUMNS=str(width))[1].split())
     assert "srcli datasets prepare Test2K --div8k FOLDER" in out
-    assert "request the images at manga109.org (for research)" in out
+    assert "request its images at manga109.org, for research" in out
     out = world.run("weights", "list", COLUMNS="80")[1]
     assert " bundled " in out
     names = [line.split()[0] for line in out.splitlines()]
