@@ -12,7 +12,7 @@ from srcli.errors import ExitCode
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(short_help="Train a network.")
 @click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -37,13 +37,15 @@ __all__ = ["train"]
     "--init",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Start from these weights; of another scale: with a new upsampler, fitted to them.",
+    help="Weights to start from; if they are of another scale, a new upsampler is fitted.",
 )
-@click.option("--steps", type=click.IntRange(1), help="Length of the run, instead of CONFIG's.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Length of the run in steps, instead of CONFIG's."
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="Likewise; with --steps, whichever ends first.",
+    help="Length of the run in minutes; with --steps, whichever ends first.",
 )
 @click.pass_context
 def train(
@@ -58,10 +60,10 @@ def train(
     *,
     resume: bool,
 ) -> None:
-    """Train a network as CONFIG.toml says, and print the path of the finished weights.
+    """Train a network and print the path of its weights.
 
-    Several processes train together under torchrun. An interrupted run writes a checkpoint first;
-    --resume goes on from it, with the same data in the same order.
+    CONFIG.toml says how. An interrupted run writes a checkpoint; --resume continues from it, with
+    the same data in the same order. Under torchrun several processes train together.
     """
     if not sys.stderr.isatty():  # before torch, which takes seconds, is imported
         echo_line(f"training as {config} says")

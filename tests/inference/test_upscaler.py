@@ -283,7 +283,10 @@ def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels
 
 
 def test_beyond_the_network_is_refused() -> None:
-    with pytest.raises(ImageTooLarge, match="30x17 px to 121x68 is beyond its x4"):
+    with pytest.raises(
+        ImageTooLarge,
+        match="30x17 px to 121x68 is more than the network's x4; hint: ask for 120x68",
+    ):
         Upscaler(scale=4).upscale(np.zeros((17, 30, 3), np.uint8), size=(121, 68))
 
 
