@@ -12,6 +12,7 @@ import click
 
 from srcli.cli.console import echo_fields, echo_line
 from srcli.errors import ExitCode, UsageError
+from srcli.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from srcli.jobs.journal import RunRecord
@@ -71,7 +72,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
         journal.close()
     found: list[Verification] = []
     limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
-    with DecoderProcess(limits) as decoder:
+    with Heartbeat(echo_line, f"verifying {folder}"), DecoderProcess(limits) as decoder:
         made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
         for entry in made.values():
             found.append(verify(folder, entry, decoder))

@@ -6,6 +6,7 @@ import click
 
 from srcli.cli.console import echo_line
 from srcli.errors import ExitCode, UsageError, WeightsError
+from srcli.heartbeat import Heartbeat
 
 __all__ = ["weights"]
 
@@ -41,10 +42,10 @@ def show(name: str, *, as_json: bool) -> None:
     from srcli.weights import known, weights_named
 
     if Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
-        echo_line(f"reading {name}")
-        from srcli.cli.weights_file import print_checkpoint
+        with Heartbeat(echo_line, f"reading {name}"):
+            from srcli.cli.weights_file import print_checkpoint
 
-        print_checkpoint(Path(name), as_json=as_json)
+            print_checkpoint(Path(name), as_json=as_json)
     elif Path(name).suffix in (".pth", ".pt", ".ckpt", ".safetensors"):
         raise UsageError(f"{name} does not exist")
     else:
@@ -185,10 +186,10 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 
     Parameters get srcli's names. No code in the checkpoint is run.
     """
-    echo_line(f"reading {source}")
-    from srcli.weights.import_weights import convert
+    with Heartbeat(echo_line, f"converting {source}"):
+        from srcli.weights.import_weights import convert
 
-    match = convert(source, target, overwrite=overwrite)
+        match = convert(source, target, overwrite=overwrite)
     click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
     click.echo(target)
 
@@ -205,10 +206,10 @@ def import_weights(source: Path, model: str | None, scale: int | None, name: str
 
     FILE is a safetensors file or a PyTorch checkpoint (.pth, .ckpt). No code in it is run.
     """
-    echo_line(f"reading {source}")
-    from srcli.weights.import_weights import import_weights
+    with Heartbeat(echo_line, f"importing {source}"):
+        from srcli.weights.import_weights import import_weights
 
-    entry = import_weights(source, model, scale, name)
+        entry = import_weights(source, model, scale, name)
     call = entry.variant or entry.model
     click.echo(f"imported {entry.name}: srcli upscale -m {call} -s {entry.scale}", err=True)
     click.echo(entry.name)

@@ -188,6 +188,9 @@ def test_a_result_beyond_memory_is_refused(
 class Overflowing(torch.nn.Module):
     """Stands in for a network whose values overflow."""
 
+    def steps(self) -> dict[torch.nn.Module, int]:
+        return {}
+
     def forward(self, lr: torch.Tensor, halting: Halting) -> SROutput:
         return SROutput(lr.new_full((1, 3, lr.shape[2] * 4, lr.shape[3] * 4), float("inf")))
 
