@@ -18,13 +18,14 @@ class Heartbeat:
 
     Args:
         say: Takes a line.
-        work: The work in words, such as "reading my.pth".
+        work: The work in words, such as "reading my.pth"; later lines take what it is then.
+        first: Seconds until the first line; None for half a second.
     """
 
-    def __init__(self, say: Callable[[str], None], work: str) -> None:
-        self._say, self._work = say, work
+    def __init__(self, say: Callable[[str], None], work: str, first: float | None = None) -> None:
+        self._say, self.work = say, work
         self._began = time.monotonic()
-        self._due = self._began + _FIRST
+        self._due = self._began + (_FIRST if first is None else first)
         self._spoke = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -53,4 +54,4 @@ class Heartbeat:
             minutes, seconds = divmod(round(time.monotonic() - self._began), 60)
             spoke = self._spoke
             self.heard()
-            self._say(f"{self._work}: {minutes}:{seconds:02} so far" if spoke else self._work)
+            self._say(f"{self.work}: {minutes}:{seconds:02} so far" if spoke else self.work)

@@ -1,12 +1,11 @@
 """`srcli bench`: quality, latency, memory and sparsity in one table."""
 
+import itertools
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec
 
@@ -16,13 +15,13 @@ from click.core import ParameterSource
 from srcli.cli.console import echo_line, printable
 from srcli.cli.download_options import Downloads, download_options
 from srcli.errors import ExitCode, UsageError
+from srcli.heartbeat import Heartbeat
 
 __all__ = ["bench"]
 
 _Options = ParamSpec("_Options")
 
 _FIRST_LINE = 2.0  # s; what is over sooner needs none
-_BETWEEN_LINES = 30.0  # s
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -265,13 +264,8 @@ def _is_default(name: str) -> bool:
 def _progress(total: int) -> Generator[Callable[[str], None]]:
     """A bar on stderr if it is a terminal, else a line soon and every half minute."""
     if not sys.stderr.isatty():
-        first = threading.Timer(_FIRST_LINE, echo_line, [f"measuring {total} images"])
-        first.daemon = True
-        first.start()
-        try:
-            yield _lines(total)
-        finally:
-            first.cancel()
+        with Heartbeat(echo_line, f"measuring {total} images", _FIRST_LINE) as heartbeat:
+            yield partial(_count, heartbeat, total, itertools.count(1))
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -281,18 +275,9 @@ def _progress(total: int) -> Generator[Callable[[str], None]]:
         yield lambda name: bar.update(task, advance=1, description=name)
 
 
-def _lines(total: int) -> Callable[[str], None]:
-    """Count images, and say how many are done at most twice a minute."""
-    done, told = 0, time.monotonic()
-
-    def advance(name: str) -> None:
-        nonlocal done, told
-        done += 1
-        if time.monotonic() - told >= _BETWEEN_LINES and done < total:
-            told = time.monotonic()
-            echo_line(f"{done} of {total} images measured, the last {printable(name)}")
-
-    return advance
+def _count(heartbeat: Heartbeat, total: int, numbers: Iterator[int], name: str) -> None:
+    """Let the next line off a terminal tell how many images are measured, and the last one."""
+    heartbeat.work = f"{next(numbers)} of {total} images measured, the last {printable(name)}"
 
 
 def _listed(words: str) -> list[str]:
