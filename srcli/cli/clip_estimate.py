@@ -1,10 +1,10 @@
 """Time that clips will take, said before the work, and the network that would be quicker."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 
+from srcli.cli.pace import in_words
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_forecast import forecast_clips
@@ -12,11 +12,11 @@ from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import Job
 from srcli.weights import best_scale
 
-__all__ = ["clip_estimate", "faster_model", "in_words", "seconds_per_pixel"]
+__all__ = ["clip_estimate", "faster_model", "seconds_per_pixel"]
 
 _SMALL_NETWORK = "adaformer-s"
 _PROBE = 96  # px to a side of the image that is timed
-_MOST_CLIPS = 20  # that are looked into before the work
+_MOST_CLIPS = 4  # that are looked into before the work; opening one takes half a second
 _WORTH_A_LINE = 30.0  # s
 
 
@@ -68,16 +68,3 @@ def faster_model(model: str, scale: float) -> str:
         return best_scale(_SMALL_NETWORK, scale).model
     except (UnknownModel, UnknownScale):
         return ""
-
-
-def in_words(seconds: float) -> str:
-    """Whole seconds, minutes or hours.
-
-    >>> [in_words(one) for one in (1.2, 600, 86400)]
-    ['2 s', '10 min', '24.0 h']
-    """
-    if seconds < 100:
-        return f"{math.ceil(seconds)} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -7,10 +7,10 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.clip_estimate import in_words, seconds_per_pixel
 from srcli.cli.console import printable
 from srcli.cli.counting import Counting
 from srcli.cli.events import emit
+from srcli.cli.pace import in_words
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import ExitCode, UnknownScale
 from srcli.jobs.ignored import Ignored
@@ -142,6 +142,7 @@ def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
 
 def _pace(engine: Engine, scale: int) -> float:
     """Seconds per LR px."""
+    from srcli.cli.clip_estimate import seconds_per_pixel
     from srcli.inference.upscaler import Upscaler
 
     return seconds_per_pixel(

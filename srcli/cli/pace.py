@@ -1,9 +1,10 @@
 """Speed of a clip or an image, and the time left, in words for a log."""
 
+import math
 import time
 from pathlib import Path
 
-__all__ = ["ImagePace", "VideoProgress"]
+__all__ = ["ImagePace", "VideoProgress", "in_words"]
 
 _EVERY = 10.0  # seconds between two lines of a log
 _EVERY_IMAGE = 30.0
@@ -69,9 +70,17 @@ class ImagePace:
             return ""
         self._told = now
         left = (now - self._begun) * (1 - share) / max(share - self._begin, 1e-6)
-        return f"{share:.0%}, about {_duration(left)} left"
+        return f"{share:.0%}, about {in_words(left)} left"
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
+def in_words(seconds: float) -> str:
+    """Whole seconds, minutes or hours.
+
+    >>> [in_words(one) for one in (1.2, 600, 86400)]
+    ['2 s', '10 min', '24.0 h']
+    """
+    if seconds < 100:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
