@@ -19,6 +19,7 @@ from srcli.inference.report import Report, add_reports
 from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.plan import is_moving
 from srcli.media import DecodedImage, DecoderProcess
+from srcli.viz.compare_facts import amount_of
 from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_page, write_page
 
 __all__ = ["Comparison", "Written", "choose_spread", "page_path"]
@@ -51,7 +52,7 @@ def choose_spread(ends: Sequence[Finished], most: int) -> list[Finished]:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of the page.
+    """Outcome of writing the page.
 
     Args:
         text: For the summary.
@@ -144,8 +145,7 @@ class Comparison:
             emit("compare", fields)
         if self.options.show:
             click.launch(str(self.path))
-        amount = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
-        return Written(f"{self.path} ({shown} of {found} images, {amount})")
+        return Written(f"{self.path} ({shown} of {found} images, {amount_of(size)})")
 
     def _write(self, page: Page, decoder: DecoderProcess, most: float) -> None:
         counting = Counting(quiet=self.handling.quiet)
@@ -255,7 +255,7 @@ def _names(sources: Sequence[Path]) -> list[str]:
 
 
 def _losses(end: Finished) -> tuple[str, ...] | None:
-    """What was lost, if the result was made in this run."""
+    """Losses of a result that was made in this run; None of another."""
     if end.report is None:
         return None
     return tuple(_nameless(loss, end.job) for loss in end.losses)

@@ -20,11 +20,12 @@ from srcli.media.icc import (
 from srcli.media.image import DecodedImage, Metadata, Pixels
 from srcli.media.xmp import resized_xmp
 
-__all__ = ["losses_in", "rgb_profile", "without_losses"]
+__all__ = ["HDR_TRANSFERS", "losses_in", "rgb_profile", "without_losses"]
 
 _SQUARE = 0.01  # of 1: writers round
 _BAND_PIXELS = 1 << 20
-_HDR = {16: "PQ", 18: "HLG"}
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer curves of HDR by their H.273 numbers."""
 _USUAL_PRIMARIES, _USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13, 14, 15)  # shown as if they were sRGB
 
 
@@ -75,7 +76,7 @@ def _lines(image: DecodedImage, format: str, losses: Sequence[_Loss]) -> tuple[s
     facts |= {"left_out": image.left_out, "format": format.upper()}
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
-        facts["cicp"] = f"primaries {primaries}, transfer {_HDR.get(transfer, transfer)}"
+        facts["cicp"] = f"primaries {primaries}, transfer {HDR_TRANSFERS.get(transfer, transfer)}"
     return (*image.dropped, *(loss.value.format(**facts) for loss in losses))
 
 

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from srcli.media import DecodedImage
+from srcli.media import HDR_TRANSFERS, DecodedImage
 
-__all__ = ["Pair", "facts_of", "sizes_of"]
-
-_HDR = (16, 18)  # PQ and HLG, as H.273 numbers them
+__all__ = ["Pair", "amount_of", "facts_of", "sizes_of"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def facts_of(
     nothing = "the pixels" if missing else "the pixels; the input holds nothing else"
     noted = pair.losses is not None
     pages = len(before.further) + before.left_out
-    light = before.metadata.cicp is not None and before.metadata.cicp[1] in _HDR
+    light = before.metadata.cicp is not None and before.metadata.cicp[1] in HDR_TRANSFERS
     notes = [
         shown,
         *(["HDR values as they are stored"] if light else []),
@@ -102,7 +100,14 @@ def _properties(image: DecodedImage) -> list[str]:
 def _file(path: Path, image: DecodedImage) -> str:
     kind = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}[image.channels]
     size = path.stat().st_size
-    amount = f"{size / 1e6:.1f}\N{NO-BREAK SPACE}MB"
-    if size < 1e6:
-        amount = f"{size / 1e3:.0f}\N{NO-BREAK SPACE}kB"
+    amount = amount_of(size).replace(" ", "\N{NO-BREAK SPACE}")
     return f"{path.name}: {image.format.upper()}, {kind}, {image.bits} bits, {amount}"
+
+
+def amount_of(size: int) -> str:
+    """Bytes in words.
+
+    >>> amount_of(85_300), amount_of(2_900_000)
+    ('85 kB', '2.9 MB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
