@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from srcli.errors import FolderBusy, SrcliError, cannot_write
-from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.identity import Identity
 from srcli.jobs.job import Job
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
 from srcli.jobs.result_records import read_record, record_of, write_record
@@ -96,7 +96,7 @@ class RunJournal:
             raise
 
     def _known(self, job: Job, entries: Mapping[Path, Entry]) -> Entry | None:
-        """What is known of an output, from its folder's journal or a record of its own."""
+        """Entry of an output in its folder's journal or a record of its own; None without one."""
         if job.inside in entries:
             return entries[job.inside]
         return None if job.folder in self._journals else read_record(job.target)
@@ -147,27 +147,24 @@ class RunJournal:
         """Callback for the temporary file before it is renamed."""
 
         def write_down(temporary: Path) -> None:
+            text = self._settings.text(job.image_format)
+            entry = record_of(job.source, temporary, made.origin, text)
+            if entry is None:
+                return
             journal = self._journals.get(job.folder)
             if journal is None:
-                text = self._settings.text(job.image_format)
-                entry = record_of(job.source, temporary, made.origin, text)
-                if entry is not None:
-                    self._records[job.target] = entry
-                return
-            found = identity_of(temporary)
-            if found is None:
+                self._records[job.target] = replace(entry, target=absolute(job.target))
                 return
             journal.writing(
-                Entry(
+                replace(
+                    entry,
                     target=job.inside,
                     source=absolute(job.source),
                     state="writing",
-                    settings=self._settings.text(job.image_format),
-                    origin=made.origin,
-                    output=Identity(found.size, found.mtime_ns, digest(temporary)),
                     width=made.width,
                     height=made.height,
                     seconds=made.seconds,
+                    ended=None,
                 )
             )
 
@@ -176,7 +173,7 @@ class RunJournal:
     def done(self, job: Job) -> None:
         """An output has its name."""
         if entry := self._records.pop(job.target, None):
-            write_record(replace(entry, target=absolute(job.target)))
+            write_record(entry)
         if journal := self._journals.get(job.folder):
             self._try(journal, lambda j: j.done(job.inside))
 
