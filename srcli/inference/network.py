@@ -51,7 +51,7 @@ class LoadedNetwork:
         self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
         if compiled:
             self.uncompiled = compile_parts(self.module)
-            self._compiled = not self.uncompiled
+            self.compiled = self.compilable and not self.uncompiled
 
     @classmethod
     def untrained(
@@ -86,7 +86,8 @@ class LoadedNetwork:
         parameters: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.weights = weights
-        self._compiled = False
+        self.compiled = False
+        """True if parts of the network are compiled, or will be when they first run."""
         self.uncompiled = ""
         """Why it is not compiled although that was asked for, in a line."""
         self._parameters = parameters
@@ -113,11 +114,6 @@ class LoadedNetwork:
     def banded(self) -> bool:
         """True if the network can be computed in parts with the result of the whole."""
         return isinstance(self.module, BandedNetwork) and self.module.band > 0
-
-    @property
-    def compiled(self) -> bool:
-        """True if parts of the network are compiled, or will be when they first run."""
-        return self._compiled
 
     @property
     def compilable(self) -> bool:

@@ -27,6 +27,13 @@ class Callbacks:
     on_tile: Callable[[int, int], None] | None = None
     on_progress: Callable[[float], None] | None = None
 
+    def half(self, number: int) -> "Callbacks":
+        """Those of the first (0) or the second (1) of two runs, each half of the whole."""
+        on_progress = self.on_progress
+        if on_progress is None:
+            return self
+        return Callbacks(self.on_tile, lambda share: on_progress((number + share) / 2))
+
     def tile_done(self, network: LoadedNetwork) -> Callable[[int, int], None] | None:
         """The listener to tiles, through which progress goes where steps are not watched."""
         on_tile, on_progress = self.on_tile, self.on_progress

@@ -199,9 +199,8 @@ class Upscaler:
         """
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
-        timed = Callbacks(None, _part_of(on_progress, 0.0))
-        plain = self._upscale(image, timed, self._halting, None)
-        counted = Callbacks(on_tile, _part_of(on_progress, 0.5))
+        plain = self._upscale(image, Callbacks(None, on_progress).half(0), self._halting, None)
+        counted = Callbacks(on_tile, on_progress).half(1)
         flops, upscaled = count_flops(lambda: self._upscale(image, counted, halting, maps))
         return Explanation(
             image=upscaled.image,
@@ -243,12 +242,7 @@ class Upscaler:
             report = self._compute(work, halting, callbacks)
         return Upscaled(same_kind(result, image), report)
 
-    def _compute(
-        self,
-        work: "list[_Task]",
-        halting: Halting,
-        callbacks: Callbacks,
-    ) -> Report:
+    def _compute(self, work: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
         """Do all tasks; where memory runs out, all of them again with smaller tiles."""
         reruns = self.network.reruns
         for restarts, plan in enumerate(self._planner.attempts(*work[0].plane.shape[1:])):
@@ -290,13 +284,6 @@ class Upscaler:
             del part, image  # before the next one is made
         if whole is not None:
             quantise(reduce_planes(whole, *resizing.size), target)
-
-
-def _part_of(
-    on_progress: Callable[[float], None] | None, begin: float
-) -> Callable[[float], None] | None:
-    """Progress of one of two runs, of which each is half of the whole."""
-    return on_progress and (lambda share: on_progress(begin + share / 2))
 
 
 @dataclass(frozen=True)
