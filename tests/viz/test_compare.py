@@ -3,8 +3,6 @@
 import io
 import re
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from srcli.viz.compare_crops import (
 from srcli.viz.compare_facts import Pair, facts_of
 from srcli.viz.compare_page import Page, refuse_foreign_page, write_page
 from srcli.viz.pixels import as_rgb
+from tests.viz import browsing
 from tests.viz.conftest import NAME, SAMPLE
 
 P3 = matrix_profile(Colours(((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), curve=(2.2,)))
@@ -214,36 +213,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def opened(browser, path: Path, **context: object) -> Iterator[object]:
-    """A page, opened; in the end nothing was complained about and nothing fetched."""
-    window = browser.new_context(**({"viewport": {"width": 1440, "height": 1000}} | context))
-    page = window.new_page()
-    page.set_default_timeout(300_000)
-    trouble: list[str] = []
-    fetched: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", lambda request: fetched.append(request.url))
-    page.goto(path.as_uri())
-    yield page
-    window.close()
-    assert trouble == []
-    assert [url for url in fetched if not url.startswith(("data:", "file:"))] == []
+def opened(browser, path: Path, **context: object):
+    viewport = {"width": 1440, "height": 1000}
+    return browsing.opened(browser, path, **({"viewport": viewport} | context))
 
 
 def shown(page) -> np.ndarray:
     """What the frame shows above the words at its foot."""
-    page.evaluate("() => Promise.all([...document.images].map(image => image.decode()))")
-    png = page.locator(".frame").screenshot()
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)[:600]
+    return browsing.shown(page, ".frame")[:600]
 
 
 def set_slider(page, value: int) -> None:
-    page.locator(".frame ~ .controls input").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
-        value,
-    )
+    browsing.set_range(page.locator(".frame ~ .controls input"), value)
 
 
 def test_the_slider_shows_bicubic_and_result(browser, written: Path) -> None:

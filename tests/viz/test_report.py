@@ -1,6 +1,5 @@
 """The report, in a real browser, from file://."""
 
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from srcli.viz.colours import HALTED, LIVE
 from srcli.viz.files import REPORT
 from srcli.viz.html import build_report
 from srcli.viz.map_types import KINDS
+from tests.viz import browsing
 
 
 @pytest.fixture
@@ -26,26 +26,14 @@ def page(browser, case) -> Iterator[object]:
 
 @contextmanager
 def opened(browser, path: Path) -> Iterator[object]:
-    """A report, opened; in the end nothing was complained about and nothing fetched."""
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
-    page.set_default_timeout(300_000)
-    trouble: list[str] = []
-    fetched: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("request", lambda request: fetched.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_function("document.getElementById('overlay').naturalWidth > 0")
-    yield page
-    page.close()
-    assert trouble == []
-    assert [url for url in fetched if not url.startswith(("data:", "file:"))] == []
+    """A report whose maps can be seen."""
+    with browsing.opened(browser, path, viewport={"width": 1000, "height": 900}) as page:
+        page.wait_for_function("document.getElementById('overlay').naturalWidth > 0")
+        yield page
 
 
 def shown(page) -> np.ndarray:
-    page.evaluate("() => Promise.all([...document.images].map(image => image.decode()))")
-    png = page.locator("#stage").screenshot()
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    return browsing.shown(page, "#stage")
 
 
 def centres(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -56,10 +44,7 @@ def centres(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def set_range(page, name: str, value: int) -> None:
-    page.locator(f"#{name}").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
-        value,
-    )
+    browsing.set_range(page.locator(f"#{name}"), value)
 
 
 def test_screenshots_are_the_arrays(page, case) -> None:
