@@ -123,7 +123,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be done, and as what it is recorded."""
+    """Jobs to do, and the settings that they are recorded with."""
 
     images: Sequence[Job]
     moving: Sequence[Job]
@@ -264,7 +264,7 @@ def _show_forecast(
     progress: BatchProgress,
     stopping: threading.Event,
 ) -> None:
-    """Refuse to begin what cannot end well."""
+    """Check, if that is wanted, that the results will fit on their disks."""
     if handling.disk_check:
         sample, times = sample_of(todo)
         forecasts = forecast(sample, target_size, decoder, limits, stopping.is_set)

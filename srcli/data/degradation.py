@@ -1,4 +1,4 @@
-"""What befalls photographs before they are upscaled: blur, noise and lossy compression.
+"""Degradations of photographs before they are upscaled: blur, noise and lossy compression.
 
 One chain serves training, where each patch draws its own at random, and `bench --degrade`, where it
 is named. Everything works on 8-bit RGB (h, w, 3) and depends on nothing but its arguments.

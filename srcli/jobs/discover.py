@@ -113,7 +113,7 @@ def discover(
 def _sources(
     path: Path, search: FolderSearch, *, clips: bool, must_exist: bool
 ) -> Iterator[Source]:
-    """What one name on the command line or in a list stands for."""
+    """Sources that one name on the command line or in a list stands for."""
     if clips and is_sequence(path):
         yield Source(path, None)
         return

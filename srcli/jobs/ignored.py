@@ -1,4 +1,4 @@
-"""What a search for images passes over, counted by kind, so that nothing is left out in silence."""
+"""Files and folders that a search passes over, counted by kind: nothing is left out in silence."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class Ignored:
             self.tell(f"{path}: ignored, a hidden folder")
 
     def lines(self) -> list[str]:
-        """What was passed over, a line for files and one for folders; none if nothing was.
+        """Counts in words, a line for files and one for folders; none if nothing was passed over.
 
         >>> Ignored(files=Counter({".psd": 2, ".cr2": 1})).lines()
         ['3 files of kinds that are not read: .psd 2, .cr2 1']

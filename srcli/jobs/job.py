@@ -29,7 +29,7 @@ of frames the target is their folder."""
 
 
 class State(StrEnum):
-    """How a job ends."""
+    """The end of a job: done, skipped or failed."""
 
     DONE = "done"
     SKIPPED = "skipped"

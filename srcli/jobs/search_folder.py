@@ -62,7 +62,7 @@ def reason_of_unlisted(folder: Path, error: OSError, inside: Path | None) -> str
 
 @dataclass(frozen=True)
 class FolderSearch:
-    """How folders are searched, to any depth.
+    """A search of folders for images, to any depth.
 
     Args:
         accepts: Whether a file's suffix is one of those looked for.
