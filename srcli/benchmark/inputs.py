@@ -94,7 +94,7 @@ def _in_folder(folder: Path, scale: int) -> list[Pair]:
         by_lower = {name.lower(): name for name in benchmark_sets()}
         known = by_lower.get(str(folder).lower())
         hint = f"; hint: a set by name: --dataset {known}" if known else ""
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"{folder} {what}{hint}")
     found = pairs_in(folder, scale)
     if not found:

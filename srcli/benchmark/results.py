@@ -182,7 +182,7 @@ def read_run(text: str, where: str) -> Run:
             untried=data.get("untried", 0),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{where} is no result of srcli bench --json ({error})") from error
+        raise UsageError(f"{where} is not a result of srcli bench --json ({error})") from error
 
 
 def _row(data: Mapping[str, Any]) -> Row:

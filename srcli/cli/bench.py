@@ -35,7 +35,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
-            echo_line("interrupted; the same command measures everything anew")
+            echo_line("interrupted; the same command measures everything again")
             return ExitCode.INTERRUPTED
 
     return wrapped

@@ -34,7 +34,9 @@ class FrameRate(click.ParamType[Fraction]):
         except (ValueError, ZeroDivisionError):
             rate = Fraction(0)
         if not Fraction(1, 1000) <= rate <= 1000:
-            self.fail(f"{value!r} is no frame rate: 24, 23.976 or 24000/1001, at most 1000")
+            self.fail(
+                f"{value!r} is not a frame rate; hint: 24, 23.976 or 24000/1001, at most 1000"
+            )
         broadcast = round(rate / _BROADCAST) * _BROADCAST
         if abs(broadcast - rate) <= rate * _NEAR:
             return broadcast
@@ -57,7 +59,9 @@ class Seconds(click.ParamType[Fraction]):
         except (ValueError, ZeroDivisionError):
             parts = []
         if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
-            self.fail(f"{value!r} is no time: seconds (1.5) or hours:minutes:seconds (1:02:03.5)")
+            self.fail(
+                f"{value!r} is not a time; hint: seconds (1.5) or hours:minutes:seconds (1:02:03.5)"
+            )
         return functools.reduce(lambda total, part: total * 60 + part, parts, Fraction(0))
 
 

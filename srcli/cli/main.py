@@ -100,7 +100,7 @@ def _exit_code() -> ExitCode | int:
         _name_settings(error, error.format_message())
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):  # an Abort is a RuntimeError, too
-        echo_line("interrupted; run the same command again to go on")
+        echo_line("interrupted; run the same command again to continue")
         return ExitCode.INTERRUPTED
     except (MemoryError, OSError, RuntimeError) as error:
         line = _want_of_room(error)

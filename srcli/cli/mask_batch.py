@@ -162,7 +162,7 @@ def explain_all(
                 _note(outcome, results, progress)
         except KeyboardInterrupt:
             results.interrupted = True
-            progress.note("interrupted; the same command goes on where this one stopped")
+            progress.note("interrupted; run the same command again to continue")
     return results
 
 

@@ -19,7 +19,7 @@ class Number(click.FloatRange):
         """Turn what was typed into a number."""
         number = float(super().convert(value, param, ctx))  # pyright: ignore[reportArgumentType]
         if math.isnan(number):
-            self.fail(f"{value} is no number", param, ctx)
+            self.fail(f"{value} is not a number", param, ctx)
         return number
 
 
@@ -75,7 +75,7 @@ class BoxSize(click.ParamType[tuple[int, int]]):
             return value
         found = re.fullmatch(r"([1-9]\d{0,8})[x\u00d7]([1-9]\d{0,8})", value.strip().lower())
         if found is None:
-            self.fail(f"{value!r} is no size: type WxH in px, for example 3840x2160")
+            self.fail(f"{value!r} is not a size; hint: WxH in px, for example 3840x2160")
         return int(found[1]), int(found[2])
 
 
@@ -92,5 +92,5 @@ class ByteCount(click.ParamType[int]):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
         if found is None or float(found[1]) <= 0:
-            self.fail(f"{value!r} is no number of bytes: type for example 500M or 8G")
+            self.fail(f"{value!r} is not a number of bytes; hint: for example 500M or 8G")
         return int(float(found[1]) * _UNITS[found[2].upper()])

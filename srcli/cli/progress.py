@@ -78,8 +78,8 @@ class BatchProgress(ABC):
             self.note(f"{end.job.source}: memory ran out, begun again with smaller tiles")
         if end.report is not None and not end.report.exact:
             self.note(
-                f"{end.job.source}: overlapping tiles were blended, which is not quite what "
-                "the whole image gives; more free memory, or --tile 0, gives that"
+                f"{end.job.source}: computed in overlapping, blended tiles, which differ a "
+                "little from the whole image; hint: more free memory, or --tile 0"
             )
 
 

@@ -62,7 +62,7 @@ def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) 
     """Say why nothing is compiled, if so."""
     network = upscalers.first.network
     if engine.compiled and not network.compilable:
-        progress.note(f"--compile adds nothing for {network.spec.name}: it has no such parts")
+        progress.note(f"--compile has no effect on {network.spec.name}: it has no parts to compile")
     elif network.uncompiled:
         progress.note(network.uncompiled)
 
@@ -116,7 +116,7 @@ def work(
     finally:
         context.run_journal.end(outcome)
     if came.interrupted:
-        context.progress.note("interrupted; the same command goes on where this one stopped")
+        context.progress.note("interrupted; run the same command again to continue")
     return came
 
 

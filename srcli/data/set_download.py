@@ -114,8 +114,8 @@ def download_set(
         _bring_all(task)
     elif not all(map(task.is_here, part.files)):
         raise DownloadError(
-            f"{title} is not in {folder} whole, and srcli is told to stay offline: leave --offline "
-            "and SRCLI_OFFLINE away, or copy the set's folder from elsewhere"
+            f"{title} is not complete in {folder}, and srcli is offline; hint: leave out "
+            "--offline and SRCLI_OFFLINE, or copy the set's folder from elsewhere"
         )
     return folder
 

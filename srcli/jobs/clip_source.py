@@ -86,7 +86,8 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
     if is_animation(path):
         if settings.reading.start or settings.reading.duration is not None:
             raise UnreadableVideo(
-                f"{path}: an animation is taken whole: leave out --start and --duration"
+                f"{path}: an animation is upscaled from its first to its last frame; hint: leave "
+                "out --start and --duration"
             )
         return _opened_file(AnimationReader(path), path, None)
     reader = IsolatedClip if settings.isolated else ClipReader

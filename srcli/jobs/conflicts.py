@@ -88,7 +88,7 @@ def _is_file(target: Path, source: Path) -> bool:
 def _refuse_inputs_as_outputs(job: Job, *, overwrite: bool) -> Job:
     if overwrite:
         raise UsageError(
-            f"{job.target} is an input, and no journal knows it for a result: leave out "
+            f"{job.target} is an input, and no journal lists it as a result; hint: leave out "
             "--overwrite, or name another output folder with -o"
         )
     return replace(job, guarded=True)

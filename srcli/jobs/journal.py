@@ -59,7 +59,7 @@ class Journal:
         self._run = 0
         path = journal_path(folder)
         if not create and not path.exists():
-            raise JournalError(f"{folder} has no journal: srcli has made no batch there")
+            raise JournalError(f"{folder} has no journal: it is not the output folder of a batch")
         with self._readable():
             self._db = self._opened(path, create=create)
         try:

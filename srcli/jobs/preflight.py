@@ -175,11 +175,9 @@ def require_writable(jobs: Sequence[Job]) -> None:
     for folder in dict.fromkeys(job.target.parent for job in jobs):
         there = _nearest(folder)
         if not there.is_dir():
-            raise UsageError(f"{there} is no folder: name another output folder with -o")
+            raise UsageError(f"{there} is not a folder; hint: name another output folder with -o")
         if not os.access(there, os.W_OK | os.X_OK):
-            raise UsageError(
-                f"{there} cannot be written by you: name another output folder with -o"
-            )
+            raise UsageError(f"{there} is not writable; hint: name another output folder with -o")
 
 
 def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]:

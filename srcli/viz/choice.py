@@ -65,7 +65,7 @@ def choose_layers(text: str, count: int) -> tuple[int, ...]:
     except ValueError:
         raise UsageError(f"layers {text!r}: use all, or numbers like 1,3,{count}") from None
     if not count:
-        raise UsageError("the network has no layers to choose from; leave --layers away")
+        raise UsageError("the network has no layers to choose from; leave out --layers")
     wrong = [number for number in numbers if not 1 <= number <= count]
     if wrong:
         raise UsageError(f"there is no layer {wrong[0]}: the network has layers 1 to {count}")

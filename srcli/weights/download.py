@@ -96,8 +96,8 @@ def _require_permission(entry: WeightsEntry, policy: Policy) -> None:
         if entry.converted:
             by_hand = f"bring {entry.file} from elsewhere and srcli weights import it"
         raise WeightsError(
-            f"{entry.name} is not here whole, and srcli is told to stay offline: leave --offline "
-            f"and SRCLI_OFFLINE away, or {by_hand}"
+            f"{entry.name} is not complete on this machine, and srcli is offline; hint: leave "
+            f"out --offline and SRCLI_OFFLINE, or {by_hand}"
         )
     require_trust(entry, policy)
 

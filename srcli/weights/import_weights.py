@@ -155,9 +155,9 @@ def _check_name(name: str | None) -> None:
             "a letter or digit first"
         )
     if name == RECOMMENDED:
-        raise UsageError(f"{name} is a word of srcli weights download: use another --name")
+        raise UsageError(f"{name} is reserved by srcli weights download; hint: use another --name")
     if name in model_names():
-        raise UsageError(f"{name} is a network's own name: leave --name away, or use another")
+        raise UsageError(f"{name} is a network's own name: leave out --name, or use another")
 
 
 def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:

@@ -91,7 +91,7 @@ def test_ctrl_c_while_it_starts_promises_nothing(
 ):
     monkeypatch.setattr("srcli.inference.device.pick_device", lambda _: interrupt())
     assert bench_here("-d", "B100", "-m", "bicubic", "--data-root", tiny) == (
-        130, "", "srcli: interrupted; the same command measures everything anew\n",
+        130, "", "srcli: interrupted; the same command measures everything again\n",
     )  # fmt: skip
 
 

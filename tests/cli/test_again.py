@@ -57,4 +57,4 @@ def test_numbers_that_are_none(tmp_path: Path, option: str) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     ended = CliRunner().invoke(main, ["upscale", str(tmp_path / "a.png"), option, "nan"])
     assert ended.exit_code == 2
-    assert "nan is no number" in ended.output
+    assert "nan is not a number" in ended.output

@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     ended = srcli("upscale", "in", "-o", "file/out", cwd=tmp_path)
     assert ended.returncode == 2
-    assert "is no folder" in ended.stderr
+    assert "is not a folder" in ended.stderr
 
 
 def test_quiet_and_verbose(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_any_folder_is_measured(world: World, rng: np.random.Generator) -> None:
         ("nowhere", "nowhere does not exist"),
         ("set5", "set5 does not exist; hint: a set by name: --dataset Set5"),
         ("cache", "no images in cache, and no HR and LR for x2 below it; hint: "),
-        ("own/a.png", "own/a.png is no folder"),
+        ("own/a.png", "own/a.png is not a folder"),
     ):
         world.cache.mkdir(exist_ok=True)
         code, _, error = world.run("bench", folder, *words)
@@ -202,7 +202,9 @@ def test_ctrl_c_ends_with_one_line_and_nothing_half_written(
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=600)
     assert process.returncode == 130, error
-    assert error.split("\n\n")[1:] == ["srcli: interrupted; run the same command again to go on\n"]
+    assert error.split("\n\n")[1:] == [
+        "srcli: interrupted; run the same command again to continue\n"
+    ]
     assert [path for path in sets.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 

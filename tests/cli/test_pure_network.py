@@ -42,9 +42,9 @@ def test_whole_and_in_tiles(scene: World) -> None:
     """Whole, nothing is said of tiles; compiling, which there is nothing for, is owned up to."""
     whole, out, error = upscaled(scene, "--compile")
     assert "blended" not in out + error
-    assert "--compile adds nothing for pp-atd-light" in error
+    assert "--compile has no effect on pp-atd-light" in error
     tiled, out, error = upscaled(scene, "--tile", 32)
-    assert "wide.png: overlapping tiles were blended, which is not quite what the whole" in error
+    assert "wide.png: computed in overlapping, blended tiles, which differ a little" in error
     assert "1 of 1, from overlapping tiles" in out
     assert "--compile" not in error
     assert tiled.shape == whole.shape == (48, 166, 3)

@@ -47,8 +47,14 @@ def test_settings_from_files(tmp_path: Path) -> None:
         ("[upscale]\neffort = 'wild'\n", "line 2: [upscale] effort is wild: 'wild' is not one of"),
         ("# a\n[upscale]\nquality = 200\n", "line 3: [upscale] quality is 200: 200 is not in the"),
         ("upscale.format = 'bmpx'\n", "line 1: [upscale] format is bmpx: 'bmpx' is not one of"),
-        ("upscale = { fit = '12' }\n", "line 1: [upscale] fit is 12: '12' is no size: type WxH"),
-        ("[upscale]\nmax-file-size = 'big'\n", "max-file-size is big: 'big' is no number of bytes"),
+        (
+            "upscale = { fit = '12' }\n",
+            "line 1: [upscale] fit is 12: '12' is not a size; hint: WxH",
+        ),
+        (
+            "[upscale]\nmax-file-size = 'big'\n",
+            "max-file-size is big: 'big' is not a number of bytes",
+        ),
         ("[bench]\nruns = 'some'\n", "line 2: [bench]"),
         ("[upscaler]\n", "srcli.toml, line 1: no table [upscaler]"),
         ("scale =", "Invalid value"),

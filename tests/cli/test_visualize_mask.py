@@ -139,7 +139,11 @@ def test_scales_near_one(folder: Path, capsys) -> None:
         (["in", "--effort", "most"], 2, "'most' is not one of"),
         (["in", "twin/a.png", "-o", "out"], 2, "would both become"),
         (["in", "-o", "in/a.png"], 2, "in/a.png is a file: name a folder"),
-        (["in", "-o", "in/a.png/sub"], 2, "in/a.png is no folder: name another output folder"),
+        (
+            ["in", "-o", "in/a.png/sub"],
+            2,
+            "in/a.png is not a folder; hint: name another output folder",
+        ),
         (["empty"], 3, "no images in empty"),
         (["rotten"], 3, "rotten/x.png"),
     ],

@@ -79,7 +79,7 @@ def test_upscale_downloads_when_it_may(world: World, image: Path) -> None:
         assert word in error
     code, _, error = world.run("upscale", image, "-m", "far", "--yes", "--offline")
     assert code == 3
-    assert "told to stay offline" in error
+    assert "srcli is offline" in error
     assert world.run("upscale", image, "-m", "far", "-y", SRCLI_OFFLINE="1")[0] == 3
     assert not world.server.requests
     code, _, error = world.run("upscale", image, "-m", "far", SRCLI_AUTO_DOWNLOAD="1")
@@ -195,7 +195,7 @@ def test_some_of_several_downloads(world: World) -> None:
         (["import", "nothing.pth"], 3, "nothing.pth: No such file or directory"),
         (["import", "team.toml"], 3, "neither a safetensors file nor a PyTorch"),
         (["convert", "team.toml", "x.safetensors"], 3, "neither a safetensors file nor a PyTorch"),
-        (["download", "far", "--offline"], 3, "told to stay offline"),
+        (["download", "far", "--offline"], 3, "srcli is offline"),
     ],
 )
 def test_wrong_input(world: World, arguments: list[str], code: int, line: str) -> None:

@@ -265,7 +265,7 @@ def test_a_folder_that_cannot_be_made(served: PublishedServer, tmp_path: Path) -
 def test_offline_asks_nobody(served: PublishedServer, root: Path) -> None:
     serve_images(served, "Set5")
     offline = replace(QUICK, offline=True)
-    with pytest.raises(DownloadError, match=r"told to stay offline: leave --offline"):
+    with pytest.raises(DownloadError, match=r"srcli is offline; hint: leave out --offline"):
         download_set(SET5, 4, root, offline, SILENT)
     assert (served.requests, root.exists()) == ([], False)
     download_set(SET5, 4, root, QUICK, SILENT)

@@ -26,7 +26,7 @@ def test_a_folder_of_clips_and_images(tmp_path: Path) -> None:
     ended = srcli("upscale", "in", "-s", 2, "--effort", "fast", cwd=tmp_path)
     assert ended.returncode == 1, ended.stderr
     assert ended.stdout.split()[:6] == ["done", "2", "skipped", "0", "failed", "1"]
-    assert "in/bad.mkv: no clip that srcli reads" in ended.stderr
+    assert "in/bad.mkv: not a supported video" in ended.stderr
     assert "Traceback" not in ended.stderr
     made = watch(tmp_path / "in_x2" / "clip.mp4")
     assert made.images[0].shape == (32, 32, 3)
@@ -61,10 +61,10 @@ def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
     ("arguments", "code", "line"),
     [
         (["in.mp4", "--codec", "divx"], 2, "--codec divx is not known: h264"),
-        (["in.mp4", "--crf", "99"], 2, "--crf 99 is beyond h264's 0 to 51"),
-        (["in.mp4", "--start", "soon"], 2, "'soon' is no time"),
-        (["in.mp4", "--start", "1/0"], 2, "'1/0' is no time"),
-        (["in.mp4", "-o", "x.webm", "--preset", "slow"], 2, "--preset slow is none of av1's"),
+        (["in.mp4", "--crf", "99"], 2, "--crf 99 is out of range: h264 takes 0 to 51"),
+        (["in.mp4", "--start", "soon"], 2, "'soon' is not a time"),
+        (["in.mp4", "--start", "1/0"], 2, "'1/0' is not a time"),
+        (["in.mp4", "-o", "x.webm", "--preset", "slow"], 2, "--preset slow is not a preset of av1"),
         (["in.mp4", "-o", "out.avi"], 2, "out.avi: srcli writes .mp4, .m4v, .mov, .mkv, .webm"),
         (["in.mp4", "--start", "100"], 3, "no frame of it is in the part"),
         (["in.mp4", "--tonemap", "--force-sdr"], 2, "exclude each other"),
@@ -74,7 +74,7 @@ def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
             "in.mp4 is a clip, which .png cannot hold; hint: --frames-dir",
         ),
         (["in.mp4", "in.mp4/..", "-o", "x.mp4"], 2, "does not exist"),
-        (["%04d.png", "--fps", "0"], 2, "'0' is no frame rate"),
+        (["%04d.png", "--fps", "0"], 2, "'0' is not a frame rate"),
         (["%04d.png"], 2, "add --fps 24"),
         (["%04d.png", "--fps", "24"], 3, "no image has such a name"),
     ],

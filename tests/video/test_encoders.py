@@ -74,10 +74,10 @@ def test_crf_and_preset_change_something(clip: Path, tmp_path: Path) -> None:
         (EncoderOptions("h265"), "--codec h265 is not known: h264, hevc"),
         (EncoderOptions("h264_vaapi"), "built without h264_vaapi"),
         (EncoderOptions("prores", crf=3), "prores has no --crf"),
-        (EncoderOptions(crf=90), "--crf 90 is beyond h264's 0 to 51"),
-        (EncoderOptions(preset="warp"), "--preset warp is none of h264's"),
+        (EncoderOptions(crf=90), "--crf 90 is out of range: h264 takes 0 to 51"),
+        (EncoderOptions(preset="warp"), "--preset warp is not a preset of h264"),
         (EncoderOptions("ffv1", preset="fast"), "it has none"),
-        (EncoderOptions(pixel_format="pal8"), "--pix-fmt pal8 is none of libx264's"),
+        (EncoderOptions(pixel_format="pal8"), "--pix-fmt pal8 is not a format of libx264"),
     ],
 )
 def test_wrong_wishes_are_named(clip: Path, wanted: EncoderOptions, line: str) -> None:

@@ -55,7 +55,7 @@ def test_a_playlist_reaches_nothing(tmp_path: Path, server: tuple, name: str) ->
     for content in lists.values():
         path = tmp_path / name
         path.write_text(content)
-        with pytest.raises(UnreadableVideo, match="no clip that srcli reads"):
+        with pytest.raises(UnreadableVideo, match="not a supported video"):
             ClipReader(path, DecodeOptions())
     assert not calls
 
@@ -81,9 +81,9 @@ def test_what_is_no_clip_is_refused_in_one_line(tmp_path: Path) -> None:
         out.mux(tone.encode(None))
     for name, line in {
         "empty.mp4": "empty",
-        "text.mp4": "no clip that srcli reads",
+        "text.mp4": "not a supported video",
         "folder.mp4": "a folder",
-        "headless.mp4": "no clip that srcli reads",
+        "headless.mp4": "not a supported video",
         "sound.mp4": "there is no video in it",
         "missing.mp4": "No such file",
     }.items():

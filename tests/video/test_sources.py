@@ -104,7 +104,7 @@ def test_what_is_said_of_clips_leaves_animations_alone(tmp_path: Path) -> None:
         assert AnimationReader(job.target).durations == DURATIONS
         job.target.unlink()
     for part in (DecodeOptions(start=Fraction(1)), DecodeOptions(duration=Fraction(1))):
-        with pytest.raises(UnreadableVideo, match="an animation is taken whole"):
+        with pytest.raises(UnreadableVideo, match="an animation is upscaled from its first"):
             upscale_animation(job, Doubler(), ClipSettings(part), lambda done, total: None)
 
 

@@ -109,7 +109,7 @@ def check_encoder_options(wanted: EncoderOptions, target: Path) -> None:
 def _require_format(pixel_format: str, encoder: str, formats: list[str]) -> None:
     if pixel_format not in formats:
         raise UsageError(
-            f"--pix-fmt {pixel_format} is none of {encoder}'s: {', '.join(formats[:20])}"
+            f"--pix-fmt {pixel_format} is not a format of {encoder}: {', '.join(formats[:20])}"
         )
 
 

@@ -70,7 +70,7 @@ def opened(path: Path) -> Generator[InputContainer]:
             if file is not None:
                 file.check()
             raise UnreadableVideo(
-                f"{path}: no clip that srcli reads ({reason_of(error)}); "
+                f"{path}: not a supported video ({reason_of(error)}); "
                 "playlists are not followed, and a damaged file has to come from its source again"
             ) from error
         stack.enter_context(container)

@@ -151,7 +151,7 @@ def quality_options(family: Family, name: str, crf: float | None) -> dict[str, s
     if not family.quality:
         raise UsageError(f"--codec {name} has no --crf: leave it out")
     if not 0 <= value <= family.highest:
-        raise UsageError(f"--crf {value:g} is beyond {name}'s 0 to {family.highest:g}")
+        raise UsageError(f"--crf {value:g} is out of range: {name} takes 0 to {family.highest:g}")
     said = family.highest - value if family.backwards else value
     return dict.fromkeys(family.quality, f"{said * family.step:g}")
 
@@ -166,7 +166,7 @@ def preset_options(family: Family, name: str, preset: str) -> dict[str, str]:
         return {}
     if preset not in family.presets:
         has = f"it has {', '.join(family.presets)}" if family.presets else "it has none"
-        raise UsageError(f"--preset {preset} is none of {name}'s: {has}")
+        raise UsageError(f"--preset {preset} is not a preset of {name}: {has}")
     return {family.preset_option: preset}
 
 

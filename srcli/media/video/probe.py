@@ -96,8 +96,8 @@ def inspect(
     marked = any(frame.interlaced_frame for frame in frames)
     if (marked or (said and not may_jump(container))) and not reading.deinterlace:
         raise UnreadableVideo(
-            f"{path}: interlaced; lines of two moments in one frame cannot be upscaled: "
-            "--deinterlace makes whole frames of them"
+            f"{path}: interlaced: each frame holds the lines of two moments; hint: "
+            "--deinterlace makes one frame of each"
         )
     colour = SDR if stored.hdr else stored
     turned = _turned(first)
@@ -209,8 +209,8 @@ def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: Decod
     hdr = stored.hdr or ("Dolby Vision" if dolby else "")
     if hdr and reading.hdr == "refuse":
         raise UnreadableVideo(
-            f"{path}: HDR ({hdr}), which the networks have not learned: --tonemap makes SDR of "
-            "it, --force-sdr takes its numbers as if they were SDR"
+            f"{path}: HDR ({hdr}), on which the networks were not trained; hint: --tonemap "
+            "converts it to SDR, --force-sdr treats its values as SDR"
         )
     if dolby and not stored.hdr and reading.hdr == "tonemap":
         raise UnreadableVideo(
