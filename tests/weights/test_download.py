@@ -126,7 +126,7 @@ def test_the_mirror_is_asked_first(server: Server, cache: Path) -> None:
 
 
 def test_offline_asks_nobody(server: Server, cache: Path) -> None:
-    with pytest.raises(WeightsError, match=r"stay offline: .* or put the file at "):
+    with pytest.raises(WeightsError, match=r"srcli is offline; hint: .* or put the file at "):
         download(server.entry("ok"), replace(QUICK, offline=True))
     assert not server.requests
     download(server.entry("ok"), QUICK)

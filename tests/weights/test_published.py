@@ -204,7 +204,7 @@ def test_an_import_may_take_the_place_of_what_is_only_offered(
     assert best_scale("smfanet", 4).folder is not None
     with pytest.raises(UsageError, match="smfanet_x4 is there already"):
         import_weights(path)
-    with pytest.raises(UsageError, match="recommended is a word of srcli weights download"):
+    with pytest.raises(UsageError, match="recommended is reserved by srcli weights download"):
         import_weights(path, name="recommended")
 
 
