@@ -19,6 +19,7 @@ __all__ = [
     "dropped_metadata",
     "metadata_of",
     "pixels_of",
+    "srgb_profile",
     "to_rgb",
 ]
 
@@ -121,6 +122,11 @@ def pixels_of(image: Image.Image) -> Pixels:
 def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
     made = ImageCms.createProfile(space)  # pyright: ignore
     return ImageCms.ImageCmsProfile(made)  # pyright: ignore
+
+
+def srgb_profile() -> bytes:
+    """The profile of sRGB, which goes with what was brought to it."""
+    return _profile("sRGB").tobytes()
 
 
 def as_image(pixels: Pixels) -> Image.Image:

@@ -7,8 +7,9 @@ from PIL import TiffImagePlugin, TiffTags
 
 from srcli.media.exif import DESCRIBED, extracted_exif
 from srcli.media.format import DiskRate, Format, FormatError, Paged, Readable
+from srcli.media.formats.tiff.colours import colouring_of, decode_colours, depth_of, is_plain
 from srcli.media.formats.tiff.encode import TiffPages, encode_tiff
-from srcli.media.formats.tiff.sixteen_bit import decode_16bit, layout_of, segments_of
+from srcli.media.formats.tiff.samples import segments_of
 from srcli.media.ifd import MAGICS, Directory, directories, page_directory
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
 from srcli.media.orientation import apply_orientation, orientation_of
@@ -42,11 +43,9 @@ def dropped_tags(page: Directory) -> tuple[str, ...]:
     return (f"TIFF tags dropped: {', '.join(names[:_SHOWN])}{more}",)
 
 
-_UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
-_GRAY_0, _GRAY_1, _PALETTE, _INKS = 0, 1, 3, 5
-_ALPHA_KINDS = (1, 2)
+_FULL_BYTE = 255
 _DESCRIPTION_START = 400
 _SIZED = (
     (b"openmicroscopy.org/Schemas/OME", "OME"),
@@ -54,7 +53,6 @@ _SIZED = (
     (b"ImageJ=", "ImageJ"),
     (b'{"shape":', "tifffile's"),
 )
-_BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 _CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
 
@@ -67,7 +65,7 @@ def _inspect(stream: Readable) -> ImageInfo:
         if number == 0:
             _require_developed(stream, main)
         try:
-            if not _is_16bit(main):
+            if is_plain(main):
                 image = image or _opened(stream)
                 image.seek(number)
             pages.append(_info(stream, main, image))
@@ -87,8 +85,10 @@ def _info(
 ) -> ImageInfo:
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
     size = orientation_of(_metadata(stream, main)).size(width, height)
-    if _is_16bit(main):
-        return ImageInfo("tiff", *size, layout_of(main).channels, bits=16)
+    if not is_plain(main):
+        return ImageInfo(
+            "tiff", *size, colouring_of(main).channels, depth_of(main, _metadata(stream, main))
+        )
     assert image is not None
     return ImageInfo("tiff", *size, channels_of(image), bits=8)
 
@@ -100,12 +100,16 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     main, line = _without_sizes(main)
     metadata = _metadata(stream, main)
     dropped = (*dropped_tags(main), *line, *_left_out_channels(main))
-    if _is_16bit(main):
-        pixels = decode_16bit(stream, layout_of(main))
-        return apply_orientation(DecodedImage(pixels, "tiff", metadata, dropped=dropped))
+    if not is_plain(main):
+        pixels, metadata, lines = decode_colours(stream, main, metadata)
+        dropped = (*dropped, *lines)
+        image = DecodedImage(pixels, "tiff", metadata, dropped=dropped)
+        bits = main.integer(Tag.BITS_PER_SAMPLE, 1)
+        return apply_orientation(replace(image, precision=bits if bits < image.bits else None))
     image = _opened(stream)
     image.seek(page)
     image.load()
+    _widen_palette(image, main)
     rgb, metadata, line = to_rgb(image, metadata)
     dropped = (*dropped, line) if line else dropped
     return apply_orientation(
@@ -126,12 +130,7 @@ def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
 
 def _left_out_channels(main: Directory) -> tuple[str, ...]:
     """A line for samples that are neither colours nor alpha: spot inks, masks."""
-    colours = {_GRAY_0: 1, _GRAY_1: 1, _PALETTE: 1, _INKS: 4}.get(
-        main.integer(Tag.PHOTOMETRIC, 1), 3
-    )
-    samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
-    extra = main.integers(Tag.EXTRA_SAMPLES)[: max(0, samples - colours)]
-    count = sum(kind not in _ALPHA_KINDS for kind in extra)
+    count = colouring_of(main).left_out
     return (
         (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
     )
@@ -139,10 +138,18 @@ def _left_out_channels(main: Directory) -> tuple[str, ...]:
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
     stream.seek(0)
-    if stream.read(4) == _BIG_OTHER:
-        raise FormatError("a BigTIFF of 8 bits in this byte order is not read; save it as II")
-    stream.seek(0)
     return TiffImagePlugin.TiffImageFile(stream)
+
+
+def _widen_palette(image: TiffImagePlugin.TiffImageFile, main: Directory) -> None:
+    """Set a palette that was written with 8 bits a colour instead of 16, as some programs do.
+
+    Pillow, which takes the upper 8 of 16, would show black.
+    """
+    colours = main.integers(Tag.COLOR_MAP)
+    if image.mode in ("P", "PA") and colours and max(colours) <= _FULL_BYTE:
+        count = len(colours) // 3
+        image.putpalette([colours[at + n * count] for at in range(count) for n in range(3)])
 
 
 def _require_developed(stream: Readable, main: Directory) -> None:
@@ -162,22 +169,6 @@ def _is_reduced(main: Directory) -> bool:
     """Tell if the page says that it is a smaller copy of another."""
     old_way = main.integer(Tag.SUBFILE_TYPE, 1)
     return bool(main.integer(Tag.NEW_SUBFILE_TYPE, 0) & 1) or old_way == _REDUCED
-
-
-def _is_16bit(main: Directory) -> bool:
-    """Tell if the samples have 16 bits.
-
-    Raises:
-        FormatError: They are no whole numbers of at most 8 or of 16 bits.
-    """
-    bits = set(main.integers(Tag.BITS_PER_SAMPLE, (1,)))
-    kinds = set(main.integers(Tag.SAMPLE_FORMAT, (_UNSIGNED,)))
-    if kinds != {_UNSIGNED} or (bits != {16} and max(bits, default=0) > 8):
-        raise FormatError(
-            f"its samples have {max(bits, default=0)} bits, format {max(kinds, default=0)}; "
-            "only whole numbers of 8 or 16 bits are read: convert it to 16 bits"
-        )
-    return bits == {16}
 
 
 def _require_all_data(stream: Readable, main: Directory) -> None:
