@@ -119,14 +119,14 @@ def pixels_of(image: Image.Image) -> Pixels:
     return pixels
 
 
+def srgb_profile() -> bytes:
+    """An ICC profile of sRGB."""
+    return _profile("sRGB").tobytes()
+
+
 def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
     made = ImageCms.createProfile(space)  # pyright: ignore
     return ImageCms.ImageCmsProfile(made)  # pyright: ignore
-
-
-def srgb_profile() -> bytes:
-    """The profile of sRGB, which goes with what was brought to it."""
-    return _profile("sRGB").tobytes()
 
 
 def as_image(pixels: Pixels) -> Image.Image:

@@ -70,7 +70,7 @@ def test_the_readme_is_read_in_five_minutes() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["adaformer", "batches", "compare", "formats", "measuring", "models"]
+    "name", ["adaformer", "batches", "compare", "formats", "measuring", "models", "training"]
 )
 def test_a_page_about_a_task_is_read_in_six_minutes(name: str) -> None:
     assert len(TEXTS[f"{name}.md"].split()) <= 6 * WORDS_A_MINUTE

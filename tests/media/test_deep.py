@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from srcli.errors import UnreadableImage
 from srcli.media import probe, read_image
 
 PHOTOMETRIC = {1: "minisblack", 2: "minisblack", 3: "rgb", 4: "rgb"}
@@ -183,10 +182,3 @@ def test_channels_that_are_not_alpha_are_left_out(tmp_path, noise):
     path = tmp_path / "image.tif"
     tifffile.imwrite(path, noise(4, np.uint16), photometric="rgb", extrasamples=["unspecified"])
     check(path, noise(4, np.uint16)[..., :3])
-
-
-def test_signed_samples_are_refused_with_a_remedy(tmp_path, noise):
-    path = tmp_path / "image.tif"
-    tifffile.imwrite(path, noise(3).astype(np.int16), photometric="rgb")
-    with pytest.raises(UnreadableImage, match=r"signed numbers.*convert it"):
-        read_image(path)

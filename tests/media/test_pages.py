@@ -173,7 +173,7 @@ def test_a_kind_of_page_that_is_not_read_is_named(tmp_path):
     with tifffile.TiffWriter(tmp_path / "scan.tif") as file:
         file.write(np.zeros((4, 4), np.uint8), photometric="minisblack")
         file.write(np.zeros((4, 4), np.int32), photometric="minisblack")
-    with pytest.raises(UnreadableImage, match=r"page 2: a kind of TIFF .signed numbers"):
+    with pytest.raises(UnreadableImage, match=r"page 2: a kind of TIFF \(32-bit signed samples"):
         probe(tmp_path / "scan.tif")
 
 

@@ -1,4 +1,7 @@
-"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages."""
+"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages.
+
+Pillow reads what is plain; `samples` the rest.
+"""
 
 import os
 from dataclasses import replace
@@ -7,9 +10,11 @@ from PIL import TiffImagePlugin, TiffTags
 
 from srcli.media.exif import DESCRIBED, extracted_exif
 from srcli.media.format import DiskRate, Format, FormatError, Paged, Readable
-from srcli.media.formats.tiff.colours import colouring_of, decode_colours, depth_of, is_plain
+from srcli.media.formats.tiff.colours import has_ink_profile, samples_to_rgb
 from srcli.media.formats.tiff.encode import TiffPages, encode_tiff
-from srcli.media.formats.tiff.samples import segments_of
+from srcli.media.formats.tiff.kinds import Colours
+from srcli.media.formats.tiff.layout import Layout, is_for_pillow, layout_of, segments_of
+from srcli.media.formats.tiff.samples import decode_samples
 from srcli.media.ifd import MAGICS, Directory, directories, page_directory
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
 from srcli.media.orientation import apply_orientation, orientation_of
@@ -27,7 +32,7 @@ _SHOWN = 8
 _ABOUT_PIXELS = frozenset(
     (
         *(263, 264, 265, 280, 281, 288, 289, 290, 291, 292, 293, 301, 318, 319, 320, 321),
-        *(326, 327, 328, 332, 333, 334, 336, 337, 340, 341, 342, 347),
+        *(326, 327, 328, 333, 336, 337, 340, 341, 342, 347),
         *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 59932),
     )
 )
@@ -45,7 +50,7 @@ def dropped_tags(page: Directory) -> tuple[str, ...]:
 
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
-_FULL_BYTE = 255
+_ALPHA_KINDS = (1, 2)
 _DESCRIPTION_START = 400
 _SIZED = (
     (b"openmicroscopy.org/Schemas/OME", "OME"),
@@ -65,7 +70,7 @@ def _inspect(stream: Readable) -> ImageInfo:
         if number == 0:
             _require_developed(stream, main)
         try:
-            if is_plain(main):
+            if is_for_pillow(main):
                 image = image or _opened(stream)
                 image.seek(number)
             pages.append(_info(stream, main, image))
@@ -84,11 +89,13 @@ def _info(
     stream: Readable, main: Directory, image: TiffImagePlugin.TiffImageFile | None
 ) -> ImageInfo:
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
-    size = orientation_of(_metadata(stream, main)).size(width, height)
-    if not is_plain(main):
-        return ImageInfo(
-            "tiff", *size, colouring_of(main).channels, depth_of(main, _metadata(stream, main))
-        )
+    metadata = _metadata(stream, main)
+    size = orientation_of(metadata).size(width, height)
+    if not is_for_pillow(main):
+        layout = layout_of(main)
+        shallow = has_ink_profile(layout.colours, metadata.icc)
+        bits = 8 if shallow else layout.result_bits
+        return ImageInfo("tiff", *size, layout.channels, bits=bits)
     assert image is not None
     return ImageInfo("tiff", *size, channels_of(image), bits=8)
 
@@ -99,22 +106,29 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     _require_all_data(stream, main)
     main, line = _without_sizes(main)
     metadata = _metadata(stream, main)
-    dropped = (*dropped_tags(main), *line, *_left_out_channels(main))
-    if not is_plain(main):
-        pixels, metadata, lines = decode_colours(stream, main, metadata)
-        dropped = (*dropped, *lines)
-        image = DecodedImage(pixels, "tiff", metadata, dropped=dropped)
-        bits = main.integer(Tag.BITS_PER_SAMPLE, 1)
-        return apply_orientation(replace(image, precision=bits if bits < image.bits else None))
+    dropped = (*dropped_tags(main), *line)
+    if not is_for_pillow(main):
+        layout = layout_of(main)
+        return apply_orientation(_decoded(stream, layout, metadata, dropped))
     image = _opened(stream)
     image.seek(page)
     image.load()
-    _widen_palette(image, main)
     rgb, metadata, line = to_rgb(image, metadata)
-    dropped = (*dropped, line) if line else dropped
+    dropped = (*dropped, *_left_out_channels(main), *([line] if line else []))
     return apply_orientation(
         DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
     )
+
+
+def _decoded(
+    stream: Readable, layout: Layout, metadata: Metadata, dropped: tuple[str, ...]
+) -> DecodedImage:
+    """A page that Pillow does not read right, as stored, not yet turned."""
+    samples = decode_samples(stream, layout)
+    pixels, metadata, lines = samples_to_rgb(samples, layout.colours, metadata)
+    left_out = _left_out(layout.samples - len(layout.read_samples))
+    dropped = (*dropped, *left_out, *layout.lost_depth, *lines)
+    return DecodedImage(pixels, "tiff", metadata, dropped=dropped)
 
 
 def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
@@ -129,27 +143,22 @@ def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
 
 
 def _left_out_channels(main: Directory) -> tuple[str, ...]:
-    """A line for samples that are neither colours nor alpha: spot inks, masks."""
-    count = colouring_of(main).left_out
-    return (
-        (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
-    )
+    """A line for samples of a page read by Pillow that are neither colours nor alpha."""
+    colours = Colours(main.integer(Tag.PHOTOMETRIC, Colours.BLACK_IS_ZERO)).samples
+    samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
+    extra = main.integers(Tag.EXTRA_SAMPLES)[: max(0, samples - colours)]
+    return _left_out(sum(kind not in _ALPHA_KINDS for kind in extra))
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    """A line for further samples of a pixel: spot inks, masks, a second alpha."""
+    many = "s" * (count > 1)
+    return (f"{count} channel{many} left out: neither colour nor alpha",) if count else ()
 
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
     stream.seek(0)
     return TiffImagePlugin.TiffImageFile(stream)
-
-
-def _widen_palette(image: TiffImagePlugin.TiffImageFile, main: Directory) -> None:
-    """Set a palette that was written with 8 bits a colour instead of 16, as some programs do.
-
-    Pillow, which takes the upper 8 of 16, would show black.
-    """
-    colours = main.integers(Tag.COLOR_MAP)
-    if image.mode in ("P", "PA") and colours and max(colours) <= _FULL_BYTE:
-        count = len(colours) // 3
-        image.putpalette([colours[at + n * count] for at in range(count) for n in range(3)])
 
 
 def _require_developed(stream: Readable, main: Directory) -> None:

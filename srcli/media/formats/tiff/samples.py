@@ -1,193 +1,44 @@
-"""Samples of a TIFF of the kinds that Pillow does not read, or would change without a word.
+"""TIFF samples that Pillow cuts to 8 bits, misreads or refuses: 16 bits, planes, floats, inks.
 
-These are samples of more than 8 bits, of floats, packed ones, those with further channels, and
-those in planes. Strips and tiles are laid out here.
+Strips and tiles are laid out here. Their compression is undone by zlib, or, for LZW and the rarer
+ones, by libtiff: a segment on its own, called a gray image of 8 bits, comes back as raw bytes.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import io
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import TiffImagePlugin, WebPImagePlugin
 
 from srcli.media.format import FormatError, Readable
-from srcli.media.formats.tiff.compression import (
-    PLAIN,
-    UNPACKED,
-    WEBP,
-    decoded_webp,
-    inflated,
-    name_of,
-)
-from srcli.media.ifd import Directory, Order
+from srcli.media.formats.tiff.kinds import Colours, Compression
+from srcli.media.formats.tiff.layout import Layout
+from srcli.media.ifd import LONG, SHORT, Field, pack_directory, pack_integers
+from srcli.media.image import Pixels
 from srcli.media.tiff_tags import Tag
 
-__all__ = [
-    "FLOAT",
-    "UNSIGNED",
-    "Layout",
-    "Samples",
-    "decode_samples",
-    "layout_of",
-    "segments_of",
-    "unread_kind",
-]
+__all__ = ["decode_samples", "empty_pixels"]
 
-Samples = NDArray[Any]  # uint8, uint16 or float32
-
-UNSIGNED, FLOAT, _UNDEFINED = 1, 3, 4  # of SampleFormat; the last is read as the first
-_WHOLE_BYTES, _FLOAT_BITS, _MOST_BITS = (8, 16, 32), (16, 32, 64), 32
-_PLAIN, _HORIZONTAL, _FLOATING = 1, 2, 3
-_MAX_SAMPLES = 64
-_TILE_PIXELS = 1 << 22  # what a tile may hold beyond a small image
+_DEFLATE = (Compression.DEFLATE, Compression.OLD_DEFLATE)
+_HORIZONTAL, _FLOATING = 2, 3
+_FULL = 65535
 _BAND_SAMPLES = 1 << 20
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_BEYOND = 1 / 512  # how far floats may leave 0 to 1 by rounding
+_REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1])
 
 
-def unread_kind(kind: str) -> FormatError:
-    """The error of a sound file of a kind that is not read."""
-    return FormatError(
-        f"a kind of TIFF ({kind}) that srcli does not read: "
-        "convert it to RGB of 8 or 16 bits with another program"
-    )
+def decode_samples(stream: Readable, layout: Layout) -> Pixels:
+    """The samples that are read, (h, w, c), uint8 or uint16 of full range, alpha straight.
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Memory layout of the samples of a TIFF.
-
-    Attributes:
-        width: Stored width in pixels.
-        height: Stored height in pixels.
-        samples: Samples a pixel in the file.
-        planes: 1, or `samples` where each has strips of its own.
-        rows: Height of a strip or tile.
-        columns: Width of a strip or tile.
-        tiled: Tiles are stored whole even where they overlap the edge.
-        compression: The TIFF number.
-        predictor: 1 none, 2 differences of left neighbours, 3 those of the bytes of floats.
-        reversed_bits: Whether the bits of each byte stand in reverse.
-        bits: Of a sample.
-        floats: Whether samples are floats; otherwise whole numbers from 0.
-        order: Byte order of the samples.
-        offsets: Where each segment begins in the file, plane after plane.
-        counts: The length of each in bytes.
-    """
-
-    width: int
-    height: int
-    samples: int
-    planes: int
-    rows: int
-    columns: int
-    tiled: bool
-    compression: int
-    predictor: int
-    reversed_bits: bool
-    bits: int
-    floats: bool
-    order: Order
-    offsets: tuple[int, ...]
-    counts: tuple[int, ...]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the samples as `decode_samples` gives them."""
-        if self.floats:
-            return np.dtype(np.float32)
-        return np.dtype(np.uint8) if self.bits <= 8 else np.dtype(np.uint16)
-
-
-def segments_of(main: Directory) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Offsets and lengths of the strips or tiles."""
-    if Tag.TILE_OFFSETS in main.fields:
-        return main.integers(Tag.TILE_OFFSETS), main.integers(Tag.TILE_BYTE_COUNTS)
-    return main.integers(Tag.STRIP_OFFSETS), main.integers(Tag.STRIP_BYTE_COUNTS)
-
-
-def layout_of(main: Directory) -> Layout:
-    """The layout of a TIFF's samples.
+    Gray is black at 0; c is 1, 3 or 4 colours, then alpha. Lab keeps its encoding.
 
     Raises:
-        FormatError: The file is of a kind that is not read, or contradicts itself.
+        FormatError: A segment is shorter than its pixels, or floats are not of 0 to 1.
     """
-    compression = main.integer(Tag.COMPRESSION, PLAIN)
-    predictor = main.integer(Tag.PREDICTOR, _PLAIN) if compression != WEBP else _PLAIN
-    bits, floats = _numbers(main)
-    if compression not in UNPACKED:
-        raise unread_kind(f"{name_of(compression)}, {bits} bits")
-    whole = bits in _WHOLE_BYTES and not floats
-    if not {_PLAIN: True, _HORIZONTAL: whole, _FLOATING: floats}.get(predictor, False):
-        raise unread_kind(f"predictor {predictor}, {bits} bits")
-    samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
-    width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
-    tiled = Tag.TILE_OFFSETS in main.fields
-    rows, columns = min(main.integer(Tag.ROWS_PER_STRIP, height), height), width
-    if tiled:
-        rows, columns = main.integer(Tag.TILE_LENGTH, 0), main.integer(Tag.TILE_WIDTH, 0)
-    offsets, counts = segments_of(main)
-    layout = Layout(
-        width=width,
-        height=height,
-        samples=samples,
-        planes=samples if main.integer(Tag.PLANAR_CONFIGURATION, 1) == 2 else 1,
-        rows=rows,
-        columns=columns,
-        tiled=tiled,
-        compression=compression,
-        predictor=predictor,
-        reversed_bits=main.integer(Tag.FILL_ORDER, 1) == 2,
-        bits=bits,
-        floats=floats,
-        order=main.order,
-        offsets=offsets,
-        counts=counts,
-    )
-    _require_consistent(layout)
-    return layout
-
-
-def _numbers(main: Directory) -> tuple[int, bool]:
-    """Bits of a sample, and whether they are floats."""
-    every = main.integers(Tag.BITS_PER_SAMPLE, (1,))
-    kinds = {UNSIGNED if kind == _UNDEFINED else kind for kind in main.integers(Tag.SAMPLE_FORMAT)}
-    kind = kinds.pop() if kinds else UNSIGNED
-    bits = every[0] if every else 1
-    if len(set(every)) > 1:
-        raise unread_kind(f"samples of {', '.join(map(str, every))} bits")
-    if kinds or kind not in (UNSIGNED, FLOAT):
-        named = {2: "signed numbers", 5: "complex numbers", 6: "complex numbers"}
-        raise unread_kind(named.get(kind, "samples of several kinds"))
-    floats = kind == FLOAT
-    if (floats and bits not in _FLOAT_BITS) or not 1 <= bits <= (64 if floats else _MOST_BITS):
-        raise unread_kind(f"samples of {bits} bits")
-    return bits, floats
-
-
-def _require_consistent(layout: Layout) -> None:
-    if min(layout.width, layout.height, layout.rows, layout.columns) < 1:
-        raise FormatError("its directory lacks the image's size or that of its strips")
-    if layout.rows * layout.columns > layout.width * layout.height + _TILE_PIXELS:
-        raise FormatError(
-            f"its tiles of {layout.columns}x{layout.rows} are far larger than the image"
-        )
-    across, down = -(-layout.width // layout.columns), -(-layout.height // layout.rows)
-    expected = across * down * layout.planes
-    samples_fit = 1 <= layout.samples <= _MAX_SAMPLES
-    if not samples_fit or not len(layout.offsets) == len(layout.counts) == expected:
-        raise FormatError(
-            f"its {layout.samples} samples a pixel in {len(layout.offsets)} pieces do not fit "
-            f"an image of {layout.width}x{layout.height}"
-        )
-
-
-def decode_samples(stream: Readable, layout: Layout, wanted: tuple[int, ...]) -> Samples:
-    """The samples that are wanted, (h, w, wanted): whole numbers brought to all of 8 or 16 bits.
-
-    Raises:
-        FormatError: A segment is shorter than its pixels.
-    """
-    result = np.empty((layout.height, layout.width, len(wanted)), layout.dtype)
+    wanted = layout.read_samples
+    pixels = empty_pixels((layout.height, layout.width, len(wanted)), layout.result_bits)
+    picked = slice(None) if len(wanted) == layout.samples else wanted
     segments = zip(layout.offsets, layout.counts, strict=True)
     for plane in range(layout.planes):
         for top in range(0, layout.height, layout.rows):
@@ -197,78 +48,123 @@ def decode_samples(stream: Readable, layout: Layout, wanted: tuple[int, ...]) ->
                     continue
                 stream.seek(offset)
                 block = _block(stream.read(count), layout, layout.height - top)
-                area = result[top : top + layout.rows, left : left + layout.columns]
-                block = block[: area.shape[0], : area.shape[1]]
+                target = pixels[top : top + layout.rows, left : left + layout.columns]
+                block = block[: target.shape[0], : target.shape[1]]
                 if layout.planes > 1:
-                    area[..., wanted.index(plane)] = block[..., 0]
+                    target[..., wanted.index(plane)] = _full_range(block[..., 0], layout)
                 else:
-                    area[...] = block[..., list(wanted)]
+                    target[...] = _full_range(block[..., picked], layout)
+    if layout.premultiplied:
+        _divide_by_alpha(pixels)
+    if layout.colours is Colours.WHITE_IS_ZERO:
+        np.invert(pixels[..., 0], out=pixels[..., 0])
+    return pixels
+
+
+def empty_pixels(shape: tuple[int, ...], bits: int) -> Pixels:
+    """Pixels of 8 or 16 bits, without values yet."""
+    return np.empty(shape, np.uint8) if bits == 8 else np.empty(shape, np.uint16)
+
+
+def _divide_by_alpha(pixels: Pixels) -> None:
+    """Make premultiplied colour straight in place, rounded, a row at a time."""
+    full = np.uint32(np.iinfo(pixels.dtype).max)
+    for row in pixels:
+        alpha = row[:, -1:].astype(np.uint32)
+        colour = (row[:, :-1] * full + alpha // 2) // np.maximum(alpha, 1)
+        row[:, :-1] = np.minimum(colour, full)
+
+
+def _full_range(values: NDArray[np.generic], layout: Layout) -> Pixels:
+    """Stored samples of any depth as 8 or 16 bits, rounded."""
+    if not layout.floating and layout.bits in (8, 16):
+        return values  # pyright: ignore[reportReturnType] of that many bits
+    full = 255 if layout.result_bits == 8 else _FULL
+    result = empty_pixels(values.shape, layout.result_bits)
+    if not layout.floating:
+        for row, stored in zip(result, values, strict=True):
+            row[...] = np.rint(stored.astype(np.float64) * (full / (2**layout.bits - 1)))
+        return result
+    low, high = float(values.min()), float(values.max())
+    if not -_BEYOND <= low <= high <= 1 + _BEYOND:  # false for what is no number, too
+        raise FormatError(
+            f"its floating-point samples reach from {low:.4g} to {high:.4g}, and only 0 to 1 is "
+            "read: map it to that range, or convert it to 16 bits, with another program"
+        )
+    for row, stored in zip(result, values, strict=True):
+        row[...] = np.rint(stored.astype(np.float64).clip(0, 1) * full)
     return result
 
 
-def _block(segment: bytes, layout: Layout, rows_left: int) -> Samples:
-    """One strip or tile, (rows, columns, samples)."""
+def _block(segment: bytes, layout: Layout, rows_left: int) -> NDArray[np.generic]:
+    """One strip or tile, (rows, columns, samples) in native byte order."""
     rows = layout.rows if layout.tiled else min(layout.rows, rows_left)
     samples = layout.samples // layout.planes
-    row = layout.columns * samples
-    if layout.compression == WEBP:
-        return decoded_webp(segment, rows, layout.columns, samples)
-    row_bytes = (row * layout.bits + 7) // 8
-    if layout.reversed_bits:
-        segment = segment.translate(_REVERSED)
-    data = inflated(segment, layout.compression, rows, row_bytes)
+    row_bytes = (layout.columns * samples * layout.bits + 7) // 8
+    if layout.compression == Compression.WEBP:
+        data = _of_webp(segment, (layout.columns, rows), samples)
+    else:
+        data = _inflated(segment, layout.compression, rows, row_bytes)
     if len(data) < rows * row_bytes:
         raise FormatError(f"it is cut short: {len(data)} bytes where {rows} rows should be")
-    lines = np.frombuffer(data, np.uint8, rows * row_bytes).reshape(rows, row_bytes)
-    block = np.empty((rows, row), layout.dtype)
-    many = max(1, _BAND_SAMPLES // row)
-    for top in range(0, rows, many):
-        block[top : top + many] = _values(lines[top : top + many], layout, samples)
-    return block.reshape(rows, layout.columns, samples)
-
-
-def _values(lines: NDArray[np.uint8], layout: Layout, samples: int) -> Samples:
-    """Rows of bytes as samples (rows, samples a row), whole numbers brought to 8 or 16 bits."""
-    bits, order = layout.bits, layout.order
-    if layout.floats:
-        if layout.predictor == _FLOATING:
-            lines, order = _undo_floating(lines, samples, bits // 8), ">"
-        with np.errstate(over="ignore"):
-            return lines.view(f"{order}f{bits // 8}").astype(np.float32)
-    if bits not in _WHOLE_BYTES:
-        return _scaled(_unpacked(lines, bits, layout.columns * samples), bits)
-    values = lines.view(f"{order}u{bits // 8}")
+    raw = np.frombuffer(data, np.uint8, rows * row_bytes).reshape(rows, row_bytes)
+    if layout.reversed_bits:
+        raw = _REVERSED[raw]
+    shape = rows, layout.columns, samples
+    if layout.bits not in (8, 16, 32, 64):
+        return _unpacked(raw, layout.bits, shape)
+    size = layout.bits // 8
+    if layout.predictor == _FLOATING:  # bytes by their weight, each less that of a pixel before
+        summed = np.add.accumulate(raw.reshape(rows, -1, samples), axis=1, dtype=np.uint8)
+        weights = summed.reshape(rows, size, -1).transpose(0, 2, 1)
+        return np.ascontiguousarray(weights).view(f">f{size}").astype(f"=f{size}").reshape(shape)
+    block = raw.view(f"{layout.order}u{size}").astype(f"=u{size}", copy=False).reshape(shape)
     if layout.predictor == _HORIZONTAL:
-        native = values.dtype.newbyteorder("=")
-        pixels = values.reshape(len(lines), layout.columns, samples).astype(native)
-        values = np.add.accumulate(pixels, axis=1, dtype=native).reshape(len(lines), -1)
-    return _scaled(values, bits)
+        block = np.add.accumulate(block, axis=1, dtype=block.dtype)
+    return block.view(f"=f{size}") if layout.floating else block
 
 
-def _unpacked(lines: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint32]:
-    """Whole numbers whose bits follow each other, the highest first."""
-    each = np.unpackbits(lines, axis=1, count=count * bits).reshape(len(lines), count, bits)
-    result = np.zeros((len(lines), count), np.uint32)
-    for bit in range(bits):
-        result <<= 1
-        result |= each[..., bit]
-    return result
+def _unpacked(raw: NDArray[np.uint8], bits: int, shape: tuple[int, int, int]) -> NDArray[np.uint16]:
+    """Samples that do not fill bytes, the highest bit first; every row begins with a byte."""
+    rows, columns, samples = shape
+    result = np.zeros((rows, columns * samples), np.uint16)
+    many = max(1, _BAND_SAMPLES // (columns * samples))
+    for top in range(0, rows, many):
+        band = np.unpackbits(raw[top : top + many], axis=1)[:, : columns * samples * bits]
+        band = band.reshape(len(band), -1, bits)
+        for bit in range(bits):
+            result[top : top + many] |= band[..., bit].astype(np.uint16) << (bits - 1 - bit)
+    return result.reshape(shape)
 
 
-def _scaled(values: NDArray[np.unsignedinteger], bits: int) -> Samples:
-    """Whole numbers of some bits as ones of 8 or 16, their greatest as the greatest there."""
-    if bits == 8:
-        return values.astype(np.uint8)
-    if bits >= 16:
-        return (values >> np.uint32(bits - 16)).astype(np.uint16)
-    full, most = (1 << bits) - 1, 255 if bits < 8 else 65535
-    scaled = (values * np.uint32(most) + full // 2) // np.uint32(full)
-    return scaled.astype(np.uint8) if bits < 8 else scaled.astype(np.uint16)
+def _of_webp(segment: bytes, size: tuple[int, int], samples: int) -> bytes:
+    """The samples of a segment that is a WebP file of this size, of 3 or 4 samples a pixel."""
+    image = WebPImagePlugin.WebPImageFile(io.BytesIO(segment))
+    if image.size != size:
+        raise FormatError(
+            f"damaged: a piece of {size} has {image.size}; restore it from its source"
+        )
+    return image.convert("RGB" if samples == 3 else "RGBA").tobytes()
 
 
-def _undo_floating(lines: NDArray[np.uint8], samples: int, size: int) -> NDArray[np.uint8]:
-    """Rows of floats, highest byte first, out of the differences of their bytes (predictor 3)."""
-    rows, length = lines.shape
-    steps = lines.reshape(rows, length // samples, samples)
-    whole = np.add.accumulate(steps, axis=1, dtype=np.uint8).reshape(rows, size, length // size)
-    return np.ascontiguousarray(whole.swapaxes(1, 2)).reshape(rows, length)
+def _inflated(segment: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
+    """The bytes of a segment before compression; at most those of its rows."""
+    if compression == Compression.NONE:
+        return segment
+    if compression in _DEFLATE:
+        return zlib.decompressobj().decompress(segment, rows * row_bytes)
+    at = 8 + len(segment) + len(segment) % 2
+    fields: dict[int, Field] = {
+        Tag.IMAGE_WIDTH: pack_integers(LONG, "<", row_bytes),
+        Tag.IMAGE_LENGTH: pack_integers(LONG, "<", rows),
+        Tag.BITS_PER_SAMPLE: pack_integers(SHORT, "<", 8),
+        Tag.COMPRESSION: pack_integers(SHORT, "<", compression),
+        Tag.PHOTOMETRIC: pack_integers(SHORT, "<", Colours.BLACK_IS_ZERO),
+        Tag.STRIP_OFFSETS: pack_integers(LONG, "<", 8),
+        Tag.SAMPLES_PER_PIXEL: pack_integers(SHORT, "<", 1),
+        Tag.ROWS_PER_STRIP: pack_integers(LONG, "<", rows),
+        Tag.STRIP_BYTE_COUNTS: pack_integers(LONG, "<", len(segment)),
+    }
+    header = b"II*\0" + at.to_bytes(4, "little")
+    file = header + segment.ljust(at - 8, b"\0") + pack_directory(fields, "<", at)
+    return TiffImagePlugin.TiffImageFile(io.BytesIO(file)).tobytes()
