@@ -7,15 +7,13 @@ the main image.
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from srcli.media.format import Readable
 
-__all__ = ["HeifFile", "read_heif"]
+__all__ = ["HeifFile", "Item", "Nclx", "read_heif"]
 
-_NCLX = re.compile(rb"colrnclx(..)(..)", re.DOTALL)
-_AV1_SETTINGS = re.compile(rb"av1C\x81.(.)", re.DOTALL)
 _HIGH, _TWELVE = 0x40, 0x20  # its third byte: more than 8 bits; and then 12
 _AUXILIARY = re.compile(rb"auxC\0\0\0\0([ -~]+)\0")
 _MOST_META = 1 << 24  # bytes
@@ -32,19 +30,78 @@ _ALPHA = ("alpha", "auxid:1")
 
 
 @dataclass(frozen=True)
+class Nclx:
+    """H.273 numbers of an image's colours, and whether its samples use all values."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    full: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """A coded image of a file.
+
+    Attributes:
+        kind: What coded it: `av01`, `hvc1`; `grid` if it is put together of others.
+        properties: The first content of each kind of its properties, and of `colr` by their kind.
+        extents: Offset and length of its parts; None where they stand in a box of their own.
+        premultiplied: Its colours were multiplied by its alpha.
+    """
+
+    kind: bytes
+    properties: Mapping[bytes, bytes]
+    extents: tuple[tuple[int, int], ...] | None
+    premultiplied: bool = False
+
+    @property
+    def nclx(self) -> Nclx | None:
+        """What its container says of its colours in numbers; None if nothing."""
+        data = self.properties.get(b"nclx")
+        if data is None or len(data) < 7:
+            return None
+        primaries, transfer, matrix, flags = struct.unpack_from(">HHHB", data)
+        return Nclx(primaries, transfer, matrix, full=bool(flags & 0x80))
+
+    @property
+    def bits(self) -> int:
+        """Bits a sample of AV1; 8 of other codecs."""
+        settings = self.properties.get(b"av1C", b"")
+        flags = settings[2] if len(settings) > 2 else 0
+        return 8 if not flags & _HIGH else 12 if flags & _TWELVE else 10
+
+    def clap(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The part of the stored image that is meant: left, top, right, bottom in pixels."""
+        data = self.properties.get(b"clap", b"")
+        whole = (0, 0, width, height)
+        if len(data) < 32:
+            return whole
+        numbers = struct.unpack(">IIIIiIiI", data[:32])
+        if not all(numbers[1::2]):
+            return whole
+        w, h, x, y = (numbers[at] / numbers[at + 1] for at in (0, 2, 4, 6))
+        left, top = round((width - w) / 2 + x), round((height - h) / 2 + y)
+        right, bottom = left + round(w), top + round(h)
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            return whole
+        return left, top, right, bottom
+
+
+@dataclass(frozen=True)
 class HeifFile:
     """Facts of a HEIF or AVIF file that its library keeps back.
 
     Attributes:
         exif: The EXIF block as it stands in the file, from its TIFF header on; None without one.
-        numbers: H.273 numbers of primaries and transfer; None where it has none.
-        bits: Bits a sample of AV1; 8 of other codecs.
+        main: The main image; None if there is none, as in a damaged file.
+        alpha: Its alpha, which is an image, too.
         beside: What lies beside the main image and is not read, in words.
     """
 
     exif: bytes | None = None
-    numbers: tuple[int, int] | None = None
-    bits: int = 8
+    main: Item | None = None
+    alpha: Item | None = None
     beside: tuple[str, ...] = ()
 
 
@@ -57,20 +114,74 @@ def read_heif(stream: Readable) -> HeifFile:
             meta = stream.read(length)
         elif kind == _MOTION:
             beside.append(f"motion video, {length} bytes")
-    colour, settings = _NCLX.search(meta), _AV1_SETTINGS.search(meta)
-    flags = settings[1][0] if settings else 0
     try:
         exif = _exif(stream, meta)
     except (struct.error, IndexError):
         exif = None
-    return HeifFile(
-        exif=exif,
-        numbers=(int.from_bytes(colour[1], "big"), int.from_bytes(colour[2], "big"))
-        if colour
-        else None,
-        bits=8 if not flags & _HIGH else 12 if flags & _TWELVE else 10,
-        beside=(*beside, *_auxiliary_images(meta)),
-    )
+    try:
+        main, alpha = _images(meta)
+    except (struct.error, IndexError):
+        main, alpha = None, None
+    return HeifFile(exif, main, alpha, (*beside, *_auxiliary_images(meta)))
+
+
+def _images(meta: bytes) -> tuple[Item | None, Item | None]:
+    """The main image and its alpha."""
+    inside = dict(_boxes(meta[4:]))
+    kinds, properties = dict(_items(meta)), _properties(inside.get(b"iprp", b""))
+    places = {
+        number: tuple(extents) if construction == 0 else None
+        for number, construction, extents in _locations(inside.get(b"iloc", b""))
+    }
+    links = list(_references(inside.get(b"iref", b"")))
+    pitm = inside.get(b"pitm", b"")
+    (number,) = struct.unpack_from(">I" if pitm[:1] == b"\1" else ">H", pitm, 4)
+    if number not in kinds:
+        return None, None
+    premultiplied = any(kind == b"prem" and source == number for kind, source, _ in links)
+    main = Item(kinds[number], properties.get(number, {}), places.get(number), premultiplied)
+    for kind, source, target in links:
+        found = properties.get(source, {})
+        purpose = found.get(b"auxC", b"").decode("latin1")
+        if kind == b"auxl" and target == number and any(part in purpose for part in _ALPHA):
+            return main, Item(kinds.get(source, b""), found, places.get(source))
+    return main, None
+
+
+def _properties(iprp: bytes) -> dict[int, dict[bytes, bytes]]:
+    """Properties of each item, by their kind."""
+    inside = dict(_boxes(iprp))
+    every: list[tuple[bytes, bytes]] = list(_boxes(inside.get(b"ipco", b"")))
+    ipma = inside.get(b"ipma", b"")
+    result: dict[int, dict[bytes, bytes]] = {}
+    if len(ipma) < 8:
+        return result
+    wide_item, wide_index = ipma[0] > 0, bool(ipma[3] & 1)
+    at = 8
+    for _ in range(int.from_bytes(ipma[4:8], "big")):
+        item, count = struct.unpack_from(">IB" if wide_item else ">HB", ipma, at)
+        at += 5 if wide_item else 3
+        found: dict[bytes, bytes] = result.setdefault(item, {})
+        for _ in range(count):
+            size = 2 if wide_index else 1
+            index = int.from_bytes(ipma[at : at + size], "big") & (0x7FFF if wide_index else 0x7F)
+            at += size
+            if 0 < index <= len(every):
+                kind, data = every[index - 1]
+                if kind == b"colr":
+                    kind, data = data[:4], data[4:]
+                found.setdefault(kind, data)
+    return result
+
+
+def _references(iref: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, source and target of each reference between items."""
+    wide = iref[:1] == b"\1"
+    size = 4 if wide else 2
+    for kind, data in _boxes(iref[4:]):
+        source = int.from_bytes(data[:size], "big")
+        for at in range(size + 2, len(data) - size + 1, size):
+            yield kind, source, int.from_bytes(data[at : at + size], "big")
 
 
 def _auxiliary_images(meta: bytes) -> list[str]:

@@ -217,6 +217,7 @@ class DecoderProcess:
             head["left_out"],
             tuple(ImageInfo(*one) for one in head["further"]),
             tuple(map(str, head["dropped"])),
+            head["precision"],
         )
         return Decoded(image, head["size"], head["mtime_ns"], head["sha256"])
 

@@ -97,6 +97,7 @@ def _read(
         "left_out": image.left_out,
         "further": _rows(*image.further),
         "dropped": image.dropped,
+        "precision": image.precision,
         "dpi": image.metadata.dpi,
         "blobs": {name: len(blob) for name, blob in blobs.items()},
         "size": before.st_size,

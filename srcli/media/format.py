@@ -81,7 +81,8 @@ class Format:
         gray_alpha: Whether gray ones with alpha do.
         gray_profile: Whether gray ones may have a profile for gray; otherwise it must be for RGB.
         alpha: Whether it holds alpha.
-        deep: Whether it holds 16 bits a sample.
+        deep: Whether it holds more than 8 bits a sample.
+        most_bits: How many at most, if it does.
         keeps: The fields of `Metadata` it holds.
         disk_rate: For the estimate of a result's size; None if it does not pack: a byte a sample.
         paged: How it holds several pages; None if it holds one. Then `inspect` tells of all.
@@ -104,3 +105,4 @@ class Format:
     paged: Paged | None = None
     gray_alpha: bool = True
     gray_profile: bool = True
+    most_bits: int = 16

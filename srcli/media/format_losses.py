@@ -33,7 +33,8 @@ class _Loss(Enum):
     """Something lost, as the user reads it."""
 
     ALPHA = "alpha flattened onto white: {format} has none"
-    DEPTH = "16 bits rounded to 8: {format} holds no more"
+    DEPTH = "{bits} bits rounded to 8: {format} holds no more"
+    LOW_BITS = "{bits} bits rounded to {most_bits}: {format} holds no more"
     ICC = "ICC profile dropped: {format} cannot hold it"
     GRAY_ICC = "gray profile made one for RGB of the same curve: {format} takes no gray one here"
     EXIF = "EXIF dropped: {format} cannot hold its {exif} bytes"
@@ -73,6 +74,7 @@ def _lines(image: DecodedImage, format: str, losses: Sequence[_Loss]) -> tuple[s
     facts: dict[str, object] = {name: len(blob) for name, blob in metadata.blobs.items()}
     if metadata.dpi:
         facts["aspect"] = f"aspect {metadata.dpi[1] / metadata.dpi[0]:.3g}:1"
+    facts |= {"bits": image.meant_bits, "most_bits": FORMATS[format].most_bits}
     facts |= {"left_out": image.left_out, "format": format.upper()}
     if metadata.cicp:
         primaries, transfer = metadata.cicp[:2]
@@ -114,6 +116,8 @@ def _losses(image: DecodedImage, format: Format) -> list[_Loss]:
         losses.append(_Loss.ALPHA)
     if image.bits == 16 and not format.deep:
         losses.append(_Loss.DEPTH)
+    elif image.bits == 16 and image.meant_bits > format.most_bits:
+        losses.append(_Loss.LOW_BITS)
     losses += _lost_profile(image, format)
     if metadata.dpi and "dpi" not in format.keeps and not _is_square(metadata.dpi):
         losses.append(_Loss.ASPECT)

@@ -59,6 +59,7 @@ class DecodedImage:
         left_out: Further frames of the file, which are not read.
         further: What the file's further pages are, where each can be read; of the first page.
         dropped: What of the file was not read, a line each.
+        precision: Bits a sample in the file, where they are fewer than the 16 of the pixels.
     """
 
     pixels: Pixels
@@ -68,6 +69,7 @@ class DecodedImage:
     left_out: int = 0
     further: tuple["ImageInfo", ...] = ()
     dropped: tuple[str, ...] = ()
+    precision: int | None = None
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"
@@ -93,6 +95,11 @@ class DecodedImage:
     def bits(self) -> int:
         """8 or 16 bits a sample."""
         return self.pixels.itemsize * 8
+
+    @property
+    def meant_bits(self) -> int:
+        """Bits a sample that say something."""
+        return min(self.precision or self.bits, self.bits)
 
     @property
     def has_alpha(self) -> bool:

@@ -20,7 +20,7 @@ def row(format: Format) -> str:
         held[-2] = "profile"
     if "cicp" not in format.keeps and "icc" in format.keeps:
         held[-1] = "profile"
-    bits = "16" if format.deep else "8, line"
+    bits = "8, line" if not format.deep else "16" if format.most_bits == 16 else "12, line"
     alpha = "kept" if format.alpha else "on white, line"
     gray = "kept" if format.gray else "RGB"
     cells = (format.name, *held, alpha, bits, gray, str(format.max_side))

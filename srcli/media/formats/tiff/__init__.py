@@ -51,6 +51,7 @@ def dropped_tags(page: Directory) -> tuple[str, ...]:
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
 _ALPHA_KINDS = (1, 2)
+_FULL_BYTE = 255
 _DESCRIPTION_START = 400
 _SIZED = (
     (b"openmicroscopy.org/Schemas/OME", "OME"),
@@ -113,6 +114,7 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     image = _opened(stream)
     image.seek(page)
     image.load()
+    _widen_palette(image, main)
     rgb, metadata, line = to_rgb(image, metadata)
     dropped = (*dropped, *_left_out_channels(main), *([line] if line else []))
     return apply_orientation(
@@ -128,7 +130,19 @@ def _decoded(
     pixels, metadata, lines = samples_to_rgb(samples, layout.colours, metadata)
     left_out = _left_out(layout.samples - len(layout.read_samples))
     dropped = (*dropped, *left_out, *layout.lost_depth, *lines)
-    return DecodedImage(pixels, "tiff", metadata, dropped=dropped)
+    precision = layout.bits if 8 < layout.bits < pixels.itemsize * 8 else None
+    return DecodedImage(pixels, "tiff", metadata, dropped=dropped, precision=precision)
+
+
+def _widen_palette(image: TiffImagePlugin.TiffImageFile, main: Directory) -> None:
+    """Set a palette that was written with 8 bits a colour instead of 16, as some programs do.
+
+    Pillow, which takes the upper 8 of 16, would show black.
+    """
+    colours = main.integers(Tag.COLOR_MAP)
+    if image.mode in ("P", "PA") and colours and max(colours) <= _FULL_BYTE:
+        count = len(colours) // 3
+        image.putpalette([colours[at + n * count] for at in range(count) for n in range(3)])
 
 
 def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:

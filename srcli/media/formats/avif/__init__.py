@@ -1,6 +1,7 @@
-"""AVIF: 8 bits, RGB with or without alpha; read and written where Pillow was built with it.
+"""AVIF: 8, 10 and 12 bits, RGB with or without alpha; where Pillow was built with it.
 
-Pillow rewrites EXIF in both directions, so that it neither gets the block nor is asked for it.
+Pillow rewrites EXIF in both directions, so that it neither gets the block nor is asked for it. It
+reads 8 bits, and writes no more; what is deeper is decoded in `deep.py`.
 """
 
 import hashlib
@@ -9,10 +10,11 @@ from io import BufferedWriter, BytesIO
 
 from PIL import AvifImagePlugin
 
-from srcli.media.bmff import read_heif
+from srcli.media.bmff import HeifFile, read_heif
 from srcli.media.exif import exif_orientation
 from srcli.media.format import DiskRate, Format, FormatError, Readable
-from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.formats.avif.deep import decode_deep, is_deep
+from srcli.media.image import DecodedImage, ImageInfo, Pixels
 from srcli.media.orientation import apply_orientation, orientation_by_number
 from srcli.media.pillow_image import (
     as_image,
@@ -26,6 +28,7 @@ from srcli.media.pillow_image import (
 __all__ = ["FORMAT"]
 
 _BRANDS = (b"avif", b"avis")
+_KEPT = {1: [0], 2: [0, 3], 3: slice(None), 4: slice(None)}  # of RGB and alpha, by channels
 _EMPTY_EXIF = b"II*\0\x08\0\0\0\0\0\0\0\0\0"  # a directory of no fields
 
 
@@ -36,9 +39,11 @@ def _opened(stream: Readable) -> AvifImagePlugin.AvifImageFile:
 
 
 def _inspect(stream: Readable) -> ImageInfo:
-    image = _opened(stream)
-    size = orientation_by_number(_stated(image)).size(*image.size)
-    return ImageInfo("avif", *size, channels_of(image), bits=8)
+    image, file = _opened(stream), read_heif(stream)
+    left, top, right, bottom = _clap(file, image)
+    size = orientation_by_number(_stated(image)).size(right - left, bottom - top)
+    bits = 16 if is_deep(file) and not dropped_metadata(image) else 8
+    return ImageInfo("avif", *size, channels_of(image), bits)
 
 
 def _stated(image: AvifImagePlugin.AvifImageFile) -> int:
@@ -46,22 +51,34 @@ def _stated(image: AvifImagePlugin.AvifImageFile) -> int:
     return exif_orientation((image.info.get("exif") or b"").removeprefix(b"Exif\0\0")) or 1
 
 
+def _clap(file: HeifFile, image: AvifImagePlugin.AvifImageFile) -> tuple[int, int, int, int]:
+    """The part that is meant of what is stored, which Pillow does not cut out."""
+    return file.main.clap(*image.size) if file.main else (0, 0, *image.size)
+
+
 def _decode(stream: Readable) -> DecodedImage:
     """Decode the image, or the first one of a sequence."""
-    image = _opened(stream)
-    file = read_heif(stream)
+    image, file = _opened(stream), read_heif(stream)
     metadata = replace(metadata_of(image), exif=file.exif)
-    if metadata.icc is None and file.numbers:
-        metadata = replace(metadata, cicp=cicp_of(*file.numbers))
+    numbers = file.main.nclx if file.main else None
+    if metadata.icc is None and numbers:
+        metadata = replace(metadata, cicp=cicp_of(numbers.primaries, numbers.transfer))
     dropped = [f"{name} left out" for name in file.beside]
-    if file.bits > 8:
-        dropped.append(f"{file.bits} bits read as 8")
+    left_out = dropped_metadata(image)
+    if is_deep(file) and not left_out:
+        pixels: Pixels = decode_deep(stream, file)[..., _KEPT[channels_of(image)]]
+    else:
+        pixels = pixels_of(image)
+        if file.main and file.main.bits > 8:
+            dropped.append(f"{file.main.bits} bits read as 8")
+    left, top, right, bottom = _clap(file, image)
     decoded = DecodedImage(
-        pixels_of(image),
+        pixels[top:bottom, left:right],
         "avif",
         metadata,
-        left_out=dropped_metadata(image),
+        left_out=left_out,
         dropped=tuple(dropped),
+        precision=file.main.bits if file.main and pixels.itemsize == 2 else None,
     )
     return apply_orientation(decoded, stated=_stated(image))
 
