@@ -15,6 +15,7 @@ from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ
 from srcli.media.video.container import AnyPacket, opened, reason_of
 from srcli.media.video.packets import Clock
+from srcli.media.video.side_data import SideData, left_out_note
 
 __all__ = [
     "Change",
@@ -40,6 +41,7 @@ class Look:
         interlaced: Frames are marked as interlaced.
         hdr: The transfer is PQ or HLG.
         aspect: Width of a pixel to its height, as the stream says; 1 if it does not.
+        turned: Degrees by which it is to be turned.
     """
 
     width: int
@@ -47,6 +49,7 @@ class Look:
     interlaced: bool
     hdr: bool
     aspect: Fraction
+    turned: int
 
     @classmethod
     def of(cls, frame: av.VideoFrame, aspect: Fraction | None) -> "Look":
@@ -57,6 +60,7 @@ class Look:
             frame.interlaced_frame,
             frame.color_trc in (PQ, HLG),
             aspect or Fraction(1),
+            frame.rotation,
         )
 
 
@@ -85,6 +89,7 @@ class Scan:
         jumps: When and by how much the clock jumps, seconds after the beginning and seconds.
         looks: The first look, and every change.
         seekable: Frames can be found by their times.
+        left_out: What key frames carry beside their samples that no result keeps.
     """
 
     begins: Fraction
@@ -94,6 +99,7 @@ class Scan:
     jumps: tuple[tuple[Fraction, Fraction], ...]
     looks: tuple[Change, ...]
     seekable: bool
+    left_out: tuple[str, ...] = ()
 
     def look_at(self, moment: Fraction) -> Change | None:
         """The look at a moment, seconds after the beginning."""
@@ -109,15 +115,17 @@ class Scan:
         later = [change for change in self.looks[1:] if change.moment > start]
         return [change for change in later if stop is None or change.moment < stop]
 
-    def jump_notes(self, path: Path) -> list[str]:
-        """One line about the clock's jumps, if there are any."""
+    def notes(self, path: Path) -> list[str]:
+        """One line about the clock's jumps, and one about what is left out, if there is any."""
+        left_out = left_out_note(path, self.left_out)
         if not self.jumps:
-            return []
+            return left_out
         moment, by = self.jumps[0]
         more = f", and {len(self.jumps) - 1} times more" if len(self.jumps) > 1 else ""
         return [
             f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s{more}; "
-            "the times go on without a gap"
+            "the times go on without a gap",
+            *left_out,
         ]
 
 
@@ -131,6 +139,10 @@ def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
                 raise UnreadableVideo(f"{path}: its codec is not known here; convert it first")
             # or the left and upper part of a crop would fall to what is quick to address
             stream.codec_context.flags |= Flags.unaligned
+            # frame by frame: with several under way, one that is damaged takes good ones along
+            stream.codec_context.thread_type = ThreadType.SLICE
+            if stream.codec_context.name == "libdav1d":
+                stream.codec_context.options = {"max_frame_delay": "1"}
             return stream
     raise UnreadableVideo(f"{path}: there is no video in it")
 
@@ -153,7 +165,6 @@ def scan(path: Path) -> Scan:
     """
     with opened(path) as container:
         stream = chosen_stream(path, container)
-        stream.codec_context.thread_type = ThreadType.SLICE  # the others give frames late
         reordered = bool(stream.codec_context.has_b_frames) and without_times(container, stream)
         reader = _Reader(container, stream)
         looks = list(reader.looks())
@@ -173,6 +184,9 @@ def scan(path: Path) -> Scan:
             jumps=tuple((moment - begins, by) for moment, by in reader.clock.jumps),
             looks=tuple(changes),
             seekable=not reader.clock.jumps and not reordered,
+            left_out=reader.side_data.names(
+                hdr=any(look.hdr for _, look in looks), stereo="stereo_mode" in stream.metadata
+            ),
         )
 
 
@@ -186,6 +200,7 @@ class _Reader:
         self.first: Fraction | None = None
         self.end = Fraction(0)
         self.stopped = ""
+        self.side_data = SideData()
 
     def looks(self) -> Iterator[tuple[Fraction, Look]]:
         """Time and look of every key frame that decodes."""
@@ -199,6 +214,7 @@ class _Reader:
             if packet is not None:
                 aspects[packet.pts] = context.sample_aspect_ratio
             for frame in frames:
+                self.side_data.add(frame)
                 base = frame.time_base or self._stream.time_base
                 aspect = aspects.pop(frame.pts, context.sample_aspect_ratio)
                 if frame.pts is not None and base is not None:
