@@ -19,11 +19,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Table:
-    """A title, headers and cells; columns but the first are numbers."""
+    """A title, headers and cells; the first `keys` columns name a row, all others are numbers."""
 
     title: str
     headers: tuple[str, ...]
     cells: tuple[tuple[str, ...], ...]
+    keys: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def image_table(run: Run) -> Table:
     """A line for each image and contender."""
     return Table(
         title="by image",
-        headers=("picture", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
+        headers=("image", "model", "LR px", "PSNR dB", "SSIM", "median s", "GFLOPs"),
         cells=tuple(
             (
                 row.picture,
@@ -145,6 +146,7 @@ def image_table(run: Run) -> Table:
             )
             for row in run.rows
         ),
+        keys=2,
     )
 
 
@@ -181,6 +183,7 @@ def compare_table(before: Run, after: Run) -> Table:
         f"{after.dataset} x{after.settings['scale']}: what moved beyond the spread",
         headers=("model", "figure", "before", "after", "change"),
         cells=tuple(cells),
+        keys=2,
     )
 
 

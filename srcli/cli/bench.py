@@ -42,55 +42,85 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     return wrapped
 
 
-@click.command()
+@click.command(short_help="Measure quality, time and memory of networks.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[FOLDER]")
-@click.option("-d", "--dataset", help="A set by name: Set5, B100, Test4K, …; see datasets list.")
-@click.option("--hr", type=_FOLDER, help="Instead of a set: a folder of originals.")
-@click.option("--lr", type=_FOLDER, help="A folder of reduced images; alone, for time and masks.")
+@click.option("-d", "--dataset", help="Benchmark set by name: Set5, B100, … (srcli datasets list).")
+@click.option("--hr", type=_FOLDER, help="Folder of original images, instead of a set.")
+@click.option("--lr", type=_FOLDER, help="Folder of LR images; without --hr only time and masks.")
 @click.option(
-    "--latency", "sizes", metavar="SIZE|IMAGE,…", help="Time alone: LR sizes as 512x341, or files."
+    "--latency",
+    "sizes",
+    metavar="SIZE|IMAGE,…",
+    help="Measure time only, for LR sizes such as 512x341 or files.",
 )
 @click.option(
     "-s", "--scale", type=click.IntRange(2), default=4, show_default=True,
-    help="SR px per LR px to a side.",
+    help="Scale factor.",
 )  # fmt: skip
 @click.option(
     "-m", "--models", default="bicubic,adaformer", show_default=True, metavar="NAME,…",
-    help="Networks, bicubic, lanczos; times are given as ratios to the first.",
+    help="Networks, bicubic or lanczos; times are relative to the first.",
 )  # fmt: skip
 @click.option(
     "--effort", "efforts", default="exact,balanced", show_default=True, metavar="NAME,…",
-    help="Of networks that have them.",
+    help="Efforts to measure, of networks that have them.",
 )  # fmt: skip
-@click.option("--protocol", default="basicsr-y", show_default=True, help="How PSNR is measured.")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
-@click.option("--limit", type=click.IntRange(1), help="Only the first N images.")
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="Timed runs.")
-@click.option("--random-weights", is_flag=True, help="Time networks without weights.")
-@click.option("--plain", is_flag=True, help="Add the reference forward and the convolutions alone.")
-@click.option("--end-to-end", is_flag=True, help="Add decoding, tiles and encoding.")
+@click.option(
+    "--protocol",
+    default="basicsr-y",
+    show_default=True,
+    help="Protocol of PSNR and SSIM: basicsr-y, rgb, camixer-rgb or adaformer-y.",
+)
+@click.option(
+    "--data-root", type=_FOLDER, help="Folder of the benchmark sets.  [default: SRCLI_DATA]"
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N images.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Timed runs of each image.",
+)
+@click.option(
+    "--random-weights", is_flag=True, help="Measure time with random numbers in place of weights."
+)
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="Also measure the reference implementation and the convolutions alone.",
+)
+@click.option(
+    "--end-to-end", is_flag=True, help="Measure from file to file: decoding, tiles and encoding."
+)
 @click.option(
     "--degrade", metavar="NAME,…",
-    help="Degrade LR first: jpeg:75, jpeg444:90, webp:50, noise:5, blur:0.5, joined by +, or none.",
+    help="Degrade LR images: jpeg:75, jpeg444:90, webp:50, noise:5, blur:0.5, joined by +; none.",
 )  # fmt: skip
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True, help="Number format of the networks.",
+    show_default=True, help="Number format in the networks.",
 )  # fmt: skip
-@click.option("--pictures", is_flag=True, help="Also a line for each image.")
+@click.option("--pictures", is_flag=True, help="Also print a line for each image.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(path_type=Path),
-    help="Write everything to a file; - for stdout.",
+    help="Write all results to this file; - is stdout.",
 )
-@click.option("--csv", "csv_file", type=_FILE, help="Write a line for each image and model.")
-@click.option("--markdown", "markdown_file", type=_FILE, help="Write the tables.")
-@click.option("--plot", type=_FILE, help="Write a PNG of quality, latency and sparsity.")
+@click.option(
+    "--csv", "csv_file", type=_FILE, help="Write a CSV file with a line for each image and model."
+)
+@click.option(
+    "--markdown", "markdown_file", type=_FILE, help="Write the tables to a Markdown file."
+)
+@click.option(
+    "--plot", type=_FILE, help="Write a chart of quality, time and sparsity to a PNG file."
+)
 @click.option(
     "--compare", nargs=2, type=_FILE, metavar="A.json B.json",
-    help="Measure nothing; say what moved from A to B beyond the spread.",
+    help="Measure nothing; print what changed between two --json files by more than the spread.",
 )  # fmt: skip
 @download_options
 @_interruptible
@@ -122,12 +152,12 @@ def bench(
     end_to_end: bool,
     pictures: bool,
 ) -> ExitCode:
-    """Measure networks on a folder of images, a benchmark set, or sizes alone.
+    """Measure quality, time and memory of networks on a folder or a benchmark set.
 
-    FOLDER holds originals, of which LR is made by MATLAB's bicubic, or HR and LR side by side in
-    one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4, HR and
-    LR_bicubic/X4). Missing weights are downloaded after a question, as upscale does.
-    Models take turns on every image, so that a machine that slows down slows them all.
+    FOLDER holds original images, from which LR images are made as MATLAB's bicubic does, or HR
+    and LR images in one of the usual layouts (HR and LR, x4/HR and x4/LR, GTmod12 and LRbicx4,
+    HR and LR_bicubic/X4). Models take turns on every image, so that a machine that slows down
+    slows all of them. Missing weights are downloaded after a question.
     """
     if compare is not None:
         _show_changes(*compare)

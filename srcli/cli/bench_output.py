@@ -1,12 +1,13 @@
 """Where the results of `srcli bench` go."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -25,6 +26,8 @@ from srcli.cli.console import printable
 from srcli.errors import UsageError
 
 __all__ = ["Files", "compared", "deliver", "print_tables"]
+
+_PADDING = 2  # columns of the terminal on both sides of a table's column
 
 
 @dataclass(frozen=True)
@@ -119,16 +122,49 @@ def compared(before: Path, after: Path) -> Table:
 
 
 def print_tables(tables: Sequence[Table]) -> None:
-    """Print tables to stdout."""
+    """Print tables to stdout; one that is wider than the terminal in several parts."""
     console = Console()
     for table in tables:
-        shown = RichTable(
-            title=printable(table.title), title_justify="left", title_style="bold", box=None
-        )
-        for number, header in enumerate(table.headers):
-            shown.add_column(header, justify="right" if number else "left", overflow="fold")
-        for row in table.cells:
-            shown.add_row(*map(printable, row))
-        console.print(shown, markup=False, highlight=False)
+        console.print(printable(table.title), style="bold", markup=False, highlight=False)
+        for columns in _parts(table, console.width):
+            _print_part(console, table, columns)
         if not table.cells:
             console.print("nothing")
+
+
+def _print_part(console: Console, table: Table, columns: Sequence[int]) -> None:
+    """Print some columns; headers are wrapped where the terminal is narrow, cells never are."""
+    shown = RichTable(box=None)
+    widths = [_width(table, column) for column in columns]
+    for column in columns:
+        justify = "right" if column >= table.keys else "left"
+        shown.add_column(table.headers[column], justify=justify)
+    for row in table.cells:
+        shown.add_row(*(printable(row[column]) for column in columns))
+    if console.measure(shown).maximum >= console.width:
+        for column, width in zip(shown.columns, widths, strict=True):
+            column.width = width
+    console.width = max(console.width, sum(widths) + _PADDING * len(widths))
+    console.print(shown, markup=False, highlight=False)
+
+
+def _parts(table: Table, width: int) -> Iterator[list[int]]:
+    """Columns that fit into `width` together, each time after those that name the row."""
+    keys = list(range(table.keys))
+    used = sum(_width(table, column) + _PADDING for column in keys)
+    room, columns = width - used, list[int]()
+    for column in range(table.keys, len(table.headers)):
+        needed = _width(table, column) + _PADDING
+        if columns and needed > room:
+            yield keys + columns
+            room, columns = width - used, []
+        columns.append(column)
+        room -= needed
+    yield keys + columns
+
+
+def _width(table: Table, column: int) -> int:
+    """Columns of the terminal that a column needs, without its padding: no word is broken."""
+    words = table.headers[column].split()
+    cells = [printable(row[column]) for row in table.cells]
+    return max(map(cell_len, [*words, *cells]))

@@ -1,4 +1,4 @@
-"""One line to those who run the box's weights: better ones can be had, and how."""
+"""One line to those who run the bundled weights: better ones are available, and how."""
 
 import contextlib
 import sys
@@ -15,7 +15,7 @@ _TOLD = "told_of_better_weights"
 
 
 def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
-    """Name better weights for the summary of a run with the box's; "" if there are none to name.
+    """Name weights better than the bundled ones, for the summary; "" if there are none to name.
 
     None are named where another network was chosen, where downloads are switched off, and where
     better weights are here. A person at a terminal is told once, a log every time.
@@ -27,7 +27,7 @@ def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
     if better is None or (sys.stdout.isatty() and not _first_time()):
         return ""
     figures = f"Set5 {figure_of(better):.2f} dB, not {figure_of(weights):.2f}"
-    return f"better ones ({figures}) can be had: -m {better.model}"
+    return f"better ones ({figures}) are available: -m {better.model}"
 
 
 def _first_time() -> bool:

@@ -97,7 +97,7 @@ clip_options: Decorator = grouped(
         "--preset",
         default="",
         metavar="NAME",
-        help="Speed of the encoder, by its own names: fast, slow, …",
+        help="Speed of the encoder, in its own words: fast, slow, …",
     ),
     click.option(
         "--pix-fmt",
@@ -106,20 +106,22 @@ clip_options: Decorator = grouped(
         help="Pixel format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
     ),
     click.option(
-        "--start", type=Seconds(), default="0", help="Time to begin at: 1.5 or 1:02:03.5."
+        "--start", type=Seconds(), default="0", help="Time to start at: 1.5 or 1:02:03.5."
     ),
-    click.option("--duration", type=Seconds(), help="Length to take: 10 or 0:01:30."),
+    click.option(
+        "--duration", type=Seconds(), help="Length of the part to upscale: 10 or 0:01:30."
+    ),
     click.option("--deinterlace", is_flag=True, help="Deinterlace every frame (bwdif)."),
     click.option("--tonemap", is_flag=True, help="Convert HDR (PQ, HLG) to SDR, BT.709."),
     click.option(
         "--force-sdr",
         is_flag=True,
-        help="Treat HDR values as SDR; colours come out flat.",
+        help="Treat HDR values as SDR; colours look flat.",
     ),
     click.option(
         "--fps",
         type=FrameRate(),
-        help="Frame rate of numbered images: frames/%06d.png becomes a clip.",
+        help="Frame rate of numbered images: frames/%06d.png becomes a video.",
     ),
     click.option(
         "--frames-dir",

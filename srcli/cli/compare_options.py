@@ -31,5 +31,7 @@ compare_options: Decorator = grouped(
         help="Write a page with a slider between bicubic and result for each image (20 at most), "
         "also of results that exist: compare.html in the output folder, or STEM_x4_compare.html.",
     ),
-    click.option("--open", "show", is_flag=True, help="Write that page, and open it."),
+    click.option(
+        "--open", "show", is_flag=True, help="Write that page and open it in the browser."
+    ),
 )

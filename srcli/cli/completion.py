@@ -15,7 +15,7 @@ _HOW = {
 @click.command(epilog="\b\n" + "\n".join(f"{shell}: {how}" for shell, how in _HOW.items()))
 @click.argument("shell", type=click.Choice(list(_HOW)))
 def completion(shell: str) -> None:
-    """Print the script that completes srcli's commands and options in a shell."""
+    """Print the completion script for a shell."""
     kind = get_completion_class(shell)
     assert kind is not None, f"click completes {shell}"
     root = click.get_current_context().find_root().command

@@ -11,13 +11,13 @@ __all__ = ["config"]
 
 @click.group()
 def config() -> None:
-    """Settings from srcli.toml, in the current folder or the user's configuration folder."""
+    """Show the settings of srcli.toml and where each came from."""
 
 
 @config.command()
 @click.argument("command", default="upscale")
 def show(command: str) -> None:
-    """Show every option of a command, its value, and where that came from.
+    """Show every option of a command, its value and its source.
 
     What is typed on the command line wins over srcli.toml in the current folder, and that over
     srcli.toml in the user's configuration folder.

@@ -14,13 +14,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group()
 def datasets() -> None:
-    """List, download and check benchmark sets, and make the large ones from DIV8K."""
+    """List, download and check benchmark sets."""
 
 
-@datasets.command("list")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@datasets.command("list", short_help="List the sets and how to get them.")
+@click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
 def list_sets(data_root: Path | None) -> None:
-    """List the sets by name, which scales are on this machine, and how to get them."""
+    """List the sets, the scales of each on this machine, and how to get them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -30,7 +30,7 @@ def list_sets(data_root: Path | None) -> None:
 
     roots = data_roots(data_root)
     table = Table(box=None, pad_edge=False)
-    for header in ("set", "images", "Mpx each", "here", "how to get it"):
+    for header in ("set", "images", "Mpx", "here", "how to get it"):
         table.add_column(header, overflow="fold")
     for one in benchmark_sets().values():
         here = " ".join(f"x{scale}" for scale in scales_there(one, roots)) or "no"
@@ -39,15 +39,15 @@ def list_sets(data_root: Path | None) -> None:
     Console().print(table, markup=False, highlight=False)
 
 
-@datasets.command()
+@datasets.command(short_help="Download benchmark sets.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
     "-s", "--scale", "scales", type=click.IntRange(2, 4), multiple=True, default=(4,),
-    show_default=True, help="HR px per LR px to a side. Repeatable.",
+    show_default=True, help="Scale factor. Repeatable.",
 )  # fmt: skip
-@click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
-@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
-@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+@click.option("--data-root", type=_FOLDER, help="Folder to write to.  [default: SRCLI_DATA]")
+@click.option("--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1).")
+@click.option("--insecure", is_flag=True, help="Allow http addresses.")
 def download(
     names: tuple[str, ...],
     scales: tuple[int, ...],
@@ -58,9 +58,8 @@ def download(
 ) -> ExitCode:
     """Download benchmark sets: Set5, Set14, B100, Urban100, DIV2K (its validation set).
 
-    Images that are there and whole are kept; what was cut off goes on. The first download makes
-    a list of hashes that later ones are held against. Ends with 1 if some sets fail, with 3 if
-    all do.
+    Images that exist are kept, and interrupted downloads continue. The first download stores a
+    list of hashes; later downloads must match it. Exit code 1 if some sets fail, 3 if all fail.
     """
     from srcli.cli.set_fetching import fetch_set
     from srcli.data.roots import data_roots
@@ -84,11 +83,11 @@ def download(
 
 @datasets.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--data-root", type=_FOLDER, help="Where sets lie.  [default: SRCLI_DATA]")
+@click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
 def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
-    """Check images against the list of hashes that their first download, or making, left.
+    """Check the images of sets against their stored hashes.
 
-    Without a NAME, all sets that have one. Ends with 1 if an image is altered or missing.
+    Without NAME, check all sets that have a list. Exit code 1 if an image is altered or missing.
     """
     from srcli.data.hash_list import altered_files, read_hashes
     from srcli.data.roots import data_roots
@@ -113,15 +112,17 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
     return ExitCode.SOME_FAILED if faulty else ExitCode.ALL_DONE
 
 
-@datasets.command()
+@datasets.command(short_help="Make Test2K, Test4K or Test8K from DIV8K.")
 @click.argument("name", type=click.Choice(["Test2K", "Test4K", "Test8K"], case_sensitive=False))
-@click.option("--div8k", type=_FOLDER, required=True, help="The folder of DIV8K's images.")
-@click.option("--data-root", type=_FOLDER, help="Where it goes.  [default: SRCLI_DATA]")
-@click.option("-s", "--scale", type=click.IntRange(2), default=4, show_default=True)
+@click.option("--div8k", type=_FOLDER, required=True, help="Folder of DIV8K's images.")
+@click.option("--data-root", type=_FOLDER, help="Folder to write to.  [default: SRCLI_DATA]")
+@click.option(
+    "-s", "--scale", type=click.IntRange(2), default=4, show_default=True, help="Scale factor."
+)
 def prepare(name: str, div8k: Path, data_root: Path | None, scale: int) -> None:
     """Make Test2K, Test4K or Test8K from DIV8K by the published recipe.
 
-    What is there already, and whole, is kept; the manifest holds the sha256 of every file.
+    Images that exist are kept; the manifest holds the sha256 of every file.
     """
     from srcli.data.large_sets import prepare
     from srcli.data.roots import data_roots

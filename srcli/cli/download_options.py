@@ -9,16 +9,16 @@ from srcli.cli.grouping import Decorator, grouped
 __all__ = ["Downloads", "download_options", "offline_option", "trust_first_option", "yes_option"]
 
 yes_option: Decorator = click.option(
-    "-y", "--yes", is_flag=True, help="Download weights that are missing; do not ask."
+    "-y", "--yes", is_flag=True, help="Download missing weights without asking."
 )
 trust_first_option: Decorator = click.option(
     "--trust-first",
     is_flag=True,
-    help="Also those of which nobody publishes a hash, if their structure is right; the first "
+    help="Also weights without a published hash, if their structure is right; the first "
     "download counts from then on (or SRCLI_TRUST_FIRST=1).",
 )
 offline_option: Decorator = click.option(
-    "--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1)."
+    "--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1)."
 )
 
 

@@ -1,4 +1,4 @@
-"""Events as JSON lines on stdout; the schema is in docs/batches.md."""
+"""Events as JSON lines on stdout; the schema is in docs/scripting.md."""
 
 import json
 import sys

@@ -31,7 +31,7 @@ limit_options: Decorator = grouped(
         type=_ABOVE_ZERO,
         default=512,
         show_default=True,
-        help="Largest image read, in millions of pixels.",
+        help="Largest input, in millions of pixels.",
     ),
     click.option(
         "--max-output-megapixels",
@@ -45,20 +45,20 @@ limit_options: Decorator = grouped(
         type=ByteCount(),
         default="4G",
         show_default=True,
-        help="Largest file read.",
+        help="Largest input file.",
     ),
     click.option(
         "--max-memory",
         type=ByteCount(),
         default="8G",
         show_default=True,
-        help="Memory of the decoder, which is a process of its own (Linux).",
+        help="Memory of the decoder process (Linux).",
     ),
     click.option(
         "--max-seconds",
         type=_ABOVE_ZERO,
         default=120,
         show_default=True,
-        help="Longest time to decode one file.",
+        help="Longest time for decoding one file, in seconds.",
     ),
 )

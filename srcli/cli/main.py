@@ -46,19 +46,20 @@ def main(context: click.Context) -> None:
 
 
 @main.command("help")
-@click.argument("command", required=False)
+@click.argument("words", nargs=-1, metavar="[COMMAND]...")
 @click.pass_context
-def show_help(context: click.Context, command: str | None) -> None:
+def show_help(context: click.Context, words: tuple[str, ...]) -> None:
     """Show the help of srcli, or of a command."""
-    outer = context.parent
-    assert outer is not None
-    if command is None:
-        click.echo(main.get_help(outer))
-        return
-    name, found, _ = main.resolve_command(outer, [command])
-    assert found is not None
-    with click.Context(found, info_name=name, parent=outer) as inner:
-        click.echo(found.get_help(inner))
+    inner = context.parent
+    assert inner is not None
+    for word in words:
+        group = inner.command
+        if not isinstance(group, click.Group):
+            raise click.UsageError(f"{inner.command_path} has no command {word!r}", inner)
+        name, found, _ = group.resolve_command(inner, [word])
+        assert found is not None
+        inner = click.Context(found, info_name=name, parent=inner)
+    click.echo(inner.get_help())
 
 
 main.add_command(bench)

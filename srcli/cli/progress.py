@@ -168,10 +168,13 @@ class BarProgress(BatchProgress):
 
     def progress(self, job: Job, share: float) -> None:
         """See `BatchProgress`."""
-        if job.source != self._current:
+        begins = job.source != self._current
+        if begins:
             self._current = job.source
             self._progress.reset(self._one, total=100, description=_title(job))
-        self._progress.update(self._one, completed=int(share * 100), total=100, visible=True)
+        self._progress.update(
+            self._one, completed=int(share * 100), total=100, visible=True, refresh=begins
+        )
 
     def page(self, job: Job, done: int, total: int) -> None:
         """See `BatchProgress`: the next page is what tiles are of from now on."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from srcli.cli.console import echo_line, printable
+from srcli.cli.console import echo_fields, echo_line
 from srcli.errors import ExitCode, UsageError
+from srcli.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from srcli.jobs.journal import RunRecord
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["status", "verify"]
 
 _SHOWN = 20
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
+_FOLDER = click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, for programs.")
 
 
-@click.command()
+@click.command(short_help="Show what is done, failed and still to do in a batch.")
 @_FOLDER
 @_JSON
 def status(folder: Path, *, as_json: bool) -> ExitCode:
-    """Show what a folder's journal says: what is done, failed, and still to do.
+    """Show which results of a batch are done, failed, and still to do.
 
-    Ends with 0 if all is done and there, with 1 otherwise.
+    FOLDER is the output folder of srcli upscale. Exit code 0 if all are done, else 1.
     """
     from srcli.jobs.journal import Journal
     from srcli.jobs.verify import Condition, check_quickly
@@ -47,14 +48,14 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
     return ExitCode.SOME_FAILED if bad else ExitCode.ALL_DONE
 
 
-@click.command()
+@click.command(short_help="Check every result of a batch.")
 @_FOLDER
 @_JSON
 def verify(folder: Path, *, as_json: bool) -> ExitCode:
-    """Decode every result in a folder and compare it with the journal.
+    """Decode every result of a batch and compare it with the journal.
 
-    Images that the journal does not know are decoded too. Ends with 0 if every one is sound,
-    with 1 otherwise.
+    FOLDER is the output folder of srcli upscale. Images that the journal does not list are
+    decoded, too. Exit code 0 if all are intact, else 1.
     """
     from srcli.jobs.discover import discover
     from srcli.jobs.job import State
@@ -71,7 +72,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
         journal.close()
     found: list[Verification] = []
     limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
-    with DecoderProcess(limits) as decoder:
+    with Heartbeat(echo_line, f"verifying {folder}"), DecoderProcess(limits) as decoder:
         made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
         for entry in made.values():
             found.append(verify(folder, entry, decoder))
@@ -112,26 +113,24 @@ def _print_json(found: Iterable["Verification"], last: "RunRecord | None") -> No
 
 
 def _print_table(found: Sequence["Verification"], last: "RunRecord | None") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for condition, count in sorted(Counter(one.condition.value for one in found).items()):
-        table.add_row(condition, str(count))
+    counts = Counter(_word(one) for one in found)
+    rows = [(word, str(count)) for word, count in sorted(counts.items())]
     if not found:
-        table.add_row("empty", "no outputs")
+        rows.append(("empty", "no outputs"))
     if last is not None:
         started = datetime.fromtimestamp(last.started).astimezone()
-        table.add_row("last run", f"{started:%Y-%m-%d %H:%M:%S}, {_outcome(last)}")
-        table.add_row("made with", f"{last.model}, {last.resolved}, srcli {last.version}")
+        rows.append(("last run", f"{started:%Y-%m-%d %H:%M:%S}, {_outcome(last)}"))
+        rows.append(("made with", f"{last.model}, {last.resolved}, srcli {last.version}"))
     troubles = [one for one in found if one.reason]
-    for one in troubles[:_SHOWN]:
-        table.add_row(f"  {one.condition.value}", printable(f"{one.target}: {one.reason}"))
+    rows += [(f"  {_word(one)}", f"{one.target}: {one.reason}") for one in troubles[:_SHOWN]]
     if len(troubles) > _SHOWN:
-        table.add_row("", f"and {len(troubles) - _SHOWN} more (--json lists all)")
-    Console().print(table, markup=False, highlight=False)
+        rows.append(("", f"and {len(troubles) - _SHOWN} more (--json lists all)"))
+    echo_fields(rows)
+
+
+def _word(one: "Verification") -> str:
+    """The condition of an output for people; JSON has `Condition`'s own words."""
+    return "intact" if one.condition.value == "sound" else one.condition.value
 
 
 def _outcome(run: "RunRecord") -> str:

@@ -62,7 +62,7 @@ class StandardStreams:
             stream = getattr(sys, name)
             if stream is None:
                 setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-            elif isinstance(stream, io.TextIOWrapper):
+            elif isinstance(stream, io.TextIOWrapper) and _has_file(cast("TextIO", stream)):
                 forgiving, writer = _forgiving(cast("TextIO", stream))
                 self._writers[name] = writer
                 setattr(sys, name, forgiving)
@@ -77,6 +77,15 @@ class StandardStreams:
                     "itself went on"
                 )
         return ""
+
+
+def _has_file(stream: TextIO) -> bool:
+    """True if a text stream writes to a file of the system, and not into memory."""
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True
 
 
 def _forgiving(stream: TextIO) -> tuple[io.TextIOBase, _ForgivingWriter]:

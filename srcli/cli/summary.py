@@ -2,13 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from srcli.cli.console import printable
+from srcli.cli.console import echo_fields
 from srcli.errors import ExitCode
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.job import Finished, State
@@ -38,60 +35,51 @@ def print_summary(
         verbose: Show shares by layer, too.
     """
     counts = Counter(end.state for end in finished)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for state in State:
-        table.add_row(state.value, str(counts[state]))
+    rows = [(state.value, str(counts[state])) for state in State]
     for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
-        table.add_row("  skipped", f"{count}: {printable(reason)}")
-    for line in ignored:
-        table.add_row("ignored", printable(line))
+        rows.append(("  skipped", f"{count}: {reason}"))
+    rows += [("ignored", line) for line in ignored]
     reports = [end.report for end in finished if end.report is not None]
-    _add_work(table, finished, reports, seconds, verbose=verbose)
+    rows += _work(finished, reports, seconds, verbose=verbose)
     losing = sum(bool(end.losses) for end in finished)
     if losing:
-        table.add_row("not kept", f"parts of {losing} inputs, listed above")
+        rows.append(("not kept", f"parts of {losing} inputs, listed above"))
     failures = [end for end in finished if end.state is State.FAILED]
-    for end in failures[:_SHOWN_FAILURES]:
-        table.add_row("  failed", printable(end.reason))
+    rows += [("  failed", end.reason) for end in failures[:_SHOWN_FAILURES]]
     if len(failures) > _SHOWN_FAILURES:
-        table.add_row("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above")
+        rows.append(("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above"))
     if compared:
-        table.add_row("compare", printable(compared))
+        rows.append(("compare", compared))
     if better and reports:
-        table.add_row("weights", better)
-    Console().print(table, markup=False, highlight=False)
+        rows.append(("weights", better))
+    echo_fields(rows)
 
 
-def _add_work(
-    table: Table,
+def _work(
     finished: Sequence[Finished],
     reports: Sequence[Report],
     seconds: float,
     *,
     verbose: bool,
-) -> None:
-    """Add where the results are, and what they took."""
-    if reports:
-        megapixels = sum(r.megapixels for r in reports)
-        network = sum(r.seconds for r in reports)
-        table.add_row(
-            "results", printable(_place([end.job.target for end in finished if end.report]))
-        )
-        table.add_row("output", f"{megapixels:.1f} Mpx")
-        table.add_row("time", f"{seconds:.1f} s, of which network {network:.1f} s")
-        live = add_reports(reports).live_windows
-        if live:
-            layers = f" ({by_layer(live)} by layer)" if verbose else ""
-            share = f"{sum(live) / len(live):.0%}"
-            table.add_row("computed", f"{share} of the attention{layers}")
-        reruns = sum(r.reruns for r in reports)
-        if reruns:
-            table.add_row("rerun", f"{reruns} tiles in fp32 (not finite in lower precision)")
-        blended = sum(not r.exact for r in reports)
-        if blended:
-            table.add_row("blended", f"{blended} of {len(reports)}, from overlapping tiles")
+) -> Iterator[tuple[str, str]]:
+    """Where the results are, and what they took."""
+    if not reports:
+        return
+    megapixels = sum(r.megapixels for r in reports)
+    network = sum(r.seconds for r in reports)
+    yield "results", str(_place([end.job.target for end in finished if end.report]))
+    yield "output", f"{megapixels:.1f} Mpx"
+    yield "time", f"{seconds:.1f} s, of which network {network:.1f} s"
+    live = add_reports(reports).live_windows
+    if live:
+        layers = f" ({by_layer(live)} by layer)" if verbose else ""
+        yield "computed", f"{sum(live) / len(live):.0%} of the attention{layers}"
+    reruns = sum(r.reruns for r in reports)
+    if reruns:
+        yield "rerun", f"{reruns} tiles in fp32 (not finite in lower precision)"
+    blended = sum(not r.exact for r in reports)
+    if blended:
+        yield "blended", f"{blended} of {len(reports)}, from overlapping tiles"
 
 
 def _skipped(end: Finished) -> bool:

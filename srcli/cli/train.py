@@ -8,11 +8,12 @@ import click
 
 from srcli.cli.console import echo_line
 from srcli.errors import ExitCode
+from srcli.heartbeat import Heartbeat
 
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(short_help="Train a network.")
 @click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -37,13 +38,15 @@ __all__ = ["train"]
     "--init",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Start from these weights; of another scale: with a new upsampler, fitted to them.",
+    help="Weights to start from; if they are of another scale, a new upsampler is fitted.",
 )
-@click.option("--steps", type=click.IntRange(1), help="Length of the run, instead of CONFIG's.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Length of the run in steps, instead of CONFIG's."
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="Likewise; with --steps, whichever ends first.",
+    help="Length of the run in minutes; with --steps, whichever ends first.",
 )
 @click.pass_context
 def train(
@@ -58,36 +61,42 @@ def train(
     *,
     resume: bool,
 ) -> None:
-    """Train a network as CONFIG.toml says, and print the path of the finished weights.
+    """Train a network and print the path of its weights.
 
-    Several processes train together under torchrun. An interrupted run writes a checkpoint first;
-    --resume goes on from it, with the same data in the same order.
+    CONFIG.toml says how. An interrupted run writes a checkpoint; --resume continues from it, with
+    the same data in the same order. Under torchrun several processes train together.
     """
-    if not sys.stderr.isatty():  # before torch, which takes seconds, is imported
-        echo_line(f"training as {config} says")
-    from rich.console import Console
+    leads = os.environ.get("RANK", "0") == "0"  # torchrun's first process shows progress
+    with Heartbeat(echo_line if leads else _nothing, f"training as {config} says") as heartbeat:
+        from srcli.training.config_file import read_config
+        from srcli.training.folder import RunFolder
+        from srcli.training.loggers import JsonLogger, LineLogger
+        from srcli.training.loop import RunOptions, train
+        from srcli.training.process import process_began
 
-    from srcli.cli.train_progress import TrainingBar
-    from srcli.training.config_file import read_config
-    from srcli.training.folder import RunFolder
-    from srcli.training.loggers import JsonLogger, LineLogger
-    from srcli.training.loop import RunOptions, train
-    from srcli.training.process import process_began
+        told = read_config(config)
+        folder = RunFolder(out or Path("training") / told.weights.name)
+        began = process_began()
+        options = RunOptions(folder.path, resume, init, steps, minutes, data, sets, began)
+        try:
+            if leads and sys.stderr.isatty():
+                from rich.console import Console
 
-    told = read_config(config)
-    folder = RunFolder(out or Path("training") / told.weights.name)
-    began = process_began()
-    options = RunOptions(folder.path, resume, init, steps, minutes, data, sets, began)
-    try:
-        if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":  # torchrun's first shows
-            lines = LineLogger(sys.stderr)
-            path = train(told, options, [lines, JsonLogger(folder.log, lines.warn)])
-        else:
-            with TrainingBar(Console(stderr=True), told.run.log_every) as bar:
-                path = train(told, options, [bar, JsonLogger(folder.log, bar.warn)])
-                bar.finish()
-    except KeyboardInterrupt:
-        click.echo(f"srcli: {folder.how_to_go_on()}", err=True)
-        context.exit(ExitCode.INTERRUPTED)
+                from srcli.cli.train_progress import TrainingBar
+
+                heartbeat.stop()
+                with TrainingBar(Console(stderr=True), told.run.log_every) as bar:
+                    path = train(told, options, [bar, JsonLogger(folder.log, bar.warn)])
+                    bar.finish()
+            else:
+                lines = LineLogger(sys.stderr, heartbeat.heard)
+                path = train(told, options, [lines, JsonLogger(folder.log, lines.warn)])
+        except KeyboardInterrupt:
+            echo_line(folder.how_to_go_on())
+            context.exit(ExitCode.INTERRUPTED)
     if path is not None:
         click.echo(path)
+
+
+def _nothing(_: str) -> None:
+    """Say nothing."""

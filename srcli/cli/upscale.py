@@ -52,7 +52,7 @@ class UpscaleCommand(SectionedCommand):
     }  # fmt: skip
 
 
-@click.command(cls=UpscaleCommand)
+@click.command(cls=UpscaleCommand, short_help="Upscale images and video.")
 @selection_options
 @result_options
 @engine_options
@@ -69,11 +69,11 @@ def upscale(
     clips: ClipOptions,
     comparing: CompareOptions,
 ) -> ExitCode:
-    """Upscale images and clips: files, and folders with everything in them.
+    """Upscale images and video: files, and folders with their subfolders.
 
-    The same command again does what is not done yet, what has changed, and what was made with
-    other settings. No input is ever replaced, and a result appears under its name only when it
-    is whole. The first Ctrl-C finishes the present file, the second stops at once.
+    Run the same command again to continue: it does what is missing, what has changed, and what
+    was made with other settings. Inputs are never replaced, and a result gets its name only when
+    it is complete. The first Ctrl-C finishes the current file, the second stops at once.
     """
     from srcli.cli.upscale_run import run
 

@@ -55,25 +55,25 @@ selection_options: Decorator = grouped(
     click.option(
         "--files-from",
         type=click.Path(path_type=Path, allow_dash=True),
-        help="File that lists more inputs, one a line or separated by NUL; - is stdin.",
+        help="File that lists more inputs, one per line or separated by NUL; - is stdin.",
     ),
     click.option(
         "--include",
         multiple=True,
         metavar="PATTERN",
-        help="Take only files of folders that match: '*.jpg', '2024/**'. Repeatable.",
+        help="In folders, take only files that match: '*.jpg', '2024/**'. Repeatable.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="PATTERN",
-        help="Leave out files of folders that match. Repeatable; wins over --include.",
+        help="In folders, skip files that match. Repeatable; wins over --include.",
     ),
     click.option(
         "--follow-links/--no-follow-links",
         default=False,
         show_default=True,
-        help="Search linked folders too, each once. Linked files are always taken.",
+        help="Also search linked folders, each once. Linked files are always taken.",
     ),
     click.option(
         "--name",
@@ -139,13 +139,15 @@ result_options: Decorator = grouped(
         help="Exact height of the result instead of a scale.",
     ),
     click.option(
-        "--fit", type=BoxSize(), help="Largest size within a box instead of a scale: 3840x2160."
+        "--fit",
+        type=BoxSize(),
+        help="Largest size that fits into a box, instead of a scale: 3840x2160.",
     ),
     click.option(
         "--megapixels",
         type=click.FloatRange(0, min_open=True),
         metavar="FLOAT",
-        help="Largest size within so many million pixels instead of a scale.",
+        help="Largest size up to so many million pixels, instead of a scale.",
     ),
     click.option(
         "--format",
@@ -153,7 +155,7 @@ result_options: Decorator = grouped(
         type=FormatName(FORMAT_OPTIONS),
         default="same",
         show_default=True,
-        help="Format of the results; same: as each input.",
+        help="Format of the results; same is that of each input.",
     ),
     click.option(
         "--quality",
@@ -163,7 +165,7 @@ result_options: Decorator = grouped(
         help="Quality of JPEG, lossy WebP, AVIF, HEIC and JPEG XL (there 100 is lossless).",
     ),
     click.option(
-        "--strip-metadata", is_flag=True, help="Write no metadata but the colour profile."
+        "--strip-metadata", is_flag=True, help="Write no metadata except the colour profile."
     ),
     click.option("--no-gps", is_flag=True, help="Remove GPS positions from the metadata."),
 )
@@ -216,7 +218,7 @@ engine_options: Decorator = grouped(
         "--halt-eps",
         type=click.FloatRange(0, 1),
         metavar="FLOAT",
-        help="Instead of --effort, for experts: 0 to 1, the larger the more is stopped (ε of the "
+        help="Instead of --effort, for experts: 0 to 1, larger stops earlier (ε of the "
         f"paper; of {MODEL} balanced is {HALT_EPS['balanced']:g}, fast {HALT_EPS['fast']:g}).",
     ),
     click.option(
@@ -224,23 +226,23 @@ engine_options: Decorator = grouped(
         type=TileSize(),
         default="auto",
         show_default=True,
-        help="Largest tile in px of the input; 0 computes images whole.",
+        help="Largest tile in px of the input; 0 computes the whole image at once.",
     ),
     click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
     ),
     click.option(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         default="auto",
         show_default=True,
-        help="auto is bf16 where the device computes it natively.",
+        help="Number format in the network; auto is bf16 on devices that compute it natively.",
     ),
     click.option(
         "--compile",
         "compiled",
         is_flag=True,
-        help="Compile the network first: minutes once, then faster on a GPU. Kept for later runs.",
+        help="Compile the network first: minutes once, then faster on a GPU; kept for later runs.",
     ),
     yes_option,
     trust_first_option,
@@ -273,19 +275,19 @@ handling_options: Decorator = grouped(
         type=click.Choice(["ask", "redo", "keep", "fail"]),
         default="ask",
         show_default=True,
-        help="What to do with results that were made with other settings, from an input that has "
-        "changed since, or that were altered. Without a terminal to ask on, altered ones are "
+        help="What to do with results that were made with other settings or from an input that has "
+        "changed, or that were altered since. Without a terminal to ask on, altered ones are "
         "kept and the others are made again.",
     ),
     click.option("--wait", is_flag=True, help="Wait for another run in the same folder to end."),
     click.option(
-        "--dry-run", is_flag=True, help="Show what would be done, with sizes; do nothing."
+        "--dry-run", is_flag=True, help="Show what would be done, with sizes, and do nothing."
     ),
     click.option(
         "--disk-check/--no-disk-check",
         default=True,
         show_default=True,
-        help="Refuse to begin if the results will hardly fit on the disk.",
+        help="Stop before any work if the results would hardly fit on the disk.",
     ),
     click.option(
         "--json", is_flag=True, help="Print events as JSON lines on stdout, for programs."

@@ -36,7 +36,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
         return names
 
 
-@click.command("visualize-mask")
+@click.command("visualize-mask", short_help="Draw where a network computed and where it stopped.")
 @click.argument(
     "inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path)
 )
@@ -44,7 +44,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder that takes the folders of masks.  [default: STEM_masks/ beside each image]",
+    help="Folder for the masks of all images.  [default: STEM_masks/ beside each image]",
 )
 @click.option(
     "-m",
@@ -66,29 +66,30 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     type=click.Choice(["exact", "balanced", "fast"]),
     default="balanced",
     show_default=True,
-    help="exact computes everything: nothing halts, but confidence is shown.",
+    help="exact computes everything (nothing halts, confidence is shown); balanced and fast stop "
+    "early where the network is sure.",
 )
 @click.option(
     "--tile",
     type=TileSize(),
     default="auto",
     show_default=True,
-    help="Largest tile in px of the input; 0 computes images whole.",
+    help="Largest tile in px of the input; 0 computes the whole image at once.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
     default="auto",
     show_default=True,
-    help="auto is bf16 where the device computes it natively.",
+    help="Number format in the network; auto is bf16 on devices that compute it natively.",
 )
 @click.option(
     "--layers",
     default="all",
     show_default=True,
     metavar="all|1,3,6",
-    help="Layers whose maps are drawn.",
+    help="Layers to draw maps of.",
 )
 @click.option(
     "--what",
@@ -96,7 +97,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     metavar="|".join(WHAT),
     default="all",
     show_default=True,
-    help="Maps that are drawn, several with commas; contact sheet and chart always are.",
+    help="Maps to draw, separated by commas; contact sheet and chart are always written.",
 )
 @click.option(
     "--format",
@@ -106,10 +107,10 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="Format of the maps; the contact sheet is always PNG.",
 )
-@click.option("--npz", is_flag=True, help="Write all maps as numpy arrays too.")
-@click.option("--html", is_flag=True, help="Write an interactive report too, in one file.")
+@click.option("--npz", is_flag=True, help="Also write all maps as NumPy arrays.")
+@click.option("--html", is_flag=True, help="Also write an interactive report, one HTML file.")
 @click.option(
-    "--open", "show", is_flag=True, help="Open the first image's report, or contact sheet."
+    "--open", "show", is_flag=True, help="Open the report of the first image, or its contact sheet."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @download_options
@@ -132,11 +133,11 @@ def visualize_mask(
     show: bool,
     overwrite: bool,
 ) -> ExitCode:
-    """Draw where a network looked and where it stopped: confidence, halting masks, depth.
+    """Draw where a network computed and where it stopped: confidence, halting masks, depth.
 
-    Upscales every image as upscale does, and writes a folder of maps at the size of the result,
-    with a contact sheet that sums up. Masks that exist are made again only with other
-    settings or with --overwrite. Missing weights are downloaded after a question, as upscale does.
+    Upscales every image as srcli upscale does, and writes a folder of maps of the result's size
+    with a contact sheet. Masks that exist are made again only with other settings or with
+    --overwrite. Missing weights are downloaded after a question.
     """
     from srcli.cli.console import echo_line
     from srcli.cli.fetching import fetch_before_use, policy_of

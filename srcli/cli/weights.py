@@ -6,6 +6,7 @@ import click
 
 from srcli.cli.console import echo_line
 from srcli.errors import ExitCode, UsageError, WeightsError
+from srcli.heartbeat import Heartbeat
 
 __all__ = ["weights"]
 
@@ -17,12 +18,12 @@ def weights() -> None:
     """List, download, check and import weights."""
 
 
-@weights.command("list")
+@weights.command("list", short_help="List all weights, the best of each scale first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_weights(*, as_json: bool) -> None:
-    """List all weights, here and to be had, the best of each scale first.
+    """List all weights, on this machine or not, the best of each scale first.
 
-    The figures are PSNR-Y on Set5, measured by us and published with the network.
+    "Set5 dB" is PSNR-Y on Set5 as measured by us, "paper" as published with the network.
     """
     from srcli.cli.weights_output import print_json, print_table
     from srcli.weights import by_quality, known
@@ -34,17 +35,17 @@ def list_weights(*, as_json: bool) -> None:
 @click.argument("name", metavar="NAME|FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 def show(name: str, *, as_json: bool) -> None:
-    """Show all about weights, or what a file is.
+    """Show details of weights, or of a weights file.
 
-    Of a file: its network and scale as its parameters tell, how many they are, their type.
+    Of a file: the network and scale that its parameters match, their number and type.
     """
     from srcli.weights import known, weights_named
 
     if Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
-        echo_line(f"reading {name}")
-        from srcli.cli.weights_file import print_checkpoint
+        with Heartbeat(echo_line, f"reading {name}"):
+            from srcli.cli.weights_file import print_checkpoint
 
-        print_checkpoint(Path(name), as_json=as_json)
+            print_checkpoint(Path(name), as_json=as_json)
     elif Path(name).suffix in (".pth", ".pt", ".ckpt", ".safetensors"):
         raise UsageError(f"{name} does not exist")
     else:
@@ -55,22 +56,25 @@ def show(name: str, *, as_json: bool) -> None:
 
 @weights.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="All that can be downloaded.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Download all weights that can be downloaded."
+)
 @click.option(
     "--trust-first",
     is_flag=True,
-    help="Also files of which nobody publishes a hash, if their structure is right; the first "
+    help="Also weights without a published hash, if their structure is right; the first "
     "download counts from then on (or SRCLI_TRUST_FIRST=1).",
 )
-@click.option("--offline", is_flag=True, help="Never touch the network (or SRCLI_OFFLINE=1).")
-@click.option("--insecure", is_flag=True, help="Take http addresses, too.")
+@click.option("--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1).")
+@click.option("--insecure", is_flag=True, help="Allow http addresses.")
 def download(
     names: tuple[str, ...], *, everything: bool, trust_first: bool, offline: bool, insecure: bool
 ) -> ExitCode:
-    """Download weights, and check them.
+    """Download weights and check them.
 
-    NAME is of srcli weights list, a network, or "recommended". Those that are here and whole are
-    not downloaded again; what was cut off goes on. Ends with 1 if some fail, with 3 if all do.
+    NAME is a name from srcli weights list, a network, or "recommended". Weights on this machine
+    are not downloaded again, and interrupted downloads continue. Exit code 1 if some fail, 3 if
+    all fail.
     """
     from srcli.cli.fetching import fetch_all
     from srcli.transfer.policy import Policy
@@ -111,9 +115,9 @@ def download(
 @weights.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def verify(names: tuple[str, ...]) -> ExitCode:
-    """Check files against their sha256.
+    """Check weights files against their sha256.
 
-    Without a NAME, all that are here. Ends with 1 if one is altered or missing.
+    Without NAME, check all on this machine. Exit code 1 if one is altered or missing.
     """
     from srcli.weights import known, weights_named
     from srcli.weights.hashes import fault_of
@@ -133,15 +137,19 @@ def verify(names: tuple[str, ...]) -> ExitCode:
 @weights.command()
 @click.argument("name", required=False)
 def path(name: str | None) -> None:
-    """Print where files are.
+    """Print the path of a weights file.
 
-    Without a NAME, the folders of weights.
+    Without NAME, print the folders of weights.
     """
     from srcli.weights import box, how_to_get, weights_named
     from srcli.weights.local_files import downloads, file_of, imports, is_here
 
     if name is None:
-        for title, folder in (("box", box()), ("downloads", downloads()), ("imports", imports())):
+        for title, folder in (
+            ("bundled", box()),
+            ("downloads", downloads()),
+            ("imports", imports()),
+        ):
             click.echo(f"{title:<10} {folder}")
         return
     entries = weights_named(name)
@@ -157,7 +165,7 @@ def path(name: str | None) -> None:
 @click.option(
     "--forget",
     is_flag=True,
-    help="Also forget the hash of the first download, where nobody publishes one.",
+    help="Also forget the hash of the first download, if none is published.",
 )
 def remove(names: tuple[str, ...], *, forget: bool) -> None:
     """Delete downloaded and imported weights."""
@@ -174,33 +182,34 @@ def remove(names: tuple[str, ...], *, forget: bool) -> None:
 @click.argument("target", metavar="OUT.safetensors", type=_FILE)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def convert(source: Path, target: Path, *, overwrite: bool) -> None:
-    """Write a checkpoint as safetensors.
+    """Convert a checkpoint to safetensors.
 
-    Its parameters get srcli's names. No code in it is run.
+    Parameters get srcli's names. No code in the checkpoint is run.
     """
-    echo_line(f"reading {source}")
-    from srcli.weights.import_weights import convert
+    with Heartbeat(echo_line, f"converting {source}"):
+        from srcli.weights.import_weights import convert
 
-    match = convert(source, target, overwrite=overwrite)
+        match = convert(source, target, overwrite=overwrite)
     click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
     click.echo(target)
 
 
-@weights.command("import")
+@weights.command("import", short_help="Import your own checkpoint.")
 @click.argument("source", metavar="FILE", type=_FILE)
-@click.option("--model", help="Its network.  [default: told from its parameters]")
-@click.option("--scale", type=click.IntRange(1), help="Its scale.  [default: likewise]")
-@click.option("--name", help="What -m shall call it.  [default: its network's name]")
+@click.option("--model", help="Network.  [default: identified by the parameters]")
+@click.option(
+    "--scale", type=click.IntRange(1), help="Scale.  [default: identified by the parameters]"
+)
+@click.option("--name", help="Name to use with -m.  [default: the network's name]")
 def import_weights(source: Path, model: str | None, scale: int | None, name: str | None) -> None:
-    """Bring your own checkpoint in.
+    """Import your own checkpoint, for srcli upscale -m NAME.
 
-    A safetensors file or a PyTorch checkpoint (.pth, .ckpt), of which no code is run; then
-    srcli upscale -m NAME works.
+    FILE is a safetensors file or a PyTorch checkpoint (.pth, .ckpt). No code in it is run.
     """
-    echo_line(f"reading {source}")
-    from srcli.weights.import_weights import import_weights
+    with Heartbeat(echo_line, f"importing {source}"):
+        from srcli.weights.import_weights import import_weights
 
-    entry = import_weights(source, model, scale, name)
+        entry = import_weights(source, model, scale, name)
     call = entry.variant or entry.model
-    click.echo(f"{entry.name} is there: srcli upscale -m {call} -s {entry.scale}", err=True)
+    click.echo(f"imported {entry.name}: srcli upscale -m {call} -s {entry.scale}", err=True)
     click.echo(entry.name)

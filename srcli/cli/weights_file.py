@@ -37,7 +37,7 @@ def print_checkpoint(path: Path, *, as_json: bool) -> None:
         facts["names"] = "unknown"
         facts["closest"] = f"{near.model} x{near.scale}, but {near.describe()}"
         if near.stranger:
-            facts["closest"] = f"none; its parameters begin with {near.beginning}"
+            facts["closest"] = f"none; first parameters: {near.beginning}"
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.console import printable
+from srcli.cli.console import echo_fields
 from srcli.weights import Source, WeightsEntry, how_to_get
 from srcli.weights.local_files import file_of, is_here, record_of
 
@@ -27,11 +27,11 @@ def state_of(entry: WeightsEntry) -> str:
         return "by hand"
     if not here:
         return "missing"
-    return "in the box" if entry.source is Source.BOX else "yours"
+    return "bundled" if entry.source is Source.BOX else "yours"
 
 
 def print_table(entries: Sequence[WeightsEntry]) -> None:
-    """A line for each, with what `-m` also takes where the terminal is wide enough for it."""
+    """Print a line for each, with what `-m` also takes if the terminal is wide enough for it."""
     console, endless = Console(), Console(width=_ENDLESS)
     table = _table(entries, with_model=True)
     if endless.measure(table).maximum > console.width:
@@ -64,7 +64,7 @@ def _table(entries: Sequence[WeightsEntry], *, with_model: bool) -> Table:
 
 
 def print_entries(entries: Sequence[WeightsEntry], *, as_json: bool) -> None:
-    """Everything about each."""
+    """Print all that is known of each."""
     if as_json:
         print_json(entries)
         return
@@ -80,17 +80,16 @@ def print_json(entries: Sequence[WeightsEntry]) -> None:
 
 
 def print_lines(lines: Mapping[str, str]) -> None:
-    """Names and what they mean, aligned; what is empty is left out."""
-    for name, value in lines.items():
-        if value:
-            click.echo(f"{name:<15} {printable(value)}")
+    """Names and values, aligned; empty values are left out."""
+    echo_fields((name, value) for name, value in lines.items() if value)
 
 
 def _fields(entry: WeightsEntry) -> dict[str, object]:
     fields = dataclasses.asdict(entry)
     del fields["folder"]
     path = str(file_of(entry)) if is_here(entry) else None
-    return {**fields, "state": state_of(entry), "path": path}
+    state = state_of(entry)
+    return {**fields, "state": "in the box" if state == "bundled" else state, "path": path}
 
 
 def _lines(entry: WeightsEntry) -> dict[str, str]:

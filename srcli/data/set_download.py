@@ -104,7 +104,7 @@ def download_set(
     """
     if scale not in one.parts:
         have = ", ".join(map(str, one.parts))
-        how = f"it can be had for the scales {have}" if have else one.command() or one.origin
+        how = f"it is available for the scales {have}" if have else one.command() or one.origin
         raise UsageError(f"{one.name} cannot be downloaded for x{scale}: {how}")
     part = one.parts[scale]
     folder = root / one.name / part.folder

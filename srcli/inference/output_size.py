@@ -48,7 +48,10 @@ class Resizing:
             ImageTooLarge: The network's result would have to be enlarged.
         """
         if self.size[0] > self.height * self.native or self.size[1] > self.width * self.native:
-            raise ImageTooLarge(f"{self._words} is beyond its x{self.native}: ask for less")
+            raise ImageTooLarge(
+                f"{self._words} is more than the network's x{self.native}; hint: ask for "
+                f"{self.width * self.native}x{self.height * self.native} or less"
+            )
 
     def check_memory(self, bytes_per_pixel: int) -> None:
         """Fail before the work rather than be killed after it.

@@ -59,8 +59,9 @@ def resolve_conflicts(
     _refuse_inputs_replaced([job for job in kept if not job.settled])
     if left_out:
         (path, maker), *more = left_out.items()
-        others = f", and {len(more)} more such inputs are" if more else " is"
-        tell(f"{path}, which {maker.source} becomes{others} left out")
+        are = "inputs are results" if len(more) > 1 else "input is a result"
+        others = f"; {len(more)} more {are}, too" if more else ""
+        tell(f"skipping {path}: it is the result of {maker.source}{others}")
     return kept
 
 

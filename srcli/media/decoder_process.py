@@ -189,7 +189,7 @@ class DecoderProcess:
         if not end.crashed:
             return _WorkerKilled(
                 f"{path}: not read, its decoder was killed twice ({end.how}); the file may be "
-                "sound; hint: run the command again, with more free memory"
+                "intact; hint: run the command again, with more free memory"
             )
         return UnreadableImage(f"{path}: its decoder crashed ({end.how}); the file is damaged")
 

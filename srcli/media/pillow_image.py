@@ -19,6 +19,7 @@ __all__ = [
     "dropped_metadata",
     "metadata_of",
     "pixels_of",
+    "srgb_profile",
     "to_rgb",
 ]
 
@@ -116,6 +117,11 @@ def pixels_of(image: Image.Image) -> Pixels:
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
         pixels[top : top + rows] = np.asarray(band).reshape(-1, image.width, channels)
     return pixels
+
+
+def srgb_profile() -> bytes:
+    """An ICC profile of sRGB."""
+    return _profile("sRGB").tobytes()
 
 
 def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:

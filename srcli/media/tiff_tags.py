@@ -32,6 +32,8 @@ class Tag(IntEnum):
     TILE_OFFSETS = 324
     TILE_BYTE_COUNTS = 325
     SUB_IFDS = 330
+    INK_SET = 332
+    NUMBER_OF_INKS = 334
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
     XMP = 700

@@ -107,7 +107,7 @@ def _second(data: bytes, picture: SecondPicture) -> str:
     if any(mark in content for mark in _GAIN_MAP):
         return f"HDR gain map, {picture.length} bytes,"
     kind = f" ({picture.kind})" if picture.kind else ""
-    return f"a second picture{kind}, {picture.length} bytes,"
+    return f"a second image{kind}, {picture.length} bytes,"
 
 
 def _gaps(known: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:
@@ -137,7 +137,7 @@ def _part(data: bytes) -> str:
         return f"motion video, {len(data)} bytes,"
     if data.startswith(_PICTURE):
         gain = any(mark in data for mark in _GAIN_MAP)
-        return f"{'HDR gain map' if gain else 'a second picture'}, {len(data)} bytes,"
+        return f"{'HDR gain map' if gain else 'a second image'}, {len(data)} bytes,"
     return f"{len(data)} bytes behind its end"
 
 

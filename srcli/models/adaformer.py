@@ -9,7 +9,7 @@ window or token whose sum reaches 1 - ε_h halts: the blocks after it no longer 
 
 There are two ways through a network: `forward` computes only what is live; `reference` computes
 everything and masks, plainly, in the order of the equations. They give the same result. Where the
-network departs from the paper, docs/models.md says so. The network as its authors published it
+network departs from the paper, docs/adaformer.md says so. The network as its authors published it
 differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_published.py.
 """
 

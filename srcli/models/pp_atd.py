@@ -6,8 +6,8 @@ Lightweight Image Super-Resolution", arXiv 2510.01997.
 The mask is made from the LR pixels alone, before the first layer, and has no parameters: the
 weights are ATD-light's. Pure pixels are neither sorted nor grouped; their own value goes through
 the attention's output projection instead. The paper leaves K, window, shifts and this compensation
-open: `docs/models.md` has the share of pure pixels, PSNR and time over all four, with weights of
-little training.
+open: `docs/experiments.md` has the share of pure pixels, PSNR and time over all four, with
+weights of little training.
 """
 
 from dataclasses import dataclass

@@ -5,10 +5,7 @@ import sys
 from pathlib import Path
 
 from srcli.errors import ExitCode
-from srcli.training.config_file import read_config
-from srcli.training.folder import RunFolder
-from srcli.training.loggers import JsonLogger, LineLogger
-from srcli.training.loop import RunOptions, train
+from srcli.heartbeat import Heartbeat
 from srcli.training.process import process_began, run_program
 
 
@@ -38,17 +35,32 @@ def _main() -> int:
 
 def _train(given: argparse.Namespace) -> ExitCode:
     """Train as the command line says."""
+    with Heartbeat(_say, f"training as {given.config} says") as heartbeat:
+        return _train_with(given, heartbeat)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"srcli: {line}\n")
+    sys.stderr.flush()
+
+
+def _train_with(given: argparse.Namespace, heartbeat: Heartbeat) -> ExitCode:
+    from srcli.training.config_file import read_config
+    from srcli.training.folder import RunFolder
+    from srcli.training.loggers import JsonLogger, LineLogger
+    from srcli.training.loop import RunOptions, train
+
     config = read_config(given.config)
     folder = RunFolder(given.out or Path("training") / config.weights.name)
     options = RunOptions(
         folder.path, given.resume, given.init, given.steps, given.minutes,
         tuple(given.data), tuple(given.sets), process_began(),
     )  # fmt: skip
-    lines = LineLogger(sys.stderr)
+    lines = LineLogger(sys.stderr, heartbeat.heard)
     try:
         train(config, options, [lines, JsonLogger(folder.log, lines.warn)])
     except KeyboardInterrupt:
-        sys.stderr.write(f"srcli: {folder.how_to_go_on()}\n")
+        _say(folder.how_to_go_on())
         return ExitCode.INTERRUPTED
     return ExitCode.ALL_DONE
 

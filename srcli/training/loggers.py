@@ -82,10 +82,11 @@ class LineLogger:
 
     Args:
         stream: Where to; stderr as a rule.
+        on_line: Called after each line.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, on_line: Callable[[], None] | None = None) -> None:
+        self._stream, self._on_line = stream, on_line
 
     def on_step(self, report: StepReport) -> None:
         """Say how far the run is, and its figures."""
@@ -110,6 +111,8 @@ class LineLogger:
     def _say(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
+        if self._on_line is not None:
+            self._on_line()
 
 
 def describe_figures(report: StepReport) -> str:

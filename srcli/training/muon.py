@@ -6,7 +6,7 @@ orthogonal matrix, found by a Newton-Schulz iteration, so that the rare ones lea
 
 `torch.optim.Muon` takes two-dimensional parameters only, one after the other, and iterates in bf16:
 a sixth of a step's time on a CPU that has no bf16. Here matrices of one shape go through together,
-in fp32 or bf16 as told (see docs/training.md), and nothing waits for the device.
+in fp32 or bf16 as told (see docs/training_runs.md), and nothing waits for the device.
 """
 
 from collections import defaultdict

@@ -221,7 +221,7 @@ class TrainingState:
 def _laid_out(network: SRNetwork, device: torch.device) -> SRNetwork:
     """Lay out the convolutions' weights as the device's fastest kernels want them, in place.
 
-    Channels last on CUDA; on a CPU it costs a tenth, or gives nothing (docs/training.md).
+    Channels last on CUDA; on a CPU it costs a tenth, or gives nothing (docs/training_runs.md).
     """
     if device.type == "cuda":
         for module in network.modules():

@@ -28,7 +28,7 @@ _LARGEST_MAP = 1536  # cells a side; larger maps are thinned out
 def build_report(
     explained: Explained, pixels: Pixels, figures: MaskStats, kinds: Sequence[MapType], name: str
 ) -> str:
-    """The report of a picture: before and after, every map over it, every window's numbers.
+    """The report of an image: before and after, every map over it, every window's numbers.
 
     Args:
         explained: What happened.
@@ -71,7 +71,7 @@ def build_report(
     )
 
 
-_HINT = "Point at the picture, or use the arrow keys on it, to see a window's numbers."
+_HINT = "Point at the image, or use the arrow keys on it, to see a window's numbers."
 
 
 def _map(explained: Explained, kind: MapType, extent: tuple[int, int]) -> dict[str, object]:
@@ -81,7 +81,7 @@ def _map(explained: Explained, kind: MapType, extent: tuple[int, int]) -> dict[s
 
 
 def _page(painted: ColourMap, extent: tuple[int, int]) -> dict[str, object]:
-    """A map as the browser stretches it over the picture, beyond whose edge it may reach."""
+    """A map as the browser stretches it over the image, beyond whose edge it may reach."""
     thin = -(-max(painted.cells.shape) // _LARGEST_MAP)
     cells = painted.cells[::thin, ::thin]
     image = Image.fromarray(np.ascontiguousarray(cells))

@@ -48,8 +48,7 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
     best = closest(checkpoint.shapes, model, scale)
     if model is None and best.stranger:
         raise WeightsError(
-            f"{checkpoint.path} holds parameters of a network that srcli does not have: "
-            f"they begin with {best.beginning}"
+            f"{checkpoint.path} matches no supported network (first parameters: {best.beginning})"
         )
     raise WeightsError(
         f"{checkpoint.path} does not fit {best.model} x{best.scale}"

@@ -181,7 +181,7 @@ def remove_weights(entries: Sequence[WeightsEntry], *, forget: bool = False) -> 
 def _files(entry: WeightsEntry, *, forget: bool) -> list[Path]:
     path = file_of(entry)
     if entry.source is Source.BOX:
-        raise UsageError(f"{entry.name} is in the box: it goes with srcli itself")
+        raise UsageError(f"{entry.name} is bundled with srcli and cannot be removed")
     if entry.folder is not None and entry.folder != imports().absolute():
         raise UsageError(f"{entry.name} is not srcli's to delete: it is at {path}")
     beside = [path.with_suffix(".toml")] if entry.folder is not None else []

@@ -25,7 +25,10 @@ def test_a_pattern_and_a_shells_list_go_on(tmp_path: Path) -> None:
     again = srcli("upscale", "g/2024-*", *FAST, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert counts(again.stdout) == [0, 2, 0]
-    assert "srcli: g/2024-a_x4.png, which g/2024-a.png becomes, and 1 more such" in again.stderr
+    assert (
+        "srcli: skipping g/2024-a_x4.png: it is the result of g/2024-a.png; 1 more input"
+        in again.stderr
+    )
     assert instants(folder) == made
     (folder / "2024-b_x4.png").unlink()
     listed = sorted(glob.glob("g/2024-*", root_dir=tmp_path))  # noqa: PTH207 as a shell does

@@ -42,8 +42,8 @@ def events(stdout: str) -> list[dict[str, object]]:
 
 
 def schema() -> dict[str, set[str]]:
-    """The events and their fields, as docs/batches.md has them."""
-    text = (ROOT / "docs" / "batches.md").read_text("utf-8")
+    """The events and their fields, as docs/scripting.md has them."""
+    text = (ROOT / "docs" / "scripting.md").read_text("utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE)
     return {name: set(re.findall(r"`(\w+)`", fields)) | {"event", "time"} for name, fields in rows}
 
@@ -73,7 +73,7 @@ def test_events_keep_to_their_schema(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:])
     frames[0].save(tmp_path / "in" / "pages.tif", save_all=True, append_images=frames[1:])
     told = events(srcli("upscale", "in", "--json", *FAST, cwd=tmp_path).stdout)
-    told += events(srcli("upscale", "in", "--json", *FAST, cwd=tmp_path).stdout)
+    told += events(srcli("upscale", "in", "--json", "--compare", *FAST, cwd=tmp_path).stdout)
     assert {str(e["event"]) for e in told} == set(schema())
     for event in told:
         assert event.keys() <= schema()[str(event["event"])], event

@@ -20,7 +20,7 @@ from tests.data.published_sets import png, serve_div2k, serve_images
 from tests.forked_python import ForkedPython
 from tests.weights.published_server import PublishedServer
 
-PAGE = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "measuring.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_large_sets_say_what_they_are_and_what_to_type(
     code, _, error = world.run("bench", "--dataset", name)
     assert code == 2
     what, then = lines_of(error)
-    assert f"it is DIV8K's images {images}, and DIV8K is to be asked for at its authors'" in what
+    assert f"it is DIV8K's images {images}, and DIV8K can be requested from its authors" in what
     assert f"once that folder is there: srcli datasets prepare {name} --div8k FOLDER" in then
 
 
@@ -212,6 +212,11 @@ def test_lists_are_readable_at_a_width(world: World, width: int) -> None:
         code, out, error = world.run(group, "list", COLUMNS=str(width))
         assert code == 0, error
         assert max(map(len, out.splitlines())) <= width
-    names = [line.split()[0] for line in world.run("weights", "list", COLUMNS="80")[1].splitlines()]
+    out = " ".join(world.run("datasets", "list", COLUMNS=str(width))[1].split())
+    assert "srcli datasets prepare Test2K --div8k FOLDER" in out
+    assert "request its images at manga109.org, for research" in out
+    out = world.run("weights", "list", COLUMNS="80")[1]
+    assert " bundled " in out
+    names = [line.split()[0] for line in out.splitlines()]
     assert {"adaformer-published_x4", "smfanet-plus_x4", "far_x4"} < set(names)
     assert len(names) == len(set(names))

@@ -74,7 +74,7 @@ def test_a_stranger_is_described(world: World) -> None:
     code, out, _ = world.run("weights", "show", "odd.safetensors")
     assert code == 0
     assert "not recognised" in out
-    assert "none; its parameters begin with body.0.weight" in out
+    assert "none; first parameters: body.0.weight" in out
 
 
 def test_a_stranger_does_not_write_on_the_terminal(world: World) -> None:

@@ -198,7 +198,7 @@ def test_the_summary_says_that_better_weights_can_be_had(
 ) -> None:
     (shipped,) = [entry for entry in manifest() if entry.name == "adaformer_x4"]
     better = f"better ones (Set5 32.51 dB, not {shipped.psnr_y['Set5']:.2f})"
-    how = "can be had: -m smfanet-plus"
+    how = "are available: -m smfanet-plus"
     image = photos / "a.png"
     redo = ("upscale", image, "--overwrite", "--effort", "fast")
     _, out, _ = world.run(*redo)

@@ -17,7 +17,15 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli import models
 from srcli.models.layers.windows import extend_by_mirroring
-from srcli.models.spec import EXACT, Halting, ModelSpec, PureTrace, SRNetwork, SROutput
+from srcli.models.spec import (
+    EXACT,
+    Halting,
+    MemoryProfile,
+    ModelSpec,
+    PureTrace,
+    SRNetwork,
+    SROutput,
+)
 from srcli.weights import WeightsEntry
 from tests.cli.visualizing import files, run_here
 
@@ -66,7 +74,7 @@ def register(
     kind: type[Bright] = Bright,
 ) -> None:
     """Make a network one of srcli's, with a weights file."""
-    spec = ModelSpec(name, "none", (2,), 16, 16, 100, efforts, lambda _: kind())
+    spec = ModelSpec(name, "none", (2,), 16, 16, MemoryProfile(100), efforts, lambda _: kind())
     registry = dict(models._registry())
     registry[name] = spec
     patch.setattr(models, "_registry", lambda: registry)

@@ -19,7 +19,7 @@ def test_from_the_list_to_the_bin(world: World) -> None:
     code, out, _ = world.run("weights", "list")
     assert code == 0
     states = {line.split()[0]: line for line in out.splitlines()}
-    assert "in the box" in states["adaformer_x4"]
+    assert "bundled" in states["adaformer_x4"]
     assert "available" in states["far_x4"]
     assert "available" in states["atd-light_x4"]
     code, out, error = world.run("weights", "download", "far")
@@ -190,7 +190,7 @@ def test_some_of_several_downloads(world: World) -> None:
         (["show", "nothing.pth"], 2, "nothing.pth does not exist"),
         (["download"], 2, "hint: srcli weights download recommended"),
         (["download", "atd-light"], 3, "hint: --trust-first (or SRCLI_TRUST_FIRST=1)"),
-        (["remove", "adaformer_x4"], 2, "adaformer_x4 is in the box"),
+        (["remove", "adaformer_x4"], 2, "adaformer_x4 is bundled with srcli and cannot be removed"),
         (["remove", "far"], 2, "far_x4 is not here"),
         (["import", "nothing.pth"], 3, "nothing.pth: No such file or directory"),
         (["import", "team.toml"], 3, "neither a safetensors file nor a PyTorch"),

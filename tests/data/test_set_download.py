@@ -292,9 +292,7 @@ def test_what_cannot_be_downloaded(root: Path) -> None:
         UsageError, match=r"Test4K cannot be downloaded for x4: srcli datasets prep"
     ):
         download_set(benchmark_set("Test4K"), 4, root, QUICK, SILENT)
-    with pytest.raises(
-        UsageError, match=r"Manga109 .*: its images are to be asked for at manga109"
-    ):
+    with pytest.raises(UsageError, match=r"Manga109 .*: request its images at manga109"):
         download_set(benchmark_set("Manga109"), 4, root, QUICK, SILENT)
-    with pytest.raises(UsageError, match=r"Set5 .* for x8: it can be had for the scales 2, 3, 4"):
+    with pytest.raises(UsageError, match=r"Set5 .* for x8: it is available for the scales 2, 3, 4"):
         download_set(SET5, 8, root, QUICK, SILENT)

@@ -15,6 +15,7 @@ from srcli.cli.main import main
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text("utf-8") for page in PAGES}
+WORDS_A_MINUTE = 230
 CALLS = [
     line.split("#")[0].strip()
     for text in TEXTS.values()
@@ -46,6 +47,38 @@ def test_two_lines_set_up_and_run() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", TEXTS[page.name]):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub names them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    named = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return named | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_into_pages_name_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", TEXTS[page.name]):
+        found = TEXTS[Path(target).name] if target else TEXTS[page.name]
+        assert anchor in anchors(found), f"{target}#{anchor}"
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    text = TEXTS["README.md"]
+    assert len(text.splitlines()) <= 120
+    assert len(text.split()) <= 5 * WORDS_A_MINUTE
+
+
+@pytest.mark.parametrize(
+    "name", ["adaformer", "batches", "compare", "formats", "measuring", "models", "training"]
+)
+def test_a_page_about_a_task_is_read_in_six_minutes(name: str) -> None:
+    assert len(TEXTS[f"{name}.md"].split()) <= 6 * WORDS_A_MINUTE
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    for page in PAGES[1:]:
+        assert f"(docs/{page.name})" in TEXTS["README.md"], page.name
 
 
 def test_python_of_the_readme_runs() -> None:

@@ -188,6 +188,9 @@ def test_a_result_beyond_memory_is_refused(
 class Overflowing(torch.nn.Module):
     """Stands in for a network whose values overflow."""
 
+    def steps(self) -> dict[torch.nn.Module, int]:
+        return {}
+
     def forward(self, lr: torch.Tensor, halting: Halting) -> SROutput:
         return SROutput(lr.new_full((1, 3, lr.shape[2] * 4, lr.shape[3] * 4), float("inf")))
 
@@ -280,7 +283,10 @@ def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels
 
 
 def test_beyond_the_network_is_refused() -> None:
-    with pytest.raises(ImageTooLarge, match="30x17 px to 121x68 is beyond its x4"):
+    with pytest.raises(
+        ImageTooLarge,
+        match="30x17 px to 121x68 is more than the network's x4; hint: ask for 120x68",
+    ):
         Upscaler(scale=4).upscale(np.zeros((17, 30, 3), np.uint8), size=(121, 68))
 
 

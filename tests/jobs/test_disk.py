@@ -12,7 +12,7 @@ from srcli.jobs.preflight import estimated_bytes
 from srcli.media import DecodedImage, ImageInfo, probe, read_image, write_image
 
 SAMPLES = sorted((Path(__file__).parents[1] / "samples_hr").glob("*.webp"))
-FACTOR = 3  # as docs/batches.md says
+FACTOR = 3  # as docs/benchmarks.md says
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,7 @@ def test_what_is_appended_to_a_jpeg_is_named(tmp_path: Path) -> None:
         f"Photo Mechanic's trailer (soft edits), {len(mechanic)} bytes, left out",
     )
     image = read(tmp_path / "x.jpg", picture + jpeg())
-    assert image.dropped == (f"a second picture, {len(jpeg())} bytes, left out",)
+    assert image.dropped == (f"a second image, {len(jpeg())} bytes, left out",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from srcli.errors import UnreadableImage
 from srcli.media import probe, read_image
 
 PHOTOMETRIC = {1: "minisblack", 2: "minisblack", 3: "rgb", 4: "rgb"}
@@ -183,19 +182,3 @@ def test_channels_that_are_not_alpha_are_left_out(tmp_path, noise):
     path = tmp_path / "image.tif"
     tifffile.imwrite(path, noise(4, np.uint16), photometric="rgb", extrasamples=["unspecified"])
     check(path, noise(4, np.uint16)[..., :3])
-
-
-@pytest.mark.parametrize("photometric", ["separated", "cielab"])
-def test_other_colour_spaces_are_refused_with_a_remedy(tmp_path, noise, photometric):
-    pixels = noise(4 if photometric == "separated" else 3, np.uint16)
-    tifffile.imwrite(tmp_path / "image.tif", pixels, photometric=photometric)
-    with pytest.raises(UnreadableImage, match="convert to RGB"):
-        read_image(tmp_path / "image.tif")
-
-
-@pytest.mark.parametrize("dtype", [np.int16, np.float16, np.uint32, np.float32])
-def test_other_kinds_of_samples_are_refused_with_a_remedy(tmp_path, noise, dtype):
-    path = tmp_path / "image.tif"
-    tifffile.imwrite(path, noise(3).astype(dtype), photometric="rgb")
-    with pytest.raises(UnreadableImage, match="convert it to 16 bits"):
-        read_image(path)

@@ -1,11 +1,11 @@
-"""The table of docs/batches.md says what each format holds, as the code has it."""
+"""The table of docs/formats.md says what each format holds, as the code has it."""
 
 from pathlib import Path
 
 from srcli.media import FORMATS
 from srcli.media.format import Format
 
-DOCS = Path(__file__).parents[2] / "docs" / "batches.md"
+DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 COLUMNS = {
     "profile": "icc", "EXIF": "exif", "XMP": "xmp", "IPTC": "iptc", "resolution, aspect": "dpi",
     "JPEG comments": "comments", "PNG texts": "texts", "gAMA, cHRM": "colour",
@@ -32,4 +32,4 @@ def test_the_table_of_what_is_kept_is_the_formats_own():
     head = " | ".join(("", *COLUMNS, "alpha", "bits", "gray", "largest side"))
     expected = [f"|{head} |", *(row(format) for format in FORMATS.values())]
     missing = [line for line in expected if line not in text]
-    assert not missing, "docs/batches.md lacks:\n" + "\n".join(missing)
+    assert not missing, "docs/formats.md lacks:\n" + "\n".join(missing)

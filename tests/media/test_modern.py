@@ -255,3 +255,20 @@ def in_srgb(pixels: np.ndarray, icc: bytes) -> np.ndarray:
     source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     target = ImageCms.createProfile("sRGB")
     return np.asarray(ImageCms.profileToProfile(Image.fromarray(pixels), source, target), int)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("mode", ["RGB;16", "RGBA;16"])
+def test_deep_heic_is_read_with_its_depth(tmp_path, monkeypatch, bits, mode):
+    library = pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(library.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    ramp = np.linspace(10000, 40000, 256).astype(np.uint16)
+    pixels = np.tile(ramp[None, :, None], (32, 1, len(mode) - 3))  # RGB or RGBA
+    path = tmp_path / "a.heic"
+    file = library.from_bytes(mode, (256, 32), pixels.tobytes())
+    file.save(path, quality=100, chroma=444)
+    image, info = read_image(path), probe(path)
+    assert (info.bits, info.channels) == (16, len(mode) - 3) == (image.bits, image.channels)
+    assert image.dropped == ()
+    assert np.abs(image.pixels.astype(int) - pixels).max() < 65535 // 256 * 2
+    assert len(np.unique(image.pixels[..., 1])) > 130  # 8 bits have 118 steps there

@@ -172,8 +172,8 @@ def test_every_page_is_held_to_the_limit(tmp_path):
 def test_a_kind_of_page_that_is_not_read_is_named(tmp_path):
     with tifffile.TiffWriter(tmp_path / "scan.tif") as file:
         file.write(np.zeros((4, 4), np.uint8), photometric="minisblack")
-        file.write(np.zeros((4, 4), np.float32), photometric="minisblack")
-    with pytest.raises(UnreadableImage, match="page 2: its samples have 32 bits"):
+        file.write(np.zeros((4, 4), np.int32), photometric="minisblack")
+    with pytest.raises(UnreadableImage, match=r"page 2: a kind of TIFF \(32-bit signed samples"):
         probe(tmp_path / "scan.tif")
 
 
@@ -213,5 +213,4 @@ def test_nothing_stays_of_pages_that_were_not_all_written(tmp_path, noise):
 
 def test_a_byte_order_that_pillow_does_not_know(tmp_path, noise):
     tifffile.imwrite(tmp_path / "a.tif", noise(3), photometric="rgb", bigtiff=True, byteorder=">")
-    with pytest.raises(UnreadableImage, match="BigTIFF of 8 bits in this byte order"):
-        probe(tmp_path / "a.tif")
+    assert np.array_equal(read_image(tmp_path / "a.tif").pixels, noise(3))

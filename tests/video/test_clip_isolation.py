@@ -91,7 +91,7 @@ def end_all(sources: Sequence[Path], out: Path) -> list[tuple[str, str]]:
     jobs = [Job(source, out / source.name, CLIP) for source in sources]
     settings = ClipSettings(isolated=True, segment=4)
     upscaler = Upscaler("adaformer-s", 2, effort="fast", precision="fp32")
-    ends = run_clips(jobs, upscaler, settings, on_frame=lambda *_: None)
+    ends = run_clips(jobs, upscaler, settings, recorded="", on_frame=lambda *_: None)
     return [(end.state.value, end.reason) for end in ends]
 
 

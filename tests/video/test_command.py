@@ -68,7 +68,11 @@ def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
         (["in.mp4", "-o", "out.avi"], 2, "out.avi: srcli writes .mp4, .m4v, .mov, .mkv, .webm"),
         (["in.mp4", "--start", "100"], 3, "no frame of it is in the part"),
         (["in.mp4", "--tonemap", "--force-sdr"], 2, "exclude each other"),
-        (["in.mp4", "-o", "out.png"], 2, "in.mp4 is a clip, out.png is not"),
+        (
+            ["in.mp4", "-o", "out.png"],
+            2,
+            "in.mp4 is a clip, which .png cannot hold; hint: --frames-dir",
+        ),
         (["in.mp4", "in.mp4/..", "-o", "x.mp4"], 2, "does not exist"),
         (["%04d.png", "--fps", "0"], 2, "'0' is no frame rate"),
         (["%04d.png"], 2, "add --fps 24"),

@@ -8,5 +8,5 @@ SET = BenchmarkSet(
     name="Manga109",
     images=109,
     megapixels=0.97,
-    origin="its images are to be asked for at manga109.org, for research",
+    origin="request its images at manga109.org, for research",
 )

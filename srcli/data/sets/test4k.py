@@ -9,8 +9,8 @@ SET = BenchmarkSet(
     images=100,
     megapixels=8.8,
     origin=(
-        "it is DIV8K's images 1301 to 1400, reduced by 2, and DIV8K is to be asked for at its "
-        "authors' (Gu et al., ICCVW 2019)"
+        "it is DIV8K's images 1301 to 1400, reduced by 2, and DIV8K can be requested from its "
+        "authors (Gu et al., ICCVW 2019)"
     ),
     prepared=True,
 )

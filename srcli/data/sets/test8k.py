@@ -9,8 +9,8 @@ SET = BenchmarkSet(
     images=100,
     megapixels=35,
     origin=(
-        "it is DIV8K's images 1401 to 1500, as they are, and DIV8K is to be asked for at its "
-        "authors' (Gu et al., ICCVW 2019)"
+        "it is DIV8K's images 1401 to 1500, as they are, and DIV8K can be requested from its "
+        "authors (Gu et al., ICCVW 2019)"
     ),
     prepared=True,
 )

@@ -62,6 +62,4 @@ def recognise(head: bytes) -> Format:
         if format.recognises(head):
             return format
     names = ", ".join(FORMATS)
-    raise FormatError(
-        f"begins with {head[:8]!r}, which is no image format that srcli reads ({names})"
-    )
+    raise FormatError(f"is not a supported image ({names}): it begins with {head[:8]!r}")

@@ -1,15 +1,19 @@
-"""HEIC, as telephones write it: 8 bits, RGB with or without alpha; needs `srcli[formats]`."""
+"""HEIC, as telephones write it, RGB with or without alpha; needs `srcli[formats]`.
+
+10 and 12 bits are read as 16; 8 are written.
+"""
 
 from dataclasses import replace
 from importlib import import_module
 from io import BufferedWriter
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from srcli.media.bmff import read_heif
 from srcli.media.format import DiskRate, Format, FormatError, Readable
-from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.image import DecodedImage, ImageInfo, Pixels
 from srcli.media.orientation import apply_orientation
 from srcli.media.pillow_image import (
     as_image,
@@ -23,6 +27,7 @@ from srcli.media.pillow_image import (
 __all__ = ["FORMAT"]
 
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_DEEP, _FULL = 16, 65535
 _SRGB, _BT601 = (1, 13), 6  # what the library takes for granted
 
 
@@ -39,24 +44,44 @@ def _opened(stream: Readable) -> Image.Image:
 
 def _inspect(stream: Readable) -> ImageInfo:
     image = _opened(stream)
-    return ImageInfo("heic", *image.size, channels_of(image), bits=8)
+    bits = 16 if _bits(image) > 8 else 8
+    return ImageInfo("heic", *image.size, channels_of(image), bits=bits)
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a sample in the file."""
+    return int(image.info.get("bit_depth", 8))
+
+
+def _deep_pixels(stream: Readable, bits: int, channels: int) -> Pixels:
+    """The pixels of more than 8 bits a sample, (h, w, c), brought to 0 to 65535."""
+    stream.seek(0)
+    shifted = np.asarray(_library().open_heif(stream, convert_hdr_to_8bit=False))
+    shape = (*shifted.shape[:2], -1)
+    pixels = (shifted.reshape(shape) >> (_DEEP - bits)).astype(np.uint16)
+    if pixels.shape[2] != channels:
+        raise FormatError(f"damaged: {pixels.shape[2]} channels where {channels} are stated")
+    most = 2**bits - 1
+    for row in pixels:
+        row[...] = (row.astype(np.uint32) * _FULL + most // 2) // most
+    return pixels
 
 
 def _decode(stream: Readable) -> DecodedImage:
-    """Decode the main image; 10 and 12 bits become 8. The library turns it upright."""
+    """Decode the main image, which the library turns upright."""
     image = _opened(stream)
     metadata = metadata_of(image)
-    file, bits = read_heif(stream), int(image.info.get("bit_depth", 8))
+    file, bits = read_heif(stream), _bits(image)
     dropped = [f"{name} left out" for name in file.beside]
-    if bits > 8:
-        dropped.append(f"{bits} bits read as 8")
+    deep = bits > 8
+    pixels = _deep_pixels(stream, bits, channels_of(image)) if deep else pixels_of(image)
     said: dict[str, Any] = image.info.get("nclx_profile") or {}
     if said and metadata.icc is None:
         cicp = cicp_of(int(said["color_primaries"]), int(said["transfer_characteristics"]))
         metadata = replace(metadata, cicp=cicp)
     return apply_orientation(
         DecodedImage(
-            pixels_of(image),
+            pixels,
             "heic",
             metadata,
             left_out=dropped_metadata(image),

@@ -1,4 +1,7 @@
-"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages."""
+"""TIFF: gray or RGB, with or without alpha, 8 or 16 bits, all metadata, any number of pages.
+
+Pillow reads what is plain; `samples` the rest.
+"""
 
 import os
 from dataclasses import replace
@@ -7,8 +10,11 @@ from PIL import TiffImagePlugin, TiffTags
 
 from srcli.media.exif import DESCRIBED, extracted_exif
 from srcli.media.format import DiskRate, Format, FormatError, Paged, Readable
+from srcli.media.formats.tiff.colours import has_ink_profile, samples_to_rgb
 from srcli.media.formats.tiff.encode import TiffPages, encode_tiff
-from srcli.media.formats.tiff.sixteen_bit import decode_16bit, layout_of, segments_of
+from srcli.media.formats.tiff.kinds import Colours
+from srcli.media.formats.tiff.layout import Layout, is_for_pillow, layout_of, segments_of
+from srcli.media.formats.tiff.samples import decode_samples
 from srcli.media.ifd import MAGICS, Directory, directories, page_directory
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
 from srcli.media.orientation import apply_orientation, orientation_of
@@ -26,7 +32,7 @@ _SHOWN = 8
 _ABOUT_PIXELS = frozenset(
     (
         *(263, 264, 265, 280, 281, 288, 289, 290, 291, 292, 293, 301, 318, 319, 320, 321),
-        *(326, 327, 328, 332, 333, 334, 336, 337, 340, 341, 342, 347),
+        *(326, 327, 328, 333, 336, 337, 340, 341, 342, 347),
         *(512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, 59932),
     )
 )
@@ -42,10 +48,8 @@ def dropped_tags(page: Directory) -> tuple[str, ...]:
     return (f"TIFF tags dropped: {', '.join(names[:_SHOWN])}{more}",)
 
 
-_UNSIGNED = 1
 _CENTIMETRES, _INCHES = 3, 2
 _REDUCED = 2
-_GRAY_0, _GRAY_1, _PALETTE, _INKS = 0, 1, 3, 5
 _ALPHA_KINDS = (1, 2)
 _DESCRIPTION_START = 400
 _SIZED = (
@@ -54,7 +58,6 @@ _SIZED = (
     (b"ImageJ=", "ImageJ"),
     (b'{"shape":', "tifffile's"),
 )
-_BIG_OTHER = b"MM\0+"  # of which Pillow finds no directory
 _CR2 = b"\x10\0\0\0CR\2\0"  # behind the four bytes of every TIFF
 
 
@@ -67,7 +70,7 @@ def _inspect(stream: Readable) -> ImageInfo:
         if number == 0:
             _require_developed(stream, main)
         try:
-            if not _is_16bit(main):
+            if is_for_pillow(main):
                 image = image or _opened(stream)
                 image.seek(number)
             pages.append(_info(stream, main, image))
@@ -86,9 +89,13 @@ def _info(
     stream: Readable, main: Directory, image: TiffImagePlugin.TiffImageFile | None
 ) -> ImageInfo:
     width, height = main.integer(Tag.IMAGE_WIDTH, 0), main.integer(Tag.IMAGE_LENGTH, 0)
-    size = orientation_of(_metadata(stream, main)).size(width, height)
-    if _is_16bit(main):
-        return ImageInfo("tiff", *size, layout_of(main).channels, bits=16)
+    metadata = _metadata(stream, main)
+    size = orientation_of(metadata).size(width, height)
+    if not is_for_pillow(main):
+        layout = layout_of(main)
+        shallow = has_ink_profile(layout.colours, metadata.icc)
+        bits = 8 if shallow else layout.result_bits
+        return ImageInfo("tiff", *size, layout.channels, bits=bits)
     assert image is not None
     return ImageInfo("tiff", *size, channels_of(image), bits=8)
 
@@ -99,18 +106,29 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     _require_all_data(stream, main)
     main, line = _without_sizes(main)
     metadata = _metadata(stream, main)
-    dropped = (*dropped_tags(main), *line, *_left_out_channels(main))
-    if _is_16bit(main):
-        pixels = decode_16bit(stream, layout_of(main))
-        return apply_orientation(DecodedImage(pixels, "tiff", metadata, dropped=dropped))
+    dropped = (*dropped_tags(main), *line)
+    if not is_for_pillow(main):
+        layout = layout_of(main)
+        return apply_orientation(_decoded(stream, layout, metadata, dropped))
     image = _opened(stream)
     image.seek(page)
     image.load()
     rgb, metadata, line = to_rgb(image, metadata)
-    dropped = (*dropped, line) if line else dropped
+    dropped = (*dropped, *_left_out_channels(main), *([line] if line else []))
     return apply_orientation(
         DecodedImage(pixels_of(rgb), "tiff", metadata, dropped=dropped), turned=True
     )
+
+
+def _decoded(
+    stream: Readable, layout: Layout, metadata: Metadata, dropped: tuple[str, ...]
+) -> DecodedImage:
+    """A page that Pillow does not read right, as stored, not yet turned."""
+    samples = decode_samples(stream, layout)
+    pixels, metadata, lines = samples_to_rgb(samples, layout.colours, metadata)
+    left_out = _left_out(layout.samples - len(layout.read_samples))
+    dropped = (*dropped, *left_out, *layout.lost_depth, *lines)
+    return DecodedImage(pixels, "tiff", metadata, dropped=dropped)
 
 
 def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
@@ -125,22 +143,20 @@ def _without_sizes(main: Directory) -> tuple[Directory, tuple[str, ...]]:
 
 
 def _left_out_channels(main: Directory) -> tuple[str, ...]:
-    """A line for samples that are neither colours nor alpha: spot inks, masks."""
-    colours = {_GRAY_0: 1, _GRAY_1: 1, _PALETTE: 1, _INKS: 4}.get(
-        main.integer(Tag.PHOTOMETRIC, 1), 3
-    )
+    """A line for samples of a page read by Pillow that are neither colours nor alpha."""
+    colours = Colours(main.integer(Tag.PHOTOMETRIC, Colours.BLACK_IS_ZERO)).samples
     samples = main.integer(Tag.SAMPLES_PER_PIXEL, 1)
     extra = main.integers(Tag.EXTRA_SAMPLES)[: max(0, samples - colours)]
-    count = sum(kind not in _ALPHA_KINDS for kind in extra)
-    return (
-        (f"{count} channel{'s' * (count > 1)} left out: neither colour nor alpha",) if count else ()
-    )
+    return _left_out(sum(kind not in _ALPHA_KINDS for kind in extra))
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    """A line for further samples of a pixel: spot inks, masks, a second alpha."""
+    many = "s" * (count > 1)
+    return (f"{count} channel{many} left out: neither colour nor alpha",) if count else ()
 
 
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
-    stream.seek(0)
-    if stream.read(4) == _BIG_OTHER:
-        raise FormatError("a BigTIFF of 8 bits in this byte order is not read; save it as II")
     stream.seek(0)
     return TiffImagePlugin.TiffImageFile(stream)
 
@@ -162,22 +178,6 @@ def _is_reduced(main: Directory) -> bool:
     """Tell if the page says that it is a smaller copy of another."""
     old_way = main.integer(Tag.SUBFILE_TYPE, 1)
     return bool(main.integer(Tag.NEW_SUBFILE_TYPE, 0) & 1) or old_way == _REDUCED
-
-
-def _is_16bit(main: Directory) -> bool:
-    """Tell if the samples have 16 bits.
-
-    Raises:
-        FormatError: They are no whole numbers of at most 8 or of 16 bits.
-    """
-    bits = set(main.integers(Tag.BITS_PER_SAMPLE, (1,)))
-    kinds = set(main.integers(Tag.SAMPLE_FORMAT, (_UNSIGNED,)))
-    if kinds != {_UNSIGNED} or (bits != {16} and max(bits, default=0) > 8):
-        raise FormatError(
-            f"its samples have {max(bits, default=0)} bits, format {max(kinds, default=0)}; "
-            "only whole numbers of 8 or 16 bits are read: convert it to 16 bits"
-        )
-    return bits == {16}
 
 
 def _require_all_data(stream: Readable, main: Directory) -> None:
