@@ -1,6 +1,6 @@
 """Read a clip once before the work: its clock, its end, and what changes midway."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ
 from srcli.media.video.container import AnyPacket, opened, reason_of
+from srcli.media.video.coverage import Coverage
 from srcli.media.video.packets import Clock
 from srcli.media.video.side_data import SideData, left_out_note
 
@@ -90,6 +91,8 @@ class Scan:
         looks: The first look, and every change.
         seekable: Frames can be found by their times.
         left_out: What key frames carry beside their samples that no result keeps.
+        holes: When there is neither image nor sound, seconds after the beginning.
+        flawed: Packets that are cut off or follow a gap in the file, of the video and of others.
     """
 
     begins: Fraction
@@ -100,6 +103,8 @@ class Scan:
     looks: tuple[Change, ...]
     seekable: bool
     left_out: tuple[str, ...] = ()
+    holes: tuple[tuple[Fraction, Fraction], ...] = ()
+    flawed: tuple[int, int] = (0, 0)
 
     def look_at(self, moment: Fraction) -> Change | None:
         """The look at a moment, seconds after the beginning."""
@@ -116,17 +121,25 @@ class Scan:
         return [change for change in later if stop is None or change.moment < stop]
 
     def notes(self, path: Path) -> list[str]:
-        """One line about the clock's jumps, and one about what is left out, if there is any."""
-        left_out = left_out_note(path, self.left_out)
-        if not self.jumps:
-            return left_out
-        moment, by = self.jumps[0]
-        more = f", and {len(self.jumps) - 1} times more" if len(self.jumps) > 1 else ""
-        return [
-            f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s{more}; "
-            "the times go on without a gap",
-            *left_out,
-        ]
+        """One line each about jumps of the clock, holes, and what is left out of frames."""
+        lines: list[str] = []
+        if self.jumps:
+            moment, by = self.jumps[0]
+            lines.append(
+                f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s"
+                f"{_more(self.jumps)}; the times go on without a gap"
+            )
+        if self.holes:
+            gone, back = self.holes[0]
+            lines.append(
+                f"{path}: neither image nor sound from {seconds_text(gone)} to "
+                f"{seconds_text(back)} s{_more(self.holes)}; is a part of the file missing?"
+            )
+        return [*lines, *left_out_note(path, self.left_out)]
+
+
+def _more(found: Sequence[object]) -> str:
+    return f", and {len(found) - 1} times more" if len(found) > 1 else ""
 
 
 def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -184,6 +197,11 @@ def scan(path: Path) -> Scan:
             jumps=tuple((moment - begins, by) for moment, by in reader.clock.jumps),
             looks=tuple(changes),
             seekable=not reader.clock.jumps and not reordered,
+            holes=tuple(
+                (Fraction(gone) - begins, Fraction(back) - begins)
+                for gone, back in reader.coverage.holes()
+            ),
+            flawed=(reader.flawed, reader.flawed_others),
             left_out=reader.side_data.names(
                 hdr=any(look.hdr for _, look in looks), stereo="stereo_mode" in stream.metadata
             ),
@@ -201,6 +219,8 @@ class _Reader:
         self.end = Fraction(0)
         self.stopped = ""
         self.side_data = SideData()
+        self.coverage = Coverage()
+        self.flawed = self.flawed_others = 0
 
     def looks(self) -> Iterator[tuple[Fraction, Look]]:
         """Time and look of every key frame that decodes."""
@@ -233,19 +253,24 @@ class _Reader:
                 return
             self._measure(packet)
             if packet.stream is self._stream:
+                self.flawed += packet.is_corrupt
                 if packet.pts is None and packet.dts is None:
                     packet.pts = place_of(self.packets, self._stream)
                 self.packets += 1
                 if packet.is_keyframe:
                     yield packet
+            else:
+                self.flawed_others += packet.is_corrupt
 
     def _measure(self, packet: AnyPacket) -> None:
         if packet.pts is None:
             return
         time = packet.pts * packet.time_base
+        length = (packet.duration or 0) * packet.time_base
         if packet.stream.type in ("video", "audio"):
             self.first = time if self.first is None else min(self.first, time)
-        self.end = max(self.end, time + (packet.duration or 0) * packet.time_base)
+            self.coverage.add(packet.stream.index, float(time), float(length))
+        self.end = max(self.end, time + length)
 
 
 def place_of(number: int, stream: VideoStream) -> int:
