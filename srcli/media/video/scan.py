@@ -15,7 +15,7 @@ from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ
 from srcli.media.video.container import AnyPacket, opened, reason_of
 from srcli.media.video.coverage import Coverage
-from srcli.media.video.packets import Clock
+from srcli.media.video.packets import Clock, may_jump
 from srcli.media.video.side_data import SideData, left_out_note
 
 __all__ = [
@@ -221,6 +221,7 @@ class _Reader:
         self.side_data = SideData()
         self.coverage = Coverage()
         self.flawed = self.flawed_others = 0
+        self._joined = may_jump(container)  # parts may be joined, which looks like a gap
 
     def looks(self) -> Iterator[tuple[Fraction, Look]]:
         """Time and look of every key frame that decodes."""
@@ -253,14 +254,14 @@ class _Reader:
                 return
             self._measure(packet)
             if packet.stream is self._stream:
-                self.flawed += packet.is_corrupt
+                self.flawed += packet.is_corrupt and not self._joined
                 if packet.pts is None and packet.dts is None:
                     packet.pts = place_of(self.packets, self._stream)
                 self.packets += 1
                 if packet.is_keyframe:
                     yield packet
             else:
-                self.flawed_others += packet.is_corrupt
+                self.flawed_others += packet.is_corrupt and not self._joined
 
     def _measure(self, packet: AnyPacket) -> None:
         if packet.pts is None:
