@@ -9,4 +9,4 @@ QUALITY = 95
 LARGEST_SCALE = 4
 """The largest that the networks here make at once."""
 HALT_EPS = {"balanced": 0.05, "fast": 0.8}
-"""The thresholds ε at which `MODEL` halts tokens, by effort; other networks have their own."""
+"""The tolerances ε at which `MODEL` halts tokens, by effort; other networks have their own."""

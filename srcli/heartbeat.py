@@ -7,7 +7,7 @@ from typing import Self
 
 __all__ = ["Heartbeat"]
 
-_FIRST = 1.0  # s; what is over sooner needs no line. The start of Python takes up to another
+_FIRST = 0.5  # s; what is over sooner needs no line. Python and click take a second before it
 _BETWEEN = 30.0  # s
 
 

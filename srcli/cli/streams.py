@@ -8,7 +8,7 @@ import errno
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -62,8 +62,8 @@ class StandardStreams:
             stream = getattr(sys, name)
             if stream is None:
                 setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-            elif isinstance(stream, io.TextIOWrapper) and _has_file(cast("TextIO", stream)):
-                forgiving, writer = _forgiving(cast("TextIO", stream))
+            elif _has_file(stream):
+                forgiving, writer = _forgiving(stream)
                 self._writers[name] = writer
                 setattr(sys, name, forgiving)
 
@@ -79,8 +79,10 @@ class StandardStreams:
         return ""
 
 
-def _has_file(stream: TextIO) -> bool:
+def _has_file(stream: io.TextIOBase) -> bool:
     """True if a text stream writes to a file of the system, and not into memory."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return False
     try:
         stream.fileno()
     except OSError:
@@ -88,7 +90,7 @@ def _has_file(stream: TextIO) -> bool:
     return True
 
 
-def _forgiving(stream: TextIO) -> tuple[io.TextIOBase, _ForgivingWriter]:
+def _forgiving(stream: io.TextIOWrapper) -> tuple[io.TextIOBase, _ForgivingWriter]:
     """A text stream like this one, over a writer to its file that keeps errors."""
     stream.flush()
     raw = getattr(stream.buffer, "raw", None)

@@ -1,10 +1,11 @@
 """The upscaler: one image in, the same kind of image out, `scale` times as large.
 
 An image's way: its pixels are taken apart into colour and alpha planes (`planes`); how each plane
-is cut into tiles is planned by the memory that is free (`planning`); the tiles go through the
-network (`engine`), if it allows that so that they are what the whole image would give (`exact`),
-else blended where they overlap (`tiling`); finished parts are reduced to the size asked for where
-the network makes a larger one (`resample`), quantised, and put into the result.
+is cut into tiles is planned by the memory that is free (`tile_planner`); the tiles go through the
+network (`run_tiles`), if it allows that so that they are what the whole image would give
+(`exact_tiling`), else blended where they overlap (`blended_tiling`); finished parts are reduced to
+the size asked for where the network makes a larger one (`output_size`), quantised, and put into
+the result.
 """
 
 import math

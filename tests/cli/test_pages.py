@@ -132,7 +132,7 @@ def test_a_smaller_copy_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
         file.write(slope(6, 6), photometric="rgb")
     ended = srcli("upscale", "photo.tif", *FAST, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert "a smaller copy of a page left out: photo.tif: page 2: its samples" in ended.stderr
+    assert "a smaller copy of a page left out: photo.tif: page 2: its floating" in ended.stderr
     with tifffile.TiffFile(tmp_path / "photo_x4.tif") as file:
         assert [page.shape for page in file.pages] == [(32, 32, 3), (24, 24, 3)]
 

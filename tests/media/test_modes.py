@@ -141,10 +141,16 @@ def test_gray_16_bit_of_pillow(tmp_path, noise):
         np.testing.assert_array_equal(read(tmp_path, image, format).pixels, values)
 
 
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_32_bits_are_refused_with_a_remedy(tmp_path, mode):
-    with pytest.raises(UnreadableImage, match=r"image: its samples have 32 bits.*16 bits"):
-        read(tmp_path, Image.new(mode, (4, 4)), "TIFF")
+@pytest.mark.parametrize(
+    ("image", "line"),
+    [
+        (Image.new("F", (4, 4), 5), "its floating-point samples reach from 5 to 5.*16 bits"),
+        (Image.new("I", (4, 4)), r"a kind of TIFF \(32-bit signed samples\).*16 bits"),
+    ],
+)
+def test_32_bits_are_refused_with_a_remedy(tmp_path, image, line):
+    with pytest.raises(UnreadableImage, match=line):
+        read(tmp_path, image, "TIFF")
 
 
 def test_the_first_frame_or_page_is_read(tmp_path, noise):

@@ -182,7 +182,7 @@ def test_unsuitable_teachers_get_one_line(tmp_path: Path):
         (
             str(tmp_path / "strange.safetensors"),
             2,
-        ): "a network that srcli does not have.*; hint: name a",
+        ): "matches no supported network.*; hint: name a",
         (str(tmp_path / "nan.safetensors"), 2): "is damaged: tail.bias is not finite",
     }
     for (name, scale), line in wrong.items():

@@ -1,4 +1,4 @@
-"""Tags, marks, names and crops: each is kept, or told. docs/video.md holds the table."""
+"""Tags, marks, names and crops: each is kept, or told. docs/video_reference.md holds the table."""
 
 import struct
 from fractions import Fraction
@@ -12,7 +12,7 @@ from srcli.jobs.clip_source import ClipSettings
 from srcli.media import MetadataPolicy
 from tests.video.conftest import Recipe, make_clip, upscaled, watch
 
-TABLE = Path(__file__).parents[2] / "docs" / "video.md"
+TABLE = Path(__file__).parents[2] / "docs" / "video_reference.md"
 MARKS = {
     "original": av.stream.Disposition.original,
     "commentary": av.stream.Disposition.comment,
@@ -44,7 +44,7 @@ def marked(path: Path, mark: int) -> Path:
 
 
 def table() -> dict[str, dict[str, str]]:
-    """What docs/video.md says of each container, by the name of the row."""
+    """What docs/video_reference.md says of each container, by the name of the row."""
     text = TABLE.read_text("utf-8").partition("## What goes into which container")[2]
     lines = text.partition("## ")[0].splitlines()
     rows = [[cell.strip() for cell in x.strip("|").split("|")] for x in lines if x.startswith("|")]
