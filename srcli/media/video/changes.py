@@ -32,12 +32,16 @@ def refuse_changes(path: Path, reading: DecodeOptions, found: Scan) -> list[str]
             raise changed(path, "becomes interlaced", change.moment, reading)
         if was.hdr != now.hdr and reading.hdr != "sdr":
             raise changed(path, "changes between SDR and HDR", change.moment, reading)
-        if was.aspect != now.aspect:
-            notes.append(
-                f"{path}: the pixel aspect changes from {was.aspect} to {now.aspect} at "
-                f"{seconds_text(change.moment)} s; the result keeps the first: take the parts "
-                f"{_parts(change.moment, reading)} to keep each"
-            )
+        for what, first, later in (
+            ("pixel aspect", was.aspect, now.aspect),
+            ("rotation", was.turned, now.turned),
+        ):
+            if first != later:
+                notes.append(
+                    f"{path}: the {what} changes from {first} to {later} at "
+                    f"{seconds_text(change.moment)} s; the result keeps the first: take the parts "
+                    f"{_parts(change.moment, reading)} to keep each"
+                )
         before = change
     return notes
 

@@ -3,6 +3,7 @@
 A clip is opened as a file and as nothing else.
 """
 
+import errno
 import io
 import stat
 from collections.abc import Generator
@@ -100,6 +101,20 @@ class _ClipFile(io.FileIO):
 
     def _read(self, size: int | None) -> bytes | None:
         return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place; one before the beginning, as damage asks for, is an error to FFmpeg alone.
+
+        Returns:
+            The place; negative where there is none, as FFmpeg has it.
+        """
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return -errno.EINVAL
+            self._error = error
+            raise
 
     def check(self) -> None:
         """Raise what went wrong while reading, if anything did.

@@ -58,6 +58,14 @@ def loss_notes(
         if not lost:
             count = "nothing tells how many frames are lost"
         notes.append(f"{path}: damaged{why}, {count}; the rest is kept")
+    flawed, others = found.flawed
+    told = lost or loss.damaged
+    for count, what in ((0 if told else flawed, "its image"), (others, "sound and such")):
+        if count:
+            notes.append(
+                f"{path}: damaged, {count} packets of {what} are cut off or follow a gap; kept as "
+                "they decode"
+            )
     return [*notes, *_damage_notes(path, loss)]
 
 

@@ -9,7 +9,6 @@ from typing import cast
 
 import av
 import numpy as np
-from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -53,7 +52,7 @@ class ClipReader:
         with opened(path) as container:
             self._found = inspect(path, container, reading, self._scan)
         changes = refuse_changes(path, reading, self._scan)
-        self._known = [*self._scan.jump_notes(path), *changes]
+        self._known = [*self._scan.notes(path), *changes]
         self._info, self._notes = self._found.info, list(self._known)
         self._loss = Loss()
         self._left_out: list[str] = []
@@ -189,7 +188,6 @@ class ClipReader:
         """
         with opened(self.path) as container:
             stream = chosen_stream(self.path, container)
-            stream.codec_context.thread_type = ThreadType.AUTO
             loss = self._loss
             decoded = surviving_frames(
                 container,

@@ -10,8 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
@@ -172,7 +173,7 @@ def _join_into(
     for _, packet in heapq.merge(passthrough, images, key=lambda timed: timed[0]):
         try:
             output.mux_one(packet)
-        except InvalidDataError:
+        except (ArgumentError, InvalidDataError):
             if packet.stream is video:
                 raise
             refused += 1
@@ -283,10 +284,7 @@ def _reordering(segment: Segment) -> int:
 
 
 def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo) -> dict[str, str]:
-    """Muxer options that give equal bytes for equal clips; in MP4 and QuickTime, an exact clock.
-
-    Those state start offsets on a clock of their own; Matroska would take numbers at random.
-    """
+    """Muxer options for equal bytes of equal clips, and an exact clock in MP4 and QuickTime."""
     options = {"fflags": "+bitexact"}
     if format not in ("mp4", "mov"):
         return options
@@ -294,6 +292,7 @@ def _muxer_options(format: str, container: InputContainer | None, info: ClipInfo
         options["movflags"] = "+use_metadata_tags"  # it would write iTunes' tags alone
     ticks = info.time_base.denominator
     for stream in container.streams.audio if container else ():
-        rate = math.lcm(ticks, stream.codec_context.sample_rate or 1)
+        context: AudioCodecContext | None = stream.codec_context  # None where it is not known
+        rate = math.lcm(ticks, (context and context.sample_rate) or 1)
         ticks = rate if rate <= _MOST_TICKS else ticks
     return {**options, "movie_timescale": str(max(ticks, 1000))}

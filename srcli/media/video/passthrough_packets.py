@@ -10,6 +10,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
@@ -151,6 +152,9 @@ class _Track:
         self._shift = passthrough.shift
         self._cover = is_cover(stream)
         self._beats = stream.type in _IN_TIME
+        # Matroska counts in ms, and packets of TrueHD and MLP are shorter
+        strict = not self._target.container.format.flags & Flags.ts_nonstrict.value
+        self._step = int(self._beats and strict)
         self._before: AnyPacket | None = None
         self._last: int | None = None
 
@@ -199,7 +203,7 @@ class _Track:
         if not self._beats:
             _from_zero(packet)
         time = packet.dts
-        earliest = None if self._last is None else self._last + self._beats
+        earliest = None if self._last is None else self._last + self._step
         if time is not None and earliest is not None and time < earliest:
             return
         self._last = time if time is not None else self._last

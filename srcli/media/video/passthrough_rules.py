@@ -2,8 +2,10 @@
 
 import io
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +39,7 @@ _COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cove
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d+")
 _TRIAL = b"trial"
 _SPOILT = ("tta",)  # copied, it loses its last frame: its head counts samples for the whole
+_LOOKED_AT = 2000  # packets of the source
 _FASTEST = 255  # frames a second that a timecode track can count
 
 
@@ -125,13 +128,14 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
             known = stream.codec_context.name in _COVER_KINDS
             return PassthroughOptions(stream.index, "attach") if known else None
         return (
-            PassthroughOptions(stream.index) if format == "mp4" and _fits(stream, format) else None
+            PassthroughOptions(stream.index)
+            if format == "mp4" and _fits(stream, format, source)
+            else None
         )
     if stream.type == "attachment":  # WebM's muxer takes them and writes none
         return PassthroughOptions(stream.index) if format == "matroska" else None
-    if not (stream.codec_context and stream.codec_context.name in _SPOILT) and _fits(
-        stream, format
-    ):
+    spoilt = stream.codec_context and stream.codec_context.name in _SPOILT
+    if not spoilt and _fits(stream, format, source):
         return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:
@@ -245,15 +249,16 @@ def _is_timecode(stream: Stream) -> bool:
     return stream.type == "data" and "timecode" in stream.metadata
 
 
-def _fits(stream: Stream, format: str) -> bool:
-    """Tell if a container of this format takes the stream; of data, if it comes back."""
+def _fits(stream: Stream, format: str, source: Path) -> bool:
+    """Tell if a container takes the stream; of sound, with a packet; of data, if it comes back."""
     trial = io.BytesIO()
     try:
         with av.open(trial, "w", format=format) as output:
             added = output.add_stream_from_template(stream, opaque=True)
             output.start_encoding()
-            if stream.type == "data":
-                packet = av.Packet(_TRIAL)
+            content = _TRIAL if stream.type == "data" else _first_packet(stream, source)
+            if content:
+                packet = av.Packet(content)
                 packet.stream, packet.pts, packet.dts, packet.duration = added, 0, 0, 1000
                 output.mux(packet)
         if stream.type != "data":
@@ -264,3 +269,14 @@ def _fits(stream: Stream, format: str) -> bool:
             return kinds == [stream.name] and any(bytes(p) == _TRIAL for p in back.demux())
     except (FFmpegError, OSError, ValueError):
         return False
+
+
+def _first_packet(stream: Stream, source: Path) -> bytes:
+    """The first packet of a sound; empty if it is none, or has none near the beginning."""
+    if stream.type != "audio":
+        return b""
+    with opened(source) as container, suppress(FFmpegError):
+        for packet in islice(container.demux(), _LOOKED_AT):
+            if packet.stream.index == stream.index and packet.size:
+                return bytes(packet)
+    return b""

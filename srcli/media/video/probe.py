@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal
 
 import av
 import numpy as np
@@ -17,10 +17,8 @@ from srcli.media.video.colour_tags import ContainerColour, stored_colour
 from srcli.media.video.frames import ClipInfo
 from srcli.media.video.packets import Clock, may_jump
 from srcli.media.video.scan import Scan, chosen_stream
+from srcli.media.video.side_data import side_data_of, turn_of
 from srcli.media.video.structure import Crop, extras_of
-
-if TYPE_CHECKING:
-    from av.buffer import Buffer
 
 __all__ = ["DecodeOptions", "inspect", "turn"]
 
@@ -100,7 +98,7 @@ def inspect(
             "--deinterlace makes one frame of each"
         )
     colour = SDR if stored.hdr else stored
-    turned = _turned(first)
+    turned = turn_of(side_data_of(first).get("DISPLAYMATRIX")) or (0, False)
     time_base = stream.time_base or Fraction(1, 1000)
     crop = _crop_of(path, container, stream, first)
     width = first.width - crop.left - crop.right
@@ -148,29 +146,6 @@ def turn(pixels: np.ndarray, turned: tuple[int, bool]) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
 
 
-def _turned(frame: av.VideoFrame) -> tuple[int, bool]:
-    """Rotation that the display matrix asks for; odd angles are left alone."""
-    data = cast("Buffer | None", frame.side_data.get("DISPLAYMATRIX"))
-    if data is None:
-        return 0, False
-    values = np.frombuffer(bytes(data), "<i4")
-    a, b, c, d = (int(np.sign(values[place])) for place in (0, 1, 3, 4))
-    return _MATRICES.get((a, b, c, d), (0, False))
-
-
-# A point (x, y) is shown at (a x + c y, b x + d y), y pointing down.
-_MATRICES = {
-    (1, 0, 0, 1): (0, False),
-    (0, 1, -1, 0): (3, False),
-    (-1, 0, 0, -1): (2, False),
-    (0, -1, 1, 0): (1, False),
-    (-1, 0, 0, 1): (0, True),
-    (1, 0, 0, -1): (2, True),
-    (0, 1, 1, 0): (3, True),
-    (0, -1, -1, 0): (1, True),
-}
-
-
 def _first_frames(
     container: InputContainer, stream: VideoStream, later: Fraction | None
 ) -> list[av.VideoFrame]:
@@ -205,7 +180,7 @@ def _refuse_bombs(path: Path, width: int, height: int) -> None:
 
 
 def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: DecodeOptions) -> None:
-    dolby = any(frame.side_data.get(name) for name in ("DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    dolby = not {"DOVI_METADATA", "DOVI_RPU_BUFFER"}.isdisjoint(side_data_of(frame))
     hdr = stored.hdr or ("Dolby Vision" if dolby else "")
     if hdr and reading.hdr == "refuse":
         raise UnreadableVideo(

@@ -1,6 +1,6 @@
 """Read a clip once before the work: its clock, its end, and what changes midway."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,9 @@ from av.video.stream import VideoStream
 from srcli.errors import UnreadableVideo
 from srcli.media.video.colour import HLG, PQ
 from srcli.media.video.container import AnyPacket, opened, reason_of
-from srcli.media.video.packets import Clock
+from srcli.media.video.coverage import Coverage
+from srcli.media.video.packets import Clock, may_jump
+from srcli.media.video.side_data import SideData, left_out_note
 
 __all__ = [
     "Change",
@@ -40,6 +42,7 @@ class Look:
         interlaced: Frames are marked as interlaced.
         hdr: The transfer is PQ or HLG.
         aspect: Width of a pixel to its height, as the stream says; 1 if it does not.
+        turned: Degrees by which it is to be turned.
     """
 
     width: int
@@ -47,6 +50,7 @@ class Look:
     interlaced: bool
     hdr: bool
     aspect: Fraction
+    turned: int
 
     @classmethod
     def of(cls, frame: av.VideoFrame, aspect: Fraction | None) -> "Look":
@@ -57,6 +61,7 @@ class Look:
             frame.interlaced_frame,
             frame.color_trc in (PQ, HLG),
             aspect or Fraction(1),
+            frame.rotation,
         )
 
 
@@ -85,6 +90,9 @@ class Scan:
         jumps: When and by how much the clock jumps, seconds after the beginning and seconds.
         looks: The first look, and every change.
         seekable: Frames can be found by their times.
+        left_out: What key frames carry beside their samples that no result keeps.
+        holes: When there is neither image nor sound, seconds after the beginning.
+        flawed: Packets that are cut off or follow a gap in the file, of the video and of others.
     """
 
     begins: Fraction
@@ -94,6 +102,9 @@ class Scan:
     jumps: tuple[tuple[Fraction, Fraction], ...]
     looks: tuple[Change, ...]
     seekable: bool
+    left_out: tuple[str, ...] = ()
+    holes: tuple[tuple[Fraction, Fraction], ...] = ()
+    flawed: tuple[int, int] = (0, 0)
 
     def look_at(self, moment: Fraction) -> Change | None:
         """The look at a moment, seconds after the beginning."""
@@ -109,16 +120,26 @@ class Scan:
         later = [change for change in self.looks[1:] if change.moment > start]
         return [change for change in later if stop is None or change.moment < stop]
 
-    def jump_notes(self, path: Path) -> list[str]:
-        """One line about the clock's jumps, if there are any."""
-        if not self.jumps:
-            return []
-        moment, by = self.jumps[0]
-        more = f", and {len(self.jumps) - 1} times more" if len(self.jumps) > 1 else ""
-        return [
-            f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s{more}; "
-            "the times go on without a gap"
-        ]
+    def notes(self, path: Path) -> list[str]:
+        """One line each about jumps of the clock, holes, and what is left out of frames."""
+        lines: list[str] = []
+        if self.jumps:
+            moment, by = self.jumps[0]
+            lines.append(
+                f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s"
+                f"{_more(self.jumps)}; the times go on without a gap"
+            )
+        if self.holes:
+            gone, back = self.holes[0]
+            lines.append(
+                f"{path}: neither image nor sound from {seconds_text(gone)} to "
+                f"{seconds_text(back)} s{_more(self.holes)}; is a part of the file missing?"
+            )
+        return [*lines, *left_out_note(path, self.left_out)]
+
+
+def _more(found: Sequence[object]) -> str:
+    return f", and {len(found) - 1} times more" if len(found) > 1 else ""
 
 
 def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
@@ -131,6 +152,10 @@ def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
                 raise UnreadableVideo(f"{path}: its codec is not known here; convert it first")
             # or the left and upper part of a crop would fall to what is quick to address
             stream.codec_context.flags |= Flags.unaligned
+            # frame by frame: with several under way, one that is damaged takes good ones along
+            stream.codec_context.thread_type = ThreadType.SLICE
+            if stream.codec_context.name == "libdav1d":
+                stream.codec_context.options = {"max_frame_delay": "1"}
             return stream
     raise UnreadableVideo(f"{path}: there is no video in it")
 
@@ -153,7 +178,6 @@ def scan(path: Path) -> Scan:
     """
     with opened(path) as container:
         stream = chosen_stream(path, container)
-        stream.codec_context.thread_type = ThreadType.SLICE  # the others give frames late
         reordered = bool(stream.codec_context.has_b_frames) and without_times(container, stream)
         reader = _Reader(container, stream)
         looks = list(reader.looks())
@@ -173,6 +197,14 @@ def scan(path: Path) -> Scan:
             jumps=tuple((moment - begins, by) for moment, by in reader.clock.jumps),
             looks=tuple(changes),
             seekable=not reader.clock.jumps and not reordered,
+            holes=tuple(
+                (Fraction(gone) - begins, Fraction(back) - begins)
+                for gone, back in reader.coverage.holes()
+            ),
+            flawed=(reader.flawed, reader.flawed_others),
+            left_out=reader.side_data.names(
+                hdr=any(look.hdr for _, look in looks), stereo="stereo_mode" in stream.metadata
+            ),
         )
 
 
@@ -186,6 +218,10 @@ class _Reader:
         self.first: Fraction | None = None
         self.end = Fraction(0)
         self.stopped = ""
+        self.side_data = SideData()
+        self.coverage = Coverage()
+        self.flawed = self.flawed_others = 0
+        self._joined = may_jump(container)  # parts may be joined, which looks like a gap
 
     def looks(self) -> Iterator[tuple[Fraction, Look]]:
         """Time and look of every key frame that decodes."""
@@ -199,6 +235,7 @@ class _Reader:
             if packet is not None:
                 aspects[packet.pts] = context.sample_aspect_ratio
             for frame in frames:
+                self.side_data.add(frame)
                 base = frame.time_base or self._stream.time_base
                 aspect = aspects.pop(frame.pts, context.sample_aspect_ratio)
                 if frame.pts is not None and base is not None:
@@ -217,19 +254,24 @@ class _Reader:
                 return
             self._measure(packet)
             if packet.stream is self._stream:
+                self.flawed += packet.is_corrupt and not self._joined
                 if packet.pts is None and packet.dts is None:
                     packet.pts = place_of(self.packets, self._stream)
                 self.packets += 1
                 if packet.is_keyframe:
                     yield packet
+            else:
+                self.flawed_others += packet.is_corrupt and not self._joined
 
     def _measure(self, packet: AnyPacket) -> None:
         if packet.pts is None:
             return
         time = packet.pts * packet.time_base
+        length = (packet.duration or 0) * packet.time_base
         if packet.stream.type in ("video", "audio"):
             self.first = time if self.first is None else min(self.first, time)
-        self.end = max(self.end, time + (packet.duration or 0) * packet.time_base)
+            self.coverage.add(packet.stream.index, float(time), float(length))
+        self.end = max(self.end, time + length)
 
 
 def place_of(number: int, stream: VideoStream) -> int:

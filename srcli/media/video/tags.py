@@ -55,7 +55,9 @@ _UNKNOWN = ("", "und", "unk")
 
 def described(stream: Stream) -> str:
     """A stream in words: `subtitle stream 2 (subrip, deu)`."""
-    name = stream.codec_context.name if stream.codec_context else stream.name or "unknown"
+    known: str | None = stream.codec_context.name if stream.codec_context else None
+    # of a subtitle without a decoder (TTML), PyAV cannot tell even this
+    name = known or getattr(stream, "name", None) or "unknown"
     language = stream.metadata.get("language")
     kind = "cover image" if is_cover(stream) else f"{stream.type} stream"
     return f"{kind} {stream.index} ({name}{f', {language}' if language else ''})"
