@@ -14,7 +14,7 @@ from srcli.media.format import FormatError
 from srcli.media.image import Metadata
 from srcli.media.orientation import orientation_by_number
 from srcli.media.pillow_image import to_rgb
-from srcli.media.xmp import reset_xmp_orientation, resized_xmp
+from srcli.media.xmp import reset_xmp_orientation, resized_xmp, without_absent_parts
 
 __all__ = ["AnyImage", "array_of", "same_kind"]
 
@@ -106,7 +106,7 @@ def _info(source: Image.Image, size: tuple[int, int]) -> dict[Any, Any]:
         except FormatError:
             info["exif"] = exif
     if isinstance(xmp := info.get("xmp"), bytes):
-        info["xmp"] = resized_xmp(reset_xmp_orientation(xmp), *size)
+        info["xmp"] = resized_xmp(without_absent_parts(reset_xmp_orientation(xmp)), *size)
     turned = orientation_by_number(_orientation(source)).swap
     if turned and isinstance(dpi := info.get("dpi"), tuple):
         info["dpi"] = dpi[::-1]

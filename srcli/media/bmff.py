@@ -4,20 +4,20 @@ Libraries hand EXIF over changed, and are silent about depth, colour numbers, an
 the main image.
 """
 
-import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from srcli.media.format import Readable
+from srcli.media.top_boxes import name_beside, top_boxes
 
 __all__ = ["HeifFile", "Item", "Nclx", "read_heif"]
 
 _HIGH, _TWELVE = 0x40, 0x20  # its third byte: more than 8 bits; and then 12
 _AUXILIARY = re.compile(rb"auxC\0\0\0\0([ -~]+)\0")
 _MOST_META = 1 << 24  # bytes
-_MOTION = b"mpvd"
+_OF_THE_FORMAT = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"mini", b"idat")
 _NAMES = (  # of auxiliary images, by a part of their type; alpha is read with the image
     ("hdrgainmap", "HDR gain map"),
     ("21496", "HDR gain map"),
@@ -96,7 +96,7 @@ class HeifFile:
         exif: The EXIF block as it stands in the file, from its TIFF header on; None without one.
         main: The main image; None if there is none, as in a damaged file.
         alpha: Its alpha, which is an image, too.
-        beside: What lies beside the main image and is not read, in words.
+        beside: What lies beside the main image and is not read, a line each.
     """
 
     exif: bytes | None = None
@@ -107,13 +107,11 @@ class HeifFile:
 
 def read_heif(stream: Readable) -> HeifFile:
     """Read the facts; of a file whose boxes are damaged some are missing, for decoders to judge."""
-    meta, beside = b"", list[str]()
-    for kind, at, length in _top_boxes(stream):
+    meta = b""
+    for kind, at, length in top_boxes(stream):
         if kind == b"meta" and length <= _MOST_META:
             stream.seek(at)
             meta = stream.read(length)
-        elif kind == _MOTION:
-            beside.append(f"motion video, {length} bytes")
     try:
         exif = _exif(stream, meta)
     except (struct.error, IndexError):
@@ -122,7 +120,8 @@ def read_heif(stream: Readable) -> HeifFile:
         main, alpha = _images(meta)
     except (struct.error, IndexError):
         main, alpha = None, None
-    return HeifFile(exif, main, alpha, (*beside, *_auxiliary_images(meta)))
+    inside = (f"{name} left out" for name in _auxiliary_images(meta))
+    return HeifFile(exif, main, alpha, (*name_beside(stream, _OF_THE_FORMAT), *inside))
 
 
 def _images(meta: bytes) -> tuple[Item | None, Item | None]:
@@ -195,22 +194,6 @@ def _auxiliary_images(meta: bytes) -> list[str]:
     if any(kind == b"tmap" for kind in _item_kinds(meta)):
         names.append("HDR gain map")
     return list(dict.fromkeys(names))
-
-
-def _top_boxes(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, offset and length of the content of each box of the file."""
-    end, at = stream.seek(0, os.SEEK_END), 0
-    while at + 8 <= end:
-        stream.seek(at)
-        length, kind = struct.unpack(">I4s", stream.read(8))
-        head = 8
-        if length == 1 and at + 16 <= end:
-            (length,), head = struct.unpack(">Q", stream.read(8)), 16
-        length = length or end - at
-        if length < head:
-            return
-        yield kind, at + head, min(length, end - at) - head
-        at += length
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

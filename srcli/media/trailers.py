@@ -1,15 +1,20 @@
 """Name what stands behind a picture's end: videos, second pictures, makers' trailers.
 
-Telephones and photo programs append it to JPEG files. An upscaled image has none of it; IPTC, which
-an AFCP trailer holds, is handed on.
+Telephones and photo programs append it to JPEG files, and other things end up behind files of any
+format. An upscaled image has none of it; IPTC, which an AFCP trailer holds, is handed on.
 """
 
+import os
 import struct
 from dataclasses import dataclass
 
-__all__ = ["Appended", "SecondPicture", "name_appended", "second_pictures"]
+from srcli.media.format import Readable
+
+__all__ = ["Appended", "SecondPicture", "name_appended", "name_behind", "second_pictures"]
 
 _PICTURE = b"\xff\xd8\xff"
+_PICTURES = (_PICTURE, b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cJXL ")
+_PICTURE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1")
 _SAMSUNG, _SAMSUNG_START = b"SEFT", b"SEFH"
 _SAMSUNG_VIDEO = 0x0A30
 _PHOTO_MECHANIC = b"cbipcbbl"
@@ -102,6 +107,14 @@ def name_appended(data: bytes, end: int, pictures: list[SecondPicture]) -> Appen
     return Appended(tuple(f"{line} left out" for line in lines), iptc)
 
 
+def name_behind(stream: Readable, end: int) -> Appended:
+    """Name everything behind the end of an image, in a file without an index of further ones."""
+    if stream.seek(0, os.SEEK_END) <= end:
+        return Appended((), None)
+    stream.seek(0)
+    return name_appended(stream.read(), end, [])
+
+
 def _second(data: bytes, picture: SecondPicture) -> str:
     content = data[picture.at : picture.at + picture.length]
     if any(mark in content for mark in _GAIN_MAP):
@@ -126,6 +139,8 @@ def _unlisted(data: bytes) -> list[str]:
     """Names of what no index tells of; zeros are padding, and nothing."""
     if not data.strip(b"\0"):
         return []
+    if data.startswith(_PICTURES[1:]):  # whose own bytes may look like the others' beginnings
+        return [_part(data)]
     video, picture = data.find(b"ftyp", 4) - 4, data.find(_PICTURE)
     starts = sorted({0, *(at for at in (video, picture) if at >= 0)})
     parts = [data[at:until] for at, until in zip(starts, [*starts[1:], len(data)], strict=True)]
@@ -133,9 +148,11 @@ def _unlisted(data: bytes) -> list[str]:
 
 
 def _part(data: bytes) -> str:
-    if data[4:8] == b"ftyp":
+    box, webp = data[4:8] == b"ftyp", data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    if box and data[8:12] not in _PICTURE_BRANDS:
         return f"motion video, {len(data)} bytes,"
-    if data.startswith(_PICTURE):
+    bmp = data[:2] == b"BM" and int.from_bytes(data[2:6], "little") == len(data)
+    if box or webp or bmp or data.startswith(_PICTURES):
         gain = any(mark in data for mark in _GAIN_MAP)
         return f"{'HDR gain map' if gain else 'a second image'}, {len(data)} bytes,"
     return f"{len(data)} bytes behind its end"

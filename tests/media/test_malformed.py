@@ -92,7 +92,8 @@ def refusal(path):
 def test_truncated_files_are_refused_wherever_they_end(tmp_path, whole_files):
     path = tmp_path / "image.png"
     for name, file in whole_files.items():
-        data = file.removesuffix(b"\xff\xd9") if file[:2] == b"\xff\xd8" else file
+        ends = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"\0\0\0\0IEND\xaeB`\x82"}  # may be missing
+        data = file.removesuffix(ends.get(file[:2], b""))
         path.write_bytes(data)
         read_image(path)
         cuts = {*np.linspace(0, len(data) - 1, 24, dtype=int).tolist(), *range(1, 33)}

@@ -69,7 +69,7 @@ def _decode(stream: Readable) -> DecodedImage:
             "heic",
             metadata,
             left_out=dropped_metadata(image),
-            dropped=tuple(f"{name} left out" for name in file.beside),
+            dropped=file.beside,
             precision=bits if bits > 8 else None,
         )
     )

@@ -18,10 +18,15 @@ from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.formats.jpeg import FORMAT as JPEG
 from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.orientation import apply_orientation
+from srcli.media.top_boxes import end_of_boxes, name_beside
 
 __all__ = ["FORMAT"]
 
 _STREAM, _CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
+_BOXES = (
+    *(b"JXL ", b"ftyp", b"jxll", b"jxli", b"jxlc", b"jxlp", b"jbrd", b"brob"),
+    *(b"Exif", b"xml ", b"free", b"skip"),
+)
 _HEADER_BYTES = 1 << 16  # the size is somewhere in these, unless other boxes come first
 _LOSSLESS = 100
 _EFFORT = 5  # of 9: 7, the library's own choice, takes twice as long
@@ -67,14 +72,15 @@ def _decode(stream: Readable) -> DecodedImage:
     was a JPEG, and is packed so that it can be had again to the bit, is read as that JPEG.
     """
     header, info = _header(stream), _inspect(stream)
-    stream.seek(0)
+    behind, content = _split(stream)
     decoder = _library("pillow_jxl").Decoder(num_threads=1)
     try:
-        packed, _, data, icc, boxes = decoder(stream.read())
+        packed, _, data, icc, boxes = decoder(content)
     except RuntimeError:  # of many words, none of which helps
         raise FormatError("damaged or cut short; restore it from its source") from None
     if packed:
-        return replace(JPEG.decode(io.BytesIO(data)), format="jxl")
+        image = JPEG.decode(io.BytesIO(data))
+        return replace(image, format="jxl", dropped=(*image.dropped, *behind))
     shape = info.height, info.width, info.channels
     deep = info.bits == 16
     flat = np.frombuffer(data, np.uint16) if deep else np.frombuffer(data, np.uint8)
@@ -83,11 +89,22 @@ def _decode(stream: Readable) -> DecodedImage:
     dropped = (f"{bits} bits read as 8",) if bits > info.bits else ()
     beside: dict[str, bytes] = {}
     if boxes:  # compressed, as a rule, which only the other package undoes
-        stream.seek(0)
-        _, beside = _library("pylibjxl").decode(stream.read(), metadata=True)
+        _, beside = _library("pylibjxl").decode(content, metadata=True)
     metadata = Metadata(bytes(icc) or None, beside.get("exif"), beside.get("xmp"))
+    dropped = (*dropped, *behind)
     image = DecodedImage(pixels, "jxl", metadata, left_out=left_out, dropped=dropped)
     return apply_orientation(image, turned=True)
+
+
+def _split(stream: Readable) -> tuple[tuple[str, ...], bytes]:
+    """Lines for what is beside the image, and the file without what follows its boxes."""
+    stream.seek(0)
+    if stream.read(len(_CONTAINER)) != _CONTAINER:
+        stream.seek(0)
+        return (), stream.read()
+    lines, end = name_beside(stream, _BOXES), end_of_boxes(stream)
+    stream.seek(0)
+    return lines, stream.read(end)
 
 
 def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedWriter
 
 from PIL import WebPImagePlugin
@@ -11,10 +11,13 @@ from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.image import DecodedImage, ImageInfo, Metadata
 from srcli.media.orientation import apply_orientation, orientation_of
 from srcli.media.pillow_image import as_image, dropped_metadata, metadata_of, pixels_of
+from srcli.media.trailers import name_behind
 
 __all__ = ["FORMAT"]
 
 _ALPHA_FLAG = 0x10
+_KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class _Header:
 
 
 def _inspect(stream: Readable) -> ImageInfo:
-    header = _read_header(stream)
+    header = _read_header(stream, _chunks(stream))
     size = orientation_of(header.metadata).size(header.width, header.height)
     channels = 4 if header.alpha else 3
     return ImageInfo("webp", *size, channels, bits=8, lossless=header.lossless)
@@ -35,19 +38,27 @@ def _inspect(stream: Readable) -> ImageInfo:
 
 def _decode(stream: Readable) -> DecodedImage:
     """Decode the image, or the first one of an animation."""
-    lossless = _read_header(stream).lossless
+    chunks = _chunks(stream)
+    unknown = [kind.decode("latin1").strip() for kind in chunks if kind not in _KNOWN]
+    dropped = [f"WebP chunks dropped: {', '.join(unknown[:_SHOWN])}"] if unknown else []
     stream.seek(0)
     image = WebPImagePlugin.WebPImageFile(stream)
+    behind = name_behind(stream, _end(stream))
+    metadata = replace(metadata_of(image), iptc=behind.iptc)
     return apply_orientation(
         DecodedImage(
-            pixels_of(image), "webp", metadata_of(image), lossless, dropped_metadata(image)
+            pixels_of(image),
+            "webp",
+            metadata,
+            b"VP8L" in chunks,
+            dropped_metadata(image),
+            dropped=(*dropped, *behind.lines),
         )
     )
 
 
-def _read_header(stream: Readable) -> _Header:
-    """Size and kind from the chunks' own headers; every chunk must lie inside the file."""
-    chunks = _chunks(stream)
+def _read_header(stream: Readable, chunks: dict[bytes, tuple[int, int]]) -> _Header:
+    """Size and kind from the chunks' own headers."""
     exif, xmp = (_payload(stream, chunks, kind) for kind in (b"EXIF", b"XMP "))
     metadata = Metadata(exif=exif, xmp=xmp)
     lossless = b"VP8L" in chunks
@@ -70,12 +81,9 @@ def _chunks(stream: Readable) -> dict[bytes, tuple[int, int]]:
     Raises:
         FormatError: A chunk, or the file as a whole, is longer than what is there.
     """
-    end = stream.seek(0, os.SEEK_END)
-    stream.seek(4)
-    (declared,) = struct.unpack("<I", stream.read(4))
-    at, stop = 12, 8 + declared
-    if stop > end:
-        raise FormatError(f"it is cut short: {end} of {stop} bytes")
+    at, stop, size = 12, _end(stream), stream.seek(0, os.SEEK_END)
+    if stop > size:
+        raise FormatError(f"it is cut short: {size} of {stop} bytes")
     chunks: dict[bytes, tuple[int, int]] = {}
     while at < stop:
         stream.seek(at)
@@ -85,6 +93,13 @@ def _chunks(stream: Readable) -> dict[bytes, tuple[int, int]]:
         chunks.setdefault(kind, (at + 8, length))
         at += 8 + length + length % 2
     return chunks
+
+
+def _end(stream: Readable) -> int:
+    """Offset in the file behind the image, as its header states."""
+    stream.seek(4)
+    (declared,) = struct.unpack("<I", stream.read(4))
+    return 8 + declared
 
 
 def _payload(

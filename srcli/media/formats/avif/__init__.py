@@ -63,7 +63,7 @@ def _decode(stream: Readable) -> DecodedImage:
     numbers = file.main.nclx if file.main else None
     if metadata.icc is None and numbers:
         metadata = replace(metadata, cicp=cicp_of(numbers.primaries, numbers.transfer))
-    dropped = [f"{name} left out" for name in file.beside]
+    dropped = list(file.beside)
     left_out = dropped_metadata(image)
     if is_deep(file) and not left_out:
         pixels: Pixels = decode_deep(stream, file)[..., _KEPT[channels_of(image)]]

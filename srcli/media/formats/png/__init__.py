@@ -1,26 +1,35 @@
 """PNG: gray or RGB, with or without alpha, 8 or 16 bits, and all metadata."""
 
+import contextlib
+import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BufferedWriter
 
 from PIL import PngImagePlugin
 
-from srcli.media.format import DiskRate, Format, Readable
+from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.formats.png.chunks import (
     SIGNATURE,
     Chunk,
     Header,
     alone,
     check_chunks,
+    cut_short,
+    end_of,
+    has_end,
     list_chunks,
     read_header,
+    require_all_rows,
     split_chunks,
 )
 from srcli.media.formats.png.metadata import read_metadata
 from srcli.media.formats.png.sixteen_bit import decode_16bit, encode_16bit
-from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.image import DecodedImage, ImageInfo, Pixels
 from srcli.media.orientation import apply_orientation, orientation_of
+from srcli.media.pillow_errors import DECODER_ERRORS
 from srcli.media.pillow_image import as_image, channels_of, pixels_of
+from srcli.media.trailers import name_behind
 
 __all__ = ["FORMAT"]
 
@@ -42,16 +51,32 @@ def _decode(stream: Readable) -> DecodedImage:
     """Decode the image; of an animation, the one that plain viewers show."""
     chunks = list_chunks(stream)
     check_chunks(stream, chunks)
-    header = read_header(stream, chunks)
     metadata, dropped = read_metadata(stream, chunks)
-    if header.bits == 16:
-        pixels = decode_16bit(stream, chunks, header)
+    try:
+        pixels = _pixels(stream, chunks)
+    except (FormatError, *DECODER_ERRORS, OSError):
+        if has_end(chunks):
+            raise
+        raise cut_short(stream) from None
+    if has_end(chunks):
+        behind = name_behind(stream, end_of(chunks))
+        metadata = replace(metadata, iptc=behind.iptc)
+        dropped = (*dropped, *behind.lines)
     else:
-        pixels = pixels_of(_opened(stream, chunks, header, pixels=True))
+        dropped = (*dropped, "its end marker is missing, every pixel is there: read as it is")
     frames = max(0, sum(chunk.kind == b"fcTL" for chunk in chunks) - 1)
     return apply_orientation(
         DecodedImage(pixels, "png", metadata, left_out=frames, dropped=dropped)
     )
+
+
+def _pixels(stream: Readable, chunks: Sequence[Chunk]) -> Pixels:
+    header = read_header(stream, chunks)
+    if header.bits == 16:
+        return decode_16bit(stream, chunks, header)
+    with contextlib.suppress(zlib.error):  # for the decoder to judge
+        require_all_rows(stream, chunks, header)
+    return pixels_of(_opened(stream, chunks, header, pixels=True))
 
 
 def _opened(

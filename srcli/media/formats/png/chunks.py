@@ -17,10 +17,14 @@ __all__ = [
     "alone",
     "check_chunks",
     "chunk_bytes",
+    "cut_short",
+    "end_of",
+    "has_end",
     "list_chunks",
     "metadata_chunks",
     "payload",
     "read_header",
+    "require_all_rows",
     "split_chunks",
 ]
 
@@ -28,6 +32,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _ABOUT_PIXELS = (b"IHDR", b"PLTE", b"tRNS")
 _PIECE = 1 << 20
+_ADAM7 = (  # first row, first column, row step, column step
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)),
+    *((0, 1, 2, 2), (1, 0, 2, 1)),
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,12 @@ class Header:
 
 
 def list_chunks(stream: Readable) -> list[Chunk]:
-    """Every chunk up to IEND, without reading the payloads.
+    """Every whole chunk up to IEND, without reading the payloads.
+
+    IEND alone may be missing, or be there in part: whether all pixels are, decoding them tells.
 
     Raises:
-        FormatError: The file ends before IEND does.
+        FormatError: The file ends before that.
     """
     end = stream.seek(0, os.SEEK_END)
     at = len(SIGNATURE)
@@ -73,11 +83,30 @@ def list_chunks(stream: Readable) -> list[Chunk]:
     while at + 12 <= end:
         stream.seek(at)
         length, kind = struct.unpack(">I4s", stream.read(8))
-        chunks.append(Chunk(kind, at + 8, length))
         at += 12 + length
-        if kind == b"IEND" and at <= end:
+        if at > end:
+            raise cut_short(stream)
+        chunks.append(Chunk(kind, at - 4 - length, length))
+        if kind == b"IEND":
             return chunks
-    raise FormatError(f"it is cut short: no IEND in {end} bytes")
+    if not any(chunk.kind == b"IDAT" for chunk in chunks):
+        raise cut_short(stream)
+    return chunks
+
+
+def has_end(chunks: Sequence[Chunk]) -> bool:
+    """Tell if the file's end is marked."""
+    return chunks[-1].kind == b"IEND"
+
+
+def end_of(chunks: Sequence[Chunk]) -> int:
+    """Offset in the file behind the last chunk."""
+    return chunks[-1].at + chunks[-1].length + 4
+
+
+def cut_short(stream: Readable) -> FormatError:
+    """The error for a file of which pixels are missing."""
+    return FormatError(f"it is cut short: no IEND in {stream.seek(0, os.SEEK_END)} bytes")
 
 
 def read_header(stream: Readable, chunks: Sequence[Chunk]) -> Header:
@@ -105,6 +134,38 @@ def check_chunks(stream: Readable, chunks: Sequence[Chunk]) -> None:
             checksum = zlib.crc32(piece, checksum)
         if stream.read(4) != struct.pack(">I", checksum):
             raise FormatError(f"its {chunk.kind!r} at byte {chunk.at} fails the checksum")
+
+
+def require_all_rows(stream: Readable, chunks: Sequence[Chunk], header: Header) -> None:
+    """Inflate the pixels once without keeping them, to count them and to test their checksum.
+
+    Decoders take a short image for a whole one.
+
+    Raises:
+        FormatError: Rows are missing.
+        zlib.error: The checksum does not fit.
+    """
+    inflate = zlib.decompressobj()
+    length = 0
+    for chunk in chunks:
+        data = payload(stream, chunk) if chunk.kind == b"IDAT" else b""
+        while data and not inflate.eof:
+            length += len(inflate.decompress(data, _PIECE))
+            data = inflate.unconsumed_tail
+    if length < _length(header):
+        raise FormatError(f"its pixels end after {length} of {_length(header)} bytes")
+
+
+def _length(header: Header) -> int:
+    """Number of bytes the pixels inflate to, with one filter byte a row."""
+    passes = _ADAM7 if header.interlaced else ((0, 0, 1, 1),)
+    length = 0
+    for first_row, first_column, row_step, column_step in passes:
+        rows = -(-(header.height - first_row) // row_step)
+        columns = -(-(header.width - first_column) // column_step)
+        if rows > 0 and columns > 0:
+            length += rows * (1 + (columns * header.stored_channels * header.bits + 7) // 8)
+    return length
 
 
 def payload(stream: Readable, chunk: Chunk) -> bytes:

@@ -1,7 +1,7 @@
 """PNG with 16 bits a sample, which Pillow would cut to 8 without a word.
 
 FFmpeg decodes them, exactly, but takes a short file for a whole one, so that the length is checked
-here. They are encoded here: the rows are filtered by Up, which numpy does as fast as any library.
+first. They are encoded here: the rows are filtered by Up, which numpy does as fast as any library.
 """
 
 import zlib
@@ -16,23 +16,19 @@ from srcli.media.formats.png.chunks import (
     SIGNATURE,
     Chunk,
     Header,
+    alone,
     chunk_bytes,
     metadata_chunks,
-    payload,
+    require_all_rows,
 )
 from srcli.media.image import DecodedImage, Pixels
 
 __all__ = ["decode_16bit", "encode_16bit"]
 
-_ADAM7 = (  # first row, first column, row step, column step
-    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)),
-    *((0, 1, 2, 2), (1, 0, 2, 1)),
-)
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # colour type by channels
 _UP = 2
 _LEVEL = 1  # of zlib: 16-bit samples are mostly noise, and higher levels gain next to nothing
 _BAND_BYTES = 1 << 20
-_PIECE = 1 << 20
 
 
 def decode_16bit(stream: Readable, chunks: Sequence[Chunk], header: Header) -> Pixels:
@@ -44,10 +40,9 @@ def decode_16bit(stream: Readable, chunks: Sequence[Chunk], header: Header) -> P
     import av  # FFmpeg is loaded for those few files that need it
     from av.error import FFmpegError
 
-    _require_all_rows(stream, chunks, header)
-    stream.seek(0)
+    require_all_rows(stream, chunks, header)
     context = av.VideoCodecContext.create("png", "r")
-    packet = av.Packet(stream.read())  # pyright: ignore[reportUnknownVariableType]
+    packet = av.Packet(alone(stream, chunks, pixels=True).getvalue())  # pyright: ignore[reportUnknownVariableType]
     try:
         frames = context.decode(packet)  # pyright: ignore[reportUnknownMemberType]
     except FFmpegError as error:
@@ -86,29 +81,3 @@ def _filtered(band: NDArray[np.uint8], above: NDArray[np.uint8]) -> NDArray[np.u
     np.subtract(band[0], above, out=result[0, 1:])
     np.subtract(band[1:], band[:-1], out=result[1:, 1:])
     return result
-
-
-def _require_all_rows(stream: Readable, chunks: Sequence[Chunk], header: Header) -> None:
-    """Inflate the pixels once without keeping them, to count them and to test their checksum."""
-    inflate = zlib.decompressobj()
-    length = 0
-    for chunk in chunks:
-        data = payload(stream, chunk) if chunk.kind == b"IDAT" else b""
-        while data and not inflate.eof:
-            length += len(inflate.decompress(data, _PIECE))
-            data = inflate.unconsumed_tail
-    expected = _length(header)
-    if not inflate.eof or length < expected:
-        raise FormatError(f"its pixels end after {length} of {expected} bytes")
-
-
-def _length(header: Header) -> int:
-    """Number of bytes the pixels inflate to, with one filter byte a row."""
-    passes = _ADAM7 if header.interlaced else ((0, 0, 1, 1),)
-    length = 0
-    for first_row, first_column, row_step, column_step in passes:
-        rows = -(-(header.height - first_row) // row_step)
-        columns = -(-(header.width - first_column) // column_step)
-        if rows > 0 and columns > 0:
-            length += rows * (1 + columns * header.stored_channels * 2)
-    return length
