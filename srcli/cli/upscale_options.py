@@ -23,8 +23,7 @@ __all__ = [
     "selection_options",
 ]
 
-
-# As `Format.option` of each format has them, which a test holds; help cannot load the formats.
+# As `Format.option` of each format has them, held by a test; help cannot load the formats.
 FORMAT_OPTIONS = ("same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl")
 
 
@@ -97,6 +96,7 @@ class Result:
     quality: int
     strip_metadata: bool
     no_gps: bool
+    keep_times: bool
 
     def size(self) -> TargetSize:
         """Size of the results; x4 if nothing is said.
@@ -168,6 +168,7 @@ result_options: Decorator = grouped(
         "--strip-metadata", is_flag=True, help="Write no metadata except the colour profile."
     ),
     click.option("--no-gps", is_flag=True, help="Remove GPS positions from the metadata."),
+    click.option("--keep-times", is_flag=True, help="Results get the times of their inputs."),
 )
 
 

@@ -17,7 +17,7 @@ from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_source import ClipSettings, open_source, require_unchanged
-from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.identity import Identity, digest, give_time, identity_of
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Finished, Job, State, reason_of
 from srcli.jobs.result_records import record_of, write_record
 from srcli.media.video import (
@@ -199,11 +199,19 @@ def run_clips(
         try:
             losses, report = way(job, upscaler, settings, partial(on_frame, job))
             if origin is not None:
+                if settings.policy.times:
+                    _give_times(job, origin.mtime_ns)
                 _keep_record(job, origin, recorded)
         except Exception as error:  # noqa: BLE001 one bad clip must not end the others
             yield Finished(job, State.FAILED, reason_of(job, error))
         else:
             yield Finished(job, State.DONE, losses=losses, report=report)
+
+
+def _give_times(job: Job, mtime_ns: int) -> None:
+    """Give a clip, or the frames it became, the modification time of its source."""
+    for path in job.target.glob("*") if job.image_format == FRAMES else (job.target,):
+        give_time(path, mtime_ns)
 
 
 def _keep_record(job: Job, origin: Identity, recorded: str) -> None:
