@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from srcli.errors import FolderBusy, SrcliError, cannot_write
-from srcli.jobs.identity import Identity, give_time, identity_of
+from srcli.jobs.identity import Identity, give_time, identity_of, is_there
 from srcli.jobs.job import Job, is_moving
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
 from srcli.jobs.result_records import read_record, record_of, write_record
@@ -89,11 +89,12 @@ class RunJournal:
                 if journal_path(folder).exists():
                     self._open(folder)
             known = {folder: journal.entries() for folder, journal in self._journals.items()}
+            texts = {kind: settings.text(kind) for kind in {job.image_format for job in jobs}}
             self.verdicts: tuple[Verdict, ...] = tuple(
                 classify_output(
                     job,
                     self._known(job, known.get(job.folder, {})),
-                    settings.text(job.image_format),
+                    texts[job.image_format],
                 )
                 for job in jobs
             )
@@ -106,7 +107,9 @@ class RunJournal:
         """Entry of an output in its folder's journal or a record of its own; None without one."""
         if job.inside in entries:
             return entries[job.inside]
-        return None if job.folder in self._journals else read_record(job.target)
+        if job.folder in self._journals or not is_there(job.target):
+            return None
+        return read_record(job.target)
 
     def __enter__(self) -> Self:
         return self
