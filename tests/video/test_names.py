@@ -160,7 +160,7 @@ def test_a_dry_run_looks_into_clips(tmp_path: Path) -> None:
         [Job(tmp_path / "bad.mp4", tmp_path / "o.mp4", CLIP)], ClipSettings(), 2
     )
     assert bad.size is None
-    assert "no clip" in bad.reason
+    assert "not a supported video" in bad.reason
 
 
 def test_frames_and_a_clip_are_not_made_at_once(tmp_path: Path) -> None:
