@@ -72,9 +72,8 @@ def _restore(
         slice(start - offset, stop - offset)
         for (start, stop), (offset, _) in zip((rows, columns), surrounding_spans, strict=True)
     ]
-    value_range = (_largest(surrounding) + _largest(-surrounding)).amax(
-        1
-    )  # (1, h, w), of each neighbourhood
+    # (1, h, w), of each neighbourhood
+    value_range = (_largest(surrounding) + _largest(-surrounding)).amax(1)
     flat = value_range[:, inner_slices[0], inner_slices[1]] <= _FLAT
     if not bool(flat.any()):
         return

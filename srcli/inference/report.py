@@ -47,9 +47,8 @@ class Report:
 def add_reports(reports: Sequence[Report]) -> Report:
     """Add the costs of several images; larger ones count for more in the shares."""
     megapixels = sum(report.megapixels for report in reports)
-    with_layers = [
-        report for report in reports if report.live_windows
-    ]  # the others computed nothing
+    # The others computed nothing.
+    with_layers = [report for report in reports if report.live_windows]
     if len({len(report.live_windows) for report in with_layers}) > 1:
         with_layers = []  # of different networks
     layers = zip(*(report.live_windows for report in with_layers), strict=True)

@@ -57,7 +57,7 @@ class Item:
 
     @property
     def nclx(self) -> Nclx | None:
-        """What its container says of its colours in numbers; None if nothing."""
+        """Colour numbers of H.273 that the container states; None without them."""
         data = self.properties.get(b"nclx")
         if data is None or len(data) < 7:
             return None
@@ -107,8 +107,8 @@ class HeifFile:
 
 def read_heif(stream: Readable) -> HeifFile:
     """Read the facts; of a file whose boxes are damaged some are missing, for decoders to judge."""
-    meta = b""
-    for kind, at, length in top_boxes(stream):
+    meta, boxes = b"", list(top_boxes(stream))
+    for kind, at, length in boxes:
         if kind == b"meta" and length <= _MOST_META:
             stream.seek(at)
             meta = stream.read(length)
@@ -121,7 +121,7 @@ def read_heif(stream: Readable) -> HeifFile:
     except (struct.error, IndexError):
         main, alpha = None, None
     inside = (f"{name} left out" for name in _auxiliary_images(meta))
-    return HeifFile(exif, main, alpha, (*name_beside(stream, _OF_THE_FORMAT), *inside))
+    return HeifFile(exif, main, alpha, (*name_beside(stream, boxes, _OF_THE_FORMAT), *inside))
 
 
 def _images(meta: bytes) -> tuple[Item | None, Item | None]:

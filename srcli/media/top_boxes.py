@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from srcli.media.format import Readable
 from srcli.media.trailers import name_behind
 
-__all__ = ["end_of_boxes", "name_beside", "top_boxes"]
+__all__ = ["Box", "end_of_boxes", "name_beside", "top_boxes"]
+
+Box = tuple[bytes, int, int]
+"""Kind, offset and length of the content."""
 
 _NO_BOX = b""
 _OF_AN_IMAGE = (  # of which a cut file may hold a part
@@ -19,7 +22,7 @@ _PRINTABLE = re.compile(rb"[ -~]{4}")
 _NAMES = {b"mpvd": "motion video", b"sefd": "Samsung's trailer", b"jhgm": "HDR gain map"}
 
 
-def top_boxes(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
+def top_boxes(stream: Readable) -> Iterator[Box]:
     """Kind, offset and length of the content of each box of the file; of a cut one what is there.
 
     What is no box, or begins another file, comes last, with an empty kind and from its beginning.
@@ -42,16 +45,23 @@ def top_boxes(stream: Readable) -> Iterator[tuple[bytes, int, int]]:
         at += length
 
 
-def end_of_boxes(stream: Readable) -> int:
-    """Offset of what is no box, or begins another file; the file's length if there is nothing."""
-    behind = (at for kind, at, _ in top_boxes(stream) if kind == _NO_BOX)
-    return next(behind, stream.seek(0, os.SEEK_END))
+def end_of_boxes(boxes: Sequence[Box]) -> int | None:
+    """Offset of what is no box, or begins another file; None if there is nothing behind them."""
+    return next((at for kind, at, _ in boxes if kind == _NO_BOX), None)
 
 
-def name_beside(stream: Readable, of_the_format: Sequence[bytes]) -> tuple[str, ...]:
-    """Lines for what the file holds besides the boxes of its format."""
+def name_beside(
+    stream: Readable, boxes: Sequence[Box], of_the_format: Sequence[bytes]
+) -> tuple[str, ...]:
+    """Lines for what the file holds besides the boxes of its format.
+
+    Args:
+        stream: The file.
+        boxes: All that `top_boxes` finds in it.
+        of_the_format: Kinds that need no line.
+    """
     lines: list[str] = []
-    for kind, at, length in top_boxes(stream):
+    for kind, at, length in boxes:
         if kind == _NO_BOX:
             lines += name_behind(stream, at).lines
         elif kind not in of_the_format:

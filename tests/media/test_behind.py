@@ -1,4 +1,4 @@
-"""What stands behind an image, and ends that are missing, in every format; XMP in any encoding."""
+"""Data behind the end of an image, and missing end markers, by format; XMP in every encoding."""
 
 import io
 import struct

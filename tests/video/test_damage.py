@@ -12,7 +12,7 @@ from tests.video.conftest import Recipe, make_clip, moving, packets, upscaled, w
 
 
 def remuxed(source: Path, target: Path, keep: Callable[[av.Packet], bool]) -> Path:
-    """The same packets in another container, or fewer."""
+    """Copy packets into another container, all or some of them."""
     with av.open(str(source)) as clip, av.open(str(target), "w") as out:
         streams = [out.add_stream_from_template(stream) for stream in clip.streams]
         for packet in clip.demux():

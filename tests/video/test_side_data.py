@@ -1,4 +1,4 @@
-"""What frames carry beside their samples: turns are followed, what is not kept is told."""
+"""Side data of frames: rotation is applied, and kinds that are not kept are named."""
 
 import io
 import struct

@@ -18,7 +18,7 @@ from srcli.media.format import DiskRate, Format, FormatError, Readable
 from srcli.media.formats.jpeg import FORMAT as JPEG
 from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.orientation import apply_orientation
-from srcli.media.top_boxes import end_of_boxes, name_beside
+from srcli.media.top_boxes import end_of_boxes, name_beside, top_boxes
 
 __all__ = ["FORMAT"]
 
@@ -102,9 +102,10 @@ def _split(stream: Readable) -> tuple[tuple[str, ...], bytes]:
     if stream.read(len(_CONTAINER)) != _CONTAINER:
         stream.seek(0)
         return (), stream.read()
-    lines, end = name_beside(stream, _BOXES), end_of_boxes(stream)
+    boxes = list(top_boxes(stream))
+    lines = name_beside(stream, boxes, _BOXES)
     stream.seek(0)
-    return lines, stream.read(end)
+    return lines, stream.read(end_of_boxes(boxes))
 
 
 def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:

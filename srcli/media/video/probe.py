@@ -1,5 +1,6 @@
 """Inspect a clip by its header and first frames; refuse what srcli cannot process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -88,7 +89,8 @@ def inspect(
     _refuse_bombs(path, first.width, first.height)
     name = first.format.name
     stored = stored_colour(path, first, tags)
-    _refuse_hdr(path, first, stored, reading)
+    side_data = side_data_of(first)
+    _refuse_hdr(path, side_data, stored, reading)
     order = stream.codec_context.field_order
     said = order in _BOTTOM_FIRST or order in _TOP_FIRST
     marked = any(frame.interlaced_frame for frame in frames)
@@ -98,7 +100,7 @@ def inspect(
             "--deinterlace makes one frame of each"
         )
     colour = SDR if stored.hdr else stored
-    turned = turn_of(side_data_of(first).get("DISPLAYMATRIX")) or (0, False)
+    turned = turn_of(side_data.get("DISPLAYMATRIX")) or (0, False)
     time_base = stream.time_base or Fraction(1, 1000)
     crop = _crop_of(path, container, stream, first)
     width = first.width - crop.left - crop.right
@@ -179,8 +181,10 @@ def _refuse_bombs(path: Path, width: int, height: int) -> None:
         )
 
 
-def _refuse_hdr(path: Path, frame: av.VideoFrame, stored: Colour, reading: DecodeOptions) -> None:
-    dolby = not {"DOVI_METADATA", "DOVI_RPU_BUFFER"}.isdisjoint(side_data_of(frame))
+def _refuse_hdr(
+    path: Path, side_data: Mapping[str, bytes], stored: Colour, reading: DecodeOptions
+) -> None:
+    dolby = not {"DOVI_METADATA", "DOVI_RPU_BUFFER"}.isdisjoint(side_data)
     hdr = stored.hdr or ("Dolby Vision" if dolby else "")
     if hdr and reading.hdr == "refuse":
         raise UnreadableVideo(

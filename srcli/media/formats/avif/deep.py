@@ -71,7 +71,8 @@ def decode_deep(stream: Readable, file: HeifFile) -> Pixels:
         rows = slice(top, min(top + _BAND_ROWS, len(luma)))
         band = _rgb(frame, planes, file.main, rows)
         if alpha is not None and coded is not None:
-            opacity = _unit(alpha[rows], coded, luma=True)[..., None]
+            bits = coded.format.components[0].bits
+            opacity = _scaled(alpha[rows], bits, _is_full(coded), luma=True)[..., None]
             if file.main.premultiplied:
                 band = np.divide(band, opacity, out=np.zeros_like(band), where=opacity > 0)
             band = np.concatenate([band, opacity], axis=2)
@@ -118,16 +119,13 @@ def _planes(frame: "av.VideoFrame") -> list[Stored]:
     return planes
 
 
-def _unit(values: Stored, frame: "av.VideoFrame", *, luma: bool) -> Plane:
-    """Samples as 0 to 1, or chroma around 0; from the range that the bitstream states."""
-    return _scaled(values, frame.format.components[0].bits, _is_full(frame), luma=luma)
-
-
 def _is_full(frame: "av.VideoFrame") -> bool:
+    """True if the bitstream states that its samples use all values."""
     return frame.color_range == _FULL_RANGE
 
 
 def _scaled(values: NDArray[Any], bits: int, full: bool, *, luma: bool) -> Plane:
+    """Samples as 0 to 1, or chroma around 0."""
     low, span = 0.0, float((1 << bits) - 1)
     if not full:
         low, span = 16.0 * (1 << bits - 8), (219.0 if luma else 224.0) * (1 << bits - 8)

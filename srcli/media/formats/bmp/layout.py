@@ -11,7 +11,8 @@ __all__ = ["FILE_HEADER", "V4", "V5", "Layout", "end_of", "layout_of", "not_read
 FILE_HEADER, V4, V5 = 14, 108, 124
 """Bytes of the first header, and of the fourth and fifth version of the second."""
 _WINDOWS, _CORE = (40, 52, 56, V4, V5), 12
-_OS2 = range(16, 65)  # of version 2, cut anywhere: what is missing is zero
+_OS2_WHOLE = 64
+_OS2 = frozenset(range(16, _OS2_WHOLE + 1)).difference(_WINDOWS)  # cut anywhere: the rest is zero
 _RAW, _MASKS, _JPEG, _PNG, _ALPHA_MASKS = 0, 3, 4, 5, 6
 _OS2_HUFFMAN, _OS2_RUNS = 3, 4
 _PLAIN_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
@@ -46,7 +47,7 @@ class Layout:
     @property
     def of_os2(self) -> bool:
         """True if it is OS/2's second header, whose compressions have other numbers."""
-        return self.header in _OS2 and self.header not in _WINDOWS
+        return self.header in _OS2
 
     @property
     def packed(self) -> bool:
@@ -90,7 +91,7 @@ def layout_of(stream: Readable) -> Layout:
     if len(head) < FILE_HEADER + 12:
         raise FormatError(f"it is cut short: {len(head)} bytes of its header")
     pixels_at, size = struct.unpack_from("<II", head, 10)
-    os2 = size in _OS2 and size not in _WINDOWS
+    os2 = size in _OS2
     if size not in (*_WINDOWS, _CORE) and not os2:
         raise not_read(f"a header of {size} bytes")
     details = head[FILE_HEADER : FILE_HEADER + size]
@@ -100,7 +101,7 @@ def layout_of(stream: Readable) -> Layout:
         width, height, _, bits = struct.unpack_from("<HHHH", details, 4)
         return Layout(size, width, height, False, bits, _RAW, (0, 0, 0, 0), pixels_at, details)
     if os2:
-        details = details.ljust(_OS2.stop - 1, b"\0")
+        details = details.ljust(_OS2_WHOLE, b"\0")
     width, height, _, bits, compression = struct.unpack_from("<iiHHI", details, 4)
     if os2 and compression == _OS2_HUFFMAN:
         raise not_read("OS/2's Huffman codes")
