@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from srcli.cli.console import echo_line
-from srcli.cli.download_options import Downloads
+from srcli.cli.run_options import DownloadOptions
 from srcli.errors import WeightsError
 from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
@@ -76,7 +76,7 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
         _fetch(entry, allowed)
 
 
-def policy_of(downloads: Downloads) -> Policy:
+def policy_of(downloads: DownloadOptions) -> Policy:
     """Download policy from a command's options and the environment."""
     return Policy.of_environment(offline=downloads.offline, trust_first=downloads.trust_first)
 
