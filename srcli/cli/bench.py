@@ -28,7 +28,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, ExitCode]:
-    """End well at Ctrl-C where `measure` does not: nothing is there, and nothing goes on."""
+    """Exit cleanly at Ctrl-C outside `measure`, when there is nothing to show yet."""
 
     @wraps(command)
     def wrapped(*args: _Options.args, **kwargs: _Options.kwargs) -> ExitCode:
@@ -249,7 +249,7 @@ def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) 
 def _fetch(
     models: list[str], efforts: list[str] | None, scale: int, downloads: DownloadOptions
 ) -> None:
-    """Download the networks' weights that are not here, if that is wanted."""
+    """Download the networks' weights that are missing, after a question."""
     from srcli.benchmark.choose_methods import networks_named
     from srcli.cli.fetching import fetch_before_use, policy_of
 

@@ -53,7 +53,7 @@ _OPTIONS = {  # as other upscalers call them
     **dict.fromkeys(("--force", "--replace"), "--overwrite"),
     "--skip-existing": f"{_NONE_NEEDED}: results that exist are skipped",
     **dict.fromkeys(
-        ("--resume", "--continue"), f"{_NONE_NEEDED}: the same command goes on where it stopped"
+        ("--resume", "--continue"), f"{_NONE_NEEDED}: the same command continues where it stopped"
     ),
 }
 
@@ -62,7 +62,7 @@ def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorat
     """Give a command its options as one dataclass.
 
     Args:
-        name: The command's parameter.
+        name: The command's parameter; none of the options has it.
         kind: The dataclass; its fields are named as the options are.
         options: click's decorators, in the order of the help.
     """

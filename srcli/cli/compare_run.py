@@ -62,7 +62,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The page of one run, if it is wanted; its name is free before any work begins.
+    """The page of one run, if it is asked for; its name is free before any work begins.
 
     Args:
         jobs: All of the run, in their order.
@@ -253,7 +253,7 @@ def _losses(end: Finished) -> tuple[str, ...] | None:
 
 
 def _nameless(line: str, job: Job) -> str:
-    """A line without the paths of its job, which the page need not tell."""
+    """A line without the paths of its job, which the page does not show."""
     for path in (job.target, job.source):
         line = line.removeprefix(f"{path}: ").replace(str(path), path.name)
     return line

@@ -82,7 +82,7 @@ class DrawOptions:
 
 @dataclass
 class Results:
-    """How the jobs ended."""
+    """Ends of the jobs, and statistics of the explained images."""
 
     finished: list[Finished] = field(default_factory=list[Finished])
     stats: list[tuple[Path, MaskStats]] = field(default_factory=list[tuple[Path, MaskStats]])

@@ -58,7 +58,7 @@ class ClipPace:
         of = f" of {total}" if total else ""
         rate = self.rate(done)
         if not rate:
-            return f"going on after {done}{of} frames"
+            return f"continuing after {done}{of} frames"
         minutes, seconds = divmod(round(max(total - done, 0) / rate), 60)
         left = f", {minutes}:{seconds:02} left" if total else ""
         return f"{done}{of} frames, {rate:.1f} fps{left}"

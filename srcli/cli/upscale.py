@@ -67,13 +67,13 @@ class UpscaleCommand(SectionedCommand):
 @clip_options
 @compare_options
 def upscale(
-    inputs: InputOptions,
-    output: OutputOptions,
+    selection: InputOptions,
+    results: OutputOptions,
     network: NetworkOptions,
     run: RunOptions,
     limits: LimitOptions,
     clips: ClipOptions,
-    compare: CompareOptions,
+    comparison: CompareOptions,
 ) -> ExitCode:
     """Upscale images and video: files, and folders with their subfolders.
 
@@ -83,4 +83,4 @@ def upscale(
     """
     from srcli.cli.upscale_run import run_upscale
 
-    return run_upscale(UpscaleOptions(inputs, output, network, run, limits, clips, compare))
+    return run_upscale(UpscaleOptions(selection, results, network, run, limits, clips, comparison))

@@ -43,7 +43,7 @@ class InputOptions:
 
 
 input_options: Decorator = grouped(
-    "inputs",
+    "selection",
     InputOptions,
     click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path()),
     click.option(
@@ -120,7 +120,7 @@ class OutputOptions:
 
 
 output_options: Decorator = grouped(
-    "output",
+    "results",
     OutputOptions,
     click.option(
         "-s",
@@ -258,7 +258,7 @@ class CompareOptions:
 
 
 compare_options: Decorator = grouped(
-    "compare",
+    "comparison",
     CompareOptions,
     click.option(
         "--compare",

@@ -105,7 +105,7 @@ def absolute(path: Path) -> Path:
 
 
 def remove_leftovers(folders: Iterable[Path]) -> int:
-    """Remove the temporary files that dead runs left in folders; tell how many there were."""
+    """Remove the temporary files that dead runs left in folders; return how many there were."""
     removed = 0
     for folder in folders:
         for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):

@@ -1,4 +1,4 @@
-"""Boxes of HEIF and AVIF files (ISO/IEC 14496-12, 23008-12): what their libraries do not tell.
+"""Boxes of HEIF and AVIF files (ISO/IEC 14496-12, 23008-12) that their libraries do not report.
 
 Libraries hand EXIF over changed, and are silent about depth, colour numbers, and what lies beside
 the main image.
@@ -57,7 +57,7 @@ class Item:
 
     @property
     def nclx(self) -> Nclx | None:
-        """What its container says of its colours in numbers; None if nothing."""
+        """Colour description (CICP) of the container; None without one."""
         data = self.properties.get(b"nclx")
         if data is None or len(data) < 7:
             return None

@@ -73,7 +73,7 @@ def write_files(
     wanted: MaskFiles,
     name: str,
 ) -> None:
-    """Write the maps, the chart, the contact sheet and what else is wanted.
+    """Write the maps, the chart, the contact sheet and the other files asked for.
 
     Args:
         folder: Where; it exists.

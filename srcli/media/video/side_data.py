@@ -1,4 +1,4 @@
-"""What a frame carries beside its samples: how it is turned, and what no result keeps."""
+"""Side data of frames: the rotation, and kinds that no result keeps."""
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
@@ -71,7 +71,7 @@ def _known(frame: av.VideoFrame) -> dict[str, bytes]:
 
 
 def _without(frame: av.VideoFrame, kinds: Collection[int]) -> av.VideoFrame:
-    """The same samples, less some kinds of side data."""
+    """Copy a frame without some kinds of side data."""
     base = frame.time_base or Fraction(1, 1000)
     size = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
     colour = f"colorspace={frame.colorspace}:range={frame.color_range}"
