@@ -167,7 +167,9 @@ def _line_of_rivals(first: Job, job: Job) -> str:
             f"{names} differ in case or composition alone; both are done, but macOS, Windows and "
             "many sticks hold only one of them"
         )
-    raise UsageError(f"{names} would both become {job.target}: upscale them into different folders")
+    raise UsageError(
+        f"{names} would both become {job.target}; hint: upscale them into different folders"
+    )
 
 
 def _is_same_input(path: Path, other: Path) -> bool:
@@ -207,7 +209,7 @@ def _told_apart(path: Path, other: Path) -> str:
 
 
 def _replaces(job: Job) -> UsageError:
-    return UsageError(f"{job.target} is an input: name another output folder with -o")
+    return UsageError(f"{job.target} is an input; hint: name another output folder with -o")
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:

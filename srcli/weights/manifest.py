@@ -110,7 +110,9 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
 
 def _advice(scale: float) -> str:
     """How a scale beyond every network is reached all the same."""
-    if not 1 < scale <= _LARGEST**2:
+    if scale <= 1:
+        return f"; hint: -s {_LARGEST}, or a smaller size by --width, --height or --fit"
+    if scale > _LARGEST**2:
         return ""
     return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"
 
