@@ -34,10 +34,11 @@ def resolve_conflicts(
 
     Returns:
         The jobs. Of two that would become one file the second is settled if both are names of one
-        input, or clips: then each of the others is done.
+        input, or clips; else both are.
 
     Raises:
-        UsageError: Two inputs would become one file, or a result would replace an input.
+        UsageError: No input is left that would not become the same file as another, or a result
+            would replace an input.
     """
     known = _KnownOutputs()
     inputs: dict[str, list[Job]] = {}
@@ -127,49 +128,56 @@ def _parted_collisions(jobs: Sequence[Job], tell: Callable[[str], None]) -> list
     """Keep jobs whose results have one name from each other.
 
     Of several names of one file the first that is no link is done, the others are skipped. Names
-    that differ in case or composition alone are all done in a folder that holds such inputs.
+    that differ in case or composition alone are all done in a folder that holds such inputs. All
+    others fail, for which of them a result is of would depend on what lies beside them.
 
     Raises:
-        UsageError: Two inputs would become one file.
+        UsageError: All of them do.
     """
     by_target: dict[str, list[Job]] = {}
     for job in jobs:
         if not job.settled:
             by_target.setdefault(case_folded(job.target), []).append(job)
-    replaced: dict[Path, Job] = {}
+    ends: dict[Path, Settled] = {}
     lines: list[str] = []
     for rivals in by_target.values():
         first = next((job for job in rivals if not job.source.is_symlink()), rivals[0])
         for job in rivals:
-            if job is first:
-                continue
-            lines.append(_line_of_rivals(first, job))
-            if _is_same_input(job.source, first.source):
-                replaced[job.source] = replace(job, settled=Settled(State.SKIPPED, _SAME_INPUT))
-    for line in lines[:_SHOWN]:
+            line, end = _ending_beside(first, job) if job is not first else ("", None)
+            lines += [line] if line else []
+            ends |= {job.source: end} if end else {}
+            if end and end.state is State.FAILED:
+                ends.setdefault(first.source, end)
+    more = [f"and {len(lines) - _SHOWN} more such names"] if len(lines) > _SHOWN else []
+    for line in (*lines[:_SHOWN], *more):
         tell(line)
-    if len(lines) > _SHOWN:
-        tell(f"and {len(lines) - _SHOWN} more such names")
-    return [replaced.get(job.source, job) for job in jobs]
+    kept = [replace(job, settled=ends.get(job.source, job.settled)) for job in jobs]
+    failed = [end.reason for end in ends.values() if end.state is State.FAILED]
+    if failed and all(job.settled for job in kept):
+        raise UsageError(failed[0])
+    return kept
 
 
-def _line_of_rivals(first: Job, job: Job) -> str:
-    """Say how it can be that two results have one name.
-
-    Raises:
-        UsageError: It cannot.
-    """
+def _ending_beside(first: Job, job: Job) -> tuple[str, Settled | None]:
+    """A line to tell, or none; and how a job ends whose result has the name of the first one's."""
     if _is_same_input(job.source, first.source):
-        return f"{job.source} is another name of {first.source}, and becomes the same file"
+        line = f"{job.source} is another name of {first.source}, and becomes the same file"
+        return line, Settled(State.SKIPPED, _SAME_INPUT)
     names = _told_apart(first.source, job.source)
     if _differ_in_spelling(first, job):
-        return (
+        line = (
             f"{names} differ in case or composition alone; both are done, but macOS, Windows and "
             "many sticks hold only one of them"
         )
+<<<<<<< HEAD
     raise UsageError(
         f"{names} would both become {job.target}; hint: upscale them into different folders"
     )
+=======
+        return line, None
+    reason = f"{names} would both become {job.target}: upscale them into different folders"
+    return "", Settled(State.FAILED, reason)
+>>>>>>> bda9abdb2959ca5d46e133facdd8bf7a46b20997
 
 
 def _is_same_input(path: Path, other: Path) -> bool:

@@ -100,10 +100,10 @@ def test_a_photograph_that_bears_a_results_name_is_kept(pattern: Path) -> None:
     assert [job.guarded for job in jobs] == [True, False]
     assert len(said) == 1
     assert standings(jobs) == [OutputState.FOREIGN, OutputState.MISSING]
-    with pytest.raises(UsageError, match=r"2024-a_x4.jpg is an input, and no journal knows it"):
+    with pytest.raises(UsageError, match=r"2024-a_x4.jpg is an input, and no journal lists it"):
         plan(pattern, overwrite=True)
     upscale(jobs[1:])
-    with pytest.raises(UsageError, match="no journal knows it"):
+    with pytest.raises(UsageError, match="no journal lists it"):
         plan(pattern, overwrite=True)
 
 
@@ -112,7 +112,7 @@ def test_a_result_put_away_for_a_photograph_is_kept(pattern: Path) -> None:
     upscale(jobs)
     jobs[0].target.write_bytes(b"somebody's photograph")
     assert standings(plan(pattern)[0]) == [OutputState.FOREIGN, OutputState.DONE]
-    with pytest.raises(UsageError, match="no journal knows it"):
+    with pytest.raises(UsageError, match="no journal lists it"):
         plan(pattern, overwrite=True)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from srcli.errors import UsageError
 from srcli.jobs.discover import Source, discover
-from srcli.jobs.job import CLIP, Job
+from srcli.jobs.job import CLIP, Job, State
 from srcli.jobs.plan import plan_jobs
 
 
@@ -99,10 +99,23 @@ def test_a_name_that_is_no_images_becomes_png(photos: Path) -> None:
     assert (job.target.name, job.image_format) == ("notes_x4.png", "png")
 
 
-def test_collisions_are_refused(photos: Path) -> None:
+def test_images_that_would_become_one_file_fail_and_the_others_are_done(photos: Path) -> None:
     (photos / "a.jpg").write_bytes(b"")
+    (photos / "a.webp").write_bytes(b"")
+    sources = images(photos)
+    jobs = plan_jobs(sources, None, label="x4", image_format="png")
+    assert len(jobs) == len(sources)
+    rivals = [job for job in jobs if job.source.stem == "a" and job.source.parent == photos]
+    assert len(rivals) == 3
+    for job in jobs:
+        assert (job.settled is not None) == (job in rivals)
+        if job.settled:
+            assert job.settled.state is State.FAILED
+            assert "would both become" in job.settled.reason
+            assert str(job.source) in job.settled.reason
+    alone = images(*(photos / f"a.{suffix}" for suffix in ("PNG", "jpg", "webp")))
     with pytest.raises(UsageError, match="would both become"):
-        plan_jobs(discover((photos,)), None, label="x4", image_format="png")
+        plan_jobs(alone, None, label="x4", image_format="png")
 
 
 def test_an_input_is_never_replaced(photos: Path) -> None:

@@ -11,6 +11,8 @@ from PIL import Image, ImageCms
 
 from srcli.errors import UnreadableImage
 from srcli.media import probe, read_image
+from srcli.media.ifd import SHORT, pack_directory, pack_integers
+from srcli.media.tiff_tags import Tag
 
 HEIGHT, WIDTH = 20, 28
 DOWN, ACROSS = np.mgrid[0:HEIGHT, 0:WIDTH] / 20
@@ -221,3 +223,44 @@ def test_kinds_that_are_not_read_are_named_with_a_remedy(tmp_path, fields, name)
     for read in (probe, read_image):
         with pytest.raises(UnreadableImage, match=rf"a kind of TIFF \(.*{name}.*convert it with"):
             read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("sampling", [(1, 1), (2, 1), (2, 2), (4, 2)])
+def test_subsampled_chroma_whatever_the_compression(tmp_path, sampling, compression):
+    across, down = sampling
+    colours = np.array([[(200, 60, 50), (60, 170, 70)], [(60, 80, 190), (230, 220, 200)]], np.uint8)
+    patches = colours.repeat(8, axis=0).repeat(8, axis=1)
+    luma, blue, red = np.moveaxis(np.asarray(Image.fromarray(patches).convert("YCbCr")), 2, 0)
+    units = [
+        luma[y : y + down, x : x + across].tobytes() + bytes((blue[y, x], red[y, x]))
+        for y in range(0, 16, down)
+        for x in range(0, 16, across)
+    ]
+    data = b"".join(units) if compression == 1 else zlib.compress(b"".join(units))
+    fields = {
+        Tag.IMAGE_WIDTH: (16,),
+        Tag.IMAGE_LENGTH: (16,),
+        Tag.BITS_PER_SAMPLE: (8, 8, 8),
+        Tag.COMPRESSION: (compression,),
+        Tag.PHOTOMETRIC: (6,),
+        Tag.STRIP_OFFSETS: (8,),
+        Tag.SAMPLES_PER_PIXEL: (3,),
+        Tag.ROWS_PER_STRIP: (16,),
+        530: sampling,
+        Tag.STRIP_BYTE_COUNTS: (len(data),),
+    }
+    at = 8 + len(data) + len(data) % 2
+    directory = pack_directory(
+        {tag: pack_integers(SHORT, "<", *values) for tag, values in fields.items()}, "<", at
+    )
+    path = tmp_path / "x.tif"
+    path.write_bytes(b"II*\0" + at.to_bytes(4, "little") + data.ljust(at - 8, b"\0") + directory)
+    image = read_image(path)
+    assert image.dropped == ()
+    assert probe(path).channels == image.channels == 3
+    off = np.abs(image.pixels[4::8, 4::8].astype(int) - colours)
+    assert off.max() <= 3
+    path.write_bytes(path.read_bytes()[: at + 4])
+    with pytest.raises(UnreadableImage):
+        read_image(path)

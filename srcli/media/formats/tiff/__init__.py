@@ -4,6 +4,8 @@ Pillow reads what is plain; `samples` the rest.
 """
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from PIL import TiffImagePlugin, TiffTags
@@ -111,8 +113,9 @@ def _decode(stream: Readable, page: int = 0) -> DecodedImage:
     if not is_for_pillow(main):
         layout = layout_of(main)
         return apply_orientation(_decoded(stream, layout, metadata, dropped))
-    image = _opened(stream)
-    image.seek(page)
+    with _through_libtiff(main.integer(Tag.PHOTOMETRIC, 0) == Colours.YCBCR):
+        image = _opened(stream)
+        image.seek(page)
     image.load()
     _widen_palette(image, main)
     rgb, metadata, line = to_rgb(image, metadata)
@@ -173,6 +176,19 @@ def _left_out(count: int) -> tuple[str, ...]:
 def _opened(stream: Readable) -> TiffImagePlugin.TiffImageFile:
     stream.seek(0)
     return TiffImagePlugin.TiffImageFile(stream)
+
+
+@contextmanager
+def _through_libtiff(wanted: bool) -> Generator[None]:
+    """Let libtiff read pages opened in the block: Pillow itself knows no subsampled chroma.
+
+    It is a setting of the whole process, in which `pillow_errors_as_ours` lets one thread decode.
+    """
+    before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, wanted
+    try:
+        yield
+    finally:
+        TiffImagePlugin.READ_LIBTIFF = before
 
 
 def _require_developed(stream: Readable, main: Directory) -> None:
