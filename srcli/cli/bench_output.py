@@ -62,7 +62,7 @@ def _unwritable(path: Path) -> str:
     if _is_replaced(path):
         needed.append((path.resolve().parent, os.W_OK | os.X_OK))
     refused = [place for place, mode in needed if not os.access(place, mode)]
-    return f"you may not write {refused[0]}; name another place" if refused else ""
+    return f"you may not write {refused[0]}; hint: name another place" if refused else ""
 
 
 def _is_replaced(path: Path) -> bool:

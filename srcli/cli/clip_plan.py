@@ -125,8 +125,8 @@ def _refuse_size(job: Job) -> Finished:
     return Finished(
         job,
         State.FAILED,
-        f"{job.source} is a clip: use --scale for it; --width, --height, --fit and --megapixels "
-        "are for images",
+        f"{job.source} is a clip, and --width, --height, --fit and --megapixels are for images; "
+        "hint: use --scale for it",
     )
 
 

@@ -64,7 +64,7 @@ def verify(folder: Path, *, as_json: bool) -> ExitCode:
     from srcli.media import DecodeLimits, DecoderProcess
 
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: check the name")
+        raise UsageError(f"{folder} is not a folder; hint: check the name")
     known = {}
     if journal_path(folder).exists():
         journal = Journal(folder, create=False)

@@ -119,7 +119,7 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
                 listed = read_file_list(stream.read())
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{selection.files_from}: {reason}; check the name") from error
+            raise UsageError(f"{selection.files_from}: {reason}; hint: check the name") from error
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
     if frames is not None and selection.output is not None:

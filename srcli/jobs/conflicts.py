@@ -170,7 +170,7 @@ def _ending_beside(first: Job, job: Job) -> tuple[str, Settled | None]:
             "many sticks hold only one of them"
         )
         return line, None
-    reason = f"{names} would both become {job.target}: upscale them into different folders"
+    reason = f"{names} would both become {job.target}; hint: upscale them into different folders"
     return "", Settled(State.FAILED, reason)
 
 
@@ -211,7 +211,7 @@ def _told_apart(path: Path, other: Path) -> str:
 
 
 def _replaces(job: Job) -> UsageError:
-    return UsageError(f"{job.target} is an input: name another output folder with -o")
+    return UsageError(f"{job.target} is an input; hint: name another output folder with -o")
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:

@@ -34,7 +34,7 @@ def expand(path: Path, ignored: Ignored) -> list[Source]:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         if not glob.has_magic(str(path)):
-            raise UsageError(f"{path} does not exist: check the name") from None
+            raise UsageError(f"{path} does not exist; hint: check the name") from None
     except OSError as error:
         return [_failed(path, reason_of_unreadable(path, error))]
     except ValueError as error:  # a NUL in it

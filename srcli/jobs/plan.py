@@ -67,7 +67,9 @@ def plan_jobs(
     """
     if output is not None and _names_a_file(output) and not output.is_dir():
         if is_clip_name(output) and not is_written(output):
-            raise UsageError(f"{output}: srcli writes {', '.join(WRITABLE)}: name one of these")
+            raise UsageError(
+                f"{output}: srcli writes {', '.join(WRITABLE)}; hint: name one of these"
+            )
         if len(sources) != 1 or sources[0].root is not None:
             kind = "image" if format_of_name(output) else "clip"
             raise UsageError(f"{output} names one {kind}: for several inputs name a folder")

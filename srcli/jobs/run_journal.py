@@ -144,7 +144,7 @@ class RunJournal:
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
-                    f"{folder}: {reason}; name another folder with -o", error
+                    f"{folder}: {reason}; hint: name another folder with -o", error
                 ) from error
         busy = set(todo)
         for verdict in self.verdicts:
@@ -227,7 +227,7 @@ class RunJournal:
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
-                    f"{folder}: {reason}; name another folder with -o", error
+                    f"{folder}: {reason}; hint: name another folder with -o", error
                 ) from error
             try:
                 self._journals[folder] = Journal(folder, create=True)

@@ -105,13 +105,13 @@ def _in_words(error: Exception) -> str:
     reason = str(error) or type(error).__name__
     if _UNKNOWN_KIND.search(reason):
         return f"of a kind ({reason}) that srcli does not read: convert it to PNG or plain TIFF"
-    return f"damaged ({reason}); restore it from its source"
+    return f"damaged ({reason}); hint: restore it from its source"
 
 
 def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[Format, ImageInfo]:
     head = stream.read(_HEAD)
     if not head:
-        raise FormatError("empty (0 bytes); restore it from its source")
+        raise FormatError("empty (0 bytes); hint: restore it from its source")
     format = recognise(head)
     stream.seek(0)
     info = format.inspect(stream)
@@ -119,7 +119,7 @@ def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[For
         named = f"page {number + 1}: " if number else ""
         size = f"{one.width}x{one.height}"
         if one.width < 1 or one.height < 1:
-            raise FormatError(f"{named}its size is {size}; restore it from its source")
+            raise FormatError(f"{named}its size is {size}; hint: restore it from its source")
         if one.megapixels > max_megapixels:
             raise ImageTooLarge(
                 f"{path}: {named}{size} is {one.megapixels:.0f} megapixels, "

@@ -130,7 +130,9 @@ class TrainingState:
             raise WeightsError(f"{path} is of another architecture: {strange} does not fit")
         for name, tensor in fitting.items():
             if not tensor.isfinite().all():
-                raise WeightsError(f"{path} is damaged: {name} is not finite; take other weights")
+                raise WeightsError(
+                    f"{path} is damaged: {name} is not finite; hint: take other weights"
+                )
         self.network.load_state_dict(fitting, strict=False)
         self.average.load_state_dict(self.network.state_dict())
         self.origin = f"from {path.name}, "

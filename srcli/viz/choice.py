@@ -63,9 +63,9 @@ def choose_layers(text: str, count: int) -> tuple[int, ...]:
     try:
         numbers = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise UsageError(f"layers {text!r}: use all, or numbers like 1,3,{count}") from None
+        raise UsageError(f"layers {text!r}; hint: use all, or numbers like 1,3,{count}") from None
     if not count:
-        raise UsageError("the network has no layers to choose from; leave out --layers")
+        raise UsageError("the network has no layers to choose from; hint: leave out --layers")
     wrong = [number for number in numbers if not 1 <= number <= count]
     if wrong:
         raise UsageError(f"there is no layer {wrong[0]}: the network has layers 1 to {count}")

@@ -75,9 +75,9 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
             f"{folder}: was not made by srcli visualize-mask; move it, or choose -o"
         )
     if not overwrite:
-        raise UnwritableImage(f"{folder}: exists; --overwrite replaces it")
+        raise UnwritableImage(f"{folder}: exists; hint: --overwrite replaces it")
     if folder.is_symlink():
-        raise UnwritableImage(f"{folder}: is a link; remove it, or choose -o")
+        raise UnwritableImage(f"{folder}: is a link; hint: remove it, or choose -o")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:
         raise UnwritableImage(

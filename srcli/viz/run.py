@@ -141,5 +141,5 @@ def _refuse_empty(explained: Explained) -> None:
         height, width = explained.image.shape[:2]
         raise InputError(
             f"{width}x{height} px are no more at x{explained.scale:g}, so no network ran and there "
-            "are no masks: use a larger -s"
+            "are no masks; hint: use a larger -s"
         )

@@ -209,7 +209,7 @@ def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
     for text in (planned.stdout, ended.stdout, ended.stderr):
         assert not set(text) & set("\x1b\r")
     assert "in/new\\nline.png -> in_x4/new\\nline.png" in ended.stderr
-    assert "srcli: in/bad\\r.png: is not a supported image" in ended.stderr
+    assert "srcli: in/bad\\r.png: not a supported image" in ended.stderr
     assert "[red]x.png" in planned.stdout
     names = {os.fsencode(path.name) for path in (tmp_path / "in_x4").glob("*.png")}
     assert names == {*odd, b"new\nline.png"}

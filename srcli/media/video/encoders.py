@@ -118,7 +118,7 @@ def find_encoder(name: str) -> Family:
         Codec(encoder, "w")
     except ValueError:
         raise UsageError(
-            f"--codec {name}: FFmpeg here is built without {encoder}; take another of "
+            f"--codec {name}: FFmpeg here is built without {encoder}; hint: take another of "
             f"{', '.join(_SHORT)}"
         ) from None
     if encoder == "av1_amf":

@@ -102,9 +102,9 @@ def _frame(stream: Readable, item: Item) -> "av.VideoFrame":
             *context.decode(None),  # pyright: ignore
         ]
     except (FFmpegError, ValueError) as error:
-        raise FormatError(f"damaged ({error}); restore it from its source") from error
+        raise FormatError(f"damaged ({error}); hint: restore it from its source") from error
     if not frames:
-        raise FormatError("damaged (it holds no image); restore it from its source")
+        raise FormatError("damaged (it holds no image); hint: restore it from its source")
     return frames[0]
 
 
