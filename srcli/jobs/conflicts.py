@@ -11,6 +11,7 @@ from srcli.jobs.identity import unchanged
 from srcli.jobs.job import CLIP, Job, Settled, State
 from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.naming import case_folded, real_path
+from srcli.jobs.result_records import read_record
 
 __all__ = ["resolve_conflicts"]
 
@@ -231,22 +232,35 @@ class _KnownOutputs:
 
     def is_result(self, job: Job) -> bool:
         """Tell if the file under the name of a job's result was made by srcli."""
-        return _made(self._of(job.folder).get(job.inside), job.target)
+        entry = self._of(job.folder).get(job.inside)
+        return _made(entry, job.target) or _made(read_record(job.target), job.target)
 
     def maker(self, job: Job, inputs: dict[str, list[Job]]) -> Job | None:
-        """The job of the input that a job's input was once made of; None if there is none."""
-        for folder in dict.fromkeys((job.source.parent, job.folder)):
+        """The job of the input that a job's input was once made of; None if there is none.
+
+        The journals of all folders above it are asked, for a result may lie in a subfolder.
+        """
+        above = Path(os.path.abspath(job.source)).parents  # noqa: PTH100 links are left as they are
+        for folder in dict.fromkeys((*above, job.folder)):
             entries = self._of(folder)
             entry = entries.get(_inside(job.source, folder)) if entries else None
             if entry is not None and _made(entry, job.source):
-                origin = inputs.get(case_folded(entry.source), [job])[0]
-                return None if origin is job else origin
+                return _other(job, entry, inputs)
+        record = read_record(job.source)
+        if record is not None and _made(record, job.source):
+            return _other(job, record, inputs)
         return None
 
     def _of(self, folder: Path) -> dict[Path, Entry]:
         if folder not in self._entries:
             self._entries[folder] = _read(folder)
         return self._entries[folder]
+
+
+def _other(job: Job, entry: Entry, inputs: dict[str, list[Job]]) -> Job | None:
+    """The job of the input that an entry names; None if it is not among the inputs."""
+    origin = inputs.get(case_folded(entry.source), [job])[0]
+    return None if origin is job else origin
 
 
 def _inside(path: Path, folder: Path) -> Path:
