@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +20,7 @@ __all__ = [
     "in_words",
     "loading",
     "megapixels_in_words",
+    "open_file",
     "printable",
 ]
 
@@ -26,6 +28,7 @@ _GAP = 2  # columns between a label and its value
 _SILENT_SECONDS = 0.7  # small batches begin without a line
 _BETWEEN_LINES = 5.0
 _BETWEEN_REDRAWS = 0.2
+_OPENING_SECONDS = 5.0
 _LOADING = "loading PyTorch"
 _LOADING_SECONDS = 1.0  # a log gets a line only if it takes longer
 
@@ -117,6 +120,25 @@ def loading(*, quiet: bool = False) -> Generator[None]:
     else:
         with Heartbeat(echo_line, _LOADING, _LOADING_SECONDS):
             yield
+
+
+def open_file(path: Path) -> None:
+    """Open a file with the desktop's program for it; a line if there is none."""
+    if not _is_opened(path):
+        echo_line(f"{path}: no program here opens it; hint: open it in a browser")
+
+
+def _is_opened(path: Path) -> bool:
+    if not sys.platform.startswith("linux"):
+        return click.launch(str(path)) == 0
+    silent = subprocess.DEVNULL  # xdg-open names every browser that it does not find
+    try:
+        opener = subprocess.Popen(["xdg-open", path], stdin=silent, stdout=silent, stderr=silent)
+        return opener.wait(_OPENING_SECONDS) == 0
+    except subprocess.TimeoutExpired:  # a browser that it has become
+        return True
+    except OSError:
+        return False
 
 
 class ProgressCounter:

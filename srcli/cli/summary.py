@@ -18,7 +18,14 @@ from srcli.transfer.policy import is_switched_on
 from srcli.weights import Source, WeightsEntry, better_than, figure_of
 from srcli.weights.local_files import records
 
-__all__ = ["amount_of", "better_weights_line", "by_layer", "exit_code", "print_summary"]
+__all__ = [
+    "amount_of",
+    "better_weights_line",
+    "by_layer",
+    "exit_code",
+    "print_summary",
+    "skip_reasons",
+]
 
 _FEW = 20  # failures of so few inputs are not repeated: their lines stand above
 _SHOWN_FAILURES = 20
@@ -46,7 +53,7 @@ def print_summary(
     """
     counts = Counter(end.state for end in finished)
     rows = [(state.value, str(counts[state])) for state in State]
-    for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
+    for reason, count in skip_reasons(finished).items():
         rows.append(("  skipped", f"{count}: {reason}"))
     rows += [("ignored", line) for line in ignored]
     reports = [end.report for end in finished if end.report is not None]
@@ -115,6 +122,11 @@ def amount_of(reports: Sequence[Report]) -> str:
         of = " of {}x{}".format(*sizes.pop()) if len(sizes) == 1 else ""
         parts.append(f"{frames} frame{'s' * (frames > 1)}{of}")
     return ", ".join(parts)
+
+
+def skip_reasons(finished: Sequence[Finished]) -> Counter[str]:
+    """Number of skipped inputs by their reason."""
+    return Counter(_reason(end) for end in finished if _skipped(end))
 
 
 def _reason(end: Finished) -> str:

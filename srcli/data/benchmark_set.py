@@ -190,7 +190,7 @@ def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
         )
     if len(by_name) != len(reduced):
         twice = Counter(_without_scale(path.stem, scale) for path in reduced).most_common(1)[0][0]
-        raise UsageError(f"{lr} has several images named {twice}: rename all but one")
+        raise UsageError(f"{lr} has several images named {twice}; hint: rename all but one")
     return [Pair(path.stem, path, by_name[path.stem]) for path in originals]
 
 
@@ -256,6 +256,15 @@ def _images(folder: Path) -> list[Path]:
         p
         for p in folder.iterdir()
         if p.suffix.lower() in _IMAGES and p.is_file() and not p.name.startswith(".")
+    )
+
+
+def images_in_subfolders(folder: Path) -> int:
+    """Number of images in the folders below a folder."""
+    return sum(
+        len(_images(one))
+        for one in folder.rglob("*/")
+        if one.is_dir() and not any(part.startswith(".") for part in one.relative_to(folder).parts)
     )
 
 

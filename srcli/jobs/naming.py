@@ -61,7 +61,7 @@ class NamePattern:
         if "scale" in used and self.scale is None:
             raise UsageError("--name uses {scale}, but a size is asked for; hint: use {size}")
         if any(c in text for text, *_ in parts for c in "/\\\0"):
-            raise UsageError(f"--name {self.pattern!r} names a folder: folders go into -o")
+            raise UsageError(f"--name {self.pattern!r} names a folder; hint: folders go into -o")
         if "stem" not in used:
             raise UsageError(
                 f"--name {self.pattern!r} gives all results one name; hint: use {{stem}}"

@@ -47,7 +47,7 @@ def expand(path: Path, ignored: Ignored) -> list[Source]:
     closed = {one.path for one in unreadable}
     found = [one for one in found if closed.isdisjoint(one.parents)]
     if not found and not unreadable:
-        raise UsageError(f"{path} matches nothing: check the pattern")
+        raise UsageError(f"{path} matches nothing; hint: check the pattern")
     wanted = [one for one in found if not _in_junk(one, base, path, ignored)]
     known = [one for one in wanted if _is_taken(one)]
     if known:

@@ -161,8 +161,8 @@ def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
     pages = 1 + sum(not one.reduced for one in further)
     if pages > 1:
         raise UnwritableImage(
-            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one: "
-            "use --format tiff, or split it first"
+            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one; "
+            "hint: use --format tiff, or split it first"
         )
 
 

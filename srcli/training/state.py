@@ -167,7 +167,9 @@ class TrainingState:
         """
         file = read_checkpoint(path)
         if "step" not in file.notes:
-            raise WeightsError(f"{path} is not a checkpoint; weights to start from go to --init")
+            raise WeightsError(
+                f"{path} is not a checkpoint; hint: weights to start from go to --init"
+            )
         for key, value in self._identity.items():
             before = file.note(key)
             if key == "distillation" and before is None:  # made when there were no teachers

@@ -1,5 +1,6 @@
 """Getting one file over HTTP: piece by piece, continuing where it stopped, never more than said."""
 
+import socket
 import ssl
 import time
 from collections.abc import Callable, Generator
@@ -94,7 +95,7 @@ def transfer(
                 partial.unlink()
             failures = 1 if _size(partial) > best else failures + 1
             if failures > policy.retries:
-                message = f"{address}: {_reason(error)} ({failures} times)"
+                message = f"{address}: {_reason(error)} (tried {failures} times)"
                 raise Refused(message, _remedy(error)) from error
             wait = error.wait if isinstance(error, _Interrupted) else None
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
@@ -282,12 +283,23 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    if _is_unknown_host(error):
+        return "the server's name cannot be resolved"
     return str(error) or type(error).__name__
+
+
+def _is_unknown_host(error: BaseException | None) -> bool:
+    """Tell if no address was found for the server's name, without a network for one."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _remedy(error: Exception) -> str:
     """Remedy for a failure of the network."""
     if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
         proxy = proxy_named()
-        return f"check the network{f', and the proxy {proxy}' if proxy else ''}"
+        return f"check the internet connection{f', and the proxy {proxy}' if proxy else ''}"
     return "try again later: it continues where it stopped"

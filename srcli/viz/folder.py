@@ -72,7 +72,7 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
     ours = files_of_masks(folder)
     if not ours:
         raise UnwritableImage(
-            f"{folder}: was not made by srcli visualize-mask; move it, or choose -o"
+            f"{folder}: was not made by srcli visualize-mask; hint: move it, or choose -o"
         )
     if not overwrite:
         raise UnwritableImage(f"{folder}: exists; hint: --overwrite replaces it")
@@ -81,7 +81,7 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:
         raise UnwritableImage(
-            f"{folder}: holds {foreign[0]}, which srcli did not make; move it, or choose -o"
+            f"{folder}: holds {foreign[0]}, which srcli did not make; hint: move it, or choose -o"
         )
 
 

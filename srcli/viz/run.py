@@ -56,7 +56,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
         UsageError: Two images would share a folder, or `output` is a file.
     """
     if output is not None and output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file: name a folder for the results")
+        raise UsageError(f"{output} is a file; hint: name a folder for the results")
     jobs: list[MaskJob] = []
     taken: dict[str, Path] = {}
     several = len({root for _, root in sources}) > 1

@@ -64,7 +64,7 @@ def convert(source: Path, target: Path, *, overwrite: bool = False) -> Match:
         UsageError: The target exists, or is no safetensors file by its name.
     """
     if target.suffix != ".safetensors":
-        raise UsageError(f"{target}: what is written is safetensors; name it so")
+        raise UsageError(f"{target}: what is written is safetensors; hint: name it so")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists; hint: --overwrite replaces it")
     checkpoint = open_checkpoint(source)
@@ -174,7 +174,7 @@ def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
             remedy = f"srcli weights remove {entry_name} first, or use another --name"
             if entry.source is not Source.FOLDER:
                 remedy = "give yours a --name" if name is None else "use another --name"
-            raise UsageError(f"{entry_name} is there already: {remedy}")
+            raise UsageError(f"{entry_name} is there already; hint: {remedy}")
 
 
 def _to_be_had(entry: WeightsEntry) -> bool:

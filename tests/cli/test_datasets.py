@@ -164,7 +164,7 @@ def test_verify_names_what_is_altered(world: World, far: PublishedServer, sets: 
     assert world.run("datasets", "verify")[0] == 0
     world.run("datasets", "download", "set5")
     folder = sets / "Set5" / "x4"
-    assert world.run("datasets", "verify")[:2] == (0, f"{folder}: whole, 10 files\n")
+    assert world.run("datasets", "verify")[:2] == (0, f"{folder}: intact, 10 files\n")
     (folder / "LR" / "img_002.png").write_bytes(b"altered")
     code, out, _ = world.run("datasets", "verify", "Set5")
     assert (code, out) == (1, f"{folder}: 1 altered or missing: {folder / 'LR' / 'img_002.png'}\n")
