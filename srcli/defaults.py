@@ -1,8 +1,11 @@
 """Defaults of options that several rooms of srcli need; each stands here and nowhere else."""
 
-__all__ = ["HALT_EPS", "LARGEST_SCALE", "MODEL", "QUALITY", "SCALE"]
+__all__ = ["AUTO", "HALT_EPS", "LARGEST_SCALE", "MODEL", "QUALITY", "SCALE"]
 
+AUTO = "auto"
+"""In place of a model: `MODEL`'s weights for clean or for compressed images, input by input."""
 MODEL = "adaformer"
+"""The default network."""
 SCALE = 4
 QUALITY = 95
 """Of JPEG and of the other lossy formats, 1 to 100."""

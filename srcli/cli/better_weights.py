@@ -4,7 +4,7 @@ import contextlib
 import sys
 
 from srcli.cli.upscale_options import Engine
-from srcli.defaults import MODEL
+from srcli.defaults import AUTO, MODEL
 from srcli.transfer.policy import is_switched_on
 from srcli.weights import Source, WeightsEntry, better_than, figure_of
 from srcli.weights.local_files import records
@@ -21,7 +21,7 @@ def better_weights_line(engine: Engine, weights: WeightsEntry) -> str:
     better weights are here. A person at a terminal is told once, a log every time.
     """
     offline = engine.offline or is_switched_on("SRCLI_OFFLINE")
-    if engine.model != MODEL or weights.source is not Source.BOX or offline:
+    if engine.model not in (AUTO, MODEL) or weights.source is not Source.BOX or offline:
         return ""
     better = better_than(weights)
     if better is None or (sys.stdout.isatty() and not _first_time()):

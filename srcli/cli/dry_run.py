@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
@@ -12,14 +13,16 @@ from srcli.cli.counting import Counting
 from srcli.cli.events import emit
 from srcli.cli.pace import in_words
 from srcli.cli.upscale_options import Engine, Handling
+from srcli.defaults import AUTO
 from srcli.errors import ExitCode, UnknownScale
+from srcli.inference.choose_weights import choose_weights
 from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecoderProcess
-from srcli.weights import best_scale
+from srcli.weights import best_scale, clean_model
 
 __all__ = ["forecast_all", "show_plan"]
 
@@ -64,18 +67,22 @@ def show_plan(
     if failing and failing == len(forecasts) and not skipped:
         code = ExitCode.NOTHING_DONE
     if handling.json:
-        _emit(skipped, ignored, forecasts, seconds, handling, code)
+        _emit(skipped, ignored, forecasts, seconds, engine, handling, code)
         return code
     disk = sum(one.disk for one in forecasts)
     table = Table(box=None, pad_edge=False)
-    for heading in ("input", "output", "px", "MB"):
-        table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
+    chooses = engine.model == AUTO
+    for heading in ("input", "output", "px", "MB", *(["weights"] if chooses else [])):
+        numeric = heading in ("px", "MB")
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for one in forecasts[:_SHOWN]:
         size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
         size += f", {one.pages} pages" if one.pages > 1 else ""
         size += f", {one.frames} frames" if one.frames else ""
         target = str(one.job.target) if one.size else one.reason
-        table.add_row(printable(one.job.source), printable(target), size, f"{one.disk / 1e6:.1f}")
+        weights = [_choice_in_words(one)] if chooses else []
+        mb = f"{one.disk / 1e6:.1f}"
+        table.add_row(printable(one.job.source), printable(target), size, mb, *weights)
     console = Console()
     console.print(table, markup=False, highlight=False)
     if len(forecasts) > _SHOWN:
@@ -98,12 +105,14 @@ def _emit(
     ignored: Ignored,
     forecasts: Sequence[Forecast],
     seconds: float,
+    engine: Engine,
     handling: Handling,
     code: ExitCode,
 ) -> None:
     """The plan as events."""
     for one in forecasts:
-        emit("planned", _fields(one))
+        choice = one.info and choose_weights(engine.model, one.info.compression)
+        emit("planned", _fields(one) | ({"weights": [asdict(choice)]} if choice else {}))
     for end in skipped:
         names = {"input": str(end.job.source), "output": str(end.job.target)}
         emit("skipped", names | {"reason": end.reason})
@@ -112,6 +121,15 @@ def _emit(
     totals = {"planned": len(forecasts), "skipped": len(skipped), "ignored": ignored.counts()}
     disk = sum(one.disk for one in forecasts)
     emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": int(code)})
+
+
+def _choice_in_words(one: Forecast) -> str:
+    """The weights that the header asks for; of a clean one the pixels have the last word."""
+    choice = one.info and choose_weights(AUTO, one.info.compression)
+    if choice is None:
+        return ""
+    is_clean = choice.model == clean_model(AUTO) and not one.frames
+    return f"{choice.model} ({choice.reason}{', if no blocks are found' if is_clean else ''})"
 
 
 def _fields(one: Forecast) -> dict[str, object]:

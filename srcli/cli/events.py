@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
@@ -94,6 +95,8 @@ class EventProgress(BatchProgress):
             fields["seconds"] = round(end.report.seconds, 3)
             fields["megapixels"] = round(end.report.megapixels, 3)
             fields["losses"] = list(end.losses)
+            if end.report.choices:
+                fields["weights"] = [asdict(choice) for choice in end.report.choices]
         emit(end.state.value, fields)
         self._shown.finished(end)
 

@@ -51,7 +51,7 @@ def print_summary(
     if compared:
         rows.append(("compare", compared))
     if better and reports:
-        rows.append(("weights", better))
+        rows.append(("better", better))
     echo_fields(rows)
 
 
@@ -70,6 +70,9 @@ def _work(
     yield "results", str(_place([end.job.target for end in finished if end.report]))
     yield "output", f"{megapixels:.1f} Mpx"
     yield "time", f"{seconds:.1f} s, of which network {network:.1f} s"
+    chosen = Counter(choice.model for report in reports for choice in report.choices)
+    if chosen:
+        yield "weights", ", ".join(f"{model} for {count}" for model, count in chosen.most_common())
     live = add_reports(reports).live_windows
     if live:
         layers = f" ({by_layer(live)} by layer)" if verbose else ""

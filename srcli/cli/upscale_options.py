@@ -8,7 +8,7 @@ import click
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, FormatName, TileSize
-from srcli.defaults import HALT_EPS, LARGEST_SCALE, MODEL, QUALITY, SCALE
+from srcli.defaults import AUTO, HALT_EPS, LARGEST_SCALE, MODEL, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
@@ -203,9 +203,10 @@ engine_options: Decorator = grouped(
     click.option(
         "-m",
         "--model",
-        default=MODEL,
+        default=AUTO,
         show_default=True,
-        help="Network or weights: srcli weights list.",
+        help=f"Network or weights: srcli weights list. {AUTO} takes {MODEL}, or {MODEL}-photo for "
+        "inputs that JPEG or a video codec has damaged.",
     ),
     click.option(
         "--effort",

@@ -39,7 +39,13 @@ from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from srcli.transfer.policy import Policy as DownloadPolicy
-from srcli.weights import WeightsEntry, best_scale, fingerprint_of, largest_scale
+from srcli.weights import (
+    WeightsEntry,
+    best_scale,
+    fingerprint_of,
+    fingerprint_of_model,
+    largest_scale,
+)
 
 __all__ = ["run"]
 
@@ -155,7 +161,8 @@ def _upscale(
         _say_reduced(progress, size, weights)
         say_compiled(progress, engine, upscalers)
         context = RunContext(
-            *(size, result.quality, limits, policy, decoder, run_journal, stopping, progress)
+            *(size, result.quality, limits, policy, decoder, run_journal, stopping, progress),
+            verbose=handling.verbose,
         )
         run_journal.begin(record(asked.settings, engine, weights, upscalers), asked.images)
         return work(asked.images, asked.moving, asked.clips, upscalers, context)
@@ -244,7 +251,7 @@ def _settings(
 ) -> Settings:
     return Settings(
         model=engine.model,
-        weights=fingerprint_of(weights),
+        weights=fingerprint_of_model(engine.model, weights),
         size=target_size.label,
         effort=engine.effort_label,
         precision=engine.precision,

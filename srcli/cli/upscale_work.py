@@ -39,6 +39,7 @@ class RunContext:
     run_journal: RunJournal
     stopping: threading.Event
     progress: BatchProgress
+    verbose: bool
 
 
 def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upscalers:
@@ -108,6 +109,8 @@ def work(
         for end in chain(images, ends):
             came.finished.append(end)
             context.progress.finished(end)
+            if context.verbose and end.report is not None and end.report.chosen:
+                context.progress.note(f"{end.job.source}: weights {end.report.chosen}")
         came.interrupted = context.stopping.is_set()
         outcome = "stopped" if came.interrupted else "finished"
     except KeyboardInterrupt:

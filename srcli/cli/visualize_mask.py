@@ -7,7 +7,7 @@ import click
 
 from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.option_types import FormatName, TileSize
-from srcli.defaults import LARGEST_SCALE, MODEL, SCALE
+from srcli.defaults import AUTO, LARGEST_SCALE, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -49,9 +49,9 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option(
     "-m",
     "--model",
-    default=MODEL,
+    default=AUTO,
     show_default=True,
-    help="Network or weights: srcli weights list.",
+    help="Network or weights: srcli weights list; auto chooses as upscale does.",
 )
 @click.option(
     "-s",

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from srcli.inference.choose_weights import WeightsChoice
 from srcli.models.spec import LayerTrace
 
 __all__ = [
@@ -32,6 +33,7 @@ class Report:
         live_windows: The share of windows computed in each layer, in [0, 1].
         exact: The result is what the whole image gives at once; if not, tiles were blended.
         restarts: How often memory ran out and the image was begun again with smaller tiles.
+        choices: Weights that `auto` chose, each once; none if a model was named.
     """
 
     seconds: float
@@ -42,6 +44,16 @@ class Report:
     live_windows: tuple[float, ...]
     exact: bool
     restarts: int = 0
+    choices: tuple[WeightsChoice, ...] = ()
+
+    @property
+    def chosen(self) -> str:
+        """Weights that `auto` chose, and why, in words; "" if a model was named."""
+        return "; ".join(map(str, self.choices))
+
+    def with_choice(self, choice: WeightsChoice | None) -> "Report":
+        """The report of an input for which weights were chosen."""
+        return self if choice is None else replace(self, choices=(choice,))
 
 
 def add_reports(reports: Sequence[Report]) -> Report:
@@ -65,6 +77,7 @@ def add_reports(reports: Sequence[Report]) -> Report:
         ),
         exact=all(report.exact for report in reports),
         restarts=sum(report.restarts for report in reports),
+        choices=tuple(dict.fromkeys(one for report in reports for one in report.choices)),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from srcli.errors import InputError, UsageError
 from srcli.geometry import scaled_size
+from srcli.inference.choose_weights import choose_weights
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
 from srcli.media import DecodedImage, read_image
@@ -116,7 +117,9 @@ def explain_images(
 
     def compute(job: MaskJob, decoded: DecodedImage) -> Drawn:
         pixels = decoded.pixels
-        explained = upscaler.explain(pixels, on_progress=lambda share: on_progress(job, share))
+        choice = choose_weights(upscaler.model, decoded.compression)
+        chosen = upscaler.with_weights(choice)
+        explained = chosen.explain(pixels, on_progress=lambda share: on_progress(job, share))
         _refuse_empty(explained)
         dense = baseline.measure(pixels)
         model = upscaler.network.spec.name
@@ -128,6 +131,7 @@ def explain_images(
 
         # Not while the next image is computed: its time would be no measure.
         summary = {**figures.as_dict(), "request": dict(job.request)}
+        summary |= {"weights": str(choice)} if choice else {}
         write_folder(job.target, write, summary, overwrite=overwrite)
         pages = sum(not page.reduced for page in decoded.further)
         return Drawn(explained.report, figures, decoded.left_out + pages)

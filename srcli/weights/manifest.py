@@ -1,13 +1,15 @@
 """Find weights: those srcli ships or knows of, a team's, and the user's own."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from srcli.defaults import AUTO, MODEL
 from srcli.errors import UnknownModel, UnknownScale
-from srcli.weights.local_files import imports, is_here, record_of
+from srcli.weights.local_files import fingerprint_of, imports, is_here, record_of
 from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
 
 __all__ = [
@@ -15,13 +17,16 @@ __all__ = [
     "best_scale",
     "better_than",
     "by_quality",
+    "clean_model",
     "figure_of",
+    "fingerprint_of_model",
     "how_to_get",
     "known",
     "largest_scale",
     "manifest",
     "needs_trust",
     "network_of",
+    "photo_model",
     "recommended",
     "runnable_networks",
     "weights_named",
@@ -70,8 +75,32 @@ def weights_named(name: str) -> tuple[WeightsEntry, ...]:
     return found
 
 
+def clean_model(model: str) -> str:
+    """The weights for clean images that `auto` chooses from; another model itself."""
+    return MODEL if model == AUTO else model
+
+
+def photo_model(model: str) -> str | None:
+    """The weights for compressed images that `auto` chooses from; None for another model."""
+    return f"{MODEL}-photo" if model == AUTO else None
+
+
+def fingerprint_of_model(model: str, entry: WeightsEntry) -> str:
+    """Identity of all weights that `-m model` may run, of which `entry` are the first.
+
+    Returns:
+        As `fingerprint_of`; for `auto` a hash of both.
+    """
+    photo = photo_model(model)
+    if photo is None:
+        return fingerprint_of(entry)
+    both = fingerprint_of(entry), fingerprint_of(best_scale(photo, entry.scale))
+    return hashlib.sha256(" ".join(both).encode()).hexdigest()
+
+
 def network_of(model: str) -> str:
     """The network that `-m model` runs: its own name, or that of the weights it names."""
+    model = clean_model(model)
     entries = [entry for entry in known() if entry.answers_to(model)]
     if not entries or any(model in (e.model, *e.also_for) for e in entries if not e.variant):
         return model
@@ -126,6 +155,7 @@ def largest_scale(model: str) -> WeightsEntry:
 
 def _serving(model: str, scale: float) -> list[WeightsEntry]:
     """The weights that can run, by scale, for the network asked for; `scale` for the message."""
+    model = clean_model(model)
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
