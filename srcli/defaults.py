@@ -1,11 +1,13 @@
 """Defaults of options that several rooms of srcli need; each stands here and nowhere else."""
 
-__all__ = ["AUTO", "HALT_EPS", "LARGEST_SCALE", "MODEL", "QUALITY", "SCALE"]
+__all__ = ["AUTO", "HALT_EPS", "LARGEST_SCALE", "MODEL", "PHOTO_MODEL", "QUALITY", "SCALE"]
 
 AUTO = "auto"
-"""In place of a model: `MODEL`'s weights for clean or for compressed images, input by input."""
+"""In place of a model: `MODEL` or, for inputs that compression has damaged, `PHOTO_MODEL`."""
 MODEL = "adaformer"
-"""The default network."""
+"""The network for clean images."""
+PHOTO_MODEL = "adaformer-s-photo"
+"""Weights for images that compression has damaged."""
 SCALE = 4
 QUALITY = 95
 """Of JPEG and of the other lossy formats, 1 to 100."""

@@ -8,8 +8,43 @@ lengths are LR px unless a name says otherwise.
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
-__all__ = ["Tile", "TileGrid", "TileSpan", "scaled_size", "tile_axis"]
+__all__ = ["Size", "Tile", "TileGrid", "TileSpan", "scaled_size", "tile_axis"]
+
+
+class Size(NamedTuple):
+    """Width and height of an image, px: in this order, as in messages and file headers.
+
+    Arrays are (height, width, ...); `array_shape` is the step from one to the other.
+
+    >>> str(Size(333, 5).scaled(1.5)), Size(3, 2).array_shape
+    ('500x8', (2, 3))
+    """
+
+    width: int
+    height: int
+
+    @property
+    def array_shape(self) -> tuple[int, int]:
+        """(height, width), the first two axes of an array of this size."""
+        return self.height, self.width
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.width * self.height
+
+    def scaled(self, scale: float) -> "Size":
+        """The size after scaling; see `scaled_size`."""
+        return Size(scaled_size(self.width, scale), scaled_size(self.height, scale))
+
+    def exceeds(self, other: "Size") -> bool:
+        """True if it is wider or higher than another size."""
+        return self.width > other.width or self.height > other.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import torch
 
 from srcli.inference.device import pick_device, pick_precision
 from srcli.inference.frame_batch import batch_size, upscale_batch
-from srcli.inference.halting import halting_of
+from srcli.inference.halting import resolve_halting
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Report
 from srcli.jobs.clip_job import upscale_clip
@@ -52,7 +52,7 @@ class Frames:
         else:
             weights = best_scale(wanted.model, wanted.scale)
             self.network = LoadedNetwork(weights, device, dtype)
-        self.halting = halting_of(spec, wanted.effort)
+        self.halting = resolve_halting(spec, wanted.effort)
 
     def batch_for(self, height: int, width: int) -> int:
         """See `FrameUpscaler`."""

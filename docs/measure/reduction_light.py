@@ -20,6 +20,7 @@ from PIL import Image
 
 from srcli import Upscaler
 from srcli.data.resize import resize
+from srcli.geometry import Size
 from srcli.inference.output_size import reduce_planes
 from srcli.metrics.psnr import psnr_y
 
@@ -41,7 +42,7 @@ def to_code(light: Floats) -> Floats:
 def reduced(image: Floats, height: int, width: int) -> Floats:
     """(H, W, 3) by the product's own filter."""
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32))
-    return reduce_planes(planes, height, width).numpy().transpose(1, 2, 0)
+    return reduce_planes(planes, Size(width, height)).numpy().transpose(1, 2, 0)
 
 
 def both_ways(large: Floats, height: int, width: int) -> Iterator[tuple[str, Floats]]:

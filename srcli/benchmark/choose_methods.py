@@ -14,6 +14,7 @@ from srcli.data.degradation import degrader_named
 from srcli.data.resize import resize
 from srcli.defaults import AUTO
 from srcli.errors import UsageError
+from srcli.geometry import Size
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
@@ -167,10 +168,10 @@ def _plain(
 
 def _at_scale(output: SROutput, lr: Tensor, scale: int) -> SROutput:
     """Reduce a network's result, as the upscaler does, if it is larger than asked for."""
-    height, width = lr.shape[2] * scale, lr.shape[3] * scale
-    if output.image.shape[2:] == (height, width):
+    size = Size(lr.shape[3], lr.shape[2]).scaled(scale)
+    if output.image.shape[2:] == size.array_shape:
         return output
-    return replace(output, image=reduce_planes(output.image[0], height, width)[None])
+    return replace(output, image=reduce_planes(output.image[0], size)[None])
 
 
 def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:

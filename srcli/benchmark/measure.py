@@ -15,7 +15,7 @@ from srcli.benchmark.inputs import Sample
 from srcli.benchmark.machine import PeakMemory, synchronise
 from srcli.benchmark.methods import Method, MethodOutput
 from srcli.errors import InputError
-from srcli.inference.device import one_memory_error, release_cached_memory
+from srcli.inference.device import as_out_of_memory, release_cached_memory
 from srcli.metrics.flops import count_flops
 from srcli.metrics.protocols import Protocol, Quality
 
@@ -141,7 +141,7 @@ def _measured(
     """One image through all contenders, or why that cannot be."""
     turns: list[_Turn] = []
     try:
-        with one_memory_error():
+        with as_out_of_memory():
             turns += [_warm_up(one, sample, settings) for one in methods]
             for _ in range(settings.repeats):
                 for turn in turns:

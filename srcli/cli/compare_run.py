@@ -16,8 +16,7 @@ from srcli.cli.events import emit
 from srcli.cli.upscale_options import Engine, Handling
 from srcli.errors import ExitCode, SrcliError, UnwritableImage, UsageError
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.job import Finished, Job, State
-from srcli.jobs.plan import is_moving
+from srcli.jobs.job import Finished, Job, State, is_moving
 from srcli.media import DecodedImage, DecoderProcess
 from srcli.viz.compare_facts import amount_of
 from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_page, write_page

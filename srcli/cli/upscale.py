@@ -34,7 +34,7 @@ class UpscaleCommand(SectionedCommand):
         ),
         "Input and output": (
             "files_from", "include", "exclude", "follow_links", "name", "strip_metadata", "no_gps",
-            "compare", "show",
+            "keep_times", "compare", "show",
         ),
         "Size": ("width", "height", "megapixels"),
         "Model and speed": (

@@ -8,7 +8,7 @@ import click
 from srcli.cli.download_options import offline_option, trust_first_option, yes_option
 from srcli.cli.grouping import Decorator, grouped
 from srcli.cli.option_types import BoxSize, FormatName, TileSize
-from srcli.defaults import AUTO, HALT_EPS, LARGEST_SCALE, MODEL, QUALITY, SCALE
+from srcli.defaults import AUTO, HALT_EPS, LARGEST_SCALE, MODEL, PHOTO_MODEL, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
@@ -23,8 +23,7 @@ __all__ = [
     "selection_options",
 ]
 
-
-# As `Format.option` of each format has them, which a test holds; help cannot load the formats.
+# As `Format.option` of each format has them, held by a test; help cannot load the formats.
 FORMAT_OPTIONS = ("same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl")
 
 
@@ -97,6 +96,7 @@ class Result:
     quality: int
     strip_metadata: bool
     no_gps: bool
+    keep_times: bool
 
     def size(self) -> TargetSize:
         """Size of the results; x4 if nothing is said.
@@ -168,6 +168,7 @@ result_options: Decorator = grouped(
         "--strip-metadata", is_flag=True, help="Write no metadata except the colour profile."
     ),
     click.option("--no-gps", is_flag=True, help="Remove GPS positions from the metadata."),
+    click.option("--keep-times", is_flag=True, help="Results get the times of their inputs."),
 )
 
 
@@ -205,8 +206,8 @@ engine_options: Decorator = grouped(
         "--model",
         default=AUTO,
         show_default=True,
-        help=f"Network or weights: srcli weights list. {AUTO} takes {MODEL}, or {MODEL}-photo for "
-        "inputs that JPEG or a video codec has damaged.",
+        help=f"Network or weights: srcli weights list. {AUTO} takes {MODEL}, or "
+        f"{PHOTO_MODEL} for inputs that compression has damaged.",
     ),
     click.option(
         "--effort",

@@ -24,8 +24,7 @@ from srcli.cli.upscale_options import Engine, Handling, Result, Selection
 from srcli.errors import ExitCode
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.ignored import Ignored
-from srcli.jobs.job import BatchResult, Finished, Job, State
-from srcli.jobs.plan import is_moving
+from srcli.jobs.job import BatchResult, Finished, Job, State, is_moving
 from srcli.jobs.preflight import (
     Forecast,
     forecast,
@@ -64,7 +63,7 @@ def run(
     """See `upscale`."""
     target_size = result.size()
     weights = _weights(engine.model, target_size)
-    policy = MetadataPolicy(strip=result.strip_metadata, gps=not result.no_gps)
+    policy = MetadataPolicy(result.strip_metadata, not result.no_gps, result.keep_times)
     ignored = Ignored(echo_line if handling.verbose else lambda line: None)
     planned = jobs_of(
         selection, result, engine, target_size, clip_options.frames_dir, handling, ignored
@@ -85,7 +84,9 @@ def run(
     comparison = Comparison(planned, target_size.label, engine, handling, comparing)
     with (
         DecoderProcess(_decoding(limits)) as decoder,
-        RunJournal(jobs, settings, wait=handling.wait, tell=echo_line) as run_journal,
+        RunJournal(
+            jobs, settings, wait=handling.wait, tell=echo_line, times=policy.times
+        ) as run_journal,
     ):
         everything, skipped = choose([*run_journal.verdicts, *clips.verdicts], handling)
         skipped += [end for end in settled if end.state is State.SKIPPED]
@@ -104,6 +105,8 @@ def run(
                 ],
                 *(skipped, ignored, engine, handling),
             )
+        if policy.times and not handling.overwrite:
+            run_journal.keep_times([*run_journal.verdicts, *clips.verdicts])
         finished, interrupted = [*skipped, *failed], False
         require_writable(everything)
         if everything:

@@ -1,4 +1,4 @@
-"""Where and in which precision a network runs, and how much memory it may take."""
+"""Device and precision of a network, and the memory it may take."""
 
 import gc
 import math
@@ -14,10 +14,10 @@ from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
 from srcli.inference.planes import Pixels
 
 __all__ = [
+    "as_out_of_memory",
     "available_ram",
     "free_memory",
     "left_to_container",
-    "one_memory_error",
     "pick_device",
     "pick_precision",
     "release_cached_memory",
@@ -48,9 +48,11 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UnavailableDevice(f"no device named {name!r} (have {_have()})") from error
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _has_mps()}
     index = device.index or 0
-    if not there.get(device.type) or (device.type == "cuda" and index >= torch.cuda.device_count()):
+    if not available.get(device.type) or (
+        device.type == "cuda" and index >= torch.cuda.device_count()
+    ):
         raise UnavailableDevice(f"device {name!r} is not on this machine (have {_have()})")
     return device
 
@@ -88,16 +90,16 @@ def available_ram() -> int:
 def left_to_container(group: Path = Path("/sys/fs/cgroup")) -> float:
     """Bytes that Linux' control group of a container still allows; infinite without a limit."""
     try:
-        most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
         cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
     except (OSError, ValueError):  # none, or "max"
         return math.inf
-    return max(most - used + (int(cached[1]) if cached else 0), 0)
+    return max(limit - used + (int(cached[1]) if cached else 0), 0)
 
 
 @contextmanager
-def one_memory_error() -> Generator[None]:
-    """Whatever runs out of memory inside, on any device, raises `torch.OutOfMemoryError`."""
+def as_out_of_memory() -> Generator[None]:
+    """Raise `torch.OutOfMemoryError` for memory errors of any device and library inside."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -114,14 +116,14 @@ def one_memory_error() -> Generator[None]:
 def within_memory(pixels: Pixels, device: torch.device) -> Generator[None]:
     """Raise `OutOfMemory` if memory does not suffice for the work inside on (h, w, c)."""
     try:
-        with one_memory_error():
+        with as_out_of_memory():
             yield
     except torch.OutOfMemoryError as error:
         height, width = pixels.shape[:2]
-        other = "" if device.type == "cpu" else ", use --device cpu"
+        alternative = "" if device.type == "cpu" else ", use --device cpu"
         raise OutOfMemory(
             f"{width}x{height} takes more memory than is free on {device}, even in the smallest "
-            f"tiles: close other programs{other} or upscale it in parts"
+            f"tiles: close other programs{alternative} or upscale it in parts"
         ) from error
 
 
@@ -138,8 +140,8 @@ def _computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False  # MPS: not measured yet
 
 

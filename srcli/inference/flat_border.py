@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["mend_flat_border"]
+__all__ = ["restore_flat_border"]
 
 _REACH = 16  # LR px from the image's border in which padding shows
 _AROUND = 4  # LR px around a pixel that have to be as flat as it is
@@ -20,8 +20,8 @@ _Span = tuple[int, int]  # start and stop, as of a slice
 
 
 @torch.inference_mode()
-def mend_flat_border(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
-    """Put the interpolated input where the border of an image is flat.
+def restore_flat_border(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
+    """Replace the result by the interpolated input where the border of an image is flat.
 
     Depends on the input alone, so that tiles give what the whole image gives.
 
@@ -35,7 +35,7 @@ def mend_flat_border(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) ->
     rows = top // scale, -(-(top + sr.shape[1]) // scale)
     columns = left // scale, -(-(left + sr.shape[2]) // scale)
     for strip in _strips(lr.shape[1], lr.shape[2], rows, columns):
-        _mend(sr, lr, *strip, (top, left), scale)
+        _restore(sr, lr, *strip, (top, left), scale)
     return sr
 
 
@@ -57,28 +57,32 @@ def _common(one: _Span, other: _Span) -> _Span:
     return max(one[0], other[0]), min(one[1], other[1])
 
 
-def _mend(
+def _restore(
     sr: Tensor, lr: Tensor, rows: _Span, columns: _Span, corner: tuple[int, int], scale: int
 ) -> None:
-    """Mend some LR rows and columns of the part that begins at the SR px `corner`."""
-    wide = [
+    """Restore some LR rows and columns of the part that begins at the SR px `corner`."""
+    surrounding_spans = [
         (max(span[0] - _AROUND, 0), min(span[1] + _AROUND, side))
         for span, side in zip((rows, columns), lr.shape[1:], strict=True)
     ]
-    around = lr[None, :, slice(*wide[0]), slice(*wide[1])].float().cpu()
-    inner = [
+    surrounding = (
+        lr[None, :, slice(*surrounding_spans[0]), slice(*surrounding_spans[1])].float().cpu()
+    )
+    inner_slices = [
         slice(start - offset, stop - offset)
-        for (start, stop), (offset, _) in zip((rows, columns), wide, strict=True)
+        for (start, stop), (offset, _) in zip((rows, columns), surrounding_spans, strict=True)
     ]
-    spread = (_largest(around) + _largest(-around)).amax(1)  # (1, h, w), of each neighbourhood
-    flat = spread[:, inner[0], inner[1]] <= _FLAT
+    value_range = (_largest(surrounding) + _largest(-surrounding)).amax(
+        1
+    )  # (1, h, w), of each neighbourhood
+    flat = value_range[:, inner_slices[0], inner_slices[1]] <= _FLAT
     if not bool(flat.any()):
         return
     blur = scale + 1 - scale % 2  # SR px, odd
-    smooth = around.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    smooth = surrounding.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     smooth = F.avg_pool2d(smooth, blur, 1, blur // 2, count_include_pad=False)[0]
     flat = flat.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    smooth = smooth[:, _larger(inner[0], scale), _larger(inner[1], scale)]
+    smooth = smooth[:, _larger(inner_slices[0], scale), _larger(inner_slices[1], scale)]
     y, x = rows[0] * scale - corner[0], columns[0] * scale - corner[1]
     target = sr[:, max(y, 0) : y + smooth.shape[1], max(x, 0) : x + smooth.shape[2]]
     smooth, flat = (one[:, max(-y, 0) :, max(-x, 0) :] for one in (smooth, flat))

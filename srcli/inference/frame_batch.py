@@ -1,12 +1,12 @@
-"""Small frames of a clip, several at once: one alone would leave a GPU idle."""
+"""Upscale several small frames of a clip at once: one alone would leave a GPU idle."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from srcli.geometry import scaled_size
-from srcli.inference.flat_border import mend_flat_border
+from srcli.geometry import Size
+from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.planes import Pixels, quantise, split_planes
@@ -15,15 +15,15 @@ from srcli.models.spec import Halting
 
 __all__ = ["batch_size", "upscale_batch"]
 
-_PIXELS = 1 << 18  # LR px in one go: more are no faster
-_MOST = 16
+_MAX_PIXELS = 1 << 18  # LR px in one go: more are no faster
+_MAX_FRAMES = 16
 
 
 def batch_size(network: LoadedNetwork, pixels: int) -> int:
     """Number of frames of `pixels` LR px to compute at once; one keeps a CPU busy."""
     if network.device.type == "cpu":
         return 1
-    return max(1, min(_MOST, _PIXELS // pixels))
+    return max(1, min(_MAX_FRAMES, _MAX_PIXELS // pixels))
 
 
 @torch.inference_mode()
@@ -32,16 +32,16 @@ def upscale_batch(
 ) -> tuple[list[Pixels], Report]:
     """Upscale whole frames (h, w, 3) of one size and type in one go.
 
-    Each is what it would be alone but for rounding in the last place.
+    Each result equals that of the frame by itself, but for rounding in the last place.
 
     Returns:
-        The results in the same order, and what it took.
+        The results in the same order, and a report.
 
     Raises:
         NonFiniteOutput: The result is not finite even in fp32.
     """
     height, width, _ = frames[0].shape
-    size = scaled_size(height, scale), scaled_size(width, scale)
+    size = Size(width, height).scaled(scale)
     lr = torch.stack([split_planes(frame).color for frame in frames])  # (b, 3, h, w)
     tally, reruns = Tally(len(frames), None), network.reruns
     tally.begin(len(frames))
@@ -53,14 +53,14 @@ def upscale_batch(
     results: list[Pixels] = []
     for image, plane, frame in zip(output.image, lr, frames, strict=True):
         tally.add_tile()
-        mend_flat_border(image, plane, 0, 0, network.scale)
-        result = np.empty((*size, 3), frame.dtype)
-        quantise(image if network.scale == scale else reduce_planes(image.cpu(), *size), result)
+        restore_flat_border(image, plane, 0, 0, network.scale)
+        result = np.empty((*size.array_shape, 3), frame.dtype)
+        quantise(image if network.scale == scale else reduce_planes(image.cpu(), size), result)
         results.append(result)
     report = tally.report(
         reruns=network.reruns - reruns,
         restarts=0,
-        megapixels=len(frames) * size[0] * size[1] / 1e6,
+        megapixels=len(frames) * size.pixels / 1e6,
         exact=True,
     )
     return results, report

@@ -3,16 +3,16 @@
 from srcli.errors import UsageError
 from srcli.models.spec import Halting, ModelSpec
 
-__all__ = ["halting_of"]
+__all__ = ["resolve_halting"]
 
 
-def halting_of(spec: ModelSpec, effort: str | float) -> Halting:
-    """When a network's tokens stop being computed.
+def resolve_halting(spec: ModelSpec, effort: str | float) -> Halting:
+    """Resolve an effort or ε to the halting rule of a network.
 
     Args:
         spec: The network.
         effort: One of its efforts by name, of which "balanced", the default, is "exact" for a
-            network that spares nothing; or ε in [0, 1]: tokens halt once they are restored to
+            network in which nothing halts; or ε in [0, 1]: tokens halt once they are restored to
             1 - ε (AdaFormer, Eqs. 19 and 22).
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from srcli.errors import UsageError
 from srcli.geometry import Tile, TileSpan
-from srcli.inference.image_kinds import AnyImage
+from srcli.inference.image_conversion import AnyImage
 from srcli.inference.report import Report
 from srcli.models.spec import LayerTrace, SROutput
 

@@ -1,12 +1,12 @@
-"""From one size to another: what a network makes, what is only reduced, what is refused."""
+"""Sizes of results: which a network computes, which are reduced, and which are refused."""
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.errors import ImageTooLarge
+from srcli.geometry import Size
 from srcli.inference.device import available_ram
 
 __all__ = [
@@ -17,40 +17,42 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Resizing:
-    """One image's way to its size.
+    """Change of one image's size: what the network computes, and what is then reduced.
 
     Args:
-        height: Of the image, px.
-        width: Likewise.
-        size: (H, W) of the result, px.
-        native: The network's scale.
+        source: Size of the input.
+        target: Size of the result.
+        network_scale: SR px per LR px to a side that the network computes.
     """
 
-    height: int
-    width: int
-    size: tuple[int, int]
-    native: int
+    source: Size
+    target: Size
+    network_scale: int
 
     @property
     def computes(self) -> bool:
-        """True if the network has something to make: the result is larger on some side."""
-        return self.size[0] > self.height or self.size[1] > self.width
+        """True if the network runs: the result is larger than the input on some side."""
+        return self.target.exceeds(self.source)
 
     @property
     def reduces(self) -> bool:
-        """True if the network makes something larger, which is then reduced."""
-        return self.computes and self.size != (self.height * self.native, self.width * self.native)
+        """True if the network computes a larger image than the result, which is then reduced."""
+        return self.computes and self.target != self._network_output
+
+    @property
+    def _network_output(self) -> Size:
+        return self.source.scaled(self.network_scale)
 
     def check_scale(self) -> None:
-        """A result is only ever reduced, never enlarged by a plain filter.
+        """Refuse a result that a plain filter would have to enlarge.
 
         Raises:
-            ImageTooLarge: The network's result would have to be enlarged.
+            ImageTooLarge: The result is larger than what the network computes.
         """
-        if self.size[0] > self.height * self.native or self.size[1] > self.width * self.native:
+        if self.target.exceeds(self._network_output):
             raise ImageTooLarge(
-                f"{self._words} is more than the network's x{self.native}; hint: ask for "
-                f"{self.width * self.native}x{self.height * self.native} or less"
+                f"{self._description} is more than the network's x{self.network_scale}; "
+                f"hint: ask for {self._network_output} or less"
             )
 
     def check_memory(self, bytes_per_pixel: int) -> None:
@@ -60,29 +62,29 @@ class Resizing:
             bytes_per_pixel: Of the result.
 
         Raises:
-            ImageTooLarge: The result, and what it is made of, need more than is free.
+            ImageTooLarge: The result, and what it is reduced from, need more than is free.
         """
-        needed = math.prod(self.size) * bytes_per_pixel
+        needed = self.target.pixels * bytes_per_pixel
         if self.reduces:
-            needed += self.height * self.width * self.native**2 * 3 * 4  # all planes at once, fp32
+            needed += self._network_output.pixels * 3 * 4  # all planes at once, fp32
         free = available_ram()
         if needed > free:
             raise ImageTooLarge(
-                f"{self._words} needs {needed / 1e9:.2f} GB of memory, {free / 1e9:.2f} GB are "
-                "free: use a smaller scale"
+                f"{self._description} needs {needed / 1e9:.2f} GB of memory, "
+                f"{free / 1e9:.2f} GB are free: use a smaller scale"
             )
 
     @property
-    def _words(self) -> str:
-        return f"{self.width}x{self.height} px to {self.size[1]}x{self.size[0]}"
+    def _description(self) -> str:
+        return f"{self.source} px to {self.target}"
 
 
-def reduce_planes(planes: Tensor, height: int, width: int) -> Tensor:
-    """Reduce (c, H, W) to (c, height, width) by a bicubic filter as wide as the step down.
+def reduce_planes(planes: Tensor, size: Size) -> Tensor:
+    """Reduce planes (c, H, W) to `size` by a bicubic filter as wide as the step down.
 
     The filter is PyTorch's antialiased one (a = -0.5, weights normalised at the border): no
     detail finer than the result can hold survives to turn into moiré.
     """
     return F.interpolate(
-        planes[None], (height, width), mode="bicubic", antialias=True, align_corners=False
+        planes[None], size.array_shape, mode="bicubic", antialias=True, align_corners=False
     )[0]

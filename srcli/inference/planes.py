@@ -16,7 +16,7 @@ from torch import Tensor
 
 from srcli.errors import UnreadableImage
 from srcli.inference.alpha import bleed
-from srcli.inference.image_kinds import array_of
+from srcli.inference.image_conversion import to_array
 
 __all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
 
@@ -47,7 +47,7 @@ def as_pixels(image: Pixels | Image.Image | Tensor) -> Pixels:
     Raises:
         UnreadableImage: It is of another type or shape, or holds values that are not finite.
     """
-    image = array_of(image)
+    image = to_array(image)
     if not isinstance(image, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UnreadableImage(
             f"a {type(image).__name__} is not an image: pass an array, a PIL image or a tensor"

@@ -1,4 +1,4 @@
-"""Cost of upscaling one image, and the tally that counts it while it happens."""
+"""Cost of upscaling one image, and the tally that counts it during the run."""
 
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -59,12 +59,14 @@ class Report:
 def add_reports(reports: Sequence[Report]) -> Report:
     """Add the costs of several images; larger ones count for more in the shares."""
     megapixels = sum(report.megapixels for report in reports)
-    told = [report for report in reports if report.live_windows]  # the others computed nothing
-    if len({len(report.live_windows) for report in told}) > 1:
-        told = []  # of different networks
-    layers = zip(*(report.live_windows for report in told), strict=True)
-    whole = sum(report.megapixels for report in told)
-    weights = [report.megapixels / whole for report in told]
+    with_layers = [
+        report for report in reports if report.live_windows
+    ]  # the others computed nothing
+    if len({len(report.live_windows) for report in with_layers}) > 1:
+        with_layers = []  # of different networks
+    layers = zip(*(report.live_windows for report in with_layers), strict=True)
+    total_megapixels = sum(report.megapixels for report in with_layers)
+    weights = [report.megapixels / total_megapixels for report in with_layers]
     return Report(
         seconds=sum(report.seconds for report in reports),
         tiles=sum(report.tiles for report in reports),
@@ -82,7 +84,7 @@ def add_reports(reports: Sequence[Report]) -> Report:
 
 
 class Tally:
-    """Adds up what the tiles of an image took.
+    """Sums up time, tiles and live windows of an image.
 
     Args:
         total: Tiles of all planes.
@@ -99,9 +101,9 @@ class Tally:
         self._windows: list[int] = []  # per plane
 
     def begin(self, tiles: int) -> None:
-        """A plane of so many tiles follows, or the last one all over again."""
-        again = self._done < self._expected
-        if again:
+        """Begin a plane of so many tiles, or repeat the last one."""
+        repeats = self._done < self._expected
+        if repeats:
             self._total += self._done - (self._expected - tiles)
             self._planes.pop()
             self._windows.pop()
@@ -131,7 +133,7 @@ class Tally:
             self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
 
     def report(self, *, reruns: int, restarts: int, megapixels: float, exact: bool) -> Report:
-        """All of it; see `Report`."""
+        """The sums as a `Report`."""
         live = [band for plane in self._planes for band in plane]
         counts = cast("list[int]", torch.stack(live).sum(0).tolist()) if live else []
         return Report(

@@ -43,8 +43,8 @@ def run_tiles(
         NonFiniteOutput: The result is not finite even in fp32.
     """
     lr = plane.expand(3, -1, -1)[None]  # (1, 3, h, w)
-    way = _exact if plan.exact else _blended
-    parts = way(network, lr, plan, halting, tally, maps)
+    run = _run_exact if plan.exact else _run_blended
+    parts = run(network, lr, plan, halting, tally, maps)
     while True:
         with tally.timed():
             part = next(parts, None)
@@ -53,7 +53,7 @@ def run_tiles(
         yield part
 
 
-def _exact(
+def _run_exact(
     network: LoadedNetwork,
     lr: Tensor,
     plan: Plan,
@@ -61,7 +61,7 @@ def _exact(
     tally: Tally,
     maps: MapStitcher | None,
 ) -> Iterator[OutputTile]:
-    def note(layers: tuple[LayerTrace, ...]) -> None:
+    def on_band(layers: tuple[LayerTrace, ...]) -> None:
         tally.add_layers(layers)
         if maps is not None:
             maps.add_band(layers)
@@ -72,7 +72,7 @@ def _exact(
         tally.begin(len(plan.grid))
         if maps is not None:
             maps.begin()
-        for part in exact_parts(in_precision, lr, plan.grid, halting, note):
+        for part in exact_parts(in_precision, lr, plan.grid, halting, on_band):
             if not bool(part.image.isfinite().all()):
                 break
             tally.add_tile()
@@ -84,7 +84,7 @@ def _exact(
     raise network.not_finite()
 
 
-def _blended(
+def _run_blended(
     network: LoadedNetwork,
     lr: Tensor,
     plan: Plan,

@@ -41,7 +41,7 @@ class Planner:
     """Chooses tiles by the free memory, and smaller ones once that was not enough.
 
     Args:
-        network: What will compute them.
+        network: Network that computes the tiles.
         tile: Longest side of a tile's core, LR px; 0 takes the image whole; None chooses.
     """
 
@@ -51,14 +51,15 @@ class Planner:
         self._ceiling = 1 << 62  # bytes; less than what ran out though it seemed to fit
 
     def attempts(self, height: int, width: int) -> Iterator[Plan]:
-        """Ways to compute an image of `height` × `width` LR px, to be tried one after the other.
+        """Plans for an image of `height` × `width` LR px, to be tried one after the other.
 
-        The first is what was asked for, or the largest that fits the free memory by estimate. Who
-        asks for another has run out of memory: it takes half as much, and no more than is free,
-        or the least that there is. Where not even the smallest exact tiles fit, tiles are blended.
+        The first has the tile size asked for, or the largest tiles that fit the free memory by
+        estimate. The next, taken after memory ran out, needs half as much and no more than is
+        free, or the least of all plans. Where not even the smallest exact tiles fit, tiles are
+        blended.
         """
         ceiling = self._ceiling
-        plan = self._first(height, width)
+        plan = self._first_plan(height, width)
         while plan is not None:
             yield plan
             if plan.needs > self._budget() // 2:  # later images would run out as well
@@ -67,10 +68,10 @@ class Planner:
             plan = _within(min(plan.needs // 2, self._budget()), smaller) or min(
                 smaller, key=lambda p: p.needs, default=None
             )
-        self._ceiling = ceiling  # what never fitted tells nothing about others
+        self._ceiling = ceiling  # an image that never fitted says nothing about others
 
-    def _first(self, height: int, width: int) -> Plan:
-        """Try what was asked for; else what fits, or the smallest tiles."""
+    def _first_plan(self, height: int, width: int) -> Plan:
+        """Plan with the tile size asked for; else the largest that fits, or the smallest."""
         if self._tile is not None:
             make = self._exact if self._network.banded else self._blended
             return make(height, width, self._tile)
@@ -86,16 +87,16 @@ class Planner:
         return min(budget, _STRIPS_BUDGET) if strips else budget
 
     def _plans(self, height: int, width: int) -> Iterator[Plan]:
-        """Ways to cut an image, the best first: exact ones, and the larger the tiles the better.
+        """All plans, best first: exact before blended, large tiles before small ones.
 
         The less neighbouring tiles share, the less is computed twice.
         """
-        least = self._network.spec.alignment
-        sides = [side for side in _LARGE_FIRST if side == 0 or side >= least]
+        smallest_side = self._network.spec.alignment
+        sides = [side for side in _LARGE_FIRST if side == 0 or side >= smallest_side]
         if self._network.banded:
             for side in sides:
                 yield self._exact(height, width, side)
-        for side in (*sides, least):
+        for side in (*sides, smallest_side):
             yield self._blended(height, width, side)
 
     def _exact(self, height: int, width: int, side: int) -> Plan:
@@ -120,7 +121,7 @@ class Planner:
             in_flight = height
         needs = min(tile_height, height) * min(tile_width, width) * memory.tile
         needs += in_flight * width * memory.held
-        if network.device.type != "cpu":  # where a band attends as a whole, not in small pieces
+        if network.device.type != "cpu":  # where a band attends as a whole, not in small chunks
             needs += band * width * memory.attending
         return needs * network.dtype.itemsize // 4
 

@@ -1,11 +1,10 @@
-"""The upscaler: one image in, the same kind of image out, `scale` times as large.
+"""The upscaler: takes one image and returns the same kind of image, `scale` times as large.
 
-An image's way: its pixels are taken apart into colour and alpha planes (`planes`); how each plane
-is cut into tiles is planned by the memory that is free (`tile_planner`); the tiles go through the
-network (`run_tiles`), if it allows that so that they are what the whole image would give
-(`exact_tiling`), else blended where they overlap (`blended_tiling`); finished parts are reduced to
-the size asked for where the network makes a larger one (`output_size`), quantised, and put into
-the result.
+Pixels are split into colour and alpha planes (`planes`). Each plane is cut into tiles by the memory
+that is free (`tile_planner`) and run through the network (`run_tiles`): in exact tiles, equal to
+the whole image's result, where the network allows it (`exact_tiling`), else in tiles that overlap
+and are blended (`blended_tiling`). Finished parts are reduced to the size asked for where the
+network's scale is larger (`output_size`), quantised, and written into the result.
 """
 
 import math
@@ -21,21 +20,21 @@ from torch import Tensor
 
 from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
-from srcli.geometry import scaled_size
+from srcli.geometry import Size
 from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.argument_types import require_types
 from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.inference.device import (
-    one_memory_error,
+    as_out_of_memory,
     pick_device,
     pick_precision,
     release_cached_memory,
     within_memory,
 )
-from srcli.inference.flat_border import mend_flat_border
+from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.frame_batch import batch_size, upscale_batch
-from srcli.inference.halting import halting_of
-from srcli.inference.image_kinds import AnyImage, compression_of, same_kind
+from srcli.inference.halting import resolve_halting
+from srcli.inference.image_conversion import AnyImage, compression_of, to_input_kind
 from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import Resizing, reduce_planes
@@ -53,7 +52,7 @@ __all__ = ["Report", "Upscaled", "Upscaler"]
 
 @dataclass(frozen=True)
 class Upscaled(Generic[AnyImage]):
-    """A result and what it took."""
+    """A result and the report of its run."""
 
     image: AnyImage
     report: Report
@@ -107,13 +106,13 @@ class Upscaler:
             compiled=compiled,
         )
         spec = self.network.spec
-        self._halting = halting_of(spec, effort)
+        self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
             raise UsageError(
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
             )
         self._planner = Planner(self.network, tile)
-        self._batches = tile is None
+        self._may_batch = tile is None
         self._chosen: dict[str, Upscaler] = {clean_model(model): self}
         self._make = partial(
             Upscaler,
@@ -169,14 +168,14 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> Upscaled[AnyImage]:
-        """Upscale as `__call__` does, and tell what it took.
+        """Upscale as `__call__` does, and report time, tiles and halted windows.
 
         Args:
             image: See `__call__`.
             on_tile: Called after each tile with the number done and the number in all.
             size: (width, height) of the result instead of `scale`; one no larger than the
-                image is made without the network, one beyond its scale is `ImageTooLarge`.
-            on_progress: Called now and then with the share that is done, in (0, 1].
+                image is reduced without the network, one beyond its scale is `ImageTooLarge`.
+            on_progress: Called repeatedly with the share that is done, in (0, 1].
         """
         upscaler, choice = self._for(image)
         callbacks = Callbacks(on_tile, on_progress)
@@ -194,15 +193,15 @@ class Upscaler:
             frames: Arrays as in `__call__`.
 
         Returns:
-            The results in the same order, and what it took.
+            The results in the same order, and a report.
         """
         pixels = [as_pixels(frame) for frame in frames]
-        alike = len({(frame.shape, frame.dtype) for frame in pixels}) == 1
-        if self._batches and alike and len(pixels) > 1 and pixels[0].shape[2] == 3:
+        same_shape = len({(frame.shape, frame.dtype) for frame in pixels}) == 1
+        if self._may_batch and same_shape and len(pixels) > 1 and pixels[0].shape[2] == 3:
             # Where memory runs out: one by one from now on, in tiles if need be.
-            with suppress(torch.OutOfMemoryError), one_memory_error():
+            with suppress(torch.OutOfMemoryError), as_out_of_memory():
                 return upscale_batch(self.network, pixels, self.scale, self._halting)
-            self._batches = False
+            self._may_batch = False
             release_cached_memory(self.device)
         upscaled = [self.upscale(frame) for frame in frames]
         return [one.image for one in upscaled], add_reports([one.report for one in upscaled])
@@ -213,7 +212,7 @@ class Upscaler:
         on_tile: Callable[[int, int], None] | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> Explanation[AnyImage]:
-        """Upscale as `upscale` does, and tell where the network looked and where it stopped.
+        """Upscale as `upscale` does, with maps of where the network computed and where it stopped.
 
         The image is the same to the last bit, and the maps are those of a run that gives it; of
         an image with alpha, those of its colour. The time is that of a run by itself before:
@@ -251,76 +250,75 @@ class Upscaler:
         callbacks: Callbacks,
         halting: Halting,
         maps: MapStitcher | None,
-        wanted: tuple[int, int] | None = None,
+        size: tuple[int, int] | None = None,
     ) -> Upscaled[AnyImage]:
-        """See `upscale`; `maps` is told what happened to the colour."""
+        """See `upscale`; `maps` collects the traces of the colour planes."""
         pixels = as_pixels(image)
         with within_memory(pixels, self.device):
             planes = split_planes(pixels)
             height, width, channels = pixels.shape
-            size = scaled_size(height, self.scale), scaled_size(width, self.scale)
-            if wanted is not None:
-                size = wanted[1], wanted[0]
-            resizing = Resizing(height, width, size, self.network.scale)
+            source = Size(width, height)
+            target = Size(*size) if size else source.scaled(self.scale)
+            resizing = Resizing(source, target, self.network.scale)
             resizing.check_scale()
             resizing.check_memory(channels * pixels.itemsize)
-            result, alpha = np.empty((*size, channels), pixels.dtype), planes.alpha
+            result, alpha = np.empty((*target.array_shape, channels), pixels.dtype), planes.alpha
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            work = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
+            tasks = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
             if alpha is not None:
-                work.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
-            report = self._compute(work, halting, callbacks)
-        return Upscaled(same_kind(result, image), report)
+                tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
+            report = self._compute(tasks, halting, callbacks)
+        return Upscaled(to_input_kind(result, image), report)
 
-    def _compute(self, work: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
-        """Do all tasks; where memory runs out, all of them again with smaller tiles."""
+    def _compute(self, tasks: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
+        """Run all tasks; if memory runs out, run all again with smaller tiles."""
         reruns = self.network.reruns
-        for restarts, plan in enumerate(self._planner.attempts(*work[0].plane.shape[1:])):
-            tally = Tally(len(plan.grid) * len(work), callbacks.tile_done(self.network))
-            steps = watched_steps(self.network, plan, len(work), callbacks.on_progress)
-            with suppress(torch.OutOfMemoryError), one_memory_error(), steps:
-                for task in work:
-                    self._enlarge(task, plan, halting, tally)
+        for restarts, plan in enumerate(self._planner.attempts(*tasks[0].plane.shape[1:])):
+            tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(self.network))
+            steps = watched_steps(self.network, plan, len(tasks), callbacks.on_progress)
+            with suppress(torch.OutOfMemoryError), as_out_of_memory(), steps:
+                for task in tasks:
+                    self._upscale_plane(task, plan, halting, tally)
                 return tally.report(
                     reruns=self.network.reruns - reruns,
                     restarts=restarts,
-                    megapixels=math.prod(work[0].target.shape[:2]) / 1e6,
+                    megapixels=math.prod(tasks[0].target.shape[:2]) / 1e6,
                     exact=not plan.blends,
                 )
-            release_cached_memory(self.device)  # here the error, and what it holds on to, is gone
+            release_cached_memory(self.device)  # the error is released by now
         raise torch.OutOfMemoryError("not even the smallest tiles fit")
 
-    def _enlarge(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
+    def _upscale_plane(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape
         resizing = task.resizing
         if not resizing.computes:
-            quantise(reduce_planes(plane, *resizing.size), target)
+            quantise(reduce_planes(plane, resizing.target), target)
             return
         shape = channels, height * scale, width * scale
-        whole = torch.empty(shape) if resizing.reduces else None
+        network_output = torch.empty(shape) if resizing.reduces else None
         for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
-            image = mend_flat_border(image, plane, part.top, part.left, scale)
+            image = restore_flat_border(image, plane, part.top, part.left, scale)
             if task.is_alpha:
                 image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
             rows = slice(part.top, part.top + image.shape[1])
             columns = slice(part.left, part.left + image.shape[2])
-            if whole is None:
+            if network_output is None:
                 quantise(image, target[rows, columns])
             else:
-                whole[:, rows, columns] = image
+                network_output[:, rows, columns] = image
             del part, image  # before the next one is made
-        if whole is not None:
-            quantise(reduce_planes(whole, *resizing.size), target)
+        if network_output is not None:
+            quantise(reduce_planes(network_output, resizing.target), target)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A plane (c, h, w) in [0, 1] to upscale, and the pixels (H, W, c) it shall become."""
+    """A plane (c, h, w) in [0, 1] to upscale, and the array (H, W, c) for the result."""
 
     plane: Tensor
     target: Pixels

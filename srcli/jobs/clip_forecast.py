@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from srcli.errors import SrcliError
-from srcli.geometry import scaled_size
+from srcli.geometry import Size
 from srcli.jobs.clip_source import ClipSettings, open_source
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
@@ -32,12 +32,12 @@ def _forecast(job: Job, settings: ClipSettings, scale: float) -> Forecast:
         info = open_source(job.source, settings).frames.info
     except (SrcliError, OSError) as error:
         return Forecast(job, None, None, 0, str(error))
-    size = scaled_size(info.width, scale), scaled_size(info.height, scale)
+    size = Size(info.width, info.height).scaled(scale)
     frames = max(info.frames, 1)
     file = identity_of(job.source)
     pixels = info.width * info.height * frames
     # not less than the source is, for what is beside its image
-    disk = max(round(size[0] * size[1] * frames * _BITS / 8), file.size if file else 0)
+    disk = max(round(size.pixels * frames * _BITS / 8), file.size if file else 0)
     compression = compression_of_clip(job.source)
     header = ImageInfo("clip", info.width, info.height, 3, 8, compression=compression)
     return Forecast(job, header, size, disk, pixels=pixels, frames=frames)

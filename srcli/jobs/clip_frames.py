@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import UsageError
-from srcli.geometry import scaled_size
+from srcli.geometry import Size
 from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.jobs.clip_keys import key_of_reading
@@ -91,8 +91,8 @@ def upscale_animation(
 
 
 def _require_memory(job: Job, info: ClipInfo, scale: float) -> None:
-    larger = scaled_size(info.width, scale), scaled_size(info.height, scale)
-    require_memory(job.target, info.frames, larger, available_ram())
+    size = Size(info.width, info.height).scaled(scale)
+    require_memory(job.target, info.frames, size, available_ram())
 
 
 class _Missing:

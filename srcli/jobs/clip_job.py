@@ -19,7 +19,7 @@ from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_source import ClipSettings, open_source, require_unchanged
-from srcli.jobs.identity import Identity, digest, identity_of
+from srcli.jobs.identity import Identity, digest, give_time, identity_of
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Finished, Job, State, reason_of
 from srcli.jobs.result_records import record_of, write_record
 from srcli.media.video import (
@@ -205,6 +205,8 @@ def run_clips(
             losses, report = way(job, chosen, keyed, partial(on_frame, job))
             report = report.with_choice(choice)
             if origin is not None:
+                if settings.policy.times:
+                    _give_times(job, origin.mtime_ns)
                 _keep_record(job, origin, recorded, report.chosen)
         except Exception as error:  # noqa: BLE001 one bad clip must not end the others
             yield Finished(job, State.FAILED, reason_of(job, error))
@@ -218,6 +220,12 @@ def _choose(job: Job, upscaler: Upscaler) -> tuple[Upscaler, WeightsChoice | Non
         return upscaler, None
     choice = choose_weights(upscaler.model, compression_of_clip(job.source))
     return upscaler.with_weights(choice), choice
+
+
+def _give_times(job: Job, mtime_ns: int) -> None:
+    """Give a clip, or the frames it became, the modification time of its source."""
+    for path in job.target.glob("*") if job.image_format == FRAMES else (job.target,):
+        give_time(path, mtime_ns)
 
 
 def _keep_record(job: Job, origin: Identity, recorded: str, chosen: str) -> None:

@@ -1,11 +1,13 @@
 """Identity of a file: size and time at a glance, its content where that does not settle it."""
 
+import contextlib
 import hashlib
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Identity", "digest", "identity_of", "is_there", "unchanged"]
+__all__ = ["Identity", "digest", "give_time", "identity_of", "is_there", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ def identity_of(path: Path) -> Identity | None:
     except OSError:
         return None
     return Identity(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def give_time(path: Path, mtime_ns: int) -> None:
+    """Set the modification time of a file, in ns, where the file system allows it."""
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(path, ns=(path.stat().st_atime_ns, mtime_ns))
 
 
 def is_there(path: Path) -> bool:

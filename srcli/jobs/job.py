@@ -20,6 +20,7 @@ __all__ = [
     "Job",
     "Settled",
     "State",
+    "is_moving",
     "reason_of",
 ]
 
@@ -79,6 +80,11 @@ class Job:
     def inside(self) -> Path:
         """Where the output is in that folder."""
         return self.target.relative_to(self.folder)
+
+
+def is_moving(job: Job) -> bool:
+    """Tell if the job is a clip or an animation, not an image."""
+    return job.image_format in (CLIP, ANIMATION, FRAMES)
 
 
 @dataclass(frozen=True)

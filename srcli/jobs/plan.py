@@ -6,7 +6,7 @@ from pathlib import Path
 from srcli.errors import UsageError
 from srcli.jobs.conflicts import resolve_conflicts
 from srcli.jobs.discover import Source
-from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job, Settled, State
+from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job, Settled, State, is_moving
 from srcli.jobs.naming import NamePattern, shortened
 from srcli.media import format_of_name, suffix_of
 from srcli.media.formats import FORMATS
@@ -23,7 +23,6 @@ from srcli.media.video.names import (
 __all__ = [
     "default_folder",
     "frames_job",
-    "is_moving",
     "plan_jobs",
 ]
 
@@ -248,11 +247,6 @@ def frames_job(sources: Sequence[Source], folder: Path) -> Job:
     if len(sources) != 1:
         raise UsageError(f"--frames-dir {folder} takes one clip, {len(sources)} were given")
     return Job(sources[0].path, folder, FRAMES, settled=sources[0].settled)
-
-
-def is_moving(job: Job) -> bool:
-    """Tell if the job is a clip or an animation, not an image."""
-    return job.image_format in (CLIP, ANIMATION, FRAMES)
 
 
 def _is_clip(source: Source) -> bool:

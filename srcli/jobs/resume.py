@@ -40,13 +40,15 @@ class Verdict:
         job: The job.
         standing: How its output stands.
         reason: In words.
-        recognised: What the journal should now say, where that differs.
+        known: Record of an output that is done, with the places and times of today.
+        stale: The journal has others.
     """
 
     job: Job
     standing: OutputState
     reason: str
-    recognised: Entry | None = None
+    known: Entry | None = None
+    stale: bool = False
 
 
 def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
@@ -77,12 +79,8 @@ def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
         reason = f"made with other settings ({difference(entry.settings, settings)})"
         return Verdict(job, OutputState.OTHERWISE, reason)
     known = _as_it_is(job, entry, there)
-    return Verdict(
-        job,
-        OutputState.DONE,
-        "done before, with the same settings",
-        known if known != entry else None,
-    )
+    reason = "done before, with the same settings"
+    return Verdict(job, OutputState.DONE, reason, known, stale=known != entry)
 
 
 def _as_it_is(job: Job, entry: Entry, there: Identity) -> Entry:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from srcli.errors import FolderBusy, SrcliError, cannot_write
-from srcli.jobs.identity import Identity
-from srcli.jobs.job import Job
+from srcli.jobs.identity import Identity, give_time, identity_of
+from srcli.jobs.job import Job, is_moving
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
 from srcli.jobs.result_records import read_record, record_of, write_record
 from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
@@ -63,6 +63,7 @@ class RunJournal:
         jobs: All of them.
         settings: What is asked for.
         wait: Wait for another run in one of the folders to end.
+        times: Results get the modification times of their inputs.
         tell: Told, once, what is waited for, and what is wrong with a journal.
 
     Raises:
@@ -71,9 +72,15 @@ class RunJournal:
     """
 
     def __init__(
-        self, jobs: Sequence[Job], settings: Settings, *, wait: bool, tell: Callable[[str], None]
+        self,
+        jobs: Sequence[Job],
+        settings: Settings,
+        *,
+        wait: bool,
+        tell: Callable[[str], None],
+        times: bool = False,
     ) -> None:
-        self._settings, self._wait, self._tell = settings, wait, tell
+        self._settings, self._wait, self._tell, self._times = settings, wait, tell, times
         self._keeps = len(jobs) > 1
         self._locks: list[FolderLock] = []
         self._journals: dict[Path, Journal] = {}
@@ -141,14 +148,33 @@ class RunJournal:
         busy = set(todo)
         for verdict in self.verdicts:
             journal = self._journals.get(verdict.job.folder)
-            known = verdict.recognised
-            if journal and known is not None and verdict.job not in busy:
+            known = verdict.known
+            if journal and known is not None and verdict.stale and verdict.job not in busy:
                 self._try(journal, partial(Journal.recognise, entry=known))
+
+    def keep_times(self, verdicts: Sequence[Verdict]) -> None:
+        """Give results that were done before the modification times of their inputs."""
+        for verdict in verdicts:
+            known = verdict.known
+            if known is None or known.origin is None or known.output is None:
+                continue
+            give_time(verdict.job.target, known.origin.mtime_ns)
+            now = identity_of(verdict.job.target)
+            if now is None or now.mtime_ns == known.output.mtime_ns:
+                continue
+            entry = replace(known, output=replace(known.output, mtime_ns=now.mtime_ns))
+            journal = self._journals.get(verdict.job.folder)
+            if journal is None or is_moving(verdict.job):
+                write_record(entry)
+            else:
+                self._try(journal, partial(Journal.recognise, entry=entry))
 
     def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
         """Callback for the temporary file before it is renamed."""
 
         def write_down(temporary: Path) -> None:
+            if self._times:
+                give_time(temporary, made.origin.mtime_ns)
             text = self._settings.text(job.image_format)
             entry = record_of(job.source, temporary, made.origin, text)
             if entry is None:

@@ -25,14 +25,16 @@ class MetadataPolicy:
     Args:
         strip: Drop all but what the colours are.
         gps: Keep where the image was taken.
+        times: Give results the modification time of their input.
     """
 
     strip: bool = False
     gps: bool = True
+    times: bool = False
 
     @property
     def label(self) -> str:
-        """For the journal."""
+        """For the journal; times are not in it, since they can be given without upscaling again."""
         return "stripped" if self.strip else "kept" if self.gps else "no-gps"
 
     @property

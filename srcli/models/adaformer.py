@@ -147,7 +147,7 @@ class AdaFormer(BandedNetwork):
         return self.encoder(self._shallow(lr).to(self.embed.weight.dtype))
 
     def attend(
-        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+        self, bands: Iterable[Tensor], halting: Halting, chunk: int | None = None
     ) -> Iterator[AttendedBand]:
         """The adaptive token sparsification module, on features in bands (AdaFormer, Eqs. 5 to 7).
 
@@ -156,7 +156,7 @@ class AdaFormer(BandedNetwork):
         """
         stream = self._token_bands(bands)
         last = len(self.blocks)
-        limit = piece or _PIECE.get(self.embed.weight.device.type, _LARGE_PIECE)
+        limit = chunk or _CHUNK.get(self.embed.weight.device.type, _LARGE_CHUNK)
         for number, block in enumerate(self._tsabs(), start=1):
             steers = halting.eps is not None and number < last
             estimator = self.confidence if steers or halting.observe else None
@@ -238,10 +238,10 @@ class AdaFormer(BandedNetwork):
         return tokens, tuple(traces)
 
 
-# Windows computed at a time. On a CPU what a piece needs in between stays in the cache, and in
+# Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in
 # memory that the allocator has at hand; elsewhere few large kernels are best.
-_PIECE = {"cpu": 96}
-_LARGE_PIECE = 1 << 14
+_CHUNK = {"cpu": 96}
+_LARGE_CHUNK = 1 << 14
 
 
 def _build(scale: int) -> AdaFormer:

@@ -206,11 +206,11 @@ class ATDLight(SRNetwork):
             (b, 3, s·h, s·w).
         """
         size = (wide.shape[2], wide.shape[3])
-        who = None if exempt is None else PureSplit.where(exempt.flatten(1))
+        pure_split = None if exempt is None else PureSplit.where(exempt.flatten(1))
         shallow = in_full(self.head, wide - self.mean)
         tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
         for group in self.groups:
-            tokens = cast("ATDGroup", group)(tokens, size, who)
+            tokens = cast("ATDGroup", group)(tokens, size, pure_split)
         features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
         return F.pixel_shuffle(in_full(self.tail, features), self.scale) + self.mean
 

@@ -86,21 +86,21 @@ class SMFANet(BandedNetwork):
         return self.head(lr)
 
     def attend(
-        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+        self, bands: Iterable[Tensor], halting: Halting, chunk: int | None = None
     ) -> Iterator[AttendedBand]:
         """Pass the features through all blocks; every band is taken before one is given back.
 
         Args:
             bands: Features of the whole image from top to bottom.
             halting: Has no effect: nothing halts here.
-            piece: Rows that a block computes at a time; None chooses by the device.
+            chunk: Rows that a block computes at a time; None chooses by the device.
         """
         held = [band.permute(0, 2, 3, 1) for band in bands]
         heights = [band.shape[1] for band in held]
         shallow = (torch.cat(held, 1) if len(held) > 1 else held[0]).contiguous()
         held.clear()
-        piece = piece or max(POOL, _BAND.get(shallow.device.type, _LARGE_BAND) // shallow.shape[2])
-        images = [self._through_blocks(image, piece) for image in shallow]
+        chunk = chunk or max(POOL, _BAND.get(shallow.device.type, _LARGE_BAND) // shallow.shape[2])
+        images = [self._through_blocks(image, chunk) for image in shallow]
         deep = images.pop()[None] if len(images) == 1 else torch.stack(images)
         deep = deep.add_(shallow).permute(0, 3, 1, 2)
         for start, height in zip(accumulate(heights, initial=0), heights, strict=False):

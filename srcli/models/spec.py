@@ -169,7 +169,7 @@ class BandedNetwork(SRNetwork):
 
     @abstractmethod
     def attend(
-        self, bands: Iterable[Tensor], halting: Halting, piece: int | None = None
+        self, bands: Iterable[Tensor], halting: Halting, chunk: int | None = None
     ) -> Iterator[AttendedBand]:
         """Pass bands (b, c, h, w) through the adaptive layers; they come out in the same order.
 
@@ -177,7 +177,7 @@ class BandedNetwork(SRNetwork):
             bands: The features of the whole image from top to bottom; all but the last have
                 heights that are multiples of `band`. Asked for when needed, a few in advance.
             halting: When tokens stop being computed.
-            piece: Windows computed at a time; None chooses by the device.
+            chunk: Windows computed at a time; None chooses by the device.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import torch
 
 from srcli.errors import UsageError
-from srcli.inference.device import one_memory_error
+from srcli.inference.device import as_out_of_memory
 from srcli.models import model_names, model_spec
 from srcli.training.config import TrainingConfig
 from srcli.training.export import model_of
@@ -26,7 +26,7 @@ def working_state(
     patch = config.data.patch
     try:
         state = TrainingState(config, device, images, teacher)
-        with one_memory_error(), torch.no_grad():
+        with as_out_of_memory(), torch.no_grad():
             for_patches(state.network, 1.0)(torch.zeros(1, 3, patch, patch, device=device), 1.0)
     except torch.OutOfMemoryError as error:
         raise UsageError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from srcli.data.patches import PatchBatch
 from srcli.errors import LossDiverged, UsageError
-from srcli.inference.device import one_memory_error
+from srcli.inference.device import as_out_of_memory
 from srcli.training.accelerate import Graphs, Replay, in_a_line
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
@@ -118,7 +118,7 @@ class Stepper:
             UsageError: There is not enough memory for it.
         """
         try:
-            with one_memory_error():
+            with as_out_of_memory():
                 figures = self._take(batch, rates)
         except torch.OutOfMemoryError as error:
             count, _, height, width = batch.lr.shape

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, UnknownModel, UsageError, WeightsError
-from srcli.inference.device import one_memory_error
+from srcli.inference.device import as_out_of_memory
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
 from srcli.models.spec import EXACT
@@ -82,7 +82,7 @@ class Teacher:
         def run(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
             image = torch.as_tensor(lr, device=device).permute(2, 0, 1)[None].float() / 255.0
             try:
-                with one_memory_error():
+                with as_out_of_memory():
                     sr = upscale(image)
                     sr = (sr[0].clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
                     return sr.permute(1, 2, 0).cpu().contiguous().numpy()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from srcli.data.benchmark_set import Pair, pairs_in
 from srcli.errors import OutOfMemory, UnreadableImage, UsageError
-from srcli.inference.device import one_memory_error
+from srcli.inference.device import as_out_of_memory
 from srcli.metrics.psnr import psnr_y
 from srcli.models.spec import Halting, SRNetwork
 
@@ -103,7 +103,7 @@ def measure(
             if stop():
                 return means
             try:
-                with one_memory_error():
+                with as_out_of_memory():
                     scores.append(_psnr_y(network, pair, halting, device))
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srcli.errors import InputError, UsageError
-from srcli.geometry import scaled_size
+from srcli.geometry import Size
 from srcli.inference.choose_weights import choose_weights
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
@@ -111,8 +111,8 @@ def explain_images(
         if job.target.exists():
             refuse_foreign(job.target, overwrite=overwrite)
         image = read_image(job.source)
-        height, width = (scaled_size(n, upscaler.scale) for n in (image.height, image.width))
-        refuse_too_large(height, width, wanted)
+        size = Size(image.width, image.height).scaled(upscaler.scale)
+        refuse_too_large(*size.array_shape, wanted)
         return image
 
     def compute(job: MaskJob, decoded: DecodedImage) -> Drawn:

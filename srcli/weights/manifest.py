@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from srcli.defaults import AUTO, MODEL
+from srcli.defaults import AUTO, MODEL, PHOTO_MODEL
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights.local_files import fingerprint_of, imports, is_here, record_of
 from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
@@ -82,7 +82,7 @@ def clean_model(model: str) -> str:
 
 def photo_model(model: str) -> str | None:
     """The weights for compressed images that `auto` chooses from; None for another model."""
-    return f"{MODEL}-photo" if model == AUTO else None
+    return PHOTO_MODEL if model == AUTO else None
 
 
 def fingerprint_of_model(model: str, entry: WeightsEntry) -> str:

@@ -18,7 +18,7 @@ from tests.cli.processes import srcli
 from tests.video.conftest import Recipe, make_clip
 
 QUICK = ("-s", 2, "--effort", "fast", "--precision", "fp32")
-CLEAN, PHOTO = "adaformer", "adaformer-photo"
+CLEAN, PHOTO = "adaformer", "adaformer-s-photo"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from srcli import Upscaler
-from srcli.inference.flat_border import mend_flat_border
+from srcli.inference.flat_border import restore_flat_border
 
 COLOURS = [(0, 0, 0), (255, 255, 255), (0, 255, 0), (200, 60, 50), (128, 128, 128)]
 
@@ -55,13 +55,13 @@ def test_parts_are_mended_as_the_whole_is(scale: int, rng: np.random.Generator) 
     lr[:, 12:30, 25:50] = torch.as_tensor(rng.random((3, 18, 25)), dtype=torch.float32)
     lr += torch.as_tensor(rng.random((3, 50, 61)) / 200, dtype=torch.float32)
     sr = torch.as_tensor(rng.random((3, 50 * scale, 61 * scale)), dtype=torch.float32)
-    whole = mend_flat_border(sr.clone(), lr, 0, 0, scale)
+    whole = restore_flat_border(sr.clone(), lr, 0, 0, scale)
     assert not torch.equal(whole, sr)
     for rows in ((0, 7), (7, 40), (40, 50)):
         for columns in ((0, 16), (16, 61)):
             part = tuple(slice(a * scale, b * scale) for a, b in (rows, columns))
             crop = sr[:, *part].clone()
-            mended = mend_flat_border(crop, lr, rows[0] * scale, columns[0] * scale, scale)
+            mended = restore_flat_border(crop, lr, rows[0] * scale, columns[0] * scale, scale)
             torch.testing.assert_close(mended, whole[:, *part], atol=1e-6, rtol=0)
 
 
@@ -70,8 +70,8 @@ def test_what_is_not_flat_or_far_from_the_border_is_the_networks_own(
 ) -> None:
     sr = torch.as_tensor(rng.random((3, 400, 400)), dtype=torch.float32)
     flat_lr = torch.full((3, 100, 100), 0.3)
-    mended = mend_flat_border(sr.clone(), flat_lr, 0, 0, 4)
+    mended = restore_flat_border(sr.clone(), flat_lr, 0, 0, 4)
     assert torch.equal(mended[:, 64:-64, 64:-64], sr[:, 64:-64, 64:-64])
     assert float((mended[:, :64] - 0.3).abs().max()) < 1e-6
     busy = torch.as_tensor(rng.random((3, 100, 100)), dtype=torch.float32)
-    assert torch.equal(mend_flat_border(sr.clone(), busy, 0, 0, 4), sr)
+    assert torch.equal(restore_flat_border(sr.clone(), busy, 0, 0, 4), sr)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from srcli import Upscaler
-from srcli.inference.device import one_memory_error
+from srcli.inference.device import as_out_of_memory
 from tests.conftest import save_png
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux")
@@ -108,11 +108,11 @@ def test_what_does_not_fit_at_all_fails_in_one_line(
     ],
 )
 def test_all_that_run_out_of_memory_raise_one_error(error: Exception) -> None:
-    with pytest.raises(torch.OutOfMemoryError), one_memory_error():
+    with pytest.raises(torch.OutOfMemoryError), as_out_of_memory():
         raise error
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes") as caught, one_memory_error():
+    with pytest.raises(RuntimeError, match="shapes") as caught, as_out_of_memory():
         raise RuntimeError("shapes cannot be multiplied")
     assert not isinstance(caught.value, torch.OutOfMemoryError)

@@ -17,7 +17,7 @@ from srcli.errors import (
 )
 from srcli.inference import output_size, tile_planner
 from srcli.inference.alpha import bleed
-from srcli.inference.flat_border import mend_flat_border
+from srcli.inference.flat_border import restore_flat_border
 from srcli.models.spec import Halting, SROutput
 
 
@@ -33,7 +33,7 @@ def gray_of(pixels: np.ndarray) -> np.ndarray:
 def test_uint8_is_the_networks_own_result(x4: Upscaler, photo: np.ndarray) -> None:
     lr = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
     plain = x4.network(lr, x4.network.spec.efforts["balanced"]).image[0]
-    mend_flat_border(plain, lr[0], 0, 0, 4)  # the photo has a flat corner
+    restore_flat_border(plain, lr[0], 0, 0, 4)  # the photo has a flat corner
     expected = (plain.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(x4(photo), expected)
 

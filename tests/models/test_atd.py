@@ -96,18 +96,18 @@ def projected(batch: int, tokens: int, dim: int) -> LazyQKV:
     return LazyQKV.of(torch.randn(batch, tokens, dim), torch.nn.Linear(dim, 3 * dim))
 
 
-def in_pieces_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazy_qkv_module, "_PIECE", {"cpu": count})
+def compute_in_chunks_of(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lazy_qkv_module, "_CHUNK", {"cpu": count})
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("piece", [1, 32, 4096])
+@pytest.mark.parametrize("chunk", [1, 32, 4096])
 @pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("size", [(4, 4), (4, 12), (12, 8)])
 def test_window_attention_equals_the_plain_one(
-    shift: int, size: tuple[int, int], piece: int, monkeypatch: pytest.MonkeyPatch
+    shift: int, size: tuple[int, int], chunk: int, monkeypatch: pytest.MonkeyPatch
 ):
-    in_pieces_of(piece, monkeypatch)
+    compute_in_chunks_of(chunk, monkeypatch)
     attention = ShiftedWindowAttention(dim=12, heads=3, window=4, shift=shift)
     torch.nn.init.normal_(attention.bias_table)
     qkv = projected(2, size[0] * size[1], 12)
@@ -118,12 +118,12 @@ def test_window_attention_equals_the_plain_one(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("piece", [1, 33, 4096])
+@pytest.mark.parametrize("chunk", [1, 33, 4096])
 @pytest.mark.parametrize("share", [None, 0.0, 0.4, 0.9, 1.0])
 def test_category_attention_equals_the_plain_one(
-    share: float | None, piece: int, monkeypatch: pytest.MonkeyPatch
+    share: float | None, chunk: int, monkeypatch: pytest.MonkeyPatch
 ):
-    in_pieces_of(piece, monkeypatch)
+    compute_in_chunks_of(chunk, monkeypatch)
     attention = CategoryAttention(dim=12, heads=3, group=16)
     qkv = projected(2, 70, 12)
     similarity = torch.rand(2, 70, 6)

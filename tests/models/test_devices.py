@@ -114,7 +114,7 @@ def test_a_layer_waits_for_the_device_once_at_most(
     tolist = torch.Tensor.tolist
     monkeypatch.setattr(torch.Tensor, "tolist", lambda self: lists.append(1) or tolist(self))
     with Ops() as ops:
-        list(network.attend([network.encode(network.extend(lr))], halting, piece=1 << 14))
+        list(network.attend([network.encode(network.extend(lr))], halting, chunk=1 << 14))
     assert not [name for name in ops.names if name.startswith(WAITS)]
     assert ops.masked == 0
     layers_that_halt = 0 if halting.eps is None else 5  # before the first nothing has halted

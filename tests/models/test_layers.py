@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from srcli.models.layers.attention import LocalAttention, PrototypeAttention
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.packing import _bucket, everything, pack
+from srcli.models.layers.packing import _bucket, all_active, pack
 from srcli.models.layers.windows import Regions, WindowGrid, extend_by_reflection
 
 sides = st.integers(1, 20)
@@ -104,12 +104,12 @@ def test_packing_loses_and_doubles_nothing(windows: int, regions: int, seed: int
         blocks = active.gather(tokens)
         assert len(active.region) == len(blocks)
         assert sorted(blocks[blocks > 0].tolist()) == tokens[..., 0][computed].tolist()
-        exchanging = blocks[..., 0][active.exchanging]
-        assert sorted(exchanging.tolist()) == tokens[..., 0][~glob].tolist()
+        global_active = blocks[..., 0][active.global_active]
+        assert sorted(global_active.tolist()) == tokens[..., 0][~glob].tolist()
         with_work = region[computed.any(1)].unique()
         assert active.regions == len(with_work)
-        home = torch.searchsorted(with_work, region[(exchanging.long() - 1) // 4])
-        assert torch.equal(home, active.region[:, None].expand(-1, 4)[active.exchanging])
+        home = torch.searchsorted(with_work, region[(global_active.long() - 1) // 4])
+        assert torch.equal(home, active.region[:, None].expand(-1, 4)[active.global_active])
         assert sorted(active.touched.tolist()) == computed.any(1).nonzero().flatten().tolist()
         back = tokens.clone()
         active.scatter(-blocks, back)
@@ -124,18 +124,18 @@ def test_pieces_are_the_whole(windows: int, regions: int, limit: int, seed: int)
     grouped = Regions(region, region.argsort(stable=True), regions)
     masks = torch.rand(windows, generator=g) < 0.5, torch.rand(windows, 4, generator=g) < 0.5
     tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
-    for active in (pack(*masks, grouped), everything(grouped)):
+    for active in (pack(*masks, grouped), all_active(grouped)):
         expected, parted = tokens.clone(), tokens.clone()
         active.scatter(-active.gather(tokens), expected)
-        for piece in active.pieces(limit):
-            blocks = piece.gather(tokens)
-            assert len(piece.region.unique()) == 1 or len(blocks) <= limit
-            assert 0 <= piece.region.min() <= piece.region.max() < piece.regions
-            piece.scatter(-blocks, parted)
-            if piece.exchanging is not None:
-                assert blocks[piece.exchanging].all()
+        for chunk in active.chunks(limit):
+            blocks = chunk.gather(tokens)
+            assert len(chunk.region.unique()) == 1 or len(blocks) <= limit
+            assert 0 <= chunk.region.min() <= chunk.region.max() < chunk.regions
+            chunk.scatter(-blocks, parted)
+            if chunk.global_active is not None:
+                assert blocks[chunk.global_active].all()
         assert torch.equal(parted, expected)
-        assert sum(len(piece.region) for piece in active.pieces(limit)) == len(active.region)
+        assert sum(len(chunk.region) for chunk in active.chunks(limit)) == len(active.region)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 15, 16, 17, 100, 1000, 4097])

@@ -70,7 +70,7 @@ def test_bands_of_any_height_give_the_whole_image(size: tuple[int, int], rows: i
     network = untrained()
     lr = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     whole = network.reference(lr).image
-    (attended,) = network.attend([network.encode(lr)], EXACT, piece=rows)
+    (attended,) = network.attend([network.encode(lr)], EXACT, chunk=rows)
     banded = network.decode(attended.features, lr)
     assert (banded - whole).abs().max() < 1e-5 * whole.abs().max()
 

@@ -1,7 +1,7 @@
 """The two attentions of a texture-relevant sparse attention block (AdaFormer, Eqs. 8 to 13).
 
 Both take tokens in blocks (n, t, c) and return the same shape, before the output projection. What
-the networks of the ATD family share is here, too: `LazyQKV`, projections a piece at a time.
+the networks of the ATD family share is here, too: `LazyQKV`, projections a chunk at a time.
 """
 
 from dataclasses import dataclass, replace
@@ -211,15 +211,15 @@ def _peak_by_region(peaks: Tensor, region: Tensor, regions: int) -> Tensor:
     return peak.masked_fill(peak.isinf(), 0.0)
 
 
-# On a CPU what a piece needs in between stays in the cache, and in memory that the allocator has at
-# hand; elsewhere few large kernels are best, and autograd would keep every piece anyway.
-_PIECE = {"cpu": 4096}
+# On a CPU what a chunk needs in between stays in the cache, and in memory that the allocator has at
+# hand; elsewhere few large kernels are best, and autograd would keep every chunk anyway.
+_CHUNK = {"cpu": 4096}
 
 
 def tokens_at_a_time(like: Tensor) -> int:
     """Number of tokens best computed together where `like` (b, n, ...) lies; n for all."""
-    everything = like.shape[1]
-    return everything if torch.is_grad_enabled() else _PIECE.get(like.device.type, everything)
+    all_tokens = like.shape[1]
+    return all_tokens if torch.is_grad_enabled() else _CHUNK.get(like.device.type, all_tokens)
 
 
 @dataclass(frozen=True)

@@ -64,28 +64,32 @@ class CategoryAttention(nn.Module):
         return self.proj(self.mix(qkv, similarity, exempt, None))
 
     def mix(
-        self, qkv: LazyQKV, similarity: Tensor, exempt: PureSplit | None, instead: Tensor | None
+        self,
+        qkv: LazyQKV,
+        similarity: Tensor,
+        exempt: PureSplit | None,
+        exempt_output: Tensor | None,
     ) -> Tensor:
-        """Attend without the output projection; the exempt take from `instead` (b, n, c)."""
+        """Attend without the output projection; the exempt take from `exempt_output` (b, n, c)."""
         mixed: list[Tensor] = []
         for i in range(len(similarity)):
-            who = None if exempt is None else (exempt.kept[i], exempt.spared[i])
-            other = None if instead is None else instead[i]
-            mixed.append(self._image(qkv.image(i), similarity[i], who, other))
+            selection = None if exempt is None else (exempt.kept[i], exempt.spared[i])
+            other = None if exempt_output is None else exempt_output[i]
+            mixed.append(self._image(qkv.image(i), similarity[i], selection, other))
         return torch.stack(mixed) if len(mixed) > 1 else mixed[0][None]
 
     def _image(
         self,
         qkv: LazyQKV,
         similarity: Tensor,
-        who: tuple[Tensor, Tensor] | None,
-        instead: Tensor | None,
+        selection: tuple[Tensor, Tensor] | None,
+        exempt_output: Tensor | None,
     ) -> Tensor:
         """Mix the tokens of one image: (n, c)."""
-        order = self._order(similarity, None if who is None else who[0])
-        result = None if instead is None else instead.clone()
-        if who is not None and instead is None:
-            result = self._own_values(qkv, who[1])
+        order = self._order(similarity, None if selection is None else selection[0])
+        result = None if exempt_output is None else exempt_output.clone()
+        if selection is not None and exempt_output is None:
+            result = self._own_values(qkv, selection[1])
         if not len(order):
             assert result is not None, "an image has tokens"
             if torch.is_grad_enabled():  # then nothing is left without a gradient, be it zero
@@ -94,12 +98,12 @@ class CategoryAttention(nn.Module):
         groups = self._grouped(order)
         count = max(1, tokens_at_a_time(qkv.tokens) // groups.shape[1])
         qkv = qkv.sharpened(self._sharpness()[0])
-        for some, tokens in zip(
+        for chunk, tokens in zip(
             torch.split(groups, count),
             torch.split(order, count * groups.shape[1]),
             strict=True,
         ):
-            packed = qkv.packed(some.flatten()).view(*some.shape, -1)
+            packed = qkv.packed(chunk.flatten()).view(*chunk.shape, -1)
             mixed = self._attend(packed).flatten(0, 1)[: len(tokens)]
             if result is None:
                 result = mixed.new_empty(qkv.tokens.shape[1:])
@@ -111,8 +115,8 @@ class CategoryAttention(nn.Module):
         """The tokens that take part, sorted by category: (k,) int64."""
         if kept is None:
             return sorted_by_category(similarity.argmax(-1))
-        pieces = torch.split(kept, tokens_at_a_time(similarity[None]))
-        category = [similarity.index_select(0, some).argmax(-1) for some in pieces]
+        chunks = torch.split(kept, tokens_at_a_time(similarity[None]))
+        category = [similarity.index_select(0, chunk).argmax(-1) for chunk in chunks]
         return kept[sorted_by_category(torch.cat(category))]
 
     def _own_values(self, qkv: LazyQKV, spared: Tensor) -> Tensor:

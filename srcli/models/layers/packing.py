@@ -17,7 +17,7 @@ from torch import Tensor
 
 from srcli.models.layers.windows import Regions
 
-__all__ = ["ActiveTokens", "everything", "idle_tokens", "pack"]
+__all__ = ["ActiveTokens", "all_active", "idle_tokens", "pack"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ActiveTokens:
         windows: (l,) int64, the numbers of the live windows, region by region.
         strays: (k,) int64, the stray tokens by their place in the flattened array (n·t).
         slots: (k,) int64, the place of each stray among the flattened stray blocks.
-        exchanging: (l + stray blocks, t) bool, the tokens that take part in the global branch;
+        global_active: (l + stray blocks, t) bool, the tokens that take part in the global branch;
             None: all of them.
         region: (l + stray blocks,) int64, the region of each block; regions in which everything
             has halted are not counted.
@@ -39,7 +39,7 @@ class ActiveTokens:
     windows: Tensor
     strays: Tensor
     slots: Tensor
-    exchanging: Tensor | None
+    global_active: Tensor | None
     region: Tensor
     regions: int
     touched: Tensor
@@ -51,8 +51,10 @@ class ActiveTokens:
         if not stray_blocks:
             return live
         _, t, c = tokens.shape
-        room = tokens.new_zeros(stray_blocks * t, c)
-        strays = room.index_copy(0, self.slots, tokens.flatten(0, 1).index_select(0, self.strays))
+        stray_tokens = tokens.new_zeros(stray_blocks * t, c)
+        strays = stray_tokens.index_copy(
+            0, self.slots, tokens.flatten(0, 1).index_select(0, self.strays)
+        )
         return torch.cat([live, strays.view(-1, t, c)])
 
     def scatter(self, blocks: Tensor, tokens: Tensor) -> None:
@@ -63,8 +65,8 @@ class ActiveTokens:
             strays = blocks[live:].flatten(0, 1).index_select(0, self.slots)
             tokens.view(-1, tokens.shape[2]).index_copy_(0, self.strays, strays)
 
-    def pieces(self, limit: int) -> Iterator["ActiveTokens"]:
-        """Part the work between regions into pieces of about `limit` blocks, at least a region."""
+    def chunks(self, limit: int) -> Iterator["ActiveTokens"]:
+        """Split the work between regions into chunks of about `limit` blocks, at least a region."""
         if len(self.region) <= limit:
             if len(self.region):
                 yield self
@@ -79,7 +81,7 @@ class ActiveTokens:
             yield self._between(start, before)
 
     def _cuts(self) -> Iterator["_Cut"]:
-        """Where the work can be parted: after every region."""
+        """Places where the work can be split: after every region."""
         windows, blocks = self.region.tensor_split([len(self.windows)])
         strays = blocks[self.slots // self._tokens_a_block]
         counts: list[list[int]] = [
@@ -95,15 +97,15 @@ class ActiveTokens:
         live = len(self.windows)
         blocks = slice(live + start.blocks, live + stop.blocks)
 
-        def both(of_blocks: Tensor) -> Tensor:
+        def select_blocks(of_blocks: Tensor) -> Tensor:
             return torch.cat([of_blocks[windows], of_blocks[blocks]])
 
         return ActiveTokens(
             windows=self.windows[windows],
             strays=self.strays[strays],
             slots=self.slots[strays] - start.blocks * self._tokens_a_block,
-            exchanging=None if self.exchanging is None else both(self.exchanging),
-            region=both(self.region) - start.region,
+            global_active=None if self.global_active is None else select_blocks(self.global_active),
+            region=select_blocks(self.region) - start.region,
             regions=stop.region - start.region,
             touched=self.touched,
         )
@@ -111,7 +113,7 @@ class ActiveTokens:
     @property
     def _tokens_a_block(self) -> int:
         """The t of a block; without strays nobody needs it."""
-        return 1 if self.exchanging is None else self.exchanging.shape[1]
+        return 1 if self.global_active is None else self.global_active.shape[1]
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,14 @@ class _Cut:
         return self.windows + self.blocks
 
 
-def everything(regions: Regions) -> ActiveTokens:
+def all_active(regions: Regions) -> ActiveTokens:
     """All windows, with all their tokens."""
     none = regions.order[:0]
     return ActiveTokens(
         windows=regions.order,
         strays=none,
         slots=none,
-        exchanging=None,
+        global_active=None,
         region=regions.of_window[regions.order],
         regions=regions.count,
         touched=regions.order,
@@ -165,8 +167,8 @@ def pack(
     t = global_halted.shape[1]
     order, home = regions.order, regions.of_window[regions.order]
     live = ~local_halted[order]
-    exchanging = ~global_halted[order]
-    stray = ~live[:, None] & exchanging
+    global_active = ~global_halted[order]
+    stray = ~live[:, None] & global_active
     strays_in = home.new_zeros(regions.count).index_add(0, home, stray.sum(1))
     blocks_in = (strays_in + t - 1) // t
     touched = live | stray.any(1)
@@ -194,7 +196,7 @@ def pack(
         windows=order[chosen],
         strays=order[places // t] * t + places % t,
         slots=slots,
-        exchanging=torch.cat([exchanging[chosen], used.view(-1, t)]),
+        global_active=torch.cat([global_active[chosen], used.view(-1, t)]),
         region=number[torch.cat([home[chosen], stray_home])],
         regions=regions_left,
         touched=order[_places(touched, touched_count)],

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from srcli.models.layers.confidence import REACH, ConfidenceEstimator
-from srcli.models.layers.packing import everything, idle_tokens, pack
+from srcli.models.layers.packing import all_active, idle_tokens, pack
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace
@@ -42,31 +42,31 @@ class TokenBand:
         self.confidence: Tensor | None = None  # (n, t)
         self.traces: list[LayerTrace] = []
         self._masks = self._halted(float("inf"))
-        self._active = everything(self.regions)
+        self._active = all_active(self.regions)
 
-    def compute(self, block: TSAB, threshold: float, piece: int) -> None:
-        """Run one block over what is live, `piece` windows at a time."""
+    def compute(self, block: TSAB, threshold: float, chunk: int) -> None:
+        """Run one block over what is live, `chunk` windows at a time."""
         if self.confidence is not None:
             self._masks = self._halted(threshold)
             bucketed = self.tokens.device.type != "cpu"
             self._active = pack(*self._masks, self.regions, bucketed=bucketed)
-        for part in self._active.pieces(piece):
+        for part in self._active.chunks(chunk):
             x = block(
                 part.gather(self.tokens),
                 len(part.windows),
-                part.exchanging,
+                part.global_active,
                 part.region,
                 part.regions,
             )
             part.scatter(x, self.tokens)
         if block.passes:
-            self._pass_idle(block, piece)
+            self._pass_idle(block, chunk)
 
-    def _pass_idle(self, block: TSAB, piece: int) -> None:
-        """Run what a block does with idle tokens, as many at a time as `piece` windows hold."""
+    def _pass_idle(self, block: TSAB, chunk: int) -> None:
+        """Run what a block does with idle tokens, as many at a time as `chunk` windows hold."""
         tokens = self.tokens.view(-1, self.tokens.shape[2])
         idle = idle_tokens(self._active, *self._masks)
-        step = piece * self.tokens.shape[1]
+        step = chunk * self.tokens.shape[1]
         for start in range(0, len(idle), step):
             some = idle[start : start + step]
             tokens.index_copy_(0, some, block.pass_on(tokens.index_select(0, some)))
@@ -120,7 +120,7 @@ def sparse_layer(
     estimator: ConfidenceEstimator | None,
     bands: Iterable[TokenBand],
     threshold: float,
-    piece: int,
+    chunk: int,
 ) -> Iterator[TokenBand]:
     """Run one layer over bands, in order from top to bottom.
 
@@ -129,12 +129,12 @@ def sparse_layer(
         estimator: What tells how well tokens are restored; None where no one needs to know.
         bands: As the layer before lets them go.
         threshold: The score at which tokens and windows halt.
-        piece: Windows computed at a time.
+        chunk: Windows computed at a time.
     """
     waiting: TokenBand | None = None
     above: Tensor | None = None
     for band in bands:
-        band.compute(block, threshold, piece)
+        band.compute(block, threshold, chunk)
         if estimator is None:
             band.record()
             yield band

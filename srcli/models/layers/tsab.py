@@ -65,22 +65,22 @@ class TSAB(nn.Module):
         self.mlp = MLP(dim, ratio)
 
     def forward(
-        self, x: Tensor, live: int, exchanging: Tensor | None, region: Tensor, regions: int
+        self, x: Tensor, live: int, global_active: Tensor | None, region: Tensor, regions: int
     ) -> Tensor:
         """Compute blocks of tokens (n, t, c), of which the first `live` are live windows.
 
         Args:
             x: Live windows, then packed strays; every token of a live window is computed.
             live: Number of live windows.
-            exchanging: (n, t) bool, the tokens that take part in the global branch; None: all.
+            global_active: (n, t) bool, the tokens that take part in the global branch; None: all.
             region: (n,) int64, the region of each block.
             regions: Number of regions.
         """
         y = self.norm1(x)
-        mixed = self.global_branch(y, exchanging, region, regions)
+        mixed = self.global_branch(y, global_active, region, regions)
         mixed[:live] += self.local_branch(y[:live])
-        if self.passes and exchanging is not None:
-            sat_out = (~exchanging).to(y.dtype)  # branches, of two, that a token sat out
+        if self.passes and global_active is not None:
+            sat_out = (~global_active).to(y.dtype)  # branches, of two, that a token sat out
             sat_out[live:] += 1.0
             mixed = torch.addcmul(mixed, y, sat_out[..., None])
         return self._add(x, mixed)

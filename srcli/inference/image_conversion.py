@@ -1,4 +1,4 @@
-"""Kinds of images that people hand over, as arrays, and back again: PIL images and tensors."""
+"""Convert PIL images and tensors to arrays, and results back to the kind that was passed."""
 
 from typing import Any, TypeVar, cast
 
@@ -18,7 +18,7 @@ from srcli.media.orientation import orientation_by_number
 from srcli.media.pillow_image import to_rgb
 from srcli.media.xmp import reset_xmp_orientation, resized_xmp
 
-__all__ = ["AnyImage", "array_of", "compression_of", "same_kind"]
+__all__ = ["AnyImage", "compression_of", "to_array", "to_input_kind"]
 
 Pixels = NDArray[Any]
 AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image | Tensor)
@@ -29,17 +29,17 @@ _MOST_16_BITS = 65535
 _ARRAY_MODES = ("L", "LA", "RGB", "RGBA", "F")
 
 
-def array_of(image: Pixels | Image.Image | Tensor) -> Pixels:
-    """The values of an image as an array (h, w) or (h, w, c).
+def to_array(image: Pixels | Image.Image | Tensor) -> Pixels:
+    """Convert an image to an array (h, w) or (h, w, c).
 
     A PIL image is made upright by its EXIF orientation; CMYK goes through its profile, and a key
     colour becomes alpha, as on the command line.
 
     Args:
-        image: An array, which is not touched; a PIL image; or a tensor (h, w) or (c, h, w).
+        image: An array, returned as it is; a PIL image; or a tensor (h, w) or (c, h, w).
 
     Raises:
-        UnreadableImage: It is none of these, or its values have no place in an image.
+        UnreadableImage: It is none of these, or its values are not those of an image.
     """
     if isinstance(image, Image.Image):
         values = _values(_rgb(image)[0])
@@ -52,14 +52,14 @@ def array_of(image: Pixels | Image.Image | Tensor) -> Pixels:
                 f"a tensor of {image.dtype} and shape {tuple(image.shape)} is not an image: "
                 "pass (h, w) or (1 to 4, h, w)"
             )
-        wide = image.detach().cpu()
-        wide = wide.float() if wide.dtype in (torch.float16, torch.bfloat16) else wide
-        return (wide if wide.ndim == 2 else wide.permute(1, 2, 0)).numpy()
+        values = image.detach().cpu()
+        values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+        return (values if values.ndim == 2 else values.permute(1, 2, 0)).numpy()
     return image
 
 
-def same_kind(result: Pixels, like: AnyImage) -> AnyImage:
-    """Hand (H, W, c) back as the kind of image that came in.
+def to_input_kind(result: Pixels, like: AnyImage) -> AnyImage:
+    """Convert (H, W, c) to the kind of image that was passed.
 
     A PIL image keeps what `Image.resize` keeps: all of `info`, whose profile, orientation and sizes
     are those of the result.
@@ -70,9 +70,9 @@ def same_kind(result: Pixels, like: AnyImage) -> AnyImage:
         image.info = _info(like, image.size)
         return cast("AnyImage", image)
     if isinstance(like, Tensor):
-        made = torch.from_numpy(np.ascontiguousarray(result)).permute(2, 0, 1)
-        made = made[0] if like.ndim == 2 else made
-        return cast("AnyImage", made.to(like.device, like.dtype))
+        tensor = torch.from_numpy(np.ascontiguousarray(result)).permute(2, 0, 1)
+        tensor = tensor[0] if like.ndim == 2 else tensor
+        return cast("AnyImage", tensor.to(like.device, like.dtype))
     return cast("AnyImage", flat if like.ndim == 2 else result)
 
 
@@ -84,8 +84,8 @@ def compression_of(image: object) -> Compression:
 
 
 def _orientation(image: Image.Image) -> int:
-    found = image.getexif().get(_ORIENTATION, 1)
-    return found if isinstance(found, int) else 1
+    number = image.getexif().get(_ORIENTATION, 1)
+    return number if isinstance(number, int) else 1
 
 
 def _rgb(image: Image.Image) -> tuple[Image.Image, bytes | None]:
@@ -101,7 +101,7 @@ def _rgb(image: Image.Image) -> tuple[Image.Image, bytes | None]:
 
 
 def _info(source: Image.Image, size: tuple[int, int]) -> dict[Any, Any]:
-    """What a result keeps beside its pixels."""
+    """The `info` of a result: all of the source's, adapted to its size."""
     info: dict[Any, Any] = {k: v for k, v in source.info.items() if k != "transparency"}
     if source.mode in ("CMYK", "LAB"):
         icc = _rgb(source.resize((1, 1)))[1]
