@@ -22,6 +22,7 @@ from srcli.viz.files import REPORT, MaskFiles
 from srcli.viz.map_types import MapType
 from srcli.viz.run import Drawn, MaskJob, explain_images
 from srcli.viz.stats import DenseBaseline, MaskStats
+from srcli.weights import clean_model
 
 __all__ = ["Drawing", "MaskSettings", "Results", "choose", "explain_all", "open_result"]
 
@@ -43,10 +44,10 @@ class MaskSettings:
             self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
         )
 
-    def baseline(self) -> DenseBaseline:
-        """Computes everything, for comparison."""
+    def baseline(self, model: str) -> DenseBaseline:
+        """Computes everything with a network, for comparison."""
         exact = Upscaler(
-            self.model, self.scale, self.device, self.precision, effort="exact", tile=0
+            model, self.scale, self.device, self.precision, effort="exact", tile=0
         )
         return DenseBaseline(exact)
 
@@ -139,10 +140,19 @@ def explain_all(
     if not todo:
         return results
     require_writable([_as_job(job) for job in todo])
-    upscaler, baseline = settings.upscaler(), settings.baseline()
+    upscaler = settings.upscaler()
+    baselines = {upscaler.network.spec.name: settings.baseline(clean_model(settings.model))}
+
+    def baseline(chosen: Upscaler) -> DenseBaseline:
+        name = chosen.network.spec.name
+        if name not in baselines:
+            baselines[name] = settings.baseline(chosen.model)
+        return baselines[name]
+
+    layers = baselines[upscaler.network.spec.name].layers
     wanted = MaskFiles(
         drawing.kinds,
-        choose_layers(drawing.layers, baseline.layers),
+        choose_layers(drawing.layers, layers),
         drawing.image_format,
         npz=drawing.npz,
         html=drawing.html,

@@ -1,7 +1,7 @@
 """Explains images one after the other, decoding the next meanwhile."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srcli.errors import InputError, UsageError
@@ -85,7 +85,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
 def explain_images(
     jobs: Sequence[MaskJob],
     upscaler: Upscaler,
-    baseline: DenseBaseline,
+    baseline: Callable[[Upscaler], DenseBaseline],
     wanted: MaskFiles,
     *,
     effort: str,
@@ -97,7 +97,7 @@ def explain_images(
     Args:
         jobs: What to do.
         upscaler: Does the work.
-        baseline: Tells what computing everything takes.
+        baseline: Gives what tells what computing everything takes with an upscaler's network.
         wanted: What to draw.
         effort: The upscaler's, by name.
         overwrite: Replace folders of ours that exist.
@@ -121,13 +121,13 @@ def explain_images(
         chosen = upscaler.with_weights(choice)
         explained = chosen.explain(pixels, on_progress=lambda share: on_progress(job, share))
         _refuse_empty(explained)
-        dense = baseline.measure(pixels)
-        model = upscaler.network.spec.name
+        dense = baseline(chosen).measure(pixels)
+        model = chosen.network.spec.name
         figures = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
 
         def write(folder: Path) -> None:
-            write_files(folder, explained, pixels, figures, wanted, name)
+            write_files(folder, explained, pixels, figures, _there(wanted, explained), name)
 
         # Not while the next image is computed: its time would be no measure.
         summary = {**figures.as_dict(), "request": dict(job.request)}
@@ -137,6 +137,12 @@ def explain_images(
         return Drawn(explained.report, figures, decoded.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)
+
+
+def _there(wanted: MaskFiles, explained: Explained) -> MaskFiles:
+    """The maps to draw, without layers that the chosen network does not have."""
+    count = len(explained.layers)
+    return replace(wanted, layers=[number for number in wanted.layers if number <= count])
 
 
 def _refuse_empty(explained: Explained) -> None:
