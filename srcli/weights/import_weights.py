@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from srcli.atomic import atomic_file
+from srcli.defaults import AUTO
 from srcli.errors import UsageError, WeightsError
 from srcli.models import model_names, model_spec
 from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
@@ -156,6 +157,8 @@ def _check_name(name: str | None) -> None:
         )
     if name == RECOMMENDED:
         raise UsageError(f"{name} is reserved by srcli weights download; hint: use another --name")
+    if name == AUTO:
+        raise UsageError(f"{name} is reserved: -m {name} chooses weights; hint: use another --name")
     if name in model_names():
         raise UsageError(f"{name} is a network's own name; hint: leave out --name, or use another")
 

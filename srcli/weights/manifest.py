@@ -1,13 +1,16 @@
 """Find weights: those srcli ships or knows of, a team's, and the user's own."""
 
+import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from srcli.defaults import AUTO, MODEL, PHOTO_MODELS
 from srcli.errors import UnknownModel, UnknownScale
-from srcli.weights.local_files import imports, is_here, record_of
+from srcli.weights.local_files import fingerprint_of, imports, is_here, record_of
 from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
 
 __all__ = [
@@ -15,13 +18,16 @@ __all__ = [
     "best_scale",
     "better_than",
     "by_quality",
+    "clean_model",
     "figure_of",
+    "fingerprint_of_model",
     "how_to_get",
     "known",
     "largest_scale",
     "manifest",
     "needs_trust",
     "network_of",
+    "photo_model",
     "recommended",
     "runnable_networks",
     "weights_named",
@@ -70,8 +76,46 @@ def weights_named(name: str) -> tuple[WeightsEntry, ...]:
     return found
 
 
+def clean_model(model: str) -> str:
+    """The weights for clean images that `auto` chooses from; another model itself."""
+    return MODEL if model == AUTO else model
+
+
+def photo_model(model: str, scale: float) -> str | None:
+    """The weights for compressed images that `auto` chooses from.
+
+    They are of the default network if there are such for the scale, or for one to reduce from;
+    else of the small network.
+
+    Args:
+        model: As `-m` takes it.
+        scale: SR px per LR px to a side.
+
+    Returns:
+        Their name; None for another model than `auto`, or if there are none.
+    """
+    for name in PHOTO_MODELS if model == AUTO else ():
+        with suppress(UnknownModel, UnknownScale):
+            return best_scale(name, scale).variant or name
+    return None
+
+
+def fingerprint_of_model(model: str, entry: WeightsEntry) -> str:
+    """Identity of all weights that `-m model` may run, of which `entry` are the first.
+
+    Returns:
+        As `fingerprint_of`; for `auto` a hash of both.
+    """
+    photo = photo_model(model, entry.scale)
+    if photo is None:
+        return fingerprint_of(entry)
+    both = fingerprint_of(entry), fingerprint_of(best_scale(photo, entry.scale))
+    return hashlib.sha256(" ".join(both).encode()).hexdigest()
+
+
 def network_of(model: str) -> str:
     """The network that `-m model` runs: its own name, or that of the weights it names."""
+    model = clean_model(model)
     entries = [entry for entry in known() if entry.answers_to(model)]
     if not entries or any(model in (e.model, *e.also_for) for e in entries if not e.variant):
         return model
@@ -128,6 +172,7 @@ def largest_scale(model: str) -> WeightsEntry:
 
 def _serving(model: str, scale: float) -> list[WeightsEntry]:
     """The weights that can run, by scale, for the network asked for; `scale` for the message."""
+    model = clean_model(model)
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
