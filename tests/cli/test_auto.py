@@ -132,6 +132,7 @@ def test_a_named_model_chooses_nothing(mixed: Path, tmp_path: Path) -> None:
     assert Journal(tmp_path / "out", create=False).entries()[Path("low.jpg")].chosen == ""
 
 
+@pytest.mark.slow
 def test_a_clip_of_few_bits_gets_the_weights_for_compressed_ones(tmp_path: Path) -> None:
     for name, crf in (("low", "45"), ("high", "1")):
         clip = make_clip(
