@@ -80,7 +80,7 @@ def test_pairs_of_one_name_are_not_mixed_up(tmp_path: Path, hr: np.ndarray):
     for folder in ("hr", "lr"):
         save(hr, tmp_path / folder / "a.png")
         save(hr, tmp_path / folder / "a.bmp")
-    with pytest.raises(UsageError, match="lr has several images named a: rename all but one"):
+    with pytest.raises(UsageError, match="lr has several images named a; hint: rename all but one"):
         pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
 
 

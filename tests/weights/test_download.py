@@ -92,7 +92,7 @@ def test_a_server_that_falls_silent_is_given_up(server: Server, cache: Path) -> 
         ("loop", "more than 5 redirects"),
         ("to-file", "file:///etc/hostname: only https"),
         ("to-ftp", "only https addresses"),
-        ("to-http", "http is not safe; use https, or --insecure"),
+        ("to-http", "http is not safe; hint: use https, or --insecure"),
         ("to-nowhere", "not a valid|Invalid IPv6"),
         ("to-nothing", "more than 5 redirects"),
         ("short", "has 26 bytes, must have 300000"),
