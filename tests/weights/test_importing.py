@@ -166,7 +166,9 @@ def test_without_a_name_it_is_the_networks(tmp_path: Path, cache: Path) -> None:
     import_weights(tmp_path / "mine.safetensors")
     assert best_scale("atd-light", 4).name == "atd-light_x4"
     assert best_scale("pp-atd-light", 4).model == "pp-atd-light"
-    with pytest.raises(UsageError, match="there already: srcli weights remove atd-light_x4 first"):
+    with pytest.raises(
+        UsageError, match="there already; hint: srcli weights remove atd-light_x4 first"
+    ):
         import_weights(tmp_path / "mine.safetensors")
 
 
