@@ -259,8 +259,7 @@ def test_passwords_are_not_shown(server: Server, cache: Path) -> None:
 
 
 def test_a_server_whose_name_has_no_address_is_said_in_words() -> None:
-    try:
-        raise httpx.ConnectError("[Errno -2] Name or service not known") from socket.gaierror(-2)
-    except httpx.ConnectError as error:
-        assert remote_file._reason(error) == "the server's name cannot be resolved"
+    error = httpx.ConnectError("[Errno -2] Name or service not known")
+    error.__cause__ = socket.gaierror(-2, "Name or service not known")
+    assert remote_file._reason(error) == "the server's name cannot be resolved"
     assert remote_file._reason(OSError("[Errno 111] Connection refused")) == "Connection refused"
