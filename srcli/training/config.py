@@ -237,9 +237,11 @@ class TrainingConfig:
                     f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
                     f"{low}..{high}"
                 )
-        if degradation.share and self.data.images == "device":
+        own_size = self.distillation.own_size
+        if degradation.share and own_size and self.data.images == "device":
             raise UsageError(
-                "data.images is 'device': degradations are made on the host; hint: 'auto'"
+                "data.images is 'device', with degradations and distillation.own_size: patches of "
+                "own size are degraded from images on the host; hint: 'auto'"
             )
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation
