@@ -14,7 +14,7 @@ def config() -> None:
     """Show the settings of srcli.toml and where each came from."""
 
 
-@config.command()
+@config.command(short_help="Show the options of a command and their sources.")
 @click.argument("command", default="upscale")
 def show(command: str) -> None:
     """Show the options of a command that have a value, and its source; the others by name.

@@ -105,6 +105,8 @@ def _print_jobs(forecasts: Sequence[Forecast], network: NetworkOptions, console:
         names = printable(one.job.source), printable(one.job.target)
         rows.append((*names, size, f"{one.disk / 1e6:.1f}", choice))
         table.add_row(*rows[-1][: len(table.columns)])
+    if not rows:
+        return
     if Console(width=_ENDLESS).measure(table).maximum <= console.width:
         console.print(table, markup=False, highlight=False)
         return

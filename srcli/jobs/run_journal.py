@@ -1,7 +1,6 @@
 """The journals of all folders that one run writes into, and the locks that keep others out."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,7 +57,7 @@ def _nothing_left_behind(folder: Path) -> Generator[None]:
 def _remove_if_empty(folder: Path) -> None:
     """Remove a folder that holds nothing but a journal, or nothing at all."""
     with contextlib.suppress(OSError):
-        if all(entry.name == FOLDER for entry in os.scandir(folder)):
+        if {entry.name for entry in folder.iterdir()} <= {FOLDER}:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)
             folder.rmdir()
 

@@ -50,7 +50,7 @@ class DataConfig:
         reductions: Factors below 1 by which large photographs are offered once more.
         large: HR px of the shorter side from which a photograph is large.
         memory_mb: MB of decoded HR pixels to keep.
-        workers: Threads that decode and cut.
+        workers: Threads that decode and cut; processes that degrade LR patches for a device.
         images: Where decoded images lie: "host", "device", or "auto" for the device on CUDA.
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """
@@ -237,9 +237,11 @@ class TrainingConfig:
                     f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
                     f"{low}..{high}"
                 )
-        if degradation.share and self.data.images == "device":
+        own_size = self.distillation.own_size
+        if degradation.share and own_size and self.data.images == "device":
             raise UsageError(
-                "data.images is 'device': degradations are made on the host; hint: 'auto'"
+                "data.images is 'device', with degradations and distillation.own_size: patches of "
+                "own size are degraded from images on the host; hint: 'auto'"
             )
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation

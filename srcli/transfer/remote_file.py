@@ -1,5 +1,6 @@
 """Getting one file over HTTP: piece by piece, continuing where it stopped, never more than said."""
 
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ OnBytes = Callable[[int, int], None]
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _LONGEST_WAIT = 60.0  # s, whatever the server says
 _PAGE_START = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
@@ -95,7 +97,7 @@ def transfer(
                 partial.unlink()
             failures = 1 if _size(partial) > best else failures + 1
             if failures > policy.retries:
-                message = f"{address}: {_reason(error)} (tried {failures} times)"
+                message = f"{address}: {_reason(error)} ({failures} times)"
                 raise Refused(message, _remedy(error)) from error
             wait = error.wait if isinstance(error, _Interrupted) else None
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
@@ -285,7 +287,7 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 def _reason(error: Exception) -> str:
     if _is_unknown_host(error):
         return "the server's name cannot be resolved"
-    return str(error) or type(error).__name__
+    return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
 
 
 def _is_unknown_host(error: BaseException | None) -> bool:
