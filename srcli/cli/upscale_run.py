@@ -31,7 +31,7 @@ from srcli.jobs.preflight import (
 from srcli.jobs.run_journal import RunJournal
 from srcli.media import DecodeLimits, DecoderProcess
 from srcli.transfer.policy import Policy as DownloadPolicy
-from srcli.weights import WeightsEntry, fingerprint_of
+from srcli.weights import WeightsEntry, fingerprint_of, photo_model
 
 __all__ = ["run_upscale"]
 
@@ -136,7 +136,8 @@ def _settled(planned: Sequence[Job]) -> list[Finished]:
 def _download(network: NetworkOptions, weights: WeightsEntry) -> None:
     """Download the weights if they are missing, after a question on a terminal."""
     policy = DownloadPolicy.of_environment(offline=network.offline, trust_first=network.trust_first)
-    fetch_before_use([(network.model, weights.scale)], policy, yes=network.yes)
+    models = filter(None, (network.model, photo_model(network.model, weights.scale)))
+    fetch_before_use([(model, weights.scale) for model in models], policy, yes=network.yes)
 
 
 def _decode_limits(limits: LimitOptions) -> DecodeLimits:
