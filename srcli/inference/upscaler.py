@@ -44,6 +44,7 @@ from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
 from srcli.weights import best_scale
+from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -94,12 +95,15 @@ class Upscaler:
         require_types(model, scale, precision, effort, tile)
         self.scale = scale
         self.device = pick_device(device)
-        self.network = LoadedNetwork(
-            best_scale(model, scale),
-            self.device,
-            pick_precision(precision, self.device),
-            compiled=compiled,
-        )
+        weights = best_scale(model, scale)
+        whole = weights.model == COMMUNITY
+        dtype = pick_precision(precision, self.device, to_the_last_bit=whole)
+        self.network = LoadedNetwork(weights, self.device, dtype, compiled=compiled)
+        if precision not in ("auto", "fp32") and self.network.dtype != dtype:
+            raise UsageError(
+                f"{model} cannot be computed in {precision}: its architecture "
+                f"({weights.architecture}) does not support it; hint: --precision fp32"
+            )
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:

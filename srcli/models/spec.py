@@ -224,7 +224,9 @@ class ModelSpec:
             than names; takes a state dict that lacks parameters or has others, too. None: they
             are the same.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
-        build: Makes the network for a scale, with untrained parameters.
+        build: Makes the network for a scale, with untrained parameters; a community network with
+            its own.
+        precisions: Number formats that it can be computed in; () for all.
     """
 
     name: str
@@ -237,3 +239,4 @@ class ModelSpec:
     build: Callable[[int], SRNetwork]
     from_authors: Callable[[str], str | None] | None = None
     convert_authors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    precisions: tuple[torch.dtype, ...] = ()
