@@ -10,12 +10,12 @@ An error's message is one line: the value, the limit it broke and what to do abo
     │   ├── MissingDataSet    a benchmark set is not on this machine
     │   ├── FolderBusy        another run writes there
     │   └── JournalError      the folder's record of what was done cannot be read
-    ├── NoRoom                not enough disk or memory to begin or to go on (exit 4)
+    ├── NoRoom                not enough disk or memory to begin or to continue (exit 4)
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
     ├── DownloadError         a file cannot be had from its server (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
-    └── InputError            this input fails; the rest of the batch goes on (exit 1)
+    └── InputError            this input fails; the rest of the batch continues (exit 1)
         ├── UnreadableImage
         ├── ImageTooLarge
         ├── UnwritableImage
@@ -112,7 +112,7 @@ class JournalError(UsageError):
 
 
 class NoRoom(SrcliError):
-    """The disk or the memory does not suffice to begin, or to go on."""
+    """The disk or the memory does not suffice to begin, or to continue."""
 
     exit_code = ExitCode.NO_ROOM
 
@@ -139,7 +139,7 @@ class WeightsError(SrcliError):
 
 
 class InputError(SrcliError):
-    """One input fails alone; the rest of the batch goes on."""
+    """One input fails alone; the rest of the batch continues."""
 
     exit_code = ExitCode.SOME_FAILED
 

@@ -12,7 +12,7 @@ _BETWEEN = 30.0  # s
 
 
 class Heartbeat:
-    """Says that work goes on, soon and then whenever nothing was said for half a minute.
+    """Says that long work continues, soon and then whenever nothing was said for half a minute.
 
     Used as a context manager around the work; the lines come from a thread of its own.
 

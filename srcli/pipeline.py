@@ -42,7 +42,7 @@ def stream(
 
     While one item is computed, in the caller's thread, the next is loaded and the one before is
     stored, each in a thread of its own: at most one loaded item waits, and at most one computed
-    item is being stored. An interrupt lets the item being stored finish, then goes on up.
+    item is being stored. An interrupt lets the item being stored finish, then propagates.
 
     Args:
         items: What to work on, in order.

@@ -22,7 +22,7 @@ import psutil
 import torch
 
 from srcli import Upscaler
-from srcli.cli.progress import QuietProgress
+from srcli.cli.progress import QuietReporter
 from srcli.jobs.job import Job, State
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
@@ -80,7 +80,7 @@ class Way:
             decoder=self._decoder,
             run_journal=self._ledger,
             stopping=threading.Event(),
-            observer=QuietProgress(1),
+            observer=QuietReporter(1),
         )
         for end in ends:
             assert end.state is State.DONE, end.reason

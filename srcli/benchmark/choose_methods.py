@@ -62,7 +62,7 @@ class Setup:
 
 
 def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
-    """Make what is measured, in the order asked for; `warn` is told what cannot be added.
+    """Make what is measured, in the order asked for; `warn` is called with what cannot be added.
 
     Raises:
         UsageError: A name or effort does not exist, or not for that scale.

@@ -57,7 +57,7 @@ def _version() -> str:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done what it was told."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -65,7 +65,7 @@ def synchronise(device: torch.device) -> None:
 
 
 class PeakMemory:
-    """The most memory taken since it was made, in bytes; None where that cannot be told.
+    """The most memory taken since it was made, in bytes; None where that is not known.
 
     On CUDA what PyTorch has allocated; on Linux what the process has resident.
     """
@@ -114,7 +114,7 @@ def _peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _processor() -> str:
-    """The processor's name, as well as the system tells it."""
+    """Name of the processor, as the system reports it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -27,7 +27,7 @@ class Run:
         weights: sha256 by contender; "random" or "" where there are none.
         rows: One for each image and contender.
         failed: Images that could not be measured, with the reason.
-        untried: How many images were not come to before someone stopped it.
+        untried: Number of images not reached before it was interrupted.
     """
 
     dataset: str

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from srcli.cli.console import echo_line, printable
-from srcli.cli.download_options import Downloads, download_options
+from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
 
@@ -28,7 +28,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, ExitCode]:
-    """End well at Ctrl-C where `measure` does not: nothing is there, and nothing goes on."""
+    """Exit cleanly at Ctrl-C outside `measure`, when there is nothing to show yet."""
 
     @wraps(command)
     def wrapped(*args: _Options.args, **kwargs: _Options.kwargs) -> ExitCode:
@@ -144,7 +144,7 @@ def bench(
     markdown_file: Path | None,
     plot: Path | None,
     compare: tuple[Path, Path] | None,
-    downloads: Downloads,
+    downloads: DownloadOptions,
     *,
     random_weights: bool,
     plain: bool,
@@ -246,8 +246,10 @@ def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) 
     return ExitCode.INTERRUPTED
 
 
-def _fetch(models: list[str], efforts: list[str] | None, scale: int, downloads: Downloads) -> None:
-    """Download the networks' weights that are not here, if that is wanted."""
+def _fetch(
+    models: list[str], efforts: list[str] | None, scale: int, downloads: DownloadOptions
+) -> None:
+    """Download the networks' weights that are missing, after a question."""
     from srcli.benchmark.choose_methods import networks_named
     from srcli.cli.fetching import fetch_before_use, policy_of
 

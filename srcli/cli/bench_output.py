@@ -98,7 +98,7 @@ def deliver(run: Run, files: Files, *, pictures: bool) -> None:
 
 
 def _failure(path: Path | None, write: Callable[[IO[bytes]], object]) -> str:
-    """Write a file if it is wanted, and tell why that cannot be done; "" if it is."""
+    """Write a file if asked for; return why that failed, or ""."""
     if path is None:
         return ""
     try:

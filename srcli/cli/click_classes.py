@@ -1,15 +1,22 @@
-"""Commands whose help has headings, and a group that answers what people type by habit."""
+"""Commands with options in groups, help with headings, and hints for options of other programs."""
 
 import difflib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
-__all__ = ["CommandGroup", "SectionedCommand", "hint_for"]
+from srcli.cli.settings_file import overridden
+
+__all__ = ["CommandGroup", "Decorator", "SectionedCommand", "grouped", "hint_for"]
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 
 _COMMANDS = {
     "models": "weights list",
@@ -46,9 +53,34 @@ _OPTIONS = {  # as other upscalers call them
     **dict.fromkeys(("--force", "--replace"), "--overwrite"),
     "--skip-existing": f"{_NONE_NEEDED}: results that exist are skipped",
     **dict.fromkeys(
-        ("--resume", "--continue"), f"{_NONE_NEEDED}: the same command goes on where it stopped"
+        ("--resume", "--continue"), f"{_NONE_NEEDED}: the same command continues where it stopped"
     ),
 }
+
+
+def grouped(name: str, kind: Callable[..., Any], *options: Decorator) -> Decorator:
+    """Give a command its options as one dataclass.
+
+    Args:
+        name: The command's parameter; none of the options has it.
+        kind: The dataclass; its fields are named as the options are.
+        options: click's decorators, in the order of the help.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(**given: object) -> object:
+            instead = overridden(click.get_current_context())
+            group = kind(**{field: instead.get(field, given.pop(field)) for field in names})
+            return command(**given, **{name: group})
+
+        decorated: Command = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
 class SectionedCommand(click.Command):

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import click
 
-from srcli.cli.compare_options import CompareOptions
-from srcli.cli.console import echo_line, printable
-from srcli.cli.counting import Counting
+from srcli.cli.console import ProgressCounter, echo_line, printable
 from srcli.cli.events import emit
-from srcli.cli.upscale_options import Engine, Handling
+from srcli.cli.upscale_options import UpscaleOptions
 from srcli.errors import ExitCode, SrcliError, UnwritableImage, UsageError
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.job import Finished, Job, State, is_moving
+from srcli.jobs.job import BatchResult, Finished, Job, State, is_moving
 from srcli.media import DecodedImage, DecoderProcess
 from srcli.viz.compare_facts import amount_of
 from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_page, write_page
@@ -64,14 +62,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The page of one run, if it is wanted; its name is free before any work begins.
+    """The page of one run, if it is asked for; its name is free before any work begins.
 
     Args:
         jobs: All of the run, in their order.
         label: Size of the results, as in names: "x4".
-        engine: Options of the computation.
-        handling: Options for messages.
-        options: Of the page.
+        options: Options of the run.
 
     Raises:
         UsageError: Something that srcli did not write has the name.
@@ -79,12 +75,10 @@ class Comparison:
 
     jobs: Sequence[Job]
     label: str
-    engine: Engine
-    handling: Handling
-    options: CompareOptions
+    options: UpscaleOptions
 
     def __post_init__(self) -> None:
-        if not self.options.wanted:
+        if not self.options.compare.enabled:
             return
         try:
             refuse_foreign_page(self.path)
@@ -98,56 +92,52 @@ class Comparison:
 
     def announce(self) -> None:
         """Say which page a dry run would write."""
-        if not self.options.wanted:
+        if not self.options.compare.enabled:
             return
         images = sum(not is_moving(job) and not job.settled for job in self.jobs)
         shown = min(images, LARGEST_COUNT)
-        if self.handling.json:
+        if self.options.run.json:
             emit("compare", {"output": str(self.path), "images": shown, "of": images})
         elif shown:
             echo_line(f"{self.path}: would compare up to {shown} images")
 
     def write(
         self,
-        finished: Sequence[Finished],
+        result: BatchResult,
         decoder: DecoderProcess,
-        most: float,
-        *,
-        interrupted: bool,
     ) -> Written:
         """Write the page from the files that there are; a failure is a line: results are made.
 
         Args:
-            finished: How each job ended.
+            result: How each job ended; none is written for a run that was interrupted.
             decoder: Reads the inputs.
-            most: Megapixels of the largest result.
-            interrupted: The run was stopped: no page.
         """
-        if interrupted or not self.options.wanted:
+        if result.interrupted or not self.options.compare.enabled:
             return Written()
-        page, found = self._page(finished)
+        page, found = self._page(result.finished)
         if not page.pairs:
             clips = all(map(is_moving, self.jobs))
             why = "clips are not compared" if clips else "there is no result to compare"
             return Written(f"no page: {why}")
         try:
-            self._write(page, decoder, most)
+            self._write(page, decoder)
             size = self.path.stat().st_size
         except (SrcliError, OSError) as error:
             echo_line(str(error))
-            if self.handling.json:
+            if self.options.run.json:
                 emit("compare", {"output": str(self.path), "reason": str(error)})
             return Written(f"failed: {error}", ExitCode.SOME_FAILED)
         shown = len(page.pairs)
-        if self.handling.json:
+        if self.options.run.json:
             fields = {"output": str(self.path), "images": shown, "of": found, "bytes": size}
             emit("compare", fields)
-        if self.options.show:
+        if self.options.compare.show:
             click.launch(str(self.path))
         return Written(f"{self.path} ({shown} of {found} images, {amount_of(size)})")
 
-    def _write(self, page: Page, decoder: DecoderProcess, most: float) -> None:
-        counting = Counting(quiet=self.handling.quiet)
+    def _write(self, page: Page, decoder: DecoderProcess) -> None:
+        counter = ProgressCounter(quiet=self.options.run.quiet)
+        most = self.options.limits.max_output_megapixels
 
         def read_input(path: Path) -> DecodedImage:
             return decoder.read(path).image
@@ -159,8 +149,8 @@ class Comparison:
                 return results.read(path).image
 
             what = f"of {len(page.pairs)} images compared"
-            write_page(self.path, page, read_input, read_result, lambda: counting.count(what))
-        counting.clear()
+            write_page(self.path, page, read_input, read_result, lambda: counter.count(what))
+        counter.clear()
 
     def _page(self, finished: Sequence[Finished]) -> tuple[Page, int]:
         """The page, and how many images it could show."""
@@ -188,7 +178,8 @@ class Comparison:
         return Page(title, lines, pairs, _reasons(left_out)), len(there)
 
     def _headline(self, reports: Sequence[Report]) -> str:
-        settings = f"{self.engine.model}, {self.label}, effort {self.engine.effort_label}"
+        network = self.options.network
+        settings = f"{network.model}, {self.label}, effort {network.effort_label}"
         if not reports:
             return f"{settings}; no image was made in this run"
         whole = add_reports(reports)
@@ -199,7 +190,8 @@ class Comparison:
         if end.report is None:
             return f"not made in this run: {_nameless(end.reason, end.job)}"
         tiles = "" if end.report.exact else "; blended from overlapping tiles"
-        return f"{self.engine.model}, effort {self.engine.effort_label}: {_cost(end.report)}{tiles}"
+        network = self.options.network
+        return f"{network.model}, effort {network.effort_label}: {_cost(end.report)}{tiles}"
 
 
 def _cost(report: Report) -> str:
@@ -261,7 +253,7 @@ def _losses(end: Finished) -> tuple[str, ...] | None:
 
 
 def _nameless(line: str, job: Job) -> str:
-    """A line without the paths of its job, which the page need not tell."""
+    """A line without the paths of its job, which the page does not show."""
     for path in (job.target, job.source):
         line = line.removeprefix(f"{path}: ").replace(str(path), path.name)
     return line

@@ -1,14 +1,20 @@
-"""Names as a terminal may see them: nothing in a name moves its cursor or ends a log's line."""
+"""Text for the terminal: printable names, aligned fields, durations, and a counter on stderr."""
 
+import math
 import shutil
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
-__all__ = ["echo_fields", "echo_line", "printable"]
+__all__ = ["ProgressCounter", "echo_fields", "echo_line", "in_words", "printable"]
 
 _GAP = 2  # columns between a label and its value
+_SILENT_SECONDS = 0.7  # small batches begin without a line
+_BETWEEN_LINES = 5.0
+_BETWEEN_REDRAWS = 0.2
 
 
 def printable(text: str | Path) -> str:
@@ -53,5 +59,54 @@ def _wrapped(text: str, columns: int) -> Iterator[str]:
 
 
 def echo_line(text: str) -> None:
-    """Say one line on stderr."""
+    """Print one line on stderr."""
     click.echo(f"srcli: {printable(text)}", err=True)
+
+
+def in_words(seconds: float) -> str:
+    """Whole seconds, minutes or hours.
+
+    >>> [in_words(one) for one in (1.2, 600, 86400)]
+    ['2 s', '10 min', '24.0 h']
+    """
+    if seconds < 100:
+        return f"{math.ceil(seconds)} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class ProgressCounter:
+    """Counts a batch's preparations on stderr: files found, outputs planned, headers read.
+
+    Small batches are prepared before the first line is due.
+
+    Args:
+        quiet: Say nothing.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet, self._redraws = quiet, sys.stderr.isatty()
+        self._due = time.monotonic() + _SILENT_SECONDS
+        self._counts: dict[str, int] = {}
+        self._shown = False
+
+    def count(self, what: str) -> None:
+        """Count one more of `what`, such as "images found"."""
+        number = self._counts[what] = self._counts.get(what, 0) + 1
+        if self._quiet or time.monotonic() < self._due:
+            return
+        if self._redraws:
+            sys.stderr.write(f"\r{number} {what} ...")
+            sys.stderr.flush()
+        else:
+            echo_line(f"{number} {what} so far")
+        self._shown = True
+        self._due = time.monotonic() + (_BETWEEN_REDRAWS if self._redraws else _BETWEEN_LINES)
+
+    def clear(self) -> None:
+        """Clear the counter's line."""
+        if self._shown and self._redraws:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False

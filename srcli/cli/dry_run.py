@@ -1,4 +1,4 @@
-"""`srcli upscale --dry-run`: what would be done, and what it would take."""
+"""`srcli upscale --dry-run`: the plan, with estimates of time and disk space."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,17 +7,16 @@ from contextlib import suppress
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.console import printable
-from srcli.cli.counting import Counting
+from srcli.cli.console import ProgressCounter, in_words, printable
 from srcli.cli.events import emit
-from srcli.cli.pace import in_words
-from srcli.cli.upscale_options import Engine, Handling
+from srcli.cli.run_options import NetworkOptions, RunOptions
+from srcli.cli.upscale_options import UpscaleOptions
+from srcli.cli.upscale_plan import RunPlan
 from srcli.errors import ExitCode, UnknownScale
 from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
-from srcli.jobs.size_limits import SizeLimits
-from srcli.jobs.target_size import TargetSize, scale_needed
+from srcli.jobs.target_size import scale_needed
 from srcli.media import DecoderProcess
 from srcli.weights import best_scale
 
@@ -26,17 +25,11 @@ __all__ = ["forecast_all", "show_plan"]
 _SHOWN = 200
 
 
-def forecast_all(
-    todo: Sequence[Job],
-    target_size: TargetSize,
-    decoder: DecoderProcess,
-    limits: SizeLimits,
-    handling: Handling,
-) -> list[Forecast]:
-    """Read all headers, which is counted where they are many."""
-    counting = Counting(quiet=handling.quiet)
-    forecasts = forecast(todo, target_size, decoder, limits, count=counting.count)
-    counting.clear()
+def forecast_all(jobs: Sequence[Job], plan: RunPlan, decoder: DecoderProcess) -> list[Forecast]:
+    """Read all headers, with a counter where they are many."""
+    counter = ProgressCounter(quiet=plan.options.run.quiet)
+    forecasts = forecast(jobs, plan.target_size, decoder, plan.size_limits, count=counter.count)
+    counter.clear()
     return forecasts
 
 
@@ -44,27 +37,27 @@ def show_plan(
     forecasts: Sequence[Forecast],
     skipped: Sequence[Finished],
     ignored: Ignored,
-    engine: Engine,
-    handling: Handling,
+    options: UpscaleOptions,
 ) -> ExitCode:
-    """Print every job with the size of its result, and the time and disk that all will take.
+    """Print every job with the size of its result, and the time and disk space for all.
 
-    The time is that of a small image, computed now, times the pixels to do. Clips are read once,
-    as they are before they are upscaled.
+    The time is estimated from a small image, computed now, and the pixels of all inputs. Clips are
+    read once, as they are before they are upscaled.
 
     Returns:
-        What the run would end with, as far as can be seen.
+        The exit code that the run would have, as far as can be foreseen.
 
     Raises:
         UsageError: The results will hardly fit on the disk, and that is to be checked.
     """
-    seconds = _seconds(forecasts, engine)
+    run = options.run
+    seconds = _seconds(forecasts, options.network)
     failing = sum(one.size is None for one in forecasts)
     code = ExitCode.SOME_FAILED if failing else ExitCode.ALL_DONE
     if failing and failing == len(forecasts) and not skipped:
         code = ExitCode.NOTHING_DONE
-    if handling.json:
-        _emit(skipped, ignored, forecasts, seconds, handling, code)
+    if run.json:
+        _emit(skipped, ignored, forecasts, seconds, run, code)
         return code
     disk = sum(one.disk for one in forecasts)
     table = Table(box=None, pad_edge=False)
@@ -88,7 +81,7 @@ def show_plan(
     )
     for line in ignored.lines():
         console.print(f"ignored {printable(line)}", markup=False, highlight=False)
-    for line in require_room(forecasts) if handling.disk_check else ():
+    for line in require_room(forecasts) if run.disk_check else ():
         console.print(line, highlight=False)
     return code
 
@@ -98,7 +91,7 @@ def _emit(
     ignored: Ignored,
     forecasts: Sequence[Forecast],
     seconds: float,
-    handling: Handling,
+    run: RunOptions,
     code: ExitCode,
 ) -> None:
     """The plan as events."""
@@ -107,7 +100,7 @@ def _emit(
     for end in skipped:
         names = {"input": str(end.job.source), "output": str(end.job.target)}
         emit("skipped", names | {"reason": end.reason})
-    if handling.disk_check:
+    if run.disk_check:
         require_room(forecasts)
     totals = {"planned": len(forecasts), "skipped": len(skipped), "ignored": ignored.counts()}
     disk = sum(one.disk for one in forecasts)
@@ -127,7 +120,7 @@ def _fields(one: Forecast) -> dict[str, object]:
     return fields | ({"pages": one.pages} if one.pages > 1 else {})
 
 
-def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
+def _seconds(forecasts: Sequence[Forecast], model: NetworkOptions) -> float:
     """The time all will take, by the networks that will make them."""
     pixels: Counter[int] = Counter()
     for one in forecasts:
@@ -136,15 +129,15 @@ def _seconds(forecasts: Sequence[Forecast], engine: Engine) -> float:
         needed = scale_needed((one.info.width, one.info.height), one.size)
         if needed > 1:
             with suppress(UnknownScale):  # it will fail
-                pixels[best_scale(engine.model, max(needed, 2)).scale] += one.pixels
-    return sum(count * _pace(engine, scale) for scale, count in pixels.items())
+                pixels[best_scale(model.model, max(needed, 2)).scale] += one.pixels
+    return sum(count * _pace(model, scale) for scale, count in pixels.items())
 
 
-def _pace(engine: Engine, scale: int) -> float:
+def _pace(model: NetworkOptions, scale: int) -> float:
     """Seconds per LR px."""
-    from srcli.cli.clip_estimate import seconds_per_pixel
+    from srcli.cli.upscale_work import seconds_per_pixel
     from srcli.inference.upscaler import Upscaler
 
     return seconds_per_pixel(
-        Upscaler(engine.model, scale, engine.device, engine.precision, effort=engine.asked_effort)
+        Upscaler(model.model, scale, model.device, model.precision, effort=model.effort_or_eps)
     )

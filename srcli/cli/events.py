@@ -5,13 +5,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
-from srcli.cli.progress import BatchProgress
+from srcli.cli.reporter import BatchReporter, RunSummary
 from srcli.jobs.job import Finished, Job, State
 
-__all__ = ["EventProgress", "emit", "emit_plan", "emit_summary"]
+__all__ = ["JsonReporter", "emit"]
 
 
 def emit(event: str, fields: Mapping[str, object]) -> None:
@@ -21,72 +20,69 @@ def emit(event: str, fields: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def emit_plan(todo: Sequence[Job], skipped: Sequence[Finished]) -> None:
-    """Write what will be done, and what is skipped."""
-    for job in todo:
-        emit("planned", _names(job) | {"format": job.image_format})
-    for end in skipped:
-        emit("skipped", _names(end.job) | {"reason": end.reason})
+class JsonReporter(BatchReporter):
+    """Writes events on stdout; another reporter shows the progress on stderr."""
 
-
-def emit_summary(
-    finished: Sequence[Finished], ignored: Mapping[str, int], *, seconds: float, exit_code: int
-) -> None:
-    """Write what it came to; `ignored` counts what was passed over, by suffix or name."""
-    counts = Counter(end.state for end in finished)
-    totals = {state.value: counts[state] for state in State}
-    further = {"ignored": dict(ignored), "seconds": round(seconds, 3), "exit_code": int(exit_code)}
-    emit("summary", totals | further)
-
-
-class EventProgress(BatchProgress):
-    """Writes events, and shows what `shown` shows."""
-
-    def __init__(self, shown: BatchProgress) -> None:
+    def __init__(self, shown: BatchReporter) -> None:
+        super().__init__()
         self._shown = shown
 
     def __enter__(self) -> Self:
         self._shown.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._shown.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._shown.__exit__(*error)
+
+    def planned(self, jobs: Sequence[Job], skipped: Sequence[Finished]) -> None:
+        """See `BatchReporter`."""
+        for job in jobs:
+            emit("planned", _names(job) | {"format": job.image_format})
+        for end in skipped:
+            emit("skipped", _names(end.job) | {"reason": end.reason})
+        self._shown.planned(jobs, skipped)
+
+    def summary(self, run: RunSummary) -> None:
+        """See `BatchReporter`: the event alone."""
+        counts = Counter(end.state for end in run.finished)
+        totals = {state.value: counts[state] for state in State}
+        further = {
+            "ignored": dict(run.ignored.counts()),
+            "seconds": round(run.seconds, 3),
+            "exit_code": int(run.code),
+        }
+        emit("summary", totals | further)
 
     def note(self, text: str) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self._shown.note(text)
 
     def begun(self, job: Job) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         emit("started", _names(job))
         self._shown.begun(job)
 
     def tile(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         emit("tile", {"input": str(job.source), "done": done, "total": total})
         self._shown.tile(job, done, total)
 
     def progress(self, job: Job, share: float) -> None:
-        """See `BatchProgress`: no event, tiles are counted."""
+        """See `BatchReporter`: no event, tiles are counted."""
         self._shown.progress(job, share)
 
     def page(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         emit("page", {"input": str(job.source), "done": done, "total": total})
         self._shown.page(job, done, total)
 
     def frame(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         emit("frame", {"input": str(job.source), "done": done, "total": total})
         self._shown.frame(job, done, total)
 
     def finished(self, end: Finished) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         fields: dict[str, object] = dict(_names(end.job))
         if end.reason:
             fields["reason"] = end.reason

@@ -1,4 +1,4 @@
-"""Decide about outputs that exist."""
+"""Decide about outputs that exist: keep them, make them again, ask, or fail."""
 
 import sys
 from collections.abc import Sequence
@@ -6,54 +6,70 @@ from collections.abc import Sequence
 import click
 
 from srcli.cli.console import printable
-from srcli.cli.upscale_options import Handling
+from srcli.cli.run_options import RunOptions
 from srcli.errors import UsageError
 from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.resume import OutputState, Verdict
 
-__all__ = ["choose"]
+__all__ = ["ask_or_default", "can_ask", "choose"]
 
-_MISMATCHES = (OutputState.OUTDATED, OutputState.OTHERWISE, OutputState.ALTERED)
-_UNASKED = {OutputState.OUTDATED: True, OutputState.OTHERWISE: True, OutputState.ALTERED: False}
+_MISMATCHES = (OutputState.INPUT_CHANGED, OutputState.SETTINGS_CHANGED, OutputState.ALTERED)
+_DEFAULTS = {
+    OutputState.INPUT_CHANGED: True,
+    OutputState.SETTINGS_CHANGED: True,
+    OutputState.ALTERED: False,
+}
+"""Answer where nobody can be asked: True makes the output again."""
 _REMEDY = "; hint: --on-mismatch redo makes it again"
 
 
-def choose(verdicts: Sequence[Verdict], handling: Handling) -> tuple[list[Job], list[Finished]]:
-    """Part the jobs into those to do and those that are skipped.
+def choose(verdicts: Sequence[Verdict], run: RunOptions) -> tuple[list[Job], list[Finished]]:
+    """Split the jobs into those to do and those that are skipped.
 
     Raises:
-        UsageError: Outputs do not match, and that shall fail.
+        UsageError: Outputs do not match, and --on-mismatch is fail.
     """
-    if handling.overwrite:
+    if run.overwrite:
         return [verdict.job for verdict in verdicts], []
-    differing = [v for v in verdicts if v.standing in _MISMATCHES]
-    if differing and handling.on_mismatch == "fail":
+    mismatches = [v for v in verdicts if v.state in _MISMATCHES]
+    if mismatches and run.on_mismatch == "fail":
         raise UsageError(
-            f"{differing[0].job.target}: {differing[0].reason} ({len(differing)} such outputs); "
+            f"{mismatches[0].job.target}: {mismatches[0].reason} ({len(mismatches)} such outputs); "
             "hint: --on-mismatch redo or keep"
         )
-    redo = {kind: _redoes(kind, differing, handling) for kind in {v.standing for v in differing}}
-    todo: list[Job] = []
+    redo = {state: _redoes(state, mismatches, run) for state in {v.state for v in mismatches}}
+    jobs: list[Job] = []
     skipped: list[Finished] = []
     for verdict in verdicts:
-        if verdict.standing is OutputState.MISSING or redo.get(verdict.standing):
-            todo.append(verdict.job)
+        if verdict.state is OutputState.MISSING or redo.get(verdict.state):
+            jobs.append(verdict.job)
         else:
-            remedy = _REMEDY if verdict.standing in _MISMATCHES else ""
+            remedy = _REMEDY if verdict.state in _MISMATCHES else ""
             skipped.append(Finished(verdict.job, State.SKIPPED, verdict.reason + remedy))
-    return todo, skipped
+    return jobs, skipped
 
 
-def _redoes(kind: OutputState, differing: Sequence[Verdict], handling: Handling) -> bool:
-    """Tell if outputs that differ so are made again."""
-    if handling.on_mismatch != "ask":
-        return handling.on_mismatch == "redo"
-    silent = handling.json or handling.quiet or handling.dry_run
-    if silent or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return _UNASKED[kind]
-    such = [verdict for verdict in differing if verdict.standing is kind]
-    if len(such) == 1:
-        question = f"{printable(such[0].job.target)}: {such[0].reason}. Make it again?"
+def _redoes(state: OutputState, mismatches: Sequence[Verdict], run: RunOptions) -> bool:
+    """True if outputs in this state are made again."""
+    if run.on_mismatch != "ask":
+        return run.on_mismatch == "redo"
+    if run.json or run.quiet or run.dry_run:
+        return _DEFAULTS[state]
+    outputs = [verdict for verdict in mismatches if verdict.state is state]
+    if len(outputs) == 1:
+        question = f"{printable(outputs[0].job.target)}: {outputs[0].reason}. Make it again?"
     else:
-        question = f"{len(such)} outputs: {such[0].reason}. Make them again?"
-    return click.confirm(question, default=_UNASKED[kind], err=True)
+        question = f"{len(outputs)} outputs: {outputs[0].reason}. Make them again?"
+    return ask_or_default(question, default=_DEFAULTS[state])
+
+
+def can_ask() -> bool:
+    """True if a person at a terminal can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask_or_default(question: str, *, default: bool) -> bool:
+    """Ask on a terminal; without one the answer is `default`."""
+    if can_ask():
+        return click.confirm(question, default=default, err=True)
+    return default

@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from srcli.cli.console import echo_line
-from srcli.cli.download_options import Downloads
+from srcli.cli.run_options import DownloadOptions
 from srcli.errors import WeightsError
 from srcli.transfer.policy import Policy, is_switched_on
 from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
@@ -23,7 +23,7 @@ _UNASKED = "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking"
 
 
 def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
-    """Download what is not here; a failure is told and does not stop the others.
+    """Download what is not here; a failure is reported and does not stop the others.
 
     Returns:
         How many are not here now.
@@ -41,7 +41,7 @@ def fetch_all(entries: Sequence[WeightsEntry], policy: Policy) -> int:
 
 
 def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes: bool) -> None:
-    """Download the weights that a run needs, if they are not here and that is wanted.
+    """Download the weights that a run needs, if they are missing, after a question.
 
     On a terminal it asks first; elsewhere `yes`, `SRCLI_AUTO_DOWNLOAD` or `SRCLI_ACCEPT_LICENCES`
     must be set. Nothing is downloaded before all are settled.
@@ -76,7 +76,7 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
         _fetch(entry, allowed)
 
 
-def policy_of(downloads: Downloads) -> Policy:
+def policy_of(downloads: DownloadOptions) -> Policy:
     """Download policy from a command's options and the environment."""
     return Policy.of_environment(offline=downloads.offline, trust_first=downloads.trust_first)
 

@@ -1,15 +1,18 @@
-"""Explain the images of `visualize-mask`, and show progress on the terminal."""
+"""Explain the images of `visualize-mask`: settings, existing masks, progress and summary."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from srcli.cli.console import echo_line, printable
-from srcli.cli.progress import BatchProgress, progress_for
+from srcli.cli.existing_outputs import ask_or_default, can_ask
+from srcli.cli.progress import reporter_for
+from srcli.cli.reporter import BatchReporter
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Finished, Job, State, reason_of
@@ -19,11 +22,20 @@ from srcli.masks import SHEET, is_mask_folder, request_of_masks
 from srcli.pipeline import StageResult
 from srcli.viz.choice import choose_layers
 from srcli.viz.files import REPORT, MaskFiles
-from srcli.viz.map_types import MapType
+from srcli.viz.map_types import MapType, percent
 from srcli.viz.run import Drawn, MaskJob, explain_images
+from srcli.viz.sheet import headline
 from srcli.viz.stats import DenseBaseline, MaskStats
 
-__all__ = ["Drawing", "MaskSettings", "Results", "choose", "explain_all", "open_result"]
+__all__ = [
+    "DrawOptions",
+    "MaskSettings",
+    "Results",
+    "choose",
+    "explain_all",
+    "open_result",
+    "print_mask_summary",
+]
 
 
 @dataclass(frozen=True)
@@ -38,13 +50,13 @@ class MaskSettings:
     tile: int | None
 
     def upscaler(self) -> Upscaler:
-        """Upscales as asked for."""
+        """The upscaler with these settings."""
         return Upscaler(
             self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
         )
 
     def baseline(self) -> DenseBaseline:
-        """Computes everything, for comparison."""
+        """The dense upscaler to compare with: it halts nothing."""
         exact = Upscaler(
             self.model, self.scale, self.device, self.precision, effort="exact", tile=0
         )
@@ -52,7 +64,7 @@ class MaskSettings:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawOptions:
     """Options for drawing; see `MaskFiles`. `layers` as typed."""
 
     kinds: Sequence[MapType]
@@ -70,17 +82,17 @@ class Drawing:
 
 @dataclass
 class Results:
-    """Ends of the jobs."""
+    """Ends of the jobs, and statistics of the explained images."""
 
     finished: list[Finished] = field(default_factory=list[Finished])
-    figures: list[tuple[Path, MaskStats]] = field(default_factory=list[tuple[Path, MaskStats]])
+    stats: list[tuple[Path, MaskStats]] = field(default_factory=list[tuple[Path, MaskStats]])
     interrupted: bool = False
 
 
 def choose(
     jobs: Sequence[MaskJob], request: Mapping[str, object], *, overwrite: bool
 ) -> tuple[list[MaskJob], list[Finished]]:
-    """Part the jobs into those to run and those skipped because the same masks are there.
+    """Split the jobs into those to run and those skipped because the same masks exist.
 
     Masks made with other settings, or of an input that has changed, are made again; on a terminal
     after a question.
@@ -121,14 +133,13 @@ def _makes_again(job: MaskJob, made: Mapping[str, object], wanted: Mapping[str, 
     else:
         reason = f"made with other settings ({difference(json.dumps(made), json.dumps(wanted))})"
     line = f"{printable(job.target)}: {reason}"
-    if sys.stdin.isatty() and sys.stderr.isatty():
-        return click.confirm(f"{line}. Make the masks again?", default=True, err=True)
-    echo_line(f"{line}; made again")
-    return True
+    if not can_ask():
+        echo_line(f"{line}; made again")
+    return ask_or_default(f"{line}. Make the masks again?", default=True)
 
 
 def explain_all(
-    todo: Sequence[MaskJob], settings: MaskSettings, drawing: Drawing, *, overwrite: bool
+    todo: Sequence[MaskJob], settings: MaskSettings, drawing: DrawOptions, *, overwrite: bool
 ) -> Results:
     """Explain images, showing progress.
 
@@ -147,7 +158,7 @@ def explain_all(
         npz=drawing.npz,
         html=drawing.html,
     )
-    with progress_for(len(todo)) as progress:
+    with reporter_for(len(todo)) as reporter:
         ends = explain_images(
             todo,
             upscaler,
@@ -155,14 +166,14 @@ def explain_all(
             wanted,
             effort=settings.effort,
             overwrite=overwrite or any(is_mask_folder(job.target) for job in todo),
-            on_progress=lambda job, share: progress.progress(_as_job(job), share),
+            on_progress=lambda job, share: reporter.progress(_as_job(job), share),
         )
         try:
             for outcome in ends:
-                _note(outcome, results, progress)
+                _note(outcome, results, reporter)
         except KeyboardInterrupt:
             results.interrupted = True
-            progress.note("interrupted; run the same command again to continue")
+            reporter.note("interrupted; run the same command again to continue")
     return results
 
 
@@ -176,16 +187,16 @@ def open_result(jobs: Sequence[MaskJob], *, html: bool) -> None:
                 return
 
 
-def _note(outcome: StageResult[MaskJob, Drawn], results: Results, progress: BatchProgress) -> None:
-    """Keep how a job ended, and show it."""
+def _note(outcome: StageResult[MaskJob, Drawn], results: Results, reporter: BatchReporter) -> None:
+    """Record how a job ended, and show it."""
     job, drawn = _as_job(outcome.item), outcome.stored
     if drawn is None:
         end = Finished(job, State.FAILED, reason_of(job, outcome.error))
     else:
         end = Finished(job, State.DONE, losses=_left_out(drawn, job), report=drawn.report)
-        results.figures.append((job.source, drawn.figures))
+        results.stats.append((job.source, drawn.stats))
     results.finished.append(end)
-    progress.finished(end)
+    reporter.finished(end)
 
 
 def _left_out(drawn: Drawn, job: Job) -> tuple[str, ...]:
@@ -197,3 +208,22 @@ def _left_out(drawn: Drawn, job: Job) -> tuple[str, ...]:
 
 def _as_job(job: MaskJob) -> Job:
     return Job(job.source, job.target, "png")
+
+
+def print_mask_summary(explained: Sequence[tuple[Path, MaskStats]]) -> None:
+    """Print for each image what halted in which layer, and what that saved."""
+    console = Console()
+    for path, stats in explained:
+        line = f"{printable(path.name)}:  {headline(stats)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if not stats.halted_windows:
+            continue
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column()
+        for _ in stats.halted_windows:
+            table.add_column(justify="right")
+        numbers = range(1, len(stats.halted_windows) + 1)
+        table.add_row("halted before layer", *map(str, numbers))
+        table.add_row("  windows", *map(percent, stats.halted_windows))
+        table.add_row("  pixels", *map(percent, stats.halted_pixels))
+        console.print(table, markup=False, highlight=False)

@@ -1,12 +1,25 @@
-"""Values of options, beyond those that click knows."""
+"""Types of option values, beyond those that click has."""
 
+import functools
 import math
 import re
+from fractions import Fraction
 
 import click
 
-__all__ = ["BoxSize", "ByteCount", "FormatName", "Number", "TileSize"]
+__all__ = [
+    "BoxSize",
+    "ByteCount",
+    "FormatName",
+    "FrameRate",
+    "Number",
+    "Seconds",
+    "TileSize",
+]
 
+_BROADCAST = Fraction(1000, 1001)  # 23.976 a second are 24 of these
+_NEAR = 1e-6  # of a rate: what digits that were cut off may have moved it
+_MOST_PARTS = 10**5  # of a second that a rate's denominator may count
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -16,7 +29,7 @@ class Number(click.FloatRange):
     def convert(
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Turn what was typed into a number."""
+        """Parse a number."""
         number = float(super().convert(value, param, ctx))  # pyright: ignore[reportArgumentType]
         if math.isnan(number):
             self.fail(f"{value} is not a number", param, ctx)
@@ -27,7 +40,7 @@ class FormatName(click.Choice[str]):
     """A format by its name or by any suffix of its files, in any case: `jpeg`, `.tif`, `JPG`."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Turn what was typed into the format's own name for the option."""
+        """Find the name that the option has for the format."""
         typed = value.strip().lower().removeprefix(".")
         if typed in self.choices:
             return typed
@@ -47,7 +60,7 @@ class TileSize(click.ParamType[int | None]):
     def convert(
         self, value: str | int | None, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | None:
-        """Turn what was typed into None (auto) or px."""
+        """Parse None (auto) or px."""
         if value is None or value == "auto":
             return None
         try:
@@ -70,7 +83,7 @@ class BoxSize(click.ParamType[tuple[int, int]]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[int, int]:
-        """Turn what was typed into (width, height)."""
+        """Parse (width, height)."""
         if isinstance(value, tuple):
             return value
         found = re.fullmatch(r"([1-9]\d{0,8})[x\u00d7]([1-9]\d{0,8})", value.strip().lower())
@@ -87,10 +100,59 @@ class ByteCount(click.ParamType[int]):
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Turn what was typed into bytes."""
+        """Parse bytes."""
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
         if found is None or float(found[1]) <= 0:
             self.fail(f"{value!r} is not a number of bytes; hint: for example 500M or 8G")
         return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+class FrameRate(click.ParamType[Fraction]):
+    """`24`, `23.976` or `24000/1001`.
+
+    >>> FrameRate().convert("29.97002997", None, None)
+    Fraction(30000, 1001)
+    """
+
+    name = "rate"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Parse frames a second."""
+        try:
+            rate = Fraction(value)
+        except (ValueError, ZeroDivisionError):
+            rate = Fraction(0)
+        if not Fraction(1, 1000) <= rate <= 1000:
+            self.fail(
+                f"{value!r} is not a frame rate; hint: 24, 23.976 or 24000/1001, at most 1000"
+            )
+        broadcast = round(rate / _BROADCAST) * _BROADCAST
+        if abs(broadcast - rate) <= rate * _NEAR:
+            return broadcast
+        return rate.limit_denominator(_MOST_PARTS)
+
+
+class Seconds(click.ParamType[Fraction]):
+    """`90`, `1.5` or `1:02:03.5`."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | Fraction, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """Parse seconds."""
+        if isinstance(value, Fraction):
+            return value
+        try:
+            parts = [Fraction(part) for part in value.split(":")]
+        except (ValueError, ZeroDivisionError):
+            parts = []
+        if not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
+            self.fail(
+                f"{value!r} is not a time; hint: seconds (1.5) or hours:minutes:seconds (1:02:03.5)"
+            )
+        return functools.reduce(lambda total, part: total * 60 + part, parts, Fraction(0))

@@ -1,9 +1,8 @@
 """Progress on stderr: bars on a terminal, plain lines elsewhere."""
 
 import sys
-from abc import ABC, abstractmethod
+import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -17,102 +16,112 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from srcli.cli.console import echo_line, printable
-from srcli.cli.pace import ImagePace, VideoProgress
+from srcli.cli.console import echo_line, in_words, printable
+from srcli.cli.events import JsonReporter
+from srcli.cli.reporter import BatchReporter, RunSummary
 from srcli.cli.summary import by_layer
 from srcli.jobs.job import Finished, Job, State
 
-__all__ = ["BatchProgress", "progress_for"]
+__all__ = ["PlainReporter", "QuietReporter", "reporter_for"]
+
+_CLIP_SECONDS = 10.0  # between two lines of a log
+_IMAGE_SECONDS = 30.0
 
 
-class BatchProgress(ABC):
-    """Shows how a batch goes on; used as a context manager."""
+class ClipPace:
+    """Watches one clip after the other."""
 
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self) -> None:
+        self._clip: Path | None = None
+        self._begun = 0.0
+        self._shown = 0.0
+        self._before = 0
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+    def due(self, clip: Path, done: int) -> bool:
+        """Note that `done` frames are done; whether it is time for another line."""
+        now = time.monotonic()
+        if clip != self._clip:
+            self._clip, self._begun, self._shown, self._before = clip, now, now, done
+            return done > 0  # a former run has left some: worth a line
+        if now - self._shown < _CLIP_SECONDS:
+            return False
+        self._shown = now
+        return True
 
-    @abstractmethod
-    def note(self, text: str) -> None:
-        """Say something once, beside the progress."""
+    def rate(self, done: int) -> float:
+        """Frames a second in this run."""
+        passed = time.monotonic() - self._begun
+        return (done - self._before) / passed if passed > 0 else 0.0
 
-    def begun(self, job: Job) -> None:
-        """The network begins with an image."""
-        return
-
-    def tile(self, job: Job, done: int, total: int) -> None:
-        """A tile of an image is done."""
-        return
-
-    @abstractmethod
-    def progress(self, job: Job, share: float) -> None:
-        """A share, in (0, 1], of an image or of a page is done."""
-
-    def page(self, job: Job, done: int, total: int) -> None:
-        """A page of an image file with several is done."""
-        return
-
-    @abstractmethod
-    def frame(self, job: Job, done: int, total: int) -> None:
-        """A frame of a clip is done; `total` is 0 if not known. 0 of them: the clip begins."""
-
-    @abstractmethod
-    def finished(self, end: Finished) -> None:
-        """A job has ended."""
-
-    def _tell_trouble(self, end: Finished) -> None:
-        """One line for a failure, and one for everything that a format could not hold."""
-        if end.state is State.FAILED:
-            self.note(end.reason)
-        for loss in end.losses:
-            named = loss.startswith((str(end.job.target), str(end.job.source)))
-            self.note(loss if named else f"{end.job.target}: {loss}")
-        if end.report is not None and end.report.restarts:
-            self.note(f"{end.job.source}: memory ran out, begun again with smaller tiles")
-        if end.report is not None and not end.report.exact:
-            self.note(
-                f"{end.job.source}: computed in overlapping, blended tiles, which differ a "
-                "little from the whole image; hint: more free memory, or --tile 0"
-            )
+    def words(self, done: int, total: int) -> str:
+        """`240 of 3000 frames, 3.1 fps, 14:50 left`."""
+        of = f" of {total}" if total else ""
+        rate = self.rate(done)
+        if not rate:
+            return f"continuing after {done}{of} frames"
+        minutes, seconds = divmod(round(max(total - done, 0) / rate), 60)
+        left = f", {minutes}:{seconds:02} left" if total else ""
+        return f"{done}{of} frames, {rate:.1f} fps{left}"
 
 
-class PlainProgress(BatchProgress):
+class ImagePace:
+    """Watches one image after the other, for lines of a log about those that take long."""
+
+    def __init__(self) -> None:
+        self._image: Path | None = None
+        self._share = self._begin = 0.0  # the latest, and the first that was heard of
+        self._begun = 0.0
+        self._shown = 0.0
+
+    def line(self, image: Path, share: float) -> str:
+        """`40 %, about 50 s left` twice a minute; "" between.
+
+        Args:
+            image: What is computed.
+            share: Of it, in (0, 1].
+        """
+        now = time.monotonic()
+        if image != self._image or share < self._share:
+            self._image, self._begun, self._shown, self._begin = image, now, now, share
+        self._share = share
+        if now - self._shown < _IMAGE_SECONDS or share >= 1:
+            return ""
+        self._shown = now
+        left = (now - self._begun) * (1 - share) / max(share - self._begin, 1e-6)
+        return f"{share:.0%}, about {in_words(left)} left"
+
+
+class PlainReporter(BatchReporter):
     """A line for each file, for logs and pipes."""
 
-    def __init__(self, files: int) -> None:
+    def __init__(self, files: int, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
         self._files = files
         self._ended = 0
-        self._pace = VideoProgress()
+        self._pace = ClipPace()
         self._image = ImagePace()
 
     def note(self, text: str) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         echo_line(text)
 
     def progress(self, job: Job, share: float) -> None:
-        """See `BatchProgress`: a line now and then for what takes long."""
+        """See `BatchReporter`: a line now and then for what takes long."""
         line = self._image.line(job.source, share)
         if line:
             self.note(f"{job.source}: {line}")
 
     def page(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self.note(f"{job.source}: page {done} of {total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`: a line now and then, for clips take long."""
+        """See `BatchReporter`: a line now and then, for clips take long."""
         if self._pace.due(job.source, done):
             self.note(f"{job.source}: {self._pace.words(done, total)}")
 
     def finished(self, end: Finished) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self._ended += 1
         if end.report is not None:
             sys.stderr.write(
@@ -121,7 +130,7 @@ class PlainProgress(BatchProgress):
                 f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s"
                 f"{_live(end.report.live_windows)}\n"
             )
-        self._tell_trouble(end)
+        self._note_problems(end)
 
 
 def _live(shares: tuple[float, ...]) -> str:
@@ -129,10 +138,11 @@ def _live(shares: tuple[float, ...]) -> str:
     return f", computed {by_layer(shares)} by layer" if shares else ""
 
 
-class BarProgress(BatchProgress):
+class BarReporter(BatchReporter):
     """A bar for the files, and one for what the network is at."""
 
-    def __init__(self, files: int) -> None:
+    def __init__(self, files: int, *, verbose: bool = False) -> None:
+        super().__init__(verbose=verbose)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -146,28 +156,23 @@ class BarProgress(BatchProgress):
         self._all = self._progress.add_task("upscaling", total=files, unit="files")
         self._one = self._progress.add_task("", total=None, unit="%", visible=False)
         self._current: Path | None = None
-        self._pace = VideoProgress()
+        self._pace = ClipPace()
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def note(self, text: str) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self._progress.console.print(
             f"srcli: {printable(text)}", markup=False, highlight=False, soft_wrap=True
         )
 
     def progress(self, job: Job, share: float) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         begins = job.source != self._current
         if begins:
             self._current = job.source
@@ -177,12 +182,12 @@ class BarProgress(BatchProgress):
         )
 
     def page(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`: the next page is what tiles are of from now on."""
+        """See `BatchReporter`: the next page is what tiles are of from now on."""
         after = min(done + 1, total)
         self._progress.reset(self._one, total=100, description=f"{_title(job)} {after}/{total}")
 
     def frame(self, job: Job, done: int, total: int) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self._pace.due(job.source, done)
         name = f"{_title(job)} ({self._pace.rate(done):.1f} fps)"
         if job.source != self._current:
@@ -198,10 +203,10 @@ class BarProgress(BatchProgress):
         )
 
     def finished(self, end: Finished) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         self._progress.advance(self._all)
         self._progress.update(self._one, visible=False, unit="%")
-        self._tell_trouble(end)
+        self._note_problems(end)
 
 
 def _title(job: Job) -> str:
@@ -209,23 +214,35 @@ def _title(job: Job) -> str:
     return escape(printable(job.source.name))
 
 
-class QuietProgress(PlainProgress):
-    """Failures alone."""
+class QuietReporter(PlainReporter):
+    """Shows failures only."""
+
+    def summary(self, run: RunSummary) -> None:
+        """Show nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def progress(self, job: Job, share: float) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def finished(self, end: Finished) -> None:
-        """See `BatchProgress`."""
+        """See `BatchReporter`."""
         if end.state is State.FAILED:
             super().note(end.reason)
 
 
-def progress_for(files: int, *, quiet: bool = False) -> BatchProgress:
-    """Bars if stderr is a terminal, else lines; failures alone if quiet."""
-    if quiet:
-        return QuietProgress(files)
-    return BarProgress(files) if sys.stderr.isatty() else PlainProgress(files)
+def reporter_for(
+    files: int, *, quiet: bool = False, json: bool = False, verbose: bool = False
+) -> BatchReporter:
+    """Choose a reporter: bars if stderr is a terminal, else lines; failures alone if quiet.
+
+    Args:
+        files: Number of jobs.
+        quiet: Show failures only.
+        json: Also write events on stdout.
+        verbose: Show every skipped input, and shares by layer.
+    """
+    kind = QuietReporter if quiet else BarReporter if sys.stderr.isatty() else PlainReporter
+    shown = kind(files, verbose=verbose)
+    return JsonReporter(shown) if json else shown

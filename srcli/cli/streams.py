@@ -1,4 +1,4 @@
-"""Standard streams that never stop the work: closed ones lead nowhere, full ones are told of last.
+"""Standard streams whose errors never stop the work; they are reported at its end.
 
 A batch whose stderr is a closed pipe or a full disk is done all the same. What a stream refused is
 kept, and decides about the exit code; a reader that went away (EPIPE) is no error.
@@ -74,7 +74,7 @@ class StandardStreams:
             if writer.error is not None and not _is_unread(writer.error):
                 return (
                     f"{name}: {writer.error.strerror}: not everything could be printed; the work "
-                    "itself went on"
+                    "itself continued"
                 )
         return ""
 

@@ -1,18 +1,26 @@
-"""Summary of a batch: the table at its end, and the exit code."""
+"""Summary of a batch: the table at its end, the exit code, and a line about better weights."""
 
+import contextlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from srcli.cli.console import echo_fields
+from srcli.cli.run_options import NetworkOptions
+from srcli.defaults import MODEL
 from srcli.errors import ExitCode
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.job import Finished, State
+from srcli.transfer.policy import is_switched_on
+from srcli.weights import Source, WeightsEntry, better_than, figure_of
+from srcli.weights.local_files import records
 
-__all__ = ["by_layer", "exit_code", "print_summary"]
+__all__ = ["better_weights_line", "by_layer", "exit_code", "print_summary"]
 
 _SHOWN_FAILURES = 20
+_NOTICE_FILE = "told_of_better_weights"  # in the records folder, once the line was shown
 
 
 def print_summary(
@@ -111,3 +119,30 @@ def exit_code(finished: Sequence[Finished], *, interrupted: bool) -> ExitCode:
     if State.FAILED not in states:
         return ExitCode.ALL_DONE
     return ExitCode.NOTHING_DONE if states == {State.FAILED} else ExitCode.SOME_FAILED
+
+
+def better_weights_line(options: NetworkOptions, weights: WeightsEntry) -> str:
+    """Name weights better than the bundled ones, for the summary; "" if there are none to name.
+
+    None are named where another network was chosen, where downloads are switched off, and where
+    better weights are here. A person at a terminal is told once, a log every time.
+    """
+    offline = options.offline or is_switched_on("SRCLI_OFFLINE")
+    if options.model != MODEL or weights.source is not Source.BOX or offline:
+        return ""
+    better = better_than(weights)
+    if better is None or (sys.stdout.isatty() and not _first_time()):
+        return ""
+    figures = f"Set5 {figure_of(better):.2f} dB, not {figure_of(weights):.2f}"
+    return f"better ones ({figures}) are available: -m {better.model}"
+
+
+def _first_time() -> bool:
+    """Record that the line was shown; True the first time."""
+    notice = records() / _NOTICE_FILE
+    if notice.exists():
+        return False
+    with contextlib.suppress(OSError):  # a folder that cannot be written: shown again next time
+        notice.parent.mkdir(parents=True, exist_ok=True)
+        notice.touch()
+    return True

@@ -73,11 +73,11 @@ class TrainingBar:
         self._say(line)
 
     def warn(self, line: str) -> None:
-        """Say what is amiss above the bar."""
+        """Show a warning above the bar."""
         self._say(f"warning: {line}")
 
     def finish(self) -> None:
-        """Show that the run has come to its end."""
+        """Show that the run has ended."""
         self._progress.update(self._task, completed=1.0)
 
     def _say(self, line: str) -> None:

@@ -6,18 +6,24 @@ from typing import ClassVar
 import click
 
 from srcli.cli.click_classes import SectionedCommand
-from srcli.cli.clip_options import ClipOptions, clip_options
-from srcli.cli.compare_options import CompareOptions, compare_options
-from srcli.cli.limit_options import Limits, limit_options
+from srcli.cli.run_options import (
+    LimitOptions,
+    NetworkOptions,
+    RunOptions,
+    limit_options,
+    network_options,
+    run_options,
+)
 from srcli.cli.upscale_options import (
-    Engine,
-    Handling,
-    Result,
-    Selection,
-    engine_options,
-    handling_options,
-    result_options,
-    selection_options,
+    ClipOptions,
+    CompareOptions,
+    InputOptions,
+    OutputOptions,
+    UpscaleOptions,
+    clip_options,
+    compare_options,
+    input_options,
+    output_options,
 )
 from srcli.errors import ExitCode
 
@@ -53,21 +59,21 @@ class UpscaleCommand(SectionedCommand):
 
 
 @click.command(cls=UpscaleCommand, short_help="Upscale images and video.")
-@selection_options
-@result_options
-@engine_options
-@handling_options
+@input_options
+@output_options
+@network_options
+@run_options
 @limit_options
 @clip_options
 @compare_options
 def upscale(
-    selection: Selection,
-    result: Result,
-    engine: Engine,
-    handling: Handling,
-    limits: Limits,
+    selection: InputOptions,
+    results: OutputOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    limits: LimitOptions,
     clips: ClipOptions,
-    comparing: CompareOptions,
+    comparison: CompareOptions,
 ) -> ExitCode:
     """Upscale images and video: files, and folders with their subfolders.
 
@@ -75,6 +81,6 @@ def upscale(
     was made with other settings. Inputs are never replaced, and a result gets its name only when
     it is complete. The first Ctrl-C finishes the current file, the second stops at once.
     """
-    from srcli.cli.upscale_run import run
+    from srcli.cli.upscale_run import run_upscale
 
-    return run(selection, result, engine, handling, limits, clips, comparing)
+    return run_upscale(UpscaleOptions(selection, results, network, run, limits, clips, comparison))

@@ -1,26 +1,28 @@
-"""The options of `srcli upscale`, by what they are about."""
+"""Options of `srcli upscale` alone: inputs, results, clips, and the page that compares."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
-from srcli.cli.download_options import offline_option, trust_first_option, yes_option
-from srcli.cli.grouping import Decorator, grouped
-from srcli.cli.option_types import BoxSize, FormatName, TileSize
-from srcli.defaults import HALT_EPS, LARGEST_SCALE, MODEL, QUALITY, SCALE
+from srcli.cli.click_classes import Decorator, grouped
+from srcli.cli.option_types import BoxSize, FormatName, FrameRate, Seconds
+from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
+from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
     "FORMAT_OPTIONS",
-    "Engine",
-    "Handling",
-    "Result",
-    "Selection",
-    "engine_options",
-    "handling_options",
-    "result_options",
-    "selection_options",
+    "ClipOptions",
+    "CompareOptions",
+    "InputOptions",
+    "OutputOptions",
+    "UpscaleOptions",
+    "clip_options",
+    "compare_options",
+    "input_options",
+    "output_options",
 ]
 
 # As `Format.option` of each format has them, held by a test; help cannot load the formats.
@@ -28,8 +30,8 @@ FORMAT_OPTIONS = ("same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl")
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Options that select images, and name their results."""
+class InputOptions:
+    """Options that select inputs and name their results."""
 
     inputs: tuple[str, ...]
     files_from: Path | None
@@ -40,9 +42,9 @@ class Selection:
     name: str | None
 
 
-selection_options: Decorator = grouped(
+input_options: Decorator = grouped(
     "selection",
-    Selection,
+    InputOptions,
     click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path()),
     click.option(
         "-o",
@@ -84,7 +86,7 @@ selection_options: Decorator = grouped(
 
 
 @dataclass(frozen=True)
-class Result:
+class OutputOptions:
     """Options of the results."""
 
     scale: float | None
@@ -99,27 +101,27 @@ class Result:
     keep_times: bool
 
     def size(self) -> TargetSize:
-        """Size of the results; x4 if nothing is said.
+        """Size of the results; x4 by default.
 
         Raises:
             UsageError: Two sizes are asked for.
         """
-        wishes = (self.width, self.height, self.fit, self.megapixels)
-        scale = float(SCALE) if self.scale is None and not any(wishes) else self.scale
+        exact_sizes = (self.width, self.height, self.fit, self.megapixels)
+        scale = float(SCALE) if self.scale is None and not any(exact_sizes) else self.scale
         return TargetSize(scale, self.width, self.height, self.fit, self.megapixels)
 
     @property
     def format(self) -> str | None:
-        """Of all results; None: as the inputs."""
+        """Format of all results; None: that of each input."""
         from srcli.media import FORMATS  # heavy: `--help` does without
 
         names = {format.option: format.name for format in FORMATS.values()}
         return names.get(self.image_format)
 
 
-result_options: Decorator = grouped(
-    "result",
-    Result,
+output_options: Decorator = grouped(
+    "results",
+    OutputOptions,
     click.option(
         "-s",
         "--scale",
@@ -173,128 +175,111 @@ result_options: Decorator = grouped(
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Options of the computation."""
+class ClipOptions:
+    """Options of video; names as on the command line."""
 
-    model: str
-    effort: str
-    halt_eps: float | None
-    tile: int | None
-    device: str
-    precision: str
-    compiled: bool
-    yes: bool
-    offline: bool
-    trust_first: bool = False
-
-    @property
-    def asked_effort(self) -> str | float:
-        """By name, or as ε, which goes before; as `Upscaler` takes it."""
-        return self.effort if self.halt_eps is None else self.halt_eps
-
-    @property
-    def effort_label(self) -> str:
-        """The effort in words, for names and records."""
-        return self.effort if self.halt_eps is None else f"{self.halt_eps:g}"
+    codec: str
+    crf: float | None
+    preset: str
+    pix_fmt: str
+    start: Fraction
+    duration: Fraction | None
+    deinterlace: bool
+    tonemap: bool
+    force_sdr: bool
+    fps: Fraction | None
+    frames_dir: Path | None
 
 
-engine_options: Decorator = grouped(
-    "engine",
-    Engine,
+clip_options: Decorator = grouped(
+    "clips",
+    ClipOptions,
     click.option(
-        "-m",
-        "--model",
-        default=MODEL,
-        show_default=True,
-        help="Network or weights: srcli weights list.",
+        "--codec",
+        default="",
+        metavar="NAME",
+        help="Encoder: h264, hevc, av1, prores, ffv1, or a hardware encoder such as h264_nvenc."
+        "  [default: h264; av1 for .webm]",
     ),
     click.option(
-        "--effort",
-        type=click.Choice(["exact", "balanced", "fast"]),
-        default="balanced",
-        show_default=True,
-        help="exact computes everything; balanced and fast stop early where the network is sure.",
+        "--crf",
+        type=float,
+        help="Quality of the encoder, lower is better.  [default: h264 18, hevc 20, av1 24]",
     ),
     click.option(
-        "--halt-eps",
-        type=click.FloatRange(0, 1),
-        metavar="FLOAT",
-        help="Instead of --effort, for experts: 0 to 1, larger stops earlier (ε of the "
-        f"paper; of {MODEL} balanced is {HALT_EPS['balanced']:g}, fast {HALT_EPS['fast']:g}).",
+        "--preset",
+        default="",
+        metavar="NAME",
+        help="Speed of the encoder, in its own words: fast, slow, …",
     ),
     click.option(
-        "--tile",
-        type=TileSize(),
-        default="auto",
-        show_default=True,
-        help="Largest tile in px of the input; 0 computes the whole image at once.",
+        "--pix-fmt",
+        default="",
+        metavar="NAME",
+        help="Pixel format, such as yuv420p10le.  [default: 4:2:0 of the source's depth]",
     ),
     click.option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
+        "--start", type=Seconds(), default="0", help="Time to start at: 1.5 or 1:02:03.5."
     ),
     click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-        default="auto",
-        show_default=True,
-        help="Number format in the network; auto is bf16 on devices that compute it natively.",
+        "--duration", type=Seconds(), help="Length of the part to upscale: 10 or 0:01:30."
     ),
+    click.option("--deinterlace", is_flag=True, help="Deinterlace every frame (bwdif)."),
+    click.option("--tonemap", is_flag=True, help="Convert HDR (PQ, HLG) to SDR, BT.709."),
     click.option(
-        "--compile",
-        "compiled",
+        "--force-sdr",
         is_flag=True,
-        help="Compile the network first: minutes once, then faster on a GPU; kept for later runs.",
+        help="Treat HDR values as SDR; colours look flat.",
     ),
-    yes_option,
-    trust_first_option,
-    offline_option,
+    click.option(
+        "--fps",
+        type=FrameRate(),
+        help="Frame rate of numbered images: frames/%06d.png becomes a video.",
+    ),
+    click.option(
+        "--frames-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Write frames as PNG files with times.txt into this folder instead of a clip.",
+    ),
 )
 
 
 @dataclass(frozen=True)
-class Handling:
-    """Options for existing outputs, and for messages."""
+class CompareOptions:
+    """Options of the page that compares bicubic and result."""
 
-    overwrite: bool
-    on_mismatch: str
-    wait: bool
-    dry_run: bool
-    disk_check: bool
-    json: bool
-    quiet: bool
-    verbose: bool
+    compare: bool
+    show: bool
+
+    @property
+    def enabled(self) -> bool:
+        """True if a page is asked for."""
+        return self.compare or self.show
 
 
-handling_options: Decorator = grouped(
-    "handling",
-    Handling,
+compare_options: Decorator = grouped(
+    "comparison",
+    CompareOptions,
     click.option(
-        "--overwrite", is_flag=True, help="Make all results again, and replace those that exist."
+        "--compare",
+        is_flag=True,
+        help="Write a page with a slider between bicubic and result for each image (20 at most), "
+        "also of results that exist: compare.html in the output folder, or STEM_x4_compare.html.",
     ),
     click.option(
-        "--on-mismatch",
-        type=click.Choice(["ask", "redo", "keep", "fail"]),
-        default="ask",
-        show_default=True,
-        help="What to do with results that were made with other settings or from an input that has "
-        "changed, or that were altered since. Without a terminal to ask on, altered ones are "
-        "kept and the others are made again.",
-    ),
-    click.option("--wait", is_flag=True, help="Wait for another run in the same folder to end."),
-    click.option(
-        "--dry-run", is_flag=True, help="Show what would be done, with sizes, and do nothing."
-    ),
-    click.option(
-        "--disk-check/--no-disk-check",
-        default=True,
-        show_default=True,
-        help="Stop before any work if the results would hardly fit on the disk.",
-    ),
-    click.option(
-        "--json", is_flag=True, help="Print events as JSON lines on stdout, for programs."
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="Show failures only."),
-    click.option(
-        "-v", "--verbose", is_flag=True, help="Show details: every skipped input, shares by layer."
+        "--open", "show", is_flag=True, help="Write that page and open it in the browser."
     ),
 )
+
+
+@dataclass(frozen=True)
+class UpscaleOptions:
+    """All options of `srcli upscale`."""
+
+    inputs: InputOptions
+    output: OutputOptions
+    network: NetworkOptions
+    run: RunOptions
+    limits: LimitOptions
+    clips: ClipOptions
+    compare: CompareOptions

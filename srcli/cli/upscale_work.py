@@ -1,142 +1,192 @@
-"""The work of `srcli upscale`, once it is settled what is to be done."""
+"""The work of `srcli upscale`: load the network, run images and clips, estimate their time."""
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain
 
-from srcli.cli.clip_estimate import clip_estimate
-from srcli.cli.clip_run import Clips
-from srcli.cli.progress import BatchProgress
-from srcli.cli.upscale_options import Engine
+import torch
+
+from srcli.cli.console import in_words
+from srcli.cli.upscale_plan import RunContext, RunPlan
+from srcli.errors import UnknownModel, UnknownScale
 from srcli.inference.upscaler import Upscaler
+from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.clip_job import run_clips
+from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
-from srcli.jobs.run_journal import RunJournal
-from srcli.jobs.settings import Settings
-from srcli.jobs.size_limits import SizeLimits
-from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, Upscalers
-from srcli.media import DecoderProcess, MetadataPolicy
-from srcli.weights import WeightsEntry, fingerprint_of
+from srcli.weights import best_scale, fingerprint_of
 
-__all__ = ["RunContext", "load", "record", "say_compiled", "work"]
+__all__ = ["clip_estimate", "faster_model", "run_jobs", "seconds_per_pixel"]
 
-
-@dataclass(frozen=True)
-class RunContext:
-    """Objects that a run works with."""
-
-    target_size: TargetSize
-    quality: int
-    limits: SizeLimits
-    policy: MetadataPolicy
-    decoder: DecoderProcess
-    run_journal: RunJournal
-    stopping: threading.Event
-    progress: BatchProgress
+_SMALL_NETWORK = "adaformer-s"
+_PROBE = 96  # px to a side of the image that is timed
+_MOST_CLIPS = 4  # that are looked into before the work; opening one takes half a second
+_WORTH_A_LINE = 30.0  # s
 
 
-def load(engine: Engine, target_size: TargetSize, weights: WeightsEntry) -> Upscalers:
-    """Load the network."""
+def run_jobs(
+    images: Sequence[Job],
+    clips: Sequence[Job],
+    context: RunContext,
+    stopping: threading.Event,
+    result: BatchResult,
+) -> None:
+    """Run the batch, images first, then the clips; the journal records how it ended.
+
+    Args:
+        images: Jobs of still images.
+        clips: Jobs of clips and animations.
+        context: Objects that the run works with.
+        stopping: Set once the run is to stop.
+        result: The ends of the jobs are added to it.
+    """
+    plan, reporter, run_journal = context.plan, context.reporter, context.run_journal
+    upscalers = _load(plan)
+    for line in _notes(plan, upscalers):
+        reporter.note(line)
+    run_journal.begin(_record(plan, upscalers), images)
+    batch = Batch(plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata)
+    outcome = "died"
+    try:
+        image_ends = run_batch(
+            images,
+            upscalers,
+            batch,
+            decoder=context.decoder,
+            run_journal=run_journal,
+            stopping=stopping,
+            observer=reporter,
+        )
+        for end in chain(image_ends, _run_clips(clips, upscalers.first, context, stopping)):
+            result.finished.append(end)
+            reporter.finished(end)
+        result.interrupted = stopping.is_set()
+        outcome = "stopped" if result.interrupted else "finished"
+    except KeyboardInterrupt:
+        result.interrupted = True
+        outcome = "stopped"
+    finally:
+        run_journal.end(outcome)
+    if result.interrupted:
+        reporter.note("interrupted; run the same command again to continue")
+
+
+def _load(plan: RunPlan) -> Upscalers:
+    """Load the network; others of its scales when an image needs them."""
+    network = plan.options.network
 
     def make(scale: float) -> Upscaler:
         return Upscaler(
-            engine.model,
+            network.model,
             scale,
-            engine.device,
-            engine.precision,
-            effort=engine.asked_effort,
-            tile=engine.tile,
-            compiled=engine.compiled,
+            network.device,
+            network.precision,
+            effort=network.effort_or_eps,
+            tile=network.tile,
+            compiled=network.compiled,
         )
 
-    return Upscalers(engine.model, make, target_size.scale or weights.scale)
+    return Upscalers(network.model, make, plan.target_size.scale or plan.weights.scale)
 
 
-def say_compiled(progress: BatchProgress, engine: Engine, upscalers: Upscalers) -> None:
-    """Say why nothing is compiled, if so."""
+def _notes(plan: RunPlan, upscalers: Upscalers) -> Iterator[str]:
+    """Lines about a scale that is reduced, and about --compile without effect."""
+    weights, scale = plan.weights, plan.target_size.scale
+    if scale is not None and weights.scale != scale:
+        yield (
+            f"{weights.model} has no x{scale:g} weights: upscaling "
+            f"x{weights.scale} and reducing to x{scale:g}"
+        )
     network = upscalers.first.network
-    if engine.compiled and not network.compilable:
-        progress.note(f"--compile has no effect on {network.spec.name}: it has no parts to compile")
+    if plan.options.network.compiled and not network.compilable:
+        yield f"--compile has no effect on {network.spec.name}: it has no parts to compile"
     elif network.uncompiled:
-        progress.note(network.uncompiled)
+        yield network.uncompiled
 
 
-def record(
-    settings: Settings, engine: Engine, weights: WeightsEntry, upscalers: Upscalers
-) -> RunRecord:
+def _record(plan: RunPlan, upscalers: Upscalers) -> RunRecord:
     """Record of a run for the journal."""
     first = upscalers.first
     return RunRecord(
         pid=os.getpid(),
         version=version("srcli"),
-        model=engine.model,
-        weights_sha256=fingerprint_of(weights),
-        settings=settings.text("any"),
+        model=plan.options.network.model,
+        weights_sha256=fingerprint_of(plan.weights),
+        settings=plan.settings.text("any"),
         resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
     )
 
 
-def work(
-    todo: Sequence[Job],
-    moving: Sequence[Job],
-    clips: Clips,
-    upscalers: Upscalers,
-    context: RunContext,
-) -> BatchResult:
-    """Run the batch, images first, then the clips; however it ends, the journal says so."""
-    batch = Batch(context.target_size, context.quality, context.limits, context.policy)
-    came = BatchResult()
-    outcome = "died"
-    try:
-        images = run_batch(
-            todo,
-            upscalers,
-            batch,
-            decoder=context.decoder,
-            run_journal=context.run_journal,
-            stopping=context.stopping,
-            observer=context.progress,
-        )
-        first = upscalers.first
-        ends = _run_clips(moving, clips, first, context)
-        for end in chain(images, ends):
-            came.finished.append(end)
-            context.progress.finished(end)
-        came.interrupted = context.stopping.is_set()
-        outcome = "stopped" if came.interrupted else "finished"
-    except KeyboardInterrupt:
-        came.interrupted = True
-        outcome = "stopped"
-    finally:
-        context.run_journal.end(outcome)
-    if came.interrupted:
-        context.progress.note("interrupted; run the same command again to continue")
-    return came
-
-
 def _run_clips(
-    todo: Sequence[Job],
-    clips: Clips,
-    upscaler: Upscaler,
-    context: RunContext,
+    jobs: Sequence[Job], upscaler: Upscaler, context: RunContext, stopping: threading.Event
 ) -> Iterator[Finished]:
-    """Upscale the clips; a signal stops within one: what it has come to is kept."""
+    """Upscale the clips; a signal stops within one, and its finished segments are kept."""
 
     def on_frame(job: Job, done: int, total: int) -> None:
-        context.progress.frame(job, done, total)
-        if context.stopping.is_set():
+        context.reporter.frame(job, done, total)
+        if stopping.is_set():
             raise KeyboardInterrupt
 
-    if todo and not context.stopping.is_set():
-        line = clip_estimate(todo, clips.settings, upscaler)
+    clips = context.clips
+    if jobs and not stopping.is_set():
+        line = clip_estimate(jobs, clips.settings, upscaler)
         if line:
-            context.progress.note(line)
+            context.reporter.note(line)
         yield from run_clips(
-            todo, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame
+            jobs, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame
         )
+
+
+def clip_estimate(
+    jobs: Sequence[Job],
+    settings: ClipSettings,
+    upscaler: Upscaler,
+    pace: Callable[[Upscaler], float] | None = None,
+) -> str:
+    """One line with the time that clips will take by a small image's; "" if that is short.
+
+    Args:
+        jobs: The clips; of many, some tell how long all will take.
+        settings: How they are read.
+        upscaler: Does the work.
+        pace: Seconds per LR px; None measures it.
+    """
+    sample = jobs[:: -(-len(jobs) // _MOST_CLIPS)] if jobs else jobs
+    forecasts = [one for one in forecast_clips(sample, settings, upscaler.scale) if one.size]
+    if not forecasts:
+        return ""
+    frames = sum(one.frames for one in forecasts)
+    pixels = sum(one.pixels for one in forecasts) * len(jobs) / len(sample)
+    seconds = pixels * (pace or seconds_per_pixel)(upscaler)
+    if seconds < _WORTH_A_LINE:
+        return ""
+    name = upscaler.network.spec.name
+    what = f"{len(jobs)} clips"
+    if len(jobs) == 1:
+        what = f"{jobs[0].source}: {frames} frames"
+    quicker = faster_model(name, upscaler.scale)
+    hint = f"; hint: -m {quicker} is quicker, with a little less detail" if quicker else ""
+    return f"{what}, about {in_words(seconds)} with {name}{hint}"
+
+
+def seconds_per_pixel(upscaler: Upscaler) -> float:
+    """Time of the network per LR px, measured on an image of noise, where little is halted."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(_PROBE, _PROBE, 3, generator=generator).numpy()
+    upscaler(image)
+    return upscaler.upscale(image).report.seconds / _PROBE**2
+
+
+def faster_model(model: str, scale: float) -> str:
+    """The small network, if it is not the one at work and there are weights of it here."""
+    if model == _SMALL_NETWORK:
+        return ""
+    try:
+        return best_scale(_SMALL_NETWORK, scale).model
+    except (UnknownModel, UnknownScale):
+        return ""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from srcli.cli.download_options import Downloads, download_options
 from srcli.cli.option_types import FormatName, TileSize
+from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.defaults import LARGEST_SCALE, MODEL, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
@@ -126,7 +126,7 @@ def visualize_mask(
     layers: str,
     what: tuple[str, ...],
     image_format: str,
-    downloads: Downloads,
+    downloads: DownloadOptions,
     *,
     npz: bool,
     html: bool,
@@ -141,8 +141,14 @@ def visualize_mask(
     """
     from srcli.cli.console import echo_line
     from srcli.cli.fetching import fetch_before_use, policy_of
-    from srcli.cli.mask_batch import Drawing, MaskSettings, choose, explain_all, open_result
-    from srcli.cli.mask_summary import print_mask_summary
+    from srcli.cli.mask_batch import (
+        DrawOptions,
+        MaskSettings,
+        choose,
+        explain_all,
+        open_result,
+        print_mask_summary,
+    )
     from srcli.cli.summary import exit_code, print_summary
     from srcli.jobs.discover import discover
     from srcli.jobs.ignored import Ignored
@@ -167,7 +173,7 @@ def visualize_mask(
         )
     kinds = choose_map_types(model, effort, what)
     settings = MaskSettings(model, scale, device, precision, effort, tile)
-    drawing = Drawing(kinds, layers, image_format, npz=npz, html=html)
+    drawing = DrawOptions(kinds, layers, image_format, npz=npz, html=html)
     todo, skipped = choose(jobs, drawing.request(settings), overwrite=overwrite)
     if todo:
         fetch_before_use([(model, scale)], policy_of(downloads), yes=downloads.yes)
@@ -176,7 +182,7 @@ def visualize_mask(
     started = time.monotonic()
     results = explain_all(todo, settings, drawing, overwrite=overwrite)
     finished = [*settled, *skipped, *results.finished]
-    print_mask_summary(results.figures)
+    print_mask_summary(results.stats)
     print_summary(finished, seconds=time.monotonic() - started, ignored=ignored.lines())
     if show:
         open_result([job for job in jobs if job.target.exists()], html=html)

@@ -124,7 +124,7 @@ def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]
     Layouts: see `pairs_in`.
 
     Raises:
-        MissingDataSet: It is nowhere, or its download has not come to an end.
+        MissingDataSet: It is nowhere, or its download is not complete.
         UsageError: Its HR and LR do not belong together.
     """
     for root in roots:
@@ -142,7 +142,7 @@ def _require_all(pairs: Sequence[Pair], one: BenchmarkSet, scale: int, folder: P
     if len(pairs) < one.images and any(path.is_file() for path in lists):
         raise MissingDataSet(
             f"{one.name} x{scale} is in {folder} only in part: {len(pairs)} of {one.images} "
-            f"images; hint: {one.command(scale)} goes on"
+            f"images; hint: {one.command(scale)} continues"
         )
 
 

@@ -6,7 +6,7 @@ is named. Everything works on 8-bit RGB (h, w, 3) and depends on nothing but its
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,13 @@ from PIL import Image, ImageFilter
 
 from srcli.errors import UsageError
 
-__all__ = ["DegradationRanges", "Degrader", "degrader_named", "random_degradation"]
+__all__ = [
+    "DegradationRanges",
+    "Degrader",
+    "degrader_named",
+    "random_degradation",
+    "random_degradations",
+]
 
 Image8 = NDArray[np.uint8]
 
@@ -133,6 +139,15 @@ def random_degradation(
         quality = round(_between(ranges.webp_quality, numbers))
         patch = _off_grid(patch, partial(_webp, quality=quality), numbers)
     return patch
+
+
+def random_degradations(
+    patches: Sequence[Image8], ranges: DegradationRanges, numbers: Sequence[np.random.Generator]
+) -> Image8:
+    """Degrade patches (p, p, 3), each by its own random numbers, to (b, p, p, 3)."""
+    return np.stack(
+        [random_degradation(one, ranges, its) for one, its in zip(patches, numbers, strict=True)]
+    )
 
 
 def _between(pair: tuple[float, ...], numbers: np.random.Generator) -> float:

@@ -1,35 +1,44 @@
 """Training patches of images that lie on the device: a batch is gathered by index, all at once."""
 
+import itertools
 import os
+import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from srcli.data.degradation import DegradationRanges
+from srcli.data.degraded_lr import DegradedLR, PlacedImages, patch_corners
 from srcli.data.patches import PatchBatch, PatchSampler, turned_patch
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["DevicePatches"]
+__all__ = ["DegradedInput", "DevicePatches"]
 
 
 @dataclass(frozen=True)
 class _Images:
-    """Images side by side in one array.
-
-    Args:
-        pixels: (n, 3) uint8, image after image, row after row.
-        first: (images,) int64 on the host, where each begins.
-        height: (images,) int64 on the host, 0 for an image that is not there.
-        width: Likewise.
-    """
+    """Images side by side on the device: pixels (n, 3), uint8, and where each lies."""
 
     pixels: Tensor
-    first: NDArray[np.int64]
-    height: NDArray[np.int64]
-    width: NDArray[np.int64]
+    places: PlacedImages
+
+
+@dataclass(frozen=True)
+class DegradedInput:
+    """Degradations of LR patches, and how they are made.
+
+    Args:
+        ranges: What befalls them; targets stay those of the clean ones.
+        workers: Processes that make them ahead.
+    """
+
+    ranges: DegradationRanges
+    workers: int
 
 
 class DevicePatches:
@@ -38,16 +47,19 @@ class DevicePatches:
     All images are decoded, reduced and moved to the device before the first batch.
 
     Args:
-        sampler: Says what to cut, and from which images.
+        sampler: Says what to cut, and from which images; with `degraded` none of own size.
         device: Where images and patches lie.
+        degraded: None: LR patches are clean.
 
     Raises:
         UsageError: No image can be read.
     """
 
-    def __init__(self, sampler: PatchSampler, device: torch.device) -> None:
+    def __init__(
+        self, sampler: PatchSampler, device: torch.device, degraded: DegradedInput | None = None
+    ) -> None:
         self._sampler, self._device = sampler, device
-        self.waited = 0.0  # nothing is waited for
+        self.waited = 0.0  # seconds waited for degraded patches, in all
         scale, count = sampler.scale, len(sampler.store.sources)
         height, width = (
             np.array([getattr(s, side) for s in sampler.store.sources], np.int64)
@@ -67,6 +79,16 @@ class DevicePatches:
         self._take_targets(readable)
         sides = {sampler.patch, sampler.patch * scale}
         self._turned = {side: _turned_places(side).to(device) for side in sides}
+        self._degraded, self._workers = None, degraded.workers if degraded else 0
+        if degraded is not None:
+            self._degraded = DegradedLR(
+                self._lr.pixels.cpu().numpy(),
+                self._lr.places,
+                self._instead,
+                sampler.draws,
+                sampler.patch,
+                degraded.ranges,
+            )
 
     def _take_targets(self, readable: NDArray[np.bool_]) -> None:
         """Move the teacher's outputs to the device, where there is one."""
@@ -74,7 +96,8 @@ class DevicePatches:
         if teacher is None:
             return
         numbers = [int(n) for n in np.flatnonzero(readable)]
-        self._taught = _room(self._hr.height, self._hr.width, self._device)
+        places = self._hr.places
+        self._taught = _room(places.height, places.width, self._device)
         for number in numbers:
             _put(self._taught, number, teacher.whole(number))
         if not teacher.own_size:
@@ -82,23 +105,38 @@ class DevicePatches:
         self._whole = np.array([number for number, _ in teacher.own_size], np.int64)
         own = np.zeros(len(readable), np.int64)
         own[self._whole[numbers]] = scale
-        self._own = _room(own * self._hr.height, own * self._hr.width, self._device)
+        self._own = _room(own * places.height, own * places.width, self._device)
         for number in np.flatnonzero(own):
             _put(self._own, int(number), teacher.own_size_whole(int(number)))
 
     def batches(self, first: int) -> Generator[PatchBatch]:
         """The batches of step `first` and all after it, without end."""
-        step = first
-        while True:
-            yield self.cut(step)
-            step += 1
+        degraded = self._degraded
+        if degraded is None:
+            for step in itertools.count(first):
+                yield self.cut(step)
+            return
+        pinned = self._device.type == "cuda"
+        with closing(degraded.from_step(first, self._workers, pinned=pinned)) as made:
+            for step in itertools.count(first):
+                asked = time.perf_counter()
+                lr = next(made)
+                self.waited += time.perf_counter() - asked
+                yield replace(self._cut_clean(step), lr=lr.to(self._device, non_blocking=True))
 
     def cut(self, step: int) -> PatchBatch:
-        """Cut the patches of step `step`."""
-        drawn, s, p = self._sampler.draw(step), self._sampler.scale, self._sampler.patch
+        """Cut the patches of step `step`, now."""
+        batch = self._cut_clean(step)
+        if self._degraded is None:
+            return batch
+        return replace(batch, lr=self._degraded[step].to(self._device))
+
+    def _cut_clean(self, step: int) -> PatchBatch:
+        """Cut the patches of step `step`, not degraded."""
+        drawn, s, p = self._sampler.draws.of_step(step), self._sampler.scale, self._sampler.patch
         paired = len(drawn.sources) - drawn.own_size
         number = self._instead[drawn.sources[:paired]]
-        corner = _corners(self._lr, number, drawn.places[:paired], p)
+        corner = patch_corners(self._lr.places, number, drawn.places[:paired], p)
         turn = drawn.turns[:paired]
         lr = [self._gather(self._lr, number, corner, turn, p)]
         hr = [self._gather(self._hr, number, s * corner, turn, s * p)]
@@ -107,7 +145,7 @@ class DevicePatches:
         taught = [self._gather(self._taught, number, s * corner, turn, s * p)]
         if drawn.own_size:
             number = self._whole[self._instead[self._whole[drawn.sources[paired:]]]]
-            corner = _corners(self._hr, number, drawn.places[paired:], p)
+            corner = patch_corners(self._hr.places, number, drawn.places[paired:], p)
             turn = drawn.turns[paired:]
             lr.append(self._gather(self._hr, number, corner, turn, p))
             taught.append(self._gather(self._own, number, s * corner, turn, s * p))
@@ -123,8 +161,8 @@ class DevicePatches:
         side: int,
     ) -> Tensor:
         """Gather patches (b, 3, side, side), channels last, each turned as `turn` says."""
-        width = images.width[number]
-        first = images.first[number] + corner[:, 0] * width + corner[:, 1]
+        width = images.places.width[number]
+        first = images.places.first[number] + corner[:, 0] * width + corner[:, 1]
         told = torch.from_numpy(np.stack([first, width, turn]))
         if self._device.type == "cuda":
             told = told.pin_memory()
@@ -145,22 +183,14 @@ def _room(height: NDArray[np.int64], width: NDArray[np.int64], device: torch.dev
             f"the training images take {3 * int(ends[-1]) / 1e9:.1f} GB on {device}, more than is "
             "free; hint: data.images = 'host', distillation.own_size = false or fewer images"
         ) from error
-    return _Images(pixels, ends - height * width, height, width)
+    return _Images(pixels, PlacedImages(ends - height * width, height, width))
 
 
 def _put(images: _Images, number: int, image: NDArray[np.uint8]) -> None:
     """Move (h, w, 3) to its place."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).view(-1, 3)
-    first = int(images.first[number])
+    first = int(images.places.first[number])
     images.pixels[first : first + len(pixels)].copy_(pixels)
-
-
-def _corners(
-    images: _Images, number: NDArray[np.int64], places: NDArray[np.float64], side: int
-) -> NDArray[np.int64]:
-    """Upper left corners (b, 2) of patches at `places` (0..1, 0..1), as the sampler rounds them."""
-    room = np.stack([images.height[number], images.width[number]], 1) - side + 1
-    return (places * room).astype(np.int64)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -12,12 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.degradation import DegradationRanges, random_degradation
+from srcli.data.degradation import DegradationRanges, random_degradations
 from srcli.data.images import ImageStore, TrainingImage
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
-__all__ = ["PatchBatch", "PatchDraw", "PatchLoader", "PatchSampler", "Share", "turned_patch"]
+__all__ = [
+    "Draws",
+    "PatchBatch",
+    "PatchDraw",
+    "PatchLoader",
+    "PatchSampler",
+    "Share",
+    "turned_patch",
+]
 
 _Pixel = TypeVar("_Pixel", bound=np.generic)
 
@@ -67,6 +75,40 @@ class PatchDraw:
     own_size: int
 
 
+@dataclass(frozen=True)
+class Draws:
+    """The patches of every step, drawn by seed and step, for one of several processes.
+
+    Args:
+        chance: (images,) of each image, in sum 1.
+        batch: Patches a step, over all processes.
+        paired: How many of these, the first ones, have an original.
+        seed: Of the whole run.
+        share: Which of them are wanted here.
+    """
+
+    chance: NDArray[np.float64]
+    batch: int
+    paired: int
+    seed: int
+    share: Share
+
+    def of_step(self, step: int) -> PatchDraw:
+        """Draw the patches of step `step`."""
+        numbers = np.random.default_rng((self.seed, step))
+        images = numbers.choice(len(self.chance), self.batch, p=self.chance)
+        places = numbers.random((self.batch, 2))
+        turns = numbers.integers(0, 8, self.batch)
+        mine = np.arange(self.share.rank, self.batch, self.share.of)
+        own_size = int((mine >= self.paired).sum())
+        return PatchDraw(images[mine], places[mine], turns[mine], own_size)
+
+    def random_numbers(self, step: int) -> list[np.random.Generator]:
+        """Random numbers of each of this process's patches of one step, for what befalls it."""
+        numbers = range(self.share.rank, self.batch, self.share.of)
+        return [np.random.default_rng((self.seed, step, number)) for number in numbers]
+
+
 class PatchSampler:
     """Cuts the batch of any step, depending on nothing but the seed and the step.
 
@@ -102,16 +144,16 @@ class PatchSampler:
     ) -> None:
         if batch % share.of:
             raise UsageError(f"a batch of {batch} cannot be shared by {share.of} processes")
-        self._paired = batch - batch // 2 if teacher and teacher.own_size else batch
-        if self._paired < share.of:
+        paired = batch - batch // 2 if teacher and teacher.own_size else batch
+        if paired < share.of:
             raise UsageError(
                 f"a batch of {batch}, half of it of own size, leaves some of {share.of} processes "
                 f"no original: hint: data.batch = {2 * share.of}"
             )
         self.store, self.scale, self.patch, self.teacher = store, scale, patch, teacher
-        self._batch, self._seed, self._share, self._warn = batch, seed, share, warn
+        self._warn = warn
         weight = np.array([(s.height * s.width) ** 0.5 for s in store.sources])
-        self._chance = weight / weight.sum()
+        self.draws = Draws(weight / weight.sum(), batch, paired, seed, share)
         self._unreadable: set[int] = set()
 
     def cut(self, step: int) -> PatchBatch:
@@ -120,7 +162,7 @@ class PatchSampler:
         Raises:
             UsageError: No image can be read.
         """
-        drawn = self.draw(step)
+        drawn = self.draws.of_step(step)
         first_own = len(drawn.sources) - drawn.own_size
         cuts = [
             self._own_size(int(number), place) if i >= first_own else self._pair(int(number), place)
@@ -138,21 +180,6 @@ class PatchSampler:
             for some in zip(*cuts, strict=True)
         )
         return PatchBatch(step, lr, hr, taught[0] if taught else None, drawn.own_size)
-
-    def random_numbers(self, step: int) -> list[np.random.Generator]:
-        """Random numbers of each of this process's patches of one step, for what befalls it."""
-        numbers = range(self._share.rank, self._batch, self._share.of)
-        return [np.random.default_rng((self._seed, step, number)) for number in numbers]
-
-    def draw(self, step: int) -> PatchDraw:
-        """Draw the patches of step `step`, without cutting them."""
-        numbers = np.random.default_rng((self._seed, step))
-        images = numbers.choice(len(self._chance), self._batch, p=self._chance)
-        places = numbers.random((self._batch, 2))
-        turns = numbers.integers(0, 8, self._batch)
-        mine = np.arange(self._share.rank, self._batch, self._share.of)
-        own_size = int((mine >= self._paired).sum())
-        return PatchDraw(images[mine], places[mine], turns[mine], own_size)
 
     def skip(self, number: int, error: UnreadableImage) -> None:
         """Say, once, that source `number` cannot be decoded."""
@@ -195,8 +222,8 @@ class PatchSampler:
 
     def _readable(self, number: int) -> tuple[int, TrainingImage]:
         """Source `number`, or the next one that can be decoded, and its number."""
-        for following in range(len(self._chance)):
-            tried = (number + following) % len(self._chance)
+        for following in range(len(self.store.sources)):
+            tried = (number + following) % len(self.store.sources)
             try:
                 return tried, self.store.get(tried)
             except UnreadableImage as error:
@@ -241,12 +268,9 @@ class PatchLoader:
         if ranges is None:
             return batch
         patches = np.ascontiguousarray(batch.lr.permute(0, 2, 3, 1).numpy())
-        numbers = self._sampler.random_numbers(step)
-        degraded = [
-            random_degradation(patch, ranges, one)
-            for patch, one in zip(patches, numbers, strict=True)
-        ]
-        return replace(batch, lr=torch.as_tensor(np.stack(degraded)).permute(0, 3, 1, 2))
+        numbers = self._sampler.draws.random_numbers(step)
+        degraded = random_degradations(list(patches), ranges, numbers)
+        return replace(batch, lr=torch.as_tensor(degraded).permute(0, 3, 1, 2))
 
     def batches(self, first: int) -> Generator[PatchBatch]:
         """The batches of step `first` and all after it, without end; close it to stop."""

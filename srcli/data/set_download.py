@@ -85,7 +85,7 @@ def download_set(
     """Bring a set's images for one scale; those that are there and whole are kept.
 
     The first download makes the hash list that later ones, and `datasets verify`, are held
-    against. An archive that was cut off goes on where it stopped, and is deleted once its images
+    against. An archive that was cut off continues where it stopped, and is deleted once its images
     are unpacked.
 
     Args:
@@ -93,7 +93,7 @@ def download_set(
         scale: HR px per LR px to a side.
         root: The data root; the set goes to ROOT/NAME.
         policy: What the download may do.
-        progress: Who is told.
+        progress: Receives progress.
 
     Returns:
         The folder of the images, in which the hash list lies.

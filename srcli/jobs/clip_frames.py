@@ -142,7 +142,7 @@ def _name(folder: Path, number: int) -> Path:
 
 
 def _claim(folder: Path, key: str, former_key: str) -> None:
-    """Make the folder ours, or go on in it if it was made for the same clip and settings."""
+    """Claim the folder, or continue in it if it was made for the same clip and settings."""
     file = folder / _KEY
     if file.is_file() and file.read_text("utf-8") in (key, former_key):
         return

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _SUPERSEDED = (
-    "{}: made anew; {} frames that an earlier run had finished with other settings, or of another "
+    "{}: made again; {} frames that an earlier run had finished with other settings, or of another "
     "state of the source, are deleted"
 )
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -51,7 +51,7 @@ def upscale_clip(
     settings: ClipSettings,
     on_frame: Progress,
 ) -> tuple[tuple[str, ...], Report]:
-    """Upscale one clip, going on where a former run was stopped.
+    """Upscale one clip, continuing where a former run was stopped.
 
     Args:
         job: The clip, and what it becomes.

@@ -1,7 +1,7 @@
 """Texts by which a killed run's segments and frames are recognised.
 
 They are written out name by name: what is renamed in the code must not change them, or clips begun
-by an earlier version would begin anew.
+by an earlier version would begin again.
 """
 
 from srcli.media.video.choose_encoding import Encoding

@@ -27,7 +27,7 @@ class SegmentStore:
     """A hidden folder beside the target, held while the clip is made.
 
     Used as a context manager: at its end the folder stays if there is something in it that another
-    run can go on with.
+    run can continue with.
 
     Args:
         target: The clip that is made.
@@ -107,7 +107,7 @@ class SegmentStore:
         return (self.folder / _LOSSY).exists()
 
     def mark_lossy(self) -> None:
-        """Note that what the segments are made from is damaged, for the run that goes on."""
+        """Note that what the segments are made from is damaged, for the run that continues."""
         (self.folder / _LOSSY).touch()
 
     def _read_key(self, folder: Path) -> str:
@@ -127,7 +127,7 @@ class SegmentStore:
         return sorted(self.folder.glob(f"{_ASIDE}*"))
 
     def _set_aside(self) -> None:
-        """Move the segments of another key away; remove what is nothing to go on with."""
+        """Move the segments of another key away; remove what is nothing to continue with."""
         if find_segments(self.folder):
             name = hashlib.sha256(self._read_key(self.folder).encode()).hexdigest()[:8]
             aside = self.folder / f"{_ASIDE}{name}"

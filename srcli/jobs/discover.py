@@ -28,7 +28,7 @@ class Filter:
 
     Args:
         include: If there are any, one of them must match.
-        exclude: None of them may match; goes before `include`.
+        exclude: None of them may match; takes precedence over `include`.
     """
 
     include: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def discover(
 
     Folders are searched recursively in sorted order, see `FolderSearch`. A file named on the
     command line is taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a
-    pattern; a folder whose name holds them goes before. Folders of thumbnails and trash are
+    pattern; a folder whose name holds them takes precedence. Folders of thumbnails and trash are
     searched only if nothing else is named.
 
     Args:

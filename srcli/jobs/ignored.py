@@ -48,7 +48,7 @@ class Ignored:
         self.tell(f"{path}: ignored, srcli does not read {path.suffix.lower()} files")
 
     def add_folder(self, path: Path) -> None:
-        """Count a folder of thumbnails or trash; another hidden one is told of alone."""
+        """Count a folder of thumbnails or trash; other hidden ones are reported one by one."""
         if is_junk_folder(path.name):
             self.folders[path.name] += 1
             self.tell(f"{path}: ignored, a folder of thumbnails, trash or a system's own files")

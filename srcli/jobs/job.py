@@ -1,4 +1,4 @@
-"""One job: an input, the file it becomes, how it ended, and who is told. Light to import."""
+"""One job: an input, the file it becomes, how it ended, and who observes it. Light to import."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -134,7 +134,7 @@ def reason_of(job: Job, error: Exception | None) -> str:
 
 @runtime_checkable
 class BatchObserver(Protocol):
-    """Whoever wants to know how a batch goes on."""
+    """Interface of whatever shows the progress of a batch."""
 
     def begun(self, job: Job) -> None:
         """The network begins with a job."""

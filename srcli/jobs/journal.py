@@ -230,7 +230,7 @@ class Journal:
     def _damaged(self, error: sqlite3.Error) -> JournalError:
         path = journal_path(self.folder)
         return JournalError(
-            f"{path}: {error}; move it away to go on without it (outputs that exist are kept)"
+            f"{path}: {error}; move it away to continue without it (outputs that exist are kept)"
         )
 
 

@@ -76,7 +76,7 @@ class RunRecord:
         model: The network.
         weights_sha256: Of its weights.
         settings: Every setting that changes pixels, as `Settings.text`.
-        resolved: What the automatic ones came to: device and precision.
+        resolved: Device and precision that "auto" was resolved to.
         started: In seconds since 1970.
         ended: Likewise; None if it has not, or was killed.
         outcome: "finished", "stopped" or an error's line.

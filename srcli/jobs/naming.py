@@ -116,7 +116,7 @@ def real_path(path: Path) -> str:
 
 
 def forget_folders() -> None:
-    """Look at folders anew: they may have changed since another batch was planned."""
+    """Forget what was cached of folders: they may have changed since another batch was planned."""
     _resolved.cache_clear()
 
 

@@ -204,7 +204,7 @@ def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]
         if free < disk * _SHARE_WITHOUT_WHICH:
             raise NoRoom(
                 f"the results will take about {disk / 1e6:.0f} MB, {free / 1e6:.0f} MB are free "
-                f"on the disk of {there}: make room, use --format jpg or webp, or go on with "
+                f"on the disk of {there}: make room, use --format jpg or webp, or continue with "
                 "--no-disk-check"
             )
         if free < disk:

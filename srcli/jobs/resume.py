@@ -26,26 +26,26 @@ class OutputState(StrEnum):
 
     MISSING = "missing"  # it is not there, or was never finished
     DONE = "done"  # made from this input with these settings, and untouched since
-    FOREIGN = "foreign"  # it is there, and the journal does not know it
-    OUTDATED = "outdated"  # the input has changed since
-    OTHERWISE = "otherwise"  # made with other settings
+    UNTRACKED = "foreign"  # it is there, and the journal does not know it
+    INPUT_CHANGED = "outdated"  # the input has changed since
+    SETTINGS_CHANGED = "otherwise"  # made with other settings
     ALTERED = "altered"  # somebody has changed it since
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One job's standing.
+    """State of a job's output.
 
     Args:
         job: The job.
-        standing: How its output stands.
+        state: State of its output.
         reason: In words.
         known: Record of an output that is done, with the places and times of today.
         stale: The journal has others.
     """
 
     job: Job
-    standing: OutputState
+    state: OutputState
     reason: str
     known: Entry | None = None
     stale: bool = False
@@ -60,24 +60,24 @@ def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
         settings: Text of the settings that are asked for now.
     """
     if job.guarded:
-        return Verdict(job, OutputState.FOREIGN, f"{job.target} is an input too, and is kept")
+        return Verdict(job, OutputState.UNTRACKED, f"{job.target} is an input too, and is kept")
     there = identity_of(job.target)
     if there is None:
         if is_there(job.target):
-            return Verdict(job, OutputState.FOREIGN, f"{job.target} is no file")
+            return Verdict(job, OutputState.UNTRACKED, f"{job.target} is no file")
         was_made = entry is not None and entry.state == "done"
         return Verdict(job, OutputState.MISSING, "was deleted since" if was_made else "")
     if entry is None or entry.output is None or entry.origin is None or entry.settings is None:
-        return Verdict(job, OutputState.FOREIGN, "the output exists; --overwrite replaces it")
+        return Verdict(job, OutputState.UNTRACKED, "the output exists; --overwrite replaces it")
     if not unchanged(job.target, entry.output):
         if entry.state == "writing":  # stopped just before it got its name: an older one is there
             return Verdict(job, OutputState.MISSING, "")
         return Verdict(job, OutputState.ALTERED, "the output was altered since it was made")
     if not unchanged(job.source, entry.origin):
-        return Verdict(job, OutputState.OUTDATED, "the input has changed since")
+        return Verdict(job, OutputState.INPUT_CHANGED, "the input has changed since")
     if entry.settings != settings:
         reason = f"made with other settings ({difference(entry.settings, settings)})"
-        return Verdict(job, OutputState.OTHERWISE, reason)
+        return Verdict(job, OutputState.SETTINGS_CHANGED, reason)
     known = _as_it_is(job, entry, there)
     reason = "done before, with the same settings"
     return Verdict(job, OutputState.DONE, reason, known, stale=known != entry)
@@ -105,7 +105,7 @@ def absolute(path: Path) -> Path:
 
 
 def remove_leftovers(folders: Iterable[Path]) -> int:
-    """Remove the temporary files that dead runs left in folders; tell how many there were."""
+    """Remove the temporary files that dead runs left in folders; return how many there were."""
     removed = 0
     for folder in folders:
         for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):

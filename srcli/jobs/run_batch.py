@@ -49,9 +49,9 @@ def run_batch(
         upscalers: Do the work.
         batch: How.
         decoder: Reads the inputs.
-        run_journal: Is told what is whole, done and failed.
+        run_journal: Records what is complete, done and failed.
         stopping: Once it is set, the job being computed is finished and no other is begun.
-        observer: Is told how it goes on.
+        observer: Receives progress.
 
     Yields:
         Each job's end, as it comes; none for those not begun.

@@ -69,7 +69,7 @@ def upscale_to_size(
     on_tile: Callable[[int, int], None],
     on_progress: Callable[[float], None],
 ) -> Upscaled[Pixels]:
-    """Upscale an image to the size wished for.
+    """Upscale an image to the size asked for.
 
     Raises:
         UnknownScale: The result is beyond what the network makes.

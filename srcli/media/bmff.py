@@ -1,4 +1,4 @@
-"""Boxes of HEIF and AVIF files (ISO/IEC 14496-12, 23008-12): what their libraries do not tell.
+"""Boxes of HEIF and AVIF files (ISO/IEC 14496-12, 23008-12) that their libraries do not report.
 
 Libraries hand EXIF over changed, and are silent about depth, colour numbers, and what lies beside
 the main image.

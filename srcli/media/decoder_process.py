@@ -100,7 +100,7 @@ class DecoderProcess:
             stop_worker(worker)
 
     def abandon(self) -> None:
-        """Kill the worker, from any thread: who waits for it is told that the run has stopped."""
+        """Kill the worker, from any thread; a pending read fails because the run has stopped."""
         self._closed = True
         if self._worker is not None:
             self._worker.kill()

@@ -50,7 +50,7 @@ _HEADER_BYTES = 128
 
 @dataclass(frozen=True)
 class Colours:
-    """What the values of RGB mean.
+    """Primaries, white point and transfer curve of RGB values.
 
     Attributes:
         primaries: Chromaticities x, y of red, green and blue.

@@ -22,7 +22,7 @@ _UNKNOWN_KIND = re.compile(
     "|cannot identify|not implemented|decoder error -2",
     re.IGNORECASE,
 )
-_HEAD = 16  # bytes that tell the format
+_HEAD = 16  # bytes by which the format is recognised
 
 
 def probe(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> ImageInfo:

@@ -43,7 +43,7 @@ class SecondPicture:
 
 @dataclass(frozen=True)
 class Appended:
-    """What was found: a line each, and the IPTC records that were among it."""
+    """Data appended to a JPEG: a line for each item, and the IPTC records among them."""
 
     lines: tuple[str, ...]
     iptc: bytes | None

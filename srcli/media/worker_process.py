@@ -43,7 +43,7 @@ def start_worker(program: str) -> "subprocess.Popen[bytes]":
 
 
 def end_of(worker: "subprocess.Popen[bytes]") -> End | None:
-    """How a worker that talks no more has ended; None if it runs, and so talks nonsense."""
+    """End of a worker that no longer answers; None if it still runs, and so sent invalid data."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         worker.wait(_STEP_SECONDS)
     code = worker.poll()

@@ -15,7 +15,9 @@ def _main() -> int:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--out", type=Path, help="folder to write to (training/NAME)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue from the folder's checkpoint"
+    )
     parser.add_argument("--init", type=Path, metavar="FILE", help="weights to start from")
     parser.add_argument("--steps", type=int, help="length of the run, in place of the schedule's")
     parser.add_argument("--minutes", type=float, help="likewise, in minutes")

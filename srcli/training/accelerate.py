@@ -116,7 +116,7 @@ class Replay(Generic[_T]):
         """Run `function(given)`.
 
         Args:
-            kind: Whatever else the function depends on; another one is recorded anew.
+            kind: Whatever else the function depends on; another one is recorded again.
             given: Tensors whose shapes depend on `kind` alone.
             function: Reads nothing from the device, and allocates what it returns.
         """

@@ -50,7 +50,7 @@ class DataConfig:
         reductions: Factors below 1 by which large photographs are offered once more.
         large: HR px of the shorter side from which a photograph is large.
         memory_mb: MB of decoded HR pixels to keep.
-        workers: Threads that decode and cut.
+        workers: Threads that decode and cut; processes that degrade LR patches for a device.
         images: Where decoded images lie: "host", "device", or "auto" for the device on CUDA.
         fit: Patches that the upsampler is fitted to when weights of another scale are the start.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from srcli.data.device_patches import DevicePatches
+from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, Source, find_sources
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.targets import TargetImages
@@ -77,12 +77,16 @@ class TrainingData:
         """
         data, device = self._config.data, self._processes.device
         on_device = data.images == "device" or (data.images == "auto" and device.type == "cuda")
-        on_device &= not self._config.degradation.share  # JPEG is made on the host
+        degraded = self._config.degradation.share > 0
+        on_device &= not (degraded and self._config.distillation.own_size)  # LR on the host alone
         if on_device:  # decoded by all cores at once, before the teacher asks one by one
             deque(self._store.all_readable(os.cpu_count() or 1), maxlen=0)
         sampler = self._sampler(self._taught(folder, tell))
         if on_device:
-            return DevicePatches(sampler, device)
+            ranges = self._config.degradation
+            return DevicePatches(
+                sampler, device, DegradedInput(ranges, data.workers) if degraded else None
+            )
         return self._loader(sampler)
 
     def _loader(self, sampler: PatchSampler) -> PatchLoader:

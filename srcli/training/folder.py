@@ -52,34 +52,34 @@ class RunFolder:
             lock.release()
 
     def refuse_earlier_run(self) -> None:
-        """Refuse to begin anew where a checkpoint would be lost.
+        """Refuse to begin again where a checkpoint would be lost.
 
         Raises:
             UsageError: There is one.
         """
         if self.checkpoint.exists():
             raise UsageError(
-                f"{self.path} holds a run at step {self._kept_step()}: --resume goes on with it, "
-                f"another --out leaves it alone; to start anew there, remove "
+                f"{self.path} holds a run at step {self._kept_step()}: --resume continues it, "
+                f"another --out leaves it alone; to start again there, remove "
                 f"{self.checkpoint.name} first"
             )
 
     def past_divergence(self, step: int, levers: str) -> str:
         """Advice after a loss that is not finite at `step`: which rates to lower, and where."""
         if not self.checkpoint.exists():
-            return f"there is no checkpoint yet: start anew with a lower {levers}"
+            return f"there is no checkpoint yet: start again with a lower {levers}"
         kept = self._kept_step()
         if kept == str(step):
             return (
                 f"the checkpoint has the weights that led there: remove {self.checkpoint}, and "
-                f"start anew with a lower {levers}"
+                f"start again with a lower {levers}"
             )
         return f"the checkpoint of step {kept} stays: lower {levers} and --resume from there"
 
     def how_to_go_on(self) -> str:
         """Advice for someone who has interrupted the run."""
         if self.checkpoint.exists():
-            return f"interrupted; --resume goes on from step {self._kept_step()}"
+            return f"interrupted; --resume continues from step {self._kept_step()}"
         return "interrupted before the first step; nothing is lost"
 
     def _kept_step(self) -> str:

@@ -23,7 +23,7 @@ __all__ = [
 
 
 class JsonLogger:
-    """Appends one JSON object a line to a file; where the disk refuses, the run goes on without.
+    """Appends one JSON object a line to a file; where the disk refuses, the run continues without.
 
     Args:
         path: The file; made if need be, its folder too, never emptied.
@@ -105,7 +105,7 @@ class LineLogger:
         self._say(line)
 
     def warn(self, line: str) -> None:
-        """Say what is amiss."""
+        """Show a warning."""
         self._say(f"warning: {line}")
 
     def _say(self, line: str) -> None:

@@ -73,7 +73,9 @@ def train(
     """
     folder = RunFolder(options.out)
     if options.resume and options.init is not None:
-        raise UsageError("--resume goes on from a checkpoint, --init starts anew: give one of them")
+        raise UsageError(
+            "--resume continues from a checkpoint, --init begins another; hint: give one of them"
+        )
     told = config.schedule
     config = replace(_with_folders(config, options), schedule=_schedule(told, options, folder))
     config.check()

@@ -28,7 +28,7 @@ class Meter:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, forgetting what was added: after a pause, say."""
+        """Begin again, forgetting what was added: after a pause, say."""
         self._sum: Tensor | None = None
         self._taught = False
         self._steps = 0
@@ -53,7 +53,7 @@ class Meter:
     def report(
         self, processes: ProcessGroup, now: Rates, *, step: int, done: float, minutes: float
     ) -> StepReport:
-        """The means since the last report, over all processes; then begin anew."""
+        """The means since the last report, over all processes; then begin again."""
         assert self._sum is not None, "a report needs a step"
         means = [float(value) for value in processes.mean(self._sum / self._steps).cpu()]
         seconds = time.perf_counter() - self._since

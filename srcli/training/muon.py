@@ -113,7 +113,7 @@ def hidden_matrices(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def orthogonal(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The nearest orthogonal matrices to (n, r, c), nearly: singular values come to 0.7..1.2.
+    """The nearest orthogonal matrices to (n, r, c), nearly: singular values end in 0.7..1.2.
 
     Args:
         matrices: In fp32.

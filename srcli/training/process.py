@@ -39,7 +39,7 @@ def run_program(work: Callable[[], ExitCode]) -> int:
 
 @contextmanager
 def interrupts_held_back() -> Generator[Callable[[], bool]]:
-    """Hold back the first SIGINT or SIGTERM, and tell whether there has been one.
+    """Hold back the first SIGINT or SIGTERM; the flag says whether there was one.
 
     A step changes weights, averages and counts one after the other; interrupted in between, a
     checkpoint would hold half a step. The second signal raises `KeyboardInterrupt` wherever the

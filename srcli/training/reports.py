@@ -92,4 +92,4 @@ class TrainingLogger(Protocol):
         """Something has been done that took a while."""
 
     def warn(self, line: str) -> None:
-        """Something is amiss, but the run goes on."""
+        """Show a warning; the run continues."""

@@ -70,7 +70,7 @@ class Run:
             return
         fit_upsampler = family_of(self._config.network).fit_upsampler
         if fit_upsampler is None:
-            self._warn(f"{weights} has no upsampler of this scale: trained anew")
+            self._warn(f"{weights} has no upsampler of this scale: trained from the start")
             return
         self._warn(f"{weights} has no upsampler of this scale: fitting one to {data.fit} patches")
         own = data.batch // self._processes.count  # each process fits; the leading one's counts
@@ -252,7 +252,7 @@ class Run:
     def _save(self) -> None:
         """Write the checkpoint, if a step was taken since the last one and ended whole.
 
-        If the disk refuses, the last one stays and training goes on.
+        If the disk refuses, the last one stays and training continues.
         """
         state = self._state
         if not self._processes.leads or not state.whole or state.step == self._kept:

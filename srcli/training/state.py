@@ -23,8 +23,8 @@ __all__ = ["TrainingState"]
 _LENGTH = ("schedule.steps", "schedule.minutes")
 _TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
 _HINTS = {
-    "distillation": "; hint: go on with the same [distillation], or begin another run from weights "
-    "(--init)"
+    "distillation": "; hint: continue with the same [distillation], or begin another run from "
+    "weights (--init)"
 }
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
@@ -99,7 +99,7 @@ class TrainingState:
         self.step += 1
 
     def start_from(self, path: Path) -> list[str]:
-        """Take over weights; a tail of another scale is left out, to be made anew.
+        """Take over weights; a tail of another scale is left out, to be made again.
 
         Args:
             path: A safetensors file of parameters, fp32 or fp16.
@@ -113,8 +113,8 @@ class TrainingState:
         file = read_tensors(path)
         if "step" in file.notes:
             raise WeightsError(
-                f"{path} is a run's checkpoint: --resume goes on from it; --init takes the weights "
-                "that a run exports at its end"
+                f"{path} is a run's checkpoint: --resume continues from it; --init takes the "
+                "weights that a run exports at its end"
             )
         given = file.tensors
         wanted = self.network.state_dict()

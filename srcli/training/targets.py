@@ -32,7 +32,7 @@ from srcli.training.teacher import Teacher
 
 __all__ = ["TeacherCache"]
 
-_FORMAT = 1  # another number makes all outputs anew
+_FORMAT = 1  # another number makes all outputs again
 _REPORT_EVERY = 5.0  # seconds
 
 

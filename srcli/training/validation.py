@@ -1,4 +1,4 @@
-"""PSNR on the field's benchmark sets while training goes on."""
+"""PSNR on the field's benchmark sets while training continues."""
 
 import os
 from collections.abc import Callable, Sequence

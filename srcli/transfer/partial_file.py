@@ -12,7 +12,7 @@ __all__ = ["locked", "partial_name", "require_room"]
 
 
 def partial_name(path: Path) -> Path:
-    """The hidden name under which a file comes, so that a later call can go on with it."""
+    """The hidden name under which a file comes, so that a later call can continue with it."""
     return path.with_name(f".{path.name}.part")
 
 

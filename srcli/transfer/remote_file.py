@@ -1,4 +1,4 @@
-"""Getting one file over HTTP: piece by piece, going on where it stopped, never more than said."""
+"""Getting one file over HTTP: piece by piece, continuing where it stopped, never more than said."""
 
 import ssl
 import time
@@ -46,7 +46,7 @@ class RemoteFile:
 
 
 class _Interrupted(Exception):
-    """It failed, and may go on; `wait` in s if the server said when."""
+    """It failed, and may continue; `wait` in s if the server said when."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -250,7 +250,7 @@ def _start(response: httpx.Response, there: int, address: str) -> int:
             return there
         raise Refused(f"{address}: gives another part of the file than asked for")
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
-        raise _Stale(f"the server does not go on at byte {there}")
+        raise _Stale(f"the server does not continue at byte {there}")
     if status in _AGAIN:
         wait = response.headers.get("Retry-After", "")
         raise _Interrupted(
@@ -290,4 +290,4 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
         proxy = proxy_named()
         return f"check the network{f', and the proxy {proxy}' if proxy else ''}"
-    return "try again later: it goes on where it stopped"
+    return "try again later: it continues where it stopped"

@@ -12,11 +12,11 @@ WINDOWS: RGB = (110, 150, 205)  # a blue that stands out from the dark, darker t
 _GRID = (70, 74, 82)
 
 
-def draw_chart(figures: MaskStats, width: int, height: int, size: int) -> Image.Image:
+def draw_chart(stats: MaskStats, width: int, height: int, size: int) -> Image.Image:
     """Two bars a layer: the share of windows, and of pixels, that had halted before it.
 
     Args:
-        figures: The numbers.
+        stats: The numbers.
         width: Px.
         height: Px.
         size: Of the letters, px.
@@ -32,15 +32,15 @@ def draw_chart(figures: MaskStats, width: int, height: int, size: int) -> Image.
         y = round(bottom - share * (bottom - top))
         draw.line((left, y, right, y), _GRID)
         draw.text((left - size // 3, y), f"{share:.0%}", INK, small, "rm")
-    layers = len(figures.halted_windows)
+    layers = len(stats.halted_windows)
     slot = (right - left) / layers
     bar = max(2, round(0.34 * slot))
     for number in range(layers):
         middle = round(left + (number + 0.5) * slot)
         pair = (
-            (figures.halted_windows[number], -bar, WINDOWS),
+            (stats.halted_windows[number], -bar, WINDOWS),
             (
-                figures.halted_pixels[number],
+                stats.halted_pixels[number],
                 0,
                 HALTED,
             ),

@@ -156,7 +156,7 @@ def thumbnail(pixels: Pixels) -> Image.Image:
 
 
 def srgb_conversion(image: DecodedImage) -> Callable[[Image.Image], Image.Image]:
-    """What brings parts of an image from its own colours to sRGB; nothing if they are unknown."""
+    """Conversion of parts of an image to sRGB; the identity without a colour profile."""
     profile = rgb_profile(image.metadata)
     if profile is None:
         return _unchanged

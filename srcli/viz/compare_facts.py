@@ -75,7 +75,7 @@ def facts_of(
 
 
 def _compared(before: DecodedImage, after: DecodedImage) -> tuple[list[str], list[str]]:
-    """What else the input holds beside 8-bit pixels: what of it the result has, and has not."""
+    """Properties of the input beyond 8-bit pixels: those that the result keeps, and those lost."""
     properties = [_properties(before), _properties(after)]
     kept = [name for name in properties[0] if name in properties[1]]
     return kept, [name for name in properties[0] if name not in properties[1]]

@@ -69,17 +69,17 @@ def write_files(
     folder: Path,
     explained: Explained,
     pixels: Pixels,
-    figures: MaskStats,
+    stats: MaskStats,
     wanted: MaskFiles,
     name: str,
 ) -> None:
-    """Write the maps, the chart, the contact sheet and what else is wanted.
+    """Write the maps, the chart, the contact sheet and the other files asked for.
 
     Args:
         folder: Where; it exists.
         explained: What happened.
         pixels: The input, (h, w, c).
-        figures: Its numbers.
+        stats: Its numbers.
         wanted: What to draw.
         name: Of the input.
 
@@ -91,13 +91,13 @@ def write_files(
             suffix = f"-{layer}" if kind.per_layer else ""
             image = _draw(kind, layer, explained, pixels)
             _save(image, folder / f"{kind.name}{suffix}.{wanted.image_format}")
-    if figures.halted_windows:
-        _save(draw_chart(figures, *_CHART), folder / f"sparsity.{wanted.image_format}")
-    _save(draw_sheet(explained, pixels, figures, name), folder / SHEET)
+    if stats.halted_windows:
+        _save(draw_chart(stats, *_CHART), folder / f"sparsity.{wanted.image_format}")
+    _save(draw_sheet(explained, pixels, stats, name), folder / SHEET)
     if wanted.npz:
         save_arrays(explained, pixels, folder / ARRAYS)
     if wanted.html:
-        report = build_report(explained, pixels, figures, wanted.kinds, name)
+        report = build_report(explained, pixels, stats, wanted.kinds, name)
         (folder / REPORT).write_text(report, "utf-8")
 
 

@@ -26,14 +26,14 @@ _LARGEST_MAP = 1536  # cells a side; larger maps are thinned out
 
 
 def build_report(
-    explained: Explained, pixels: Pixels, figures: MaskStats, kinds: Sequence[MapType], name: str
+    explained: Explained, pixels: Pixels, stats: MaskStats, kinds: Sequence[MapType], name: str
 ) -> str:
     """The report of an image: before and after, every map over it, every window's numbers.
 
     Args:
         explained: What happened.
         pixels: The input, (h, w, c).
-        figures: Its numbers.
+        stats: Its numbers.
         kinds: The maps to hold.
         name: Of the input.
     """
@@ -62,11 +62,11 @@ def build_report(
     }
     page = Template(files("srcli.viz").joinpath("report.html").read_text("utf-8"))
     text = name.encode("utf-8", "backslashreplace").decode()  # names need not be text
-    title = f"{text}: {figures.model} x{figures.scale:g}, {figures.effort}"
+    title = f"{text}: {stats.model} x{stats.scale:g}, {stats.effort}"
     return page.substitute(
         title=html.escape(title),
-        headline=html.escape(headline(figures)),
-        table=_table(figures),
+        headline=html.escape(headline(stats)),
+        table=_table(stats),
         data=json.dumps(data).replace("</", "<\\/"),
     )
 
@@ -116,16 +116,16 @@ def _legend(painted: ColourMap) -> str:
     return f"{title}<ul>{entries}</ul>"
 
 
-def _table(figures: MaskStats) -> str:
+def _table(stats: MaskStats) -> str:
     """Sparsity by layer (AdaFormer, Fig. 4)."""
-    if not figures.halted_windows:
+    if not stats.halted_windows:
         return ""
     rows = "".join(
         f"<tr><td>{number}</td><td>{percent(windows)}</td>"
         f'<td class="meter"><i style="width: {windows:.1%}"></i></td><td>{percent(pixels)}</td>'
         f'<td class="meter"><i style="width: {pixels:.1%}"></i></td></tr>'
         for number, (windows, pixels) in enumerate(
-            zip(figures.halted_windows, figures.halted_pixels, strict=True), start=1
+            zip(stats.halted_windows, stats.halted_pixels, strict=True), start=1
         )
     )
     head = "<tr><th>layer</th><th>windows</th><th></th><th>pixels</th><th></th></tr>"

@@ -34,12 +34,12 @@ class Drawn:
 
     Args:
         report: What it took.
-        figures: Its numbers.
+        stats: Its numbers.
         left_out: Further pages or frames of its file, which were not looked at.
     """
 
     report: Report
-    figures: MaskStats
+    stats: MaskStats
     left_out: int
 
 
@@ -120,17 +120,17 @@ def explain_images(
         _refuse_empty(explained)
         dense = baseline.measure(pixels)
         model = upscaler.network.spec.name
-        figures = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
+        stats = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
 
         def write(folder: Path) -> None:
-            write_files(folder, explained, pixels, figures, wanted, name)
+            write_files(folder, explained, pixels, stats, wanted, name)
 
         # Not while the next image is computed: its time would be no measure.
-        summary = {**figures.as_dict(), "request": dict(job.request)}
+        summary = {**stats.as_dict(), "request": dict(job.request)}
         write_folder(job.target, write, summary, overwrite=overwrite)
         pages = sum(not page.reduced for page in decoded.further)
-        return Drawn(explained.report, figures, decoded.left_out + pages)
+        return Drawn(explained.report, stats, decoded.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)
 

@@ -41,40 +41,40 @@ class _Panel:
         return _CAPTION + self.image.height + (0 if self.legend is None else self.legend.height)
 
 
-def headline(figures: MaskStats) -> str:
+def headline(stats: MaskStats) -> str:
     """Cost of an image, in a line."""
     parts: list[str] = []
-    if figures.depth_shares:
-        parts.append(f"{percent(1 - figures.depth_shares[-1])} of windows stopped early")
-    if figures.pure_pixels is not None:
-        parts.append(f"{percent(figures.pure_pixels)} of pixels pure")
-    parts.append(f"{figures.gflops:.0f} GFLOPs (dense: {figures.dense_gflops:.0f})")
-    parts.append(f"{figures.seconds:.1f} s (exact: about {figures.exact_seconds:.1f} s)")
+    if stats.depth_shares:
+        parts.append(f"{percent(1 - stats.depth_shares[-1])} of windows stopped early")
+    if stats.pure_pixels is not None:
+        parts.append(f"{percent(stats.pure_pixels)} of pixels pure")
+    parts.append(f"{stats.gflops:.0f} GFLOPs (dense: {stats.dense_gflops:.0f})")
+    parts.append(f"{stats.seconds:.1f} s (exact: about {stats.exact_seconds:.1f} s)")
     return ",  ".join(parts)
 
 
-def draw_sheet(explained: Explained, pixels: Pixels, figures: MaskStats, name: str) -> Image.Image:
+def draw_sheet(explained: Explained, pixels: Pixels, stats: MaskStats, name: str) -> Image.Image:
     """Original, result, depth, first, middle and last masks, a detail and the sparsity chart.
 
     Args:
         explained: What happened.
         pixels: The input, (h, w, c).
-        figures: Its numbers.
+        stats: Its numbers.
         name: Of the input.
     """
     panels = [*_whole(explained, pixels), *_masks(explained, pixels), *_details(explained, pixels)]
     if explained.layers:
         tall = max(_LOWEST, panels[-1].height)
-        panels.append(_Panel("", draw_chart(figures, _PANEL, tall, _TEXT)))
+        panels.append(_Panel("", draw_chart(stats, _PANEL, tall, _TEXT)))
     rows = [panels[start : start + _COLUMNS] for start in range(0, len(panels), _COLUMNS)]
     heights = [max(panel.height for panel in row) for row in rows]
     head = round(1.7 * _TITLE) + round(2.1 * _TEXT)
     sheet = Image.new("RGB", (_WIDTH, head + sum(heights) + _GAP * (len(rows) + 1)), GROUND)
     draw = ImageDraw.Draw(sheet)
-    title = f"{_shortened(printable(name))}   {figures.model} x{figures.scale:g}, {figures.effort}"
+    title = f"{_shortened(printable(name))}   {stats.model} x{stats.scale:g}, {stats.effort}"
     draw.text((_GAP, _GAP), title, INK, ImageFont.load_default(_TITLE))
     line = _GAP + round(1.5 * _TITLE)
-    draw.text((_GAP, line), headline(figures), INK, ImageFont.load_default(_TEXT))
+    draw.text((_GAP, line), headline(stats), INK, ImageFont.load_default(_TEXT))
     top = head + _GAP
     for row, height in zip(rows, heights, strict=True):
         for column, panel in enumerate(row):

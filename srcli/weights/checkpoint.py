@@ -67,7 +67,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """Look into a safetensors file (its header alone) or a PyTorch checkpoint.
 
     Raises:
-        WeightsError: It cannot be read, does not tell the truth, or would run code.
+        WeightsError: It cannot be read, contradicts its header, or would run code.
     """
     if _is_safetensors(path):
         header = read_header(path)

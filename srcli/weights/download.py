@@ -57,7 +57,7 @@ def download(
 ) -> Path:
     """Make sure that the file of an entry is here and whole, and return where.
 
-    It is written under a temporary name, which a later call goes on with, and renamed once its
+    It is written under a temporary name, which a later call continues with, and renamed once its
     hash is right. A published checkpoint is converted then, and goes; a record keeps its hash and
     that of the safetensors file. Of several processes one downloads, the others wait for it.
 

@@ -49,7 +49,7 @@ def read_header(path: Path) -> Header:
     """Read and check the header of a file, and nothing else of it.
 
     Raises:
-        WeightsError: It cannot be read, or does not tell the truth.
+        WeightsError: It cannot be read, or contradicts its header.
     """
     try:
         with path.open("rb") as file:

@@ -109,7 +109,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
 
 
 def _advice(scale: float) -> str:
-    """How a scale beyond every network is reached all the same."""
+    """Hint for a scale above those of all networks; "" where two runs do not reach it either."""
     if not 1 < scale <= _LARGEST**2:
         return ""
     return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"

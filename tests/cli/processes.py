@@ -48,7 +48,7 @@ def start(*arguments: object, command: Sequence[str] = COMMAND) -> subprocess.Po
 SIGNALLED = """
 import os, sys
 from srcli.cli.main import run
-from srcli.cli.progress import BatchProgress
+from srcli.cli.reporter import BatchReporter
 
 number, countdown = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 if number < 0:
@@ -60,7 +60,7 @@ def begun(self, job):
     if countdown == 0:
         os.kill(os.getpid() if number > 0 else 0, abs(number))
 
-BatchProgress.begun = begun
+BatchReporter.begun = begun
 run()
 """
 

@@ -80,7 +80,7 @@ def test_a_folder_of_everything(inputs: Path, tmp_path: Path) -> None:
     assert "<b>" not in raw
     assert str(tmp_path) not in text
 
-    again = compare(inputs)  # nothing is left to do but the damaged one, and the page is made anew
+    again = compare(inputs)  # nothing is left to do but the damaged one, and the page is made again
     assert again.returncode == 1, again.stderr
     assert f"{page} (6 of 6 images" in " ".join(again.stdout.split())
     assert words(page).count("not made in this run: done before, with the same settings") == 6

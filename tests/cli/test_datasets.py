@@ -134,14 +134,14 @@ def test_any_folder_is_measured(world: World, rng: np.random.Generator) -> None:
         folder.mkdir(parents=True)
         Image.fromarray(image).save(folder / "a.png")
     words = ("-m", "bicubic", "-s", "2", "--repeats", "1", "--json", "-")
-    figures = []
+    stats = []
     for folder in ("own", "pairs"):
         code, out, error = world.run("bench", folder, *words)
         assert code == 0, error
         run = json.loads(out)
         assert run["dataset"] == folder
-        figures.append(run["summaries"][0]["psnr"])
-    assert figures[0] == figures[1] > 20
+        stats.append(run["summaries"][0]["psnr"])
+    assert stats[0] == stats[1] > 20
     for folder, line in (
         ("nowhere", "nowhere does not exist"),
         ("set5", "set5 does not exist; hint: a set by name: --dataset Set5"),

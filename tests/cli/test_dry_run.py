@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from srcli.cli import dry_run
-from srcli.cli.upscale_options import Engine
+from srcli.cli.run_options import NetworkOptions
 from srcli.errors import UnknownScale
 from srcli.jobs.job import Job
 from srcli.jobs.preflight import Forecast
 from srcli.media import ImageInfo
 
-ENGINE = Engine(
+ENGINE = NetworkOptions(
     "adaformer", "fast", None, None, "cpu", "fp32", compiled=False, yes=False, offline=True
 )
 

@@ -1,4 +1,4 @@
-"""`--keep-times`: results have the modification time of their input, and go on all the same."""
+"""`--keep-times`: results have the modification time of their input, and continue all the same."""
 
 import os
 import shutil

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from srcli import Upscaler
-from srcli.cli.progress import QuietProgress
+from srcli.cli.progress import QuietReporter
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
 from srcli.jobs.job import Job
@@ -181,7 +181,7 @@ def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
         with DecoderProcess(DecodeLimits()) as decoder:
             first = decoder.read(path)
             tracemalloc.start()
-            means = MultipageContext(decoder, _Ledger(), QuietProgress(1))
+            means = MultipageContext(decoder, _Ledger(), QuietReporter(1))
             upscale_multipage(job, first, _Upscalers(), batch, means)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()

@@ -55,8 +55,8 @@ def test_the_page_has_the_figures_of_the_manifest() -> None:
         assert f"`{entry.model}`" in names
         assert scale[1:] == str(entry.scale)
         assert measured == (f"{entry.psnr_y['Set5']:.3f}" if entry.psnr_y else NONE)
-        figures = [f"{figure:.2f}" for figure in entry.psnr_published.values()]
-        assert told == (" / ".join(figures) or "unknown")
+        stats = [f"{figure:.2f}" for figure in entry.psnr_published.values()]
+        assert told == (" / ".join(stats) or "unknown")
         assert (data, licence) == (entry.training_data, entry.licence)
 
 

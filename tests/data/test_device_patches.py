@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
-from srcli.data.device_patches import DevicePatches
+from srcli.data.degradation import DegradationRanges
+from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, find_sources
 from srcli.data.patches import PatchBatch, PatchLoader, PatchSampler, Share
 from srcli.data.resize import resize
@@ -92,9 +93,29 @@ def test_gathers_what_the_loader_cuts(folder: Path, tmp_path: Path, kind: str, s
             assert_same(batch, next(wanted))
     assert (batch.own_size > 0) == (kind == "own size")
     assert_same(gathering.cut(2), cutting.cut(2))
-    drawn = [cutting.draw(step) for step in range(5, 9)]
+    drawn = [cutting.draws.of_step(step) for step in range(5, 9)]
     assert {int(turn) for one in drawn for turn in one.turns} == set(range(8))
     assert {int(number) for one in drawn for number in one.sources} == set(range(4))
+
+
+@pytest.mark.parametrize(("share", "workers"), [(Share(), 2), (Share(1, 2), 0)])
+def test_degrades_as_the_loader_does_in_processes_of_their_own(
+    folder: Path, tmp_path: Path, share: Share, workers: int
+):
+    store, ranges = store_of(folder), DegradationRanges(share=0.7, noise=0.5, blur=0.5)
+    teacher = targets(store, tmp_path, own_size=False)
+    cutting = PatchLoader(
+        sampler(store, share, teacher), workers=1, ahead=1, degradation=ranges
+    )  # fmt: skip
+    clean = sampler(store, share, teacher)
+    degraded = DegradedInput(ranges, workers)
+    gathering = DevicePatches(sampler(store_of(folder), share, teacher), CPU, degraded)
+    with closing(gathering.batches(5)) as batches:
+        for step, batch in zip(range(5, 9), batches, strict=False):
+            assert_same(batch, cutting.cut(step))
+            assert not torch.equal(batch.lr, clean.cut(step).lr)
+    assert gathering.waited > 0
+    assert_same(gathering.cut(2), cutting.cut(2))
 
 
 def test_patches_lie_as_the_loaders_do_in_memory(folder: Path):

@@ -105,7 +105,7 @@ def test_patches_are_aligned(folder: Path):
     batch = sampler(folder, batch=32).cut(0)
     for lr, hr in zip(batch.lr, batch.hr, strict=True):
         own = downscale(hr.permute(1, 2, 0).numpy(), 2)
-        inner = np.s_[3:-3, 3:-3]  # at the rim, the whole image goes on
+        inner = np.s_[3:-3, 3:-3]  # at the rim, the whole image continues
         difference = own[inner].astype(int) - lr.permute(1, 2, 0).numpy()[inner]
         assert np.abs(difference).max() <= 3  # turned, width came first
 

@@ -163,7 +163,7 @@ def test_learned_masks(height: int, width: int, tile: int) -> None:
 
 
 def test_masks_of_both_kinds_were_in_play() -> None:
-    """The comparisons above mean something: halting starts, goes on, and is not all there is."""
+    """The comparisons above mean something: halting starts, continues, and is not all there is."""
     lr = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     for network, image, eps in ((adversarial(2), lr, 0.05), (learned(), _photo(96, 96), 0.6)):
         shares = assert_exact(network, image, 32, clear_halting(network, image, eps))

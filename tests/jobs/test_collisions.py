@@ -60,7 +60,7 @@ def upscale(jobs: list[Job]) -> None:
 
 def standings(jobs: list[Job]) -> list[OutputState]:
     with RunJournal(jobs, SETTINGS, wait=False, tell=print) as run_journal:
-        return [verdict.standing for verdict in run_journal.verdicts]
+        return [verdict.state for verdict in run_journal.verdicts]
 
 
 def test_the_same_pattern_goes_on(pattern: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_photograph_that_bears_a_results_name_is_kept(pattern: Path) -> None:
     assert [job.source.name for job in jobs] == ["2024-a.jpg", "2024-b.png"]
     assert [job.guarded for job in jobs] == [True, False]
     assert len(said) == 1
-    assert standings(jobs) == [OutputState.FOREIGN, OutputState.MISSING]
+    assert standings(jobs) == [OutputState.UNTRACKED, OutputState.MISSING]
     with pytest.raises(UsageError, match=r"2024-a_x4.jpg is an input, and no journal lists it"):
         plan(pattern, overwrite=True)
     upscale(jobs[1:])
@@ -111,7 +111,7 @@ def test_a_result_put_away_for_a_photograph_is_kept(pattern: Path) -> None:
     jobs, _ = plan(pattern)
     upscale(jobs)
     jobs[0].target.write_bytes(b"somebody's photograph")
-    assert standings(plan(pattern)[0]) == [OutputState.FOREIGN, OutputState.DONE]
+    assert standings(plan(pattern)[0]) == [OutputState.UNTRACKED, OutputState.DONE]
     with pytest.raises(UsageError, match="no journal lists it"):
         plan(pattern, overwrite=True)
 
@@ -200,7 +200,7 @@ def test_long_names_of_what_moves(tmp_path: Path, suffix: str, named: str | None
 
 def test_a_name_that_the_system_refuses_is_not_there(tmp_path: Path) -> None:
     job = Job(tmp_path / "a.mp4", tmp_path / ("x" * 300 + ".mp4"), CLIP)
-    assert classify_output(job, None, "{}").standing is OutputState.MISSING
+    assert classify_output(job, None, "{}").state is OutputState.MISSING
 
 
 def test_nothing_is_beside_the_root() -> None:

@@ -33,7 +33,7 @@ def jobs(tmp_path: Path) -> list[Job]:
 
 def standings(jobs: list[Job], settings: Settings = SETTINGS) -> list[OutputState]:
     with run_journal(jobs, settings) as led:
-        return [verdict.standing for verdict in led.verdicts]
+        return [verdict.state for verdict in led.verdicts]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_killed_after_it_got_its_name(jobs: list[Job]) -> None:
         led.begin(RUN, jobs)
         make(led, jobs[0], marked=False)
     with run_journal(jobs) as led:
-        assert led.verdicts[0].standing is OutputState.DONE
+        assert led.verdicts[0].state is OutputState.DONE
         led.begin(RUN, jobs[1:])
     journal = Journal(jobs[0].folder, create=False)
     assert journal.entries()[Path("a.png")].state == "done"
@@ -102,14 +102,14 @@ def test_killed_while_an_older_one_was_replaced(made: list[Job]) -> None:
         make(led, made[0], named=False)
     for _ in range(2):  # and killed again before anything was done
         with run_journal(made, other) as led:
-            assert led.verdicts[0].standing is OutputState.MISSING
+            assert led.verdicts[0].state is OutputState.MISSING
             led.begin(RUN, made)
 
 
 def test_a_deleted_output_is_made_again(made: list[Job]) -> None:
     made[1].target.unlink()
     with run_journal(made) as led:
-        assert [v.standing for v in led.verdicts] == [
+        assert [v.state for v in led.verdicts] == [
             OutputState.DONE,
             OutputState.MISSING,
             OutputState.DONE,
@@ -128,7 +128,7 @@ def test_a_touched_file_is_the_same(made: list[Job]) -> None:
     for path in (made[0].target, made[1].source):
         os.utime(path, ns=(1, 1))
     with run_journal(made) as led:
-        assert {v.standing for v in led.verdicts} == {OutputState.DONE}
+        assert {v.state for v in led.verdicts} == {OutputState.DONE}
         led.begin(RUN, [])
     with run_journal(made) as led:
         assert all(not v.stale or v.job in made for v in led.verdicts)
@@ -137,7 +137,7 @@ def test_a_touched_file_is_the_same(made: list[Job]) -> None:
 def test_a_changed_input_is_noticed(made: list[Job]) -> None:
     made[0].source.write_bytes(b"a.pnG")
     os.utime(made[0].source, ns=(5, 5))
-    assert standings(made) == [OutputState.OUTDATED, OutputState.DONE, OutputState.DONE]
+    assert standings(made) == [OutputState.INPUT_CHANGED, OutputState.DONE, OutputState.DONE]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_changed_input_is_noticed(made: list[Job]) -> None:
 def test_every_setting_counts(made: list[Job], change: dict[str, object]) -> None:
     other = replace(SETTINGS, **change)  # type: ignore[arg-type]
     with run_journal(made, other) as led:
-        assert {v.standing for v in led.verdicts} == {OutputState.OTHERWISE}
+        assert {v.state for v in led.verdicts} == {OutputState.SETTINGS_CHANGED}
         assert next(iter(change)) in led.verdicts[0].reason
 
 
@@ -169,10 +169,10 @@ def test_settings_are_all_covered() -> None:
 def test_an_output_of_others_is_left_alone(jobs: list[Job]) -> None:
     jobs[0].target.parent.mkdir()
     jobs[0].target.write_bytes(b"precious")
-    assert standings(jobs)[0] is OutputState.FOREIGN
+    assert standings(jobs)[0] is OutputState.UNTRACKED
     with run_journal(jobs) as led:
         led.begin(RUN, jobs[1:])
-    assert standings(jobs)[0] is OutputState.FOREIGN
+    assert standings(jobs)[0] is OutputState.UNTRACKED
 
 
 def test_the_folder_can_be_moved(made: list[Job], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from srcli.cli import counting
+from srcli.cli import console
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.discover import discover
 from srcli.jobs.job import Job
@@ -87,8 +87,8 @@ def test_preparations_are_counted_in_words(
 ) -> None:
     many(tmp_path, 30)
     clock = iter(range(10_000))
-    monkeypatch.setattr(counting.time, "monotonic", lambda: next(clock) / 10)
-    counted = counting.Counting()
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock) / 10)
+    counted = console.ProgressCounter()
     sources = discover([tmp_path], count=counted.count)
     assert capsys.readouterr().err == "srcli: 7 images found so far\n"
     plan_jobs(sources, tmp_path / "out", label="x2", image_format=None, count=counted.count)

@@ -29,7 +29,7 @@ jobs = [Job(folder / f"{n}.txt", folder / "out" / f"{n}.png", "png", folder / "o
 def run(then=None):
     try:
         with run_journal(jobs) as led:
-            print(*[verdict.standing for verdict in led.verdicts], flush=True)
+            print(*[verdict.state for verdict in led.verdicts], flush=True)
             led.begin(RUN, jobs)
             make(led, jobs[0])
             make(led, jobs[1], marked=False)
@@ -107,7 +107,7 @@ def test_journal_works_on_a_share(shim: Path, tmp_path: Path, refusal: str) -> N
     out = tmp_path / "out"
     jobs = [Job(tmp_path / f"{name}.txt", out / f"{name}.png", "png", out) for name in "abc"]
     with run_journal(jobs) as journal:  # and on a disk of its own
-        assert [verdict.standing for verdict in journal.verdicts] == ["done", "done", "missing"]
+        assert [verdict.state for verdict in journal.verdicts] == ["done", "done", "missing"]
         journal.begin(RUN, jobs)
 
 

@@ -81,7 +81,7 @@ def test_golden_masks_and_confidence(shared: Path, image: str, way: str) -> None
 
 @torch.no_grad()
 def test_with_several_regions_only_halting_groups_tokens_differently(shared: Path) -> None:
-    """Their evaluation deals the live tokens out anew; ours keeps regions, so that tiles agree."""
+    """Their evaluation deals the live tokens out again; ours keeps regions, so that tiles agree."""
     network, io = with_rounded_mean(published(shared)), golden(shared)
     made = network(io["split2.lr"], BALANCED)
     for number in range(3):

@@ -30,7 +30,7 @@ def published(shared: Path, name: str, scale: int) -> SMFANet:
 
 
 def untrained(scale: int = 2) -> SMFANet:
-    """A small network whose modulation matters: its parameters are all drawn anew."""
+    """A small network whose modulation matters: its parameters are all drawn again."""
     network = SMFANet(SMFANetConfig(scale, channels=12, blocks=3)).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

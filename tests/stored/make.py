@@ -94,7 +94,7 @@ def clip(path: Path, frames: int) -> None:
 
 
 def make(folder: Path) -> None:
-    """Fill the folder anew."""
+    """Fill the folder again."""
     for name in ("journal", "clip", "training", "json"):
         shutil.rmtree(folder / name, ignore_errors=True)
     journal = folder / "journal"

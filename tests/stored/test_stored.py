@@ -1,4 +1,4 @@
-"""What version f8df6d1 left on disk is gone on with, and its JSON keeps its keys.
+"""What version f8df6d1 left on disk is continued, and its JSON keeps its keys.
 
 `make.py` beside this file made it, with the weights that lie in tests/training/ today.
 """

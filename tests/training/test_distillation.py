@@ -1,4 +1,4 @@
-"""Training with a teacher: the loss, the log, what goes on and what is refused, the entry."""
+"""Training with a teacher: the loss, the log, what continues and what is refused, the entry."""
 
 import hashlib
 import json
@@ -151,7 +151,7 @@ def test_resume_tells_of_weights_and_refuses_another_teacher(
     save_file({**given, "tail.bias": given["tail.bias"] + 0.1}, tmp_path / "other.safetensors")
     for changed, line in {
         but(teacher=str(tmp_path / "other.safetensors")): "teacher sha256 b1997a.*, now it is sha",
-        but(self_ensemble=True): "self_ensemble False, now it is True; hint: go on with the same",
+        but(self_ensemble=True): "self_ensemble False, now it is True; hint: continue with the",
         but(own_size=False): "own_size True, now it is False",
         config: ".teacher sha256 b1997a2eccbeca46, now it is none",
     }.items():

@@ -1,4 +1,4 @@
-"""A run's folder: earlier runs, other runs, and how a run goes on."""
+"""A run's folder: earlier runs, other runs, and how a run continues."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def test_an_earlier_run_is_not_begun_anew(config: TrainingConfig, tmp_path: Path
     out = tmp_path / "run"
     interrupted(config, RunOptions(out))
     before = (out / "checkpoint.safetensors").read_bytes()
-    with pytest.raises(UsageError, match=r"run holds a run at step 2: --resume goes on"):
+    with pytest.raises(UsageError, match=r"run holds a run at step 2: --resume continues"):
         train(config, RunOptions(out), [])
     assert (out / "checkpoint.safetensors").read_bytes() == before
 
@@ -57,7 +57,7 @@ def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tm
     assert running.returncode == 130
     steps = int(json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"])
     assert "srcli: stopping after this step; once more to stop at once" in rest.splitlines()
-    assert rest.splitlines()[-1] == f"srcli: interrupted; --resume goes on from step {steps}"
+    assert rest.splitlines()[-1] == f"srcli: interrupted; --resume continues from step {steps}"
     ended = run_forked([*words[1:], "--resume", "--steps", steps + 2])
     assert ended.returncode == 0, ended.stderr
     assert f"step {steps + 1} " in ended.stderr

@@ -145,7 +145,7 @@ def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: 
         train(fewer, RunOptions(tmp_path / "fewer", init=body), [])
     with pytest.raises(WeightsError, match="Mini"):
         train(config, RunOptions(tmp_path / "none", init=tmp_path / "Mini"), [])
-    with pytest.raises(WeightsError, match="a run's checkpoint: --resume goes on from it"):
+    with pytest.raises(WeightsError, match="a run's checkpoint: --resume continues from it"):
         train(config, RunOptions(tmp_path / "a", init=tmp_path / "x2/checkpoint.safetensors"), [])
     save_file({**given, "head.bias": given["head.bias"] * torch.nan}, tmp_path / "nan.safetensors")
     with pytest.raises(WeightsError, match=r"is damaged: head\.bias is not finite"):
@@ -213,7 +213,7 @@ def test_the_advice_where_no_checkpoint_is_from_before_the_divergence(
 ):
     calm = replace(config, schedule=replace(config.schedule, halting_from=0.9))
     wild = replace(calm, schedule=replace(calm.schedule, lr=1e20, muon_lr=1e-3))
-    with pytest.raises(LossDiverged, match="no checkpoint yet: start anew with a lower schedule"):
+    with pytest.raises(LossDiverged, match="no checkpoint yet: start again with a lower schedule"):
         train(wild, RunOptions(tmp_path), [])
     train(calm, RunOptions(tmp_path, steps=2), [])  # nothing is in the way
     state = TrainingState(calm, torch.device("cpu"))

@@ -14,7 +14,7 @@ from tests.two_devices import two_devices
 def test_no_operation_mixes_devices(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps, halting on, validation, a checkpoint and going on from it: the same weights."""
+    """Steps, halting on, validation, a checkpoint and continuing from it: the same weights."""
     plain = train(config, RunOptions(tmp_path / "plain"), [])
     with two_devices(monkeypatch) as mode:
         out = tmp_path / "played"

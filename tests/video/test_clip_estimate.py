@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from srcli import Upscaler
-from srcli.cli.clip_estimate import clip_estimate, faster_model, seconds_per_pixel
+from srcli.cli.upscale_work import clip_estimate, faster_model, seconds_per_pixel
 from srcli.errors import UnknownModel
 from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import CLIP, Job
@@ -51,7 +51,7 @@ def test_only_weights_that_are_here_are_named(monkeypatch: pytest.MonkeyPatch) -
     def none(model: str, scale: float) -> object:
         raise UnknownModel(model)
 
-    monkeypatch.setattr("srcli.cli.clip_estimate.best_scale", none)
+    monkeypatch.setattr("srcli.cli.upscale_work.best_scale", none)
     assert faster_model("adaformer", 2) == ""
 
 

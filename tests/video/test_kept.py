@@ -56,7 +56,7 @@ def table() -> dict[str, dict[str, str]]:
 def test_marks_are_kept_or_told_as_the_table_says(tmp_path: Path, mark: str, suffix: str) -> None:
     source = marked(tmp_path / "in.mkv", int(MARKS[mark]))
     target = tmp_path / f"out{suffix}"
-    notes = [n for n in upscaled(source, target) if "encoded anew" not in n]
+    notes = [n for n in upscaled(source, target) if "re-encoded" not in n]
     with av.open(str(target)) as clip:
         kept = bool(clip.streams[2].disposition & MARKS[mark])
         names = clip.streams[2].metadata.values()

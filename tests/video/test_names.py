@@ -220,7 +220,7 @@ def test_tta_keeps_all_its_samples(tmp_path: Path) -> None:
             out.mux(sound.encode(piece))
         out.mux(sound.encode(None))
     (note,) = upscaled(source, tmp_path / "out.mkv")
-    assert note.endswith("becomes flac, encoded anew")
+    assert note.endswith("becomes flac, re-encoded")
     with av.open(str(tmp_path / "out.mkv")) as clip:
         heard = np.concatenate([f.to_ndarray().ravel() for f in clip.decode(audio=0)])
     assert np.array_equal(heard, wave)

@@ -1,4 +1,4 @@
-"""Where a part begins, and where a run goes on, in files that do not lead to a key frame."""
+"""Where a part begins, and where a run continues, in files that do not lead to a key frame."""
 
 from collections.abc import Callable
 from fractions import Fraction

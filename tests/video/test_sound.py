@@ -1,4 +1,4 @@
-"""Sound that a container does not take as it is: encoded anew, and nothing of it moves."""
+"""Sound that a container does not take as it is: re-encoded, and nothing of it moves."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_what_does_not_fit_is_encoded_anew(
     source, target = sounding(tmp_path / name, codec), tmp_path / f"out{suffix}"
     (note,) = upscaled(source, target)
     short = ENCODED[suffix].removeprefix("lib")
-    assert note == f"{target}: audio stream 1 ({codec}) becomes {short}, encoded anew"
+    assert note == f"{target}: audio stream 1 ({codec}) becomes {short}, re-encoded"
     (before, old), (after, new) = hear(source), hear(target)
     assert watch(target).kinds[1] == ("audio", short)
     assert abs(len(new) / RATE + after - len(old) / RATE - before) < 0.05

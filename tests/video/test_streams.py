@@ -63,7 +63,7 @@ def test_what_mp4_cannot_hold_is_said_for_each(tmp_path: Path) -> None:
 def test_what_webm_cannot_hold_becomes_what_it_can(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", Recipe(frames=3, size=(64, 64), tones=1))
     notes = upscaled(source, tmp_path / "out.webm")
-    assert "audio stream 1 (aac, deu) becomes opus, encoded anew" in notes[0]
+    assert "audio stream 1 (aac, deu) becomes opus, re-encoded" in notes[0]
     after = watch(tmp_path / "out.webm")
     assert after.kinds == [("video", "libdav1d"), ("audio", "opus")]
     assert after.tags[1]["language"] == "deu"

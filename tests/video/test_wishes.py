@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srcli.cli.clip_options import ClipOptions, FrameRate, Seconds
-from srcli.cli.clip_run import Clips, clips_of
-from srcli.cli.upscale_options import Engine
+from srcli.cli.clip_plan import Clips, clips_of
+from srcli.cli.option_types import FrameRate, Seconds
+from srcli.cli.run_options import NetworkOptions
+from srcli.cli.upscale_options import ClipOptions
 from srcli.errors import UsageError
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
@@ -25,7 +26,7 @@ from srcli.media import MetadataPolicy
 from srcli.media.video import EncoderOptions
 from tests.video.conftest import Doubler, Recipe, make_clip, moving, upscaled, watch
 
-ENGINE = Engine("adaformer", "fast", None, None, "cpu", "fp32", False, True, True)
+ENGINE = NetworkOptions("adaformer", "fast", None, None, "cpu", "fp32", False, True, True)
 
 
 class StandIn(Upscaler):

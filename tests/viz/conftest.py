@@ -25,7 +25,7 @@ class Case:
 
     pixels: np.ndarray
     explained: Explanation[np.ndarray]
-    figures: MaskStats
+    stats: MaskStats
     executed: list[int]
     folder: Path
 
@@ -45,12 +45,12 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         patch.setattr(LocalAttention, "forward", counted)
         explained = up.explain(pixels)
     dense = DenseCost(flops=3e6, seconds=1e-5)
-    figures = stats_of(explained, pixels, model="adaformer", effort="balanced", dense=dense)
+    stats = stats_of(explained, pixels, model="adaformer", effort="balanced", dense=dense)
     folder = tmp_path_factory.mktemp("masks")
     kinds = [kind for kind in KINDS.values() if kind.needs == "layers"]
     wanted = MaskFiles(kinds, range(1, 7), "png", npz=True, html=True)
-    write_files(folder, explained, pixels, figures, wanted, NAME)
-    return Case(pixels, explained, figures, executed, folder)
+    write_files(folder, explained, pixels, stats, wanted, NAME)
+    return Case(pixels, explained, stats, executed, folder)
 
 
 @pytest.fixture(scope="session")

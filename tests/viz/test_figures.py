@@ -31,7 +31,7 @@ def test_any_image(exact: Upscaler, shape: tuple[int, int, int]) -> None:
 
 
 def test_shares_are_those_of_the_maps(case) -> None:
-    told = case.figures
+    told = case.stats
     for number, layer in enumerate(case.explained.layers):
         assert told.halted_windows[number] == layer.local_mask.mean()
         assert told.halted_pixels[number] == layer.global_mask.mean()

@@ -142,7 +142,7 @@ def test_sheet_and_chart(case) -> None:
     ]
     assert tallest == sorted(tallest)
     full = 500 - round(2.9 * 24) - round(4.4 * 24)
-    expected = case.figures.halted_pixels[-1] * full
+    expected = case.stats.halted_pixels[-1] * full
     assert abs(tallest[-1] - expected) <= 2
 
 
@@ -151,11 +151,11 @@ def test_sheets_of_odd_images(shape: tuple[int, ...], tmp_path, rng) -> None:
     shape = shape if len(shape) == 3 else (*shape, 3)
     pixels = rng.integers(0, 65536, shape, np.uint16)
     explained = Upscaler(device="cpu", precision="fp32", effort="fast", scale=1.5).explain(pixels)
-    figures = stats_of(
+    stats = stats_of(
         explained, pixels, model="m", effort="fast", dense=DenseCost(flops=1.0, seconds=1.0)
     )
     wanted = MaskFiles(list(KINDS.values())[:5], (1, 6), "webp", npz=False, html=True)
-    write_files(tmp_path, explained, pixels, figures, wanted, "x" * 300)
+    write_files(tmp_path, explained, pixels, stats, wanted, "x" * 300)
     assert len(list(tmp_path.iterdir())) == 12
 
 

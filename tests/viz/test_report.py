@@ -173,9 +173,9 @@ def test_pure_pixels(browser, case, tmp_path: Path) -> None:
     maps = PureMaps(mask=classes != 1, classes=classes)
     explained = replace(case.explained, layers=(), pure=maps, threshold=None)
     kinds = [kind for kind in KINDS.values() if kind.needs == "pure"]
-    figures = replace(case.figures, halted_windows=(), halted_pixels=(), depth_shares=())
-    figures = replace(figures, pure_pixels=float(maps.mask.mean()))
-    text = build_report(explained, case.pixels, figures, kinds, "a.png")
+    stats = replace(case.stats, halted_windows=(), halted_pixels=(), depth_shares=())
+    stats = replace(stats, pure_pixels=float(maps.mask.mean()))
+    text = build_report(explained, case.pixels, stats, kinds, "a.png")
     (tmp_path / REPORT).write_text(text, "utf-8")
     with opened(browser, tmp_path / REPORT) as page:
         set_range(page, "opacity", 100)

@@ -152,7 +152,7 @@ def test_a_file_cut_short_unannounced_is_refused(
 def test_a_server_that_never_gives_all_is_given_up(served: PublishedServer, cache: Path) -> None:
     entry = offered(served, SMALL)
     served.cuts = 99
-    with pytest.raises(WeightsError, match=r"times\); hint: try again later: it goes on where"):
+    with pytest.raises(WeightsError, match=r"times\); hint: try again later: it continues where"):
         fetch(entry, replace(QUICK, retries=0))
 
 

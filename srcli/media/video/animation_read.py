@@ -108,7 +108,7 @@ class AnimationReader:
         if _is_cut_off(self.path):
             lines.append(
                 f"{self.path}: ends early, without its end mark; {len(self._timings)} frames are "
-                "there, and nothing tells how many are lost"
+                "there, and it is not known how many are lost"
             )
         if _bits_of_png(self.path) > _DEPTH:
             lines.append(f"{self.path}: 16 bits become 8: animations are read with 8 bits")
@@ -249,7 +249,7 @@ def _starts_as_gif(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             return stream.read(3) == b"GIF"
-    except OSError:  # it is told when the file is decoded
+    except OSError:  # it is reported when the file is decoded
         return False
 
 

@@ -1,4 +1,4 @@
-"""Sound that a container does not take as it is, decoded and encoded anew."""
+"""Sound that a container does not take as it is, decoded and re-encoded."""
 
 import io
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ def _decodes(source: Path, index: int) -> bool:
 
 
 class AudioTranscoder:
-    """Decodes the packets of one sound and encodes the part that is wanted.
+    """Decodes the packets of one sound and encodes the requested part.
 
     Args:
         stream: Of the source.

@@ -1,4 +1,4 @@
-"""Refuse, or tell, what changes midway in a clip."""
+"""Refuse or report what changes midway in a clip."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["changed", "refuse_changes"]
 
 
 def refuse_changes(path: Path, reading: DecodeOptions, found: Scan) -> list[str]:
-    """Look at what changes within the part that is wanted.
+    """Look at what changes within the requested part.
 
     Returns:
         One line for each change that the result does not follow.
@@ -53,7 +53,7 @@ def changed(path: Path, what: str, moment: Fraction, reading: DecodeOptions) -> 
         path: The clip's.
         what: Changes, in words.
         moment: When, seconds after the clip's beginning.
-        reading: Which part is wanted.
+        reading: Options of decoding, among them the part to decode.
     """
     way = " Or use --deinterlace for all of it." if "interlaced" in what else ""
     return UnreadableVideo(

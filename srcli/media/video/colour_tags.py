@@ -40,7 +40,7 @@ class ContainerColour:
 
 
 def stored_colour(path: Path, frame: VideoFrame, tags: ContainerColour) -> Colour:
-    """What a frame's samples mean: what the frame says, else the container, else as players do.
+    """Colour of a frame's samples: as the frame says, else the container, else as players assume.
 
     Raises:
         UnreadableVideo: By a matrix that srcli does not convert.

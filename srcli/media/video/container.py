@@ -158,13 +158,13 @@ class Sink:
         return len(data)
 
     def reopened(self, url: str, flags: int, options: dict[str, str]) -> BufferedReader:
-        """The same file to read from, for a muxer that moves what it has written."""
+        """Open the file for reading, for a muxer that moves what it has written."""
         del url, flags, options
         self._stream.flush()
         return Path(self._stream.name).open("rb")
 
     def to_change(self) -> BufferedRandom:
-        """The same file, to change what has been written."""
+        """Open the file for changing what has been written."""
         self._stream.flush()
         return Path(self._stream.name).open("r+b")
 

@@ -41,7 +41,7 @@ class Coverage:
         self.spans.insert(place, (begin, end))
 
     def holes(self) -> list[tuple[float, float]]:
-        """When nothing is shown or heard, seconds, though all streams go on after it.
+        """When nothing is shown or heard, seconds, though all streams continue after it.
 
         Of a single stream nothing is said: its frames may last.
         """

@@ -56,7 +56,7 @@ def loss_notes(
         why = f" ({found.stopped})" if found.stopped else ""
         count = f"{lost} frames lost" if exact else f"about {lost} frames lost"
         if not lost:
-            count = "nothing tells how many frames are lost"
+            count = "it is not known how many frames are lost"
         notes.append(f"{path}: damaged{why}, {count}; the rest is kept")
     flawed, others = found.flawed
     told = lost or loss.damaged
@@ -77,7 +77,7 @@ def _damage_notes(path: Path, loss: Loss) -> list[str]:
 
 
 def part_notes(path: Path, loss: Loss) -> list[str]:
-    """The same as `loss_notes`, of a part that ends before the clip does."""
+    """Lines as of `loss_notes`, for a part that ends before the clip does."""
     lost = loss.undecodable
     notes = [f"{path}: damaged, {lost} frames lost; the rest is kept"] if lost else []
     return [*notes, *_damage_notes(path, loss)]
@@ -136,7 +136,7 @@ def surviving_frames(
 def _frames(
     stream: VideoStream, packet: AnyPacket | None, loss: Loss, order: "_DecodingOrder | None"
 ) -> Iterator[av.VideoFrame]:
-    """What a packet decodes to, or with None, what the decoder still holds."""
+    """Decode a packet to frames; None drains the decoder."""
     try:
         frames = stream.codec_context.decode(packet)
     except EOFError:

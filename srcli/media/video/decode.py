@@ -30,7 +30,7 @@ from srcli.media.video.scan import chosen_stream, scan
 __all__ = ["ClipReader"]
 
 _LEAP = 1  # seconds by which times may run back without being those of another clip
-_RUN_UP = 2  # seconds decoded before the frame that is wanted after a seek
+_RUN_UP = 2  # seconds decoded before the requested frame after a seek
 _BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -42,7 +42,7 @@ class ClipReader:
         reading: How to read it.
 
     Raises:
-        UnreadableVideo: It cannot be read, or not without being told how.
+        UnreadableVideo: It cannot be read, or not without further options.
     """
 
     def __init__(self, path: Path, reading: DecodeOptions) -> None:
@@ -93,7 +93,7 @@ class ClipReader:
                 yield frame
 
     def _part(self) -> Iterator[Frame]:
-        """All that is wanted; a seek leads there, or else everything before it is decoded."""
+        """All requested frames; a seek leads there, or else everything before it is decoded."""
         seeks = self._reading.start and self._scan.seekable
         sought = self._sought(self._first) if seeks else None
         yield from self._run(None) if sought is None else sought
@@ -118,7 +118,7 @@ class ClipReader:
             reached = reached or frame.pts == last
 
     def _run(self, near: int | None, *, convert: bool = True) -> Iterator[Frame]:
-        """Decode from the start, or from a little before `near`; only the part that is wanted.
+        """Decode from the start, or from a little before `near`; only the requested part.
 
         Without `convert` all frames are black.
         """

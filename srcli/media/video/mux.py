@@ -159,7 +159,7 @@ class _Opened:
 def _join_into(
     output: OutputContainer, segments: Sequence[Segment], info: ClipInfo, source: _Opened | None
 ) -> list[str]:
-    """What was lost of the other streams: packets that the container refuses, for one."""
+    """Write all streams; return a line for each loss of the streams beside the video."""
     losses: list[str] = []
     with opened(segments[0].path) as first:
         template = first.streams.video[0]

@@ -18,7 +18,7 @@ _BACK = Fraction(1, 10)  # seconds that times may run back, and
 _AHEAD = Fraction(10)  # leave out, before that is a jump; FFmpeg's own limits
 _TIMED = ("video", "audio")
 _MOST_HELD = 1000  # packets
-_SAME = Fraction(1)  # seconds within which a packet goes on on a clock that is known
+_SAME = Fraction(1)  # seconds within which a packet continues on a clock that is known
 
 
 def may_jump(container: InputContainer) -> bool:
@@ -30,8 +30,8 @@ class Clock:
     """Puts the packets of a clip on one clock; it has to see them all, from the first.
 
     Like FFmpeg's handling of discontinuities: a packet that leads more than 10 s away from where
-    its stream was, or back, goes on where the clip was, and so do all after it. One that fits a
-    clock known from earlier goes on on that. One alone moves nothing but itself.
+    its stream was, or back, continues where the clip was, and so do all after it. One that fits a
+    clock known from earlier continues on that. One alone moves nothing but itself.
 
     Args:
         container: The clip, from which nothing has been read yet.

@@ -38,7 +38,7 @@ class Passthrough:
         container: The same, opened.
         copies: The result's stream for each of the source's, by its index.
         texts: Those of them that are text to be put in other words.
-        sounds: Those of them that are sound to be encoded anew.
+        sounds: Those of them that are sound to be re-encoded.
         reading: Which part of the source is taken.
         shift: Added to all times, seconds.
         length: How much of that is wanted, seconds; None takes all.
@@ -70,7 +70,7 @@ class Passthrough:
 
     @property
     def part(self) -> Part | None:
-        """The range to read if not the whole file is wanted."""
+        """The range to read if only a part of the file is requested."""
         return None if self.length is None else (self.start, self.start + self.length)
 
 
@@ -106,11 +106,11 @@ def _track(index: int, passthrough: Passthrough) -> "_Track | _Sound":
 
 
 class _Sound:
-    """Encodes one sound anew.
+    """Re-encodes one sound.
 
     Args:
         stream: Of the source.
-        beside: What of it is wanted.
+        beside: The requested part of it.
     """
 
     def __init__(self, stream: Stream, passthrough: Passthrough) -> None:
@@ -142,7 +142,7 @@ class _Track:
 
     Args:
         stream: Of the source.
-        beside: What of it is wanted.
+        beside: The requested part of it.
     """
 
     def __init__(self, stream: Stream, passthrough: Passthrough) -> None:

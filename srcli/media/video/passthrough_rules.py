@@ -50,7 +50,7 @@ class PassthroughOptions:
     Args:
         index: In the source.
         how: Packets as they are ("copy"); text put in other words ("text"); sound decoded and
-            encoded anew ("sound"); a cover image that becomes an attachment ("attach").
+            re-encoded ("sound"); a cover image that becomes an attachment ("attach").
         encoder: Of text and sound.
     """
 
@@ -88,7 +88,7 @@ def choose_copied(
         video: The stream that is upscaled.
         format: FFmpeg's name of the target's muxer.
         target: For the notes.
-        policy: Whether places may be told, which are in data, covers and subtitles, too.
+        policy: Whether locations may be kept, which are in data, covers and subtitles, too.
     """
     taken: list[PassthroughOptions] = []
     notes: list[str] = []
@@ -100,7 +100,7 @@ def choose_copied(
             continue  # the tag goes along, and MP4 and QuickTime make a track of it again
         said = f"{target}: {described(stream)}"
         if not policy.keeps_places and _may_hold_location(source, stream):
-            notes.append(f"{said} is left out, it may tell places")
+            notes.append(f"{said} is left out, it may hold locations")
             continue
         carried = _way(source, stream, format)
         if carried is None:
@@ -113,7 +113,7 @@ def choose_copied(
             lost = ": places, effects and fonts are lost" if styled else ""
             notes.append(f"{said} becomes {carried.encoder}{lost}")
         elif carried.how == "sound":
-            notes.append(f"{said} becomes {carried.encoder.removeprefix('lib')}, encoded anew")
+            notes.append(f"{said} becomes {carried.encoder.removeprefix('lib')}, re-encoded")
         elif stream.type == "video" and not is_cover(stream):
             notes.append(f"{said} is a second video, copied as it is")
     if len(container.streams) >= MOST_STREAMS:
@@ -134,8 +134,8 @@ def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None
         )
     if stream.type == "attachment":  # WebM's muxer takes them and writes none
         return PassthroughOptions(stream.index) if format == "matroska" else None
-    spoilt = stream.codec_context and stream.codec_context.name in _SPOILT
-    if not spoilt and _fits(stream, format, source):
+    unreliable = stream.codec_context and stream.codec_context.name in _SPOILT
+    if not unreliable and _fits(stream, format, source):
         return PassthroughOptions(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:

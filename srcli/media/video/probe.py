@@ -69,7 +69,7 @@ class Inspected:
 def inspect(
     path: Path, container: InputContainer, reading: DecodeOptions, found: Scan
 ) -> Inspected:
-    """Look at the first frames of the part that is wanted.
+    """Look at the first frames of the requested part.
 
     Raises:
         UnreadableVideo: Nothing can be decoded, or it is HDR or interlaced and nobody said what

@@ -34,7 +34,7 @@ _STILL = 0x400 | 0x800  # attached_pic, timed_thumbnails
 
 @dataclass(frozen=True)
 class Look:
-    """What must not change within a result.
+    """Properties of frames that must not change within a result.
 
     Args:
         width: Of a stored frame, px.
@@ -127,7 +127,7 @@ class Scan:
             moment, by = self.jumps[0]
             lines.append(
                 f"{path}: its clock jumps by {seconds_text(by)} s at {seconds_text(moment)} s"
-                f"{_more(self.jumps)}; the times go on without a gap"
+                f"{_more(self.jumps)}; the times continue without a gap"
             )
         if self.holes:
             gone, back = self.holes[0]

@@ -1,4 +1,4 @@
-"""Read the side data of frames: rotation, and kinds of data that no result keeps."""
+"""Side data of frames: the rotation, and kinds that no result keeps."""
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction

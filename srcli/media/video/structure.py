@@ -1,4 +1,4 @@
-"""What containers say of their tracks that PyAV does not hand on: crops and BCP 47 languages."""
+"""Properties of tracks that PyAV does not expose: crops and BCP 47 languages."""
 
 import io
 import math
@@ -50,7 +50,7 @@ class Crop:
 
 @dataclass
 class TrackExtras:
-    """What a container says of one track.
+    """Properties of one track that PyAV does not expose.
 
     Args:
         language: BCP 47; empty if it says none.
@@ -71,7 +71,7 @@ def extras_of(path: Path, container: InputContainer) -> dict[int, TrackExtras]:
                 found = _mp4_tracks(file, path.stat().st_size)
                 streams = {s.id: s.index for s in container.streams}
                 return {streams[key]: extras for key, extras in found.items() if key in streams}
-    except (OSError, ValueError):  # whatever is wrong with it is told when it is decoded
+    except (OSError, ValueError):  # whatever is wrong with it is reported when it is decoded
         pass
     return {}
 

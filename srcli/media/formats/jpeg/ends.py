@@ -83,7 +83,7 @@ def _decoded(data: bytes) -> bytes | None:
 
 @dataclass
 class _Progress:
-    """What has been seen of each component: sampling, and coefficients down to their last bit."""
+    """Components seen so far: their sampling, and coefficients complete to the last bit."""
 
     sampling: dict[int, tuple[int, int]]
     width: int

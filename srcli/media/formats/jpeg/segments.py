@@ -45,7 +45,7 @@ def read_metadata(
         payload.removeprefix(_PHOTOSHOP)
         for name, payload in segments
         if name == "APP13" and payload.startswith(_PHOTOSHOP)
-    )  # what is longer than a segment goes on in the next
+    )  # what is longer than a segment continues in the next
     resources = dict(_resources(photoshop))
     names = [
         "extended XMP" if payload.startswith(_EXTENDED_XMP) else _named(name, payload)

@@ -120,7 +120,7 @@ def _pixel_fields(pixels: Pixels, order: Order) -> dict[int, Field]:
 
 
 def write_strips(pixels: Pixels, stream: BufferedWriter, order: Order) -> Strips:
-    """Write the pixels, and tell where they are."""
+    """Write the pixels; return their offsets."""
     rows = max(1, _STRIP_BYTES // pixels[0].nbytes)
     offsets: list[int] = []
     counts: list[int] = []

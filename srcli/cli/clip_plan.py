@@ -1,12 +1,12 @@
-"""The clips of `srcli upscale`: which there are, and how they shall be done."""
+"""Settings of the clips of `srcli upscale`, and the state of their outputs."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from srcli.cli.clip_options import ClipOptions
-from srcli.cli.upscale_options import Engine
+from srcli.cli.run_options import NetworkOptions
+from srcli.cli.upscale_options import ClipOptions
 from srcli.errors import UsageError
 from srcli.jobs.clip_source import ClipSettings, rate_for
 from srcli.jobs.job import CLIP, FRAMES, Finished, Job, State
@@ -41,29 +41,29 @@ def clips_of(
     jobs: Sequence[Job],
     options: ClipOptions,
     target_size: TargetSize,
-    engine: Engine,
+    model: NetworkOptions,
     policy: MetadataPolicy,
     weights: str,
     *,
-    alone: bool = True,
+    only_clips: bool = True,
 ) -> Clips:
-    """Settle how a run's clips are made, and look for results that exist.
+    """Resolve the settings of a run's clips, and classify outputs that exist.
 
     Args:
         jobs: The clips among the jobs.
         options: Of clips.
         target_size: Of the results.
-        engine: Options of the computation.
+        model: Options of the computation.
         policy: Which tags are kept.
         weights: sha256 of the weights.
-        alone: The run has no other inputs.
+        only_clips: The run has no other inputs.
 
     Raises:
         UsageError: Options contradict each other or one of the clips; or all inputs are clips, and
             a size is asked for that only images can have.
     """
-    refused = [_sizeless(job) for job in jobs if target_size.scale is None]
-    if refused and alone:
+    refused = [_refuse_size(job) for job in jobs if target_size.scale is None]
+    if refused and only_clips:
         raise UsageError(refused[0].reason)
     kept: Sequence[Job] = () if refused else jobs
     settings = replace(_settings(options), policy=policy)
@@ -72,11 +72,11 @@ def clips_of(
             rate_for(job.source, options.fps)
     _check_encoders(settings.wanted, [job.target for job in kept if job.image_format == CLIP])
     key = {
-        "model": engine.model,
-        "effort": engine.effort_label,
-        "tile": str(engine.tile),
-        "device": engine.device,
-        "precision": engine.precision,
+        "model": model.model,
+        "effort": model.effort_label,
+        "tile": str(model.tile),
+        "device": model.device,
+        "precision": model.precision,
     }
     recorded = _recorded(key, options, target_size, policy, weights)
     verdicts = [_verdict(job, recorded) for job in kept]
@@ -84,7 +84,7 @@ def clips_of(
 
 
 def _verdict(job: Job, recorded: str) -> Verdict:
-    """State of a clip's output; a folder of frames looks after itself."""
+    """State of a clip's output; a folder of frames has a record of its own."""
     if job.image_format == FRAMES:
         return Verdict(job, OutputState.MISSING, "")
     return classify_output(job, read_record(job.target), recorded)
@@ -109,18 +109,18 @@ def _recorded(
 
 
 def _settings(options: ClipOptions) -> ClipSettings:
-    """The options in the words of `jobs`."""
+    """Convert the options to those of `jobs`."""
     if options.tonemap and options.force_sdr:
         raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
     if options.duration == 0:
         raise UsageError("--duration must be above 0 seconds, got 0")
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
     reading = DecodeOptions(options.start, options.duration, options.deinterlace, hdr)
-    wanted = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
-    return ClipSettings(reading, wanted, rate=options.fps, isolated=True)
+    encoder = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
+    return ClipSettings(reading, encoder, rate=options.fps, isolated=True)
 
 
-def _sizeless(job: Job) -> Finished:
+def _refuse_size(job: Job) -> Finished:
     """The end of a clip for which a size is asked that only images can have."""
     return Finished(
         job,
@@ -130,15 +130,15 @@ def _sizeless(job: Job) -> Finished:
     )
 
 
-def _check_encoders(wanted: EncoderOptions, targets: Sequence[Path]) -> None:
-    """Refuse before any work what one of the clips could not be encoded with."""
-    if not targets and wanted.codec:  # named: it must be there even if no clip is
+def _check_encoders(options: EncoderOptions, targets: Sequence[Path]) -> None:
+    """Check before any work that every clip can be encoded with these options."""
+    if not targets and options.codec:  # named: it must be there even if no clip is
         targets = [Path("clip.mp4")]
-    firsts = {codec_for(wanted, target): target for target in reversed(targets)}
-    for target in firsts.values():
+    first_targets = {codec_for(options, target): target for target in reversed(targets)}
+    for target in first_targets.values():
         try:
-            check_encoder_options(wanted, target)
+            check_encoder_options(options, target)
         except UsageError as error:
-            if len(firsts) == 1:
+            if len(first_targets) == 1:
                 raise
             raise UsageError(f"{target}: {error}; or do these clips by themselves") from error
