@@ -140,7 +140,7 @@ def visualize_mask(
     --overwrite. Missing weights are downloaded after a question.
     """
     from srcli.cli.console import echo_line
-    from srcli.cli.fetching import fetch_before_use, policy_of
+    from srcli.cli.fetching import fetch_before_use, known_model, policy_of
     from srcli.cli.mask_batch import (
         DrawOptions,
         MaskSettings,
@@ -156,6 +156,7 @@ def visualize_mask(
     from srcli.viz.choice import choose_map_types
     from srcli.viz.run import plan_folders
 
+    model = known_model(model, policy_of(downloads))
     ignored = Ignored()
     found = discover(inputs, exclude=output, ignored=ignored)
     images = [(source.path, source.root) for source in found if source.settled is None]

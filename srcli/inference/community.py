@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -22,10 +23,9 @@ from torch.utils._pytree import tree_leaves
 from srcli.atomic import atomic_file
 from srcli.models.community import CommunityNetwork, build_network
 from srcli.models.spec import EXACT, MemoryProfile, ModelSpec
-from srcli.user_folders import user_cache
 from srcli.weights import WeightsEntry
 from srcli.weights.load import read_weights
-from srcli.weights.local_files import resolved
+from srcli.weights.local_files import downloads, resolved
 
 __all__ = ["Measured", "community_spec", "measure_network"]
 
@@ -72,7 +72,7 @@ def community_spec(weights: WeightsEntry, device: torch.device) -> ModelSpec:
         WeightsError: The file is missing or altered, or spandrel is not here or does not know it.
     """
     meant = resolved(weights)
-    kept = None if meant is None else user_cache() / "networks" / f"{meant.sha256}.json"
+    kept = None if meant is None else downloads().parent / "networks" / f"{meant.sha256}.json"
     measured = None if kept is None else _kept(kept)
     if measured is None:
         measured = measure_network(load_network(weights).to(device), device)
@@ -177,11 +177,12 @@ def _natural_noise(height: int, width: int) -> Tensor:
     White noise is so unlike what networks are trained on that they answer it from far away.
     """
     generator = torch.Generator().manual_seed(0)
-    spectrum = torch.fft.rfft2(torch.randn(1, 3, height, width, generator=generator))
-    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)
-    frequency = (rows**2 + columns**2).sqrt().clamp(min=1 / max(height, width))
-    noise = torch.fft.irfft2(spectrum / frequency, s=(height, width))
-    return (0.5 + 0.2 * (noise - noise.mean()) / noise.std()).clamp(0.0, 1.0)
+    white = torch.randn(1, 3, height, width, generator=generator).numpy()
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+    frequency = np.hypot(rows, columns).clip(1 / max(height, width))
+    noise = np.fft.irfft2(np.fft.rfft2(white) / frequency, s=(height, width))
+    noise = 0.5 + 0.2 * (noise - noise.mean()) / noise.std()
+    return torch.from_numpy(noise.clip(0.0, 1.0).astype(np.float32))
 
 
 class _PeakMemory(TorchDispatchMode):
@@ -226,7 +227,13 @@ def _kept(path: Path) -> Measured | None:
         table = json.loads(path.read_text("utf-8"))
         if table.get("version") != _VERSION:
             return None
-        return Measured(**{**table, "precisions": tuple(table["precisions"])})
+        return Measured(
+            overlap=int(table["overlap"]),
+            bytes_per_pixel=int(table["bytes_per_pixel"]),
+            channels_last=bool(table["channels_last"]),
+            alignment=int(table["alignment"]),
+            precisions=tuple(name for name in table["precisions"] if name in _TYPES),
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

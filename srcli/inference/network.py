@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
+from srcli.inference.device import pick_precision
 from srcli.models import model_spec
 from srcli.models.community import CommunityNetwork
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
@@ -21,6 +22,7 @@ from srcli.weights.manifest_file import COMMUNITY
 __all__ = [
     "LoadedNetwork",
     "compile_parts",
+    "load_network",
 ]
 
 # What bf16 takes of fp32's memory at the peak: the images at both ends, similarities and sums
@@ -180,6 +182,25 @@ class LoadedNetwork:
         if not isinstance(network, CommunityNetwork):
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return network.eval().to(self.device)
+
+
+def load_network(
+    weights: WeightsEntry, device: torch.device, precision: str, *, compiled: bool = False
+) -> LoadedNetwork:
+    """Load a network in a precision by name; see `pick_precision` and `LoadedNetwork`.
+
+    Raises:
+        UsageError: There is no such precision, or the network cannot be computed in it.
+        WeightsError: See `LoadedNetwork`.
+    """
+    dtype = pick_precision(precision, device, to_the_last_bit=weights.model == COMMUNITY)
+    network = LoadedNetwork(weights, device, dtype, compiled=compiled)
+    if precision != "auto" and network.dtype != dtype:
+        raise UsageError(
+            f"{weights.title} cannot be computed in {precision}: its architecture, "
+            f"{weights.architecture}, does not support it; hint: --precision fp32"
+        )
+    return network
 
 
 def _spec_of(weights: WeightsEntry, device: torch.device) -> ModelSpec:

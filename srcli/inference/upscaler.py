@@ -25,7 +25,6 @@ from srcli.inference.argument_types import require_types
 from srcli.inference.device import (
     as_out_of_memory,
     pick_device,
-    pick_precision,
     release_cached_memory,
     within_memory,
 )
@@ -34,17 +33,17 @@ from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import resolve_halting
 from srcli.inference.image_conversion import AnyImage, to_input_kind
 from srcli.inference.maps import Explanation, MapStitcher
-from srcli.inference.network import LoadedNetwork
+from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing, reduce_planes
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.preparer import Preparer
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
-from srcli.weights import best_scale
-from srcli.weights.manifest_file import COMMUNITY
+from srcli.weights import best_scale, preparing
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -61,7 +60,7 @@ class Upscaler:
     """Upscales images with one network.
 
     Args:
-        model: A network srcli has weights for, or weights by name.
+        model: A network, or weights by name; restoring ones of x1 may stand before it: "A,B".
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
@@ -95,15 +94,13 @@ class Upscaler:
         require_types(model, scale, precision, effort, tile)
         self.scale = scale
         self.device = pick_device(device)
-        weights = best_scale(model, scale)
-        whole = weights.model == COMMUNITY
-        dtype = pick_precision(precision, self.device, to_the_last_bit=whole)
-        self.network = LoadedNetwork(weights, self.device, dtype, compiled=compiled)
-        if precision not in ("auto", "fp32") and self.network.dtype != dtype:
-            raise UsageError(
-                f"{model} cannot be computed in {precision}: its architecture "
-                f"({weights.architecture}) does not support it; hint: --precision fp32"
-            )
+        self.network = load_network(
+            best_scale(model, scale), self.device, precision, compiled=compiled
+        )
+        self._preparers = [
+            Preparer(load_network(weights, self.device, precision), tile)
+            for weights in preparing(model)
+        ]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
@@ -111,7 +108,7 @@ class Upscaler:
                 f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
             )
         self._planner = Planner(self.network, tile)
-        self._may_batch = tile is None
+        self._may_batch = tile is None and not self._preparers
 
     @property
     def reduces(self) -> bool:
@@ -238,10 +235,14 @@ class Upscaler:
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            tasks = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
+            color, before = planes.color, list[Report]()
+            for prepare in self._preparers if resizing.computes else ():
+                color, cost = prepare(color)
+                before.append(cost)
+            tasks = [_Task(color, result[..., : len(color)], resizing, maps)]
             if alpha is not None:
                 tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
-            report = self._compute(tasks, halting, callbacks)
+            report = self._compute(tasks, halting, callbacks).after(before)
         return Upscaled(to_input_kind(result, image), report)
 
     def _compute(self, tasks: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:

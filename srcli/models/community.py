@@ -6,27 +6,26 @@ nowhere else, and only when such a network is built: it needs torchvision.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from srcli.errors import WeightsError
+from srcli.extras import COMMUNITY_HINT, spandrel_is_here
 from srcli.models.spec import EXACT, Halting, SRNetwork, SROutput
 
-__all__ = ["INSTALL_HINT", "CommunityNetwork", "build_network", "spandrel_is_here"]
-
-INSTALL_HINT = "pip install 'srcli[community]' adds spandrel, which knows such networks"
+__all__ = ["CommunityNetwork", "Traits", "build_network"]
 
 _PLAIN = 3  # channels of an RGB image
 _CHANNELS = (1, 3, 4)
 _CROPPED_FACES = "FaceSR"
 
 
+@runtime_checkable
 class _SizeRequirements(Protocol):
     """spandrel's requirements for the size of an input, px."""
 
@@ -35,6 +34,7 @@ class _SizeRequirements(Protocol):
     square: bool
 
 
+@runtime_checkable
 class _Descriptor(Protocol):
     """What srcli uses of spandrel's `ImageModelDescriptor`."""
 
@@ -115,15 +115,17 @@ class CommunityNetwork(SRNetwork):
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), one image at a time; `halting` has no effect."""
-        return SROutput(torch.cat([self._upscale(image) for image in lr.split(1)]))
+        images = cast("tuple[Tensor, ...]", lr.split(1))
+        return SROutput(torch.cat([self._upscale(image) for image in images]))
 
     def _upscale(self, lr: Tensor) -> Tensor:
         """One image (1, 3, h, w) to (1, 3, s·h, s·w)."""
         channels = self._descriptor.input_channels
         if channels == 1:
             gray = bool((lr[:, 1:] == lr[:, :1]).all())
-            planes = [self._run(plane) for plane in lr.split(1, dim=1)[: 1 if gray else None]]
-            return torch.cat(planes, 1).expand(-1, _PLAIN, -1, -1)
+            planes = cast("tuple[Tensor, ...]", lr.split(1, dim=1))[: 1 if gray else None]
+            done = [self._run(plane) for plane in planes]
+            return torch.cat(done, 1).expand(-1, _PLAIN, -1, -1)
         if channels > _PLAIN:
             lr = torch.cat([lr, torch.ones_like(lr[:, :1])], 1)
         return self._run(lr)[:, :_PLAIN].expand(-1, _PLAIN, -1, -1)
@@ -133,7 +135,8 @@ class CommunityNetwork(SRNetwork):
         finite: list[bool] = []
 
         def look(module: nn.Module, inputs: object, output: object) -> None:
-            raw: object = output[0] if isinstance(output, tuple | list) else output
+            several = isinstance(output, tuple | list)
+            raw = cast("Sequence[object]", output)[0] if several else output
             finite.append(not isinstance(raw, Tensor) or bool(raw.isfinite().all()))
 
         handle = self.body.register_forward_hook(look)
@@ -144,11 +147,6 @@ class CommunityNetwork(SRNetwork):
         finally:
             handle.remove()
         return image if all(finite) else torch.full_like(image, torch.nan)
-
-
-def spandrel_is_here() -> bool:
-    """Tell if spandrel is installed, without importing it."""
-    return find_spec("spandrel") is not None
 
 
 def build_network(parameters: Mapping[str, Tensor], name: str) -> CommunityNetwork:
@@ -163,7 +161,7 @@ def build_network(parameters: Mapping[str, Tensor], name: str) -> CommunityNetwo
             or it is not one that makes an image of one image.
     """
     if not spandrel_is_here():
-        raise WeightsError(f"{name}: no network of srcli's own; hint: {INSTALL_HINT}")
+        raise WeightsError(f"{name} needs spandrel; hint: {COMMUNITY_HINT}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -194,7 +192,10 @@ def _require_usable(spandrel: Any, descriptor: Any, name: str) -> None:  # noqa:
         raise WeightsError(f"{name}: {architecture} fills in masked parts, it upscales no images")
     if descriptor.purpose == _CROPPED_FACES:
         raise WeightsError(f"{name}: {architecture} restores cropped faces, not whole images")
-    for what, count in (("takes", descriptor.input_channels), ("gives", descriptor.output_channels)):
+    for what, count in (
+        ("takes", descriptor.input_channels),
+        ("gives", descriptor.output_channels),
+    ):
         if count not in _CHANNELS:
             raise WeightsError(
                 f"{name}: {architecture} {what} images of {count} channels, srcli has 1, 3 or 4"

@@ -19,10 +19,10 @@ from srcli.training.config import DistillationConfig
 from srcli.weights import WeightsEntry, known
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.hashes import FileHashes, hashes_of
-from srcli.weights.recognise import identify
 from srcli.weights.load import read_weights
 from srcli.weights.local_files import record_of
 from srcli.weights.manifest import weights_named
+from srcli.weights.recognise import identify
 
 __all__ = ["Teacher", "find_teacher", "mean_of_eight", "teacher_upscaler"]
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
 from srcli.models import model_names
-from srcli.models.community import INSTALL_HINT, spandrel_is_here
-from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
+from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest, require_extra
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.hashes import FileHashes, hashes_of, mismatch
 from srcli.weights.local_files import imports, is_here
@@ -135,8 +134,7 @@ def require_network(entry: WeightsEntry) -> None:
         WeightsError: This srcli is older than the manifest, or spandrel is not installed.
     """
     if entry.model == COMMUNITY:
-        if not spandrel_is_here():
-            raise WeightsError(f"{entry.title} is of a network of others; hint: {INSTALL_HINT}")
+        require_extra(entry)
         return
     if entry.model not in model_names():
         raise WeightsError(

@@ -105,6 +105,11 @@ class WeightsEntry:
         return bool(self.urls) and (not self.sha256 or Path(self.file).suffix != ".safetensors")
 
     @property
+    def label(self) -> str:
+        """Its network's name for messages; of a community network, that of the weights."""
+        return self.title if self.model == COMMUNITY else self.model
+
+    @property
     def title(self) -> str:
         """Its name for people: what `-m` calls it, else its network."""
         return self.variant or self.model

@@ -10,8 +10,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from srcli.errors import UnknownScale, WeightsError
+from srcli.extras import COMMUNITY_HINT, spandrel_is_here
 from srcli.models import model_spec
-from srcli.models.community import INSTALL_HINT, build_network, spandrel_is_here
+from srcli.models.community import build_network
 from srcli.weights.checkpoint import Checkpoint
 from srcli.weights.identify import Match, closest, match_parameters
 from srcli.weights.manifest_file import COMMUNITY
@@ -97,7 +98,7 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
         return found
     best = closest(checkpoint.shapes, model, scale)
     if model is None and best.stranger:
-        hint = "" if spandrel_is_here() else f"; hint: {INSTALL_HINT}"
+        hint = "" if spandrel_is_here() else f"; hint: {COMMUNITY_HINT}"
         raise WeightsError(
             f"{checkpoint.path} matches no supported network (first parameters: {best.beginning})"
             f"{hint}"
