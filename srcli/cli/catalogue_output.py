@@ -8,14 +8,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from srcli.cli.console import echo_line
 from srcli.cli.weights_output import print_lines
+from srcli.transfer.policy import Policy
 from srcli.weights.catalogue import CatalogueModel, forbids_commerce
 from srcli.weights.manifest import CATALOGUE
-from srcli.weights.openmodeldb import Catalogue
+from srcli.weights.openmodeldb import Catalogue, read_catalogue
 
-__all__ = ["print_found", "print_model"]
+__all__ = ["print_found", "print_model", "read_and_say"]
 
 _ENDLESS = 10_000  # columns
+
+
+def read_and_say(*, offline: bool) -> Catalogue:
+    """Read the catalogue; a line says so if it could not be brought up to date."""
+    catalogue = read_catalogue(Policy.of_environment(offline=offline))
+    if catalogue.stale:
+        date = f"{catalogue.date:%Y-%m-%d}"
+        echo_line(f"OpenModelDB's catalogue of {date} is used: {catalogue.stale}")
+    return catalogue
 
 
 def print_found(found: Sequence[CatalogueModel], catalogue: Catalogue, *, as_json: bool) -> None:

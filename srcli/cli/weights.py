@@ -1,7 +1,6 @@
 """`srcli weights`: what weights there are, finding and getting them, bringing your own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -9,10 +8,8 @@ from srcli.cli.console import echo_line
 from srcli.cli.option_types import ByteCount
 from srcli.cli.run_options import offline_option
 from srcli.errors import ExitCode, UsageError, WeightsError
+from srcli.extras import spandrel_is_here
 from srcli.heartbeat import Heartbeat
-
-if TYPE_CHECKING:
-    from srcli.weights.openmodeldb import Catalogue
 
 __all__ = ["weights"]
 
@@ -50,9 +47,9 @@ def show(name: str, *, as_json: bool) -> None:
     from srcli.weights.manifest import CATALOGUE
 
     if name.startswith(CATALOGUE):
-        from srcli.cli.catalogue_output import print_model
+        from srcli.cli.catalogue_output import print_model, read_and_say
 
-        print_model(_catalogue().named(name), as_json=as_json)
+        print_model(read_and_say(offline=False).named(name), as_json=as_json)
     elif Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
         with Heartbeat(echo_line, f"reading {name}"):
             from srcli.cli.weights_file import print_checkpoint
@@ -99,6 +96,7 @@ def download(
         recommended,
         weights_named,
     )
+    from srcli.weights.manifest_file import COMMUNITY
 
     if everything == bool(names):
         have = ", ".join(e.name for e in by_quality(known()) if e.source is Source.DOWNLOAD)
@@ -118,7 +116,9 @@ def download(
         entries = [
             entry
             for entry in known()
-            if entry.source is Source.DOWNLOAD and (policy.trust_first or not needs_trust(entry))
+            if entry.source is Source.DOWNLOAD
+            and (policy.trust_first or not needs_trust(entry))
+            and (entry.model != COMMUNITY or spandrel_is_here())
         ]
     failed = fetch_all(entries, policy)
     if not failed:
@@ -155,26 +155,14 @@ def search(
     The catalogue is kept for a day, and used without network after that. Exit code 3 if no model
     fits.
     """
-    from srcli.cli.catalogue_output import print_found
+    from srcli.cli.catalogue_output import print_found, read_and_say
     from srcli.weights.catalogue import Wanted
 
     wanted = Wanted(words, scale, arch, licence == "commercial", max_size)
-    catalogue = _catalogue(offline=offline)
+    catalogue = read_and_say(offline=offline)
     found = catalogue.search(wanted)
     print_found(found, catalogue, as_json=as_json)
     return ExitCode.ALL_DONE if found else ExitCode.NOTHING_DONE
-
-
-def _catalogue(*, offline: bool = False) -> "Catalogue":
-    """Read OpenModelDB's catalogue; a line says so if it is not of today."""
-    from srcli.transfer.policy import Policy
-    from srcli.weights.openmodeldb import read_catalogue
-
-    catalogue = read_catalogue(Policy.of_environment(offline=offline))
-    if catalogue.stale:
-        date = f"{catalogue.date:%Y-%m-%d}"
-        echo_line(f"OpenModelDB's catalogue of {date} is used: {catalogue.stale}")
-    return catalogue
 
 
 @weights.command()

@@ -95,6 +95,7 @@ def community_spec(weights: WeightsEntry, device: torch.device) -> ModelSpec:
         efforts={"exact": EXACT},
         build=build,
         precisions=tuple(_TYPES[name] for name in measured.precisions),
+        keeps_colours=False,
     )
 
 

@@ -94,12 +94,10 @@ class Upscaler:
         require_types(model, scale, precision, effort, tile)
         self.scale = scale
         self.device = pick_device(device)
-        self.network = load_network(
-            best_scale(model, scale), self.device, precision, compiled=compiled
-        )
+        weights = best_scale(model, scale)
+        self.network = load_network(weights, self.device, precision, compiled=compiled)
         self._preparers = [
-            Preparer(load_network(weights, self.device, precision), tile)
-            for weights in preparing(model)
+            Preparer(load_network(one, self.device, precision), tile) for one in preparing(model)
         ]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
@@ -275,7 +273,8 @@ class Upscaler:
         network_output = torch.empty(shape) if resizing.reduces else None
         for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
-            image = restore_flat_border(image, plane, part.top, part.left, scale)
+            if self.network.spec.keeps_colours:
+                image = restore_flat_border(image, plane, part.top, part.left, scale)
             if task.is_alpha:
                 image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
             rows = slice(part.top, part.top + image.shape[1])

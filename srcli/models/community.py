@@ -18,7 +18,7 @@ from srcli.errors import WeightsError
 from srcli.extras import COMMUNITY_HINT, spandrel_is_here
 from srcli.models.spec import EXACT, Halting, SRNetwork, SROutput
 
-__all__ = ["CommunityNetwork", "Traits", "build_network"]
+__all__ = ["CommunityNetwork", "Traits", "UnknownNetwork", "build_network"]
 
 _PLAIN = 3  # channels of an RGB image
 _CHANNELS = (1, 3, 4)
@@ -70,6 +70,10 @@ class Traits:
     multiple_of: int
     minimum: int
     precisions: tuple[torch.dtype, ...]
+
+
+class UnknownNetwork(WeightsError):
+    """spandrel does not know the network of some parameters."""
 
 
 class CommunityNetwork(SRNetwork):
@@ -157,8 +161,9 @@ def build_network(parameters: Mapping[str, Tensor], name: str) -> CommunityNetwo
         name: Whose they are, for messages.
 
     Raises:
-        WeightsError: spandrel is not installed or cannot be imported, does not know the network,
-            or it is not one that makes an image of one image.
+        UnknownNetwork: spandrel does not know the network.
+        WeightsError: spandrel is not installed or cannot be imported, or the network is not one
+            that makes an image of one image.
     """
     if not spandrel_is_here():
         raise WeightsError(f"{name} needs spandrel; hint: {COMMUNITY_HINT}")
@@ -176,7 +181,7 @@ def build_network(parameters: Mapping[str, Tensor], name: str) -> CommunityNetwo
             warnings.simplefilter("ignore")
             descriptor: Any = spandrel.ModelLoader().load_from_state_dict(dict(parameters))
     except spandrel.UnsupportedModelError as error:
-        raise WeightsError(f"{name}: neither srcli nor spandrel knows its network") from error
+        raise UnknownNetwork(f"{name}: neither srcli nor spandrel knows its network") from error
     except Exception as error:  # whatever its detection stumbles over
         raise WeightsError(
             f"{name}: spandrel cannot build its network: {_first_line(error)}"

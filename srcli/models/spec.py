@@ -227,6 +227,8 @@ class ModelSpec:
         build: Makes the network for a scale, with untrained parameters; a community network with
             its own.
         precisions: Number formats that it can be computed in; () for all.
+        keeps_colours: A flat area is to have its colour in the result, so that flat borders are
+            restored; a network of others may mean to change it.
     """
 
     name: str
@@ -240,3 +242,4 @@ class ModelSpec:
     from_authors: Callable[[str], str | None] | None = None
     convert_authors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     precisions: tuple[torch.dtype, ...] = ()
+    keeps_colours: bool = True

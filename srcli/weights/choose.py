@@ -7,7 +7,7 @@ from srcli.defaults import MODEL, SCALE
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights.local_files import fingerprint_of
 from srcli.weights.manifest import CATALOGUE, how_to_get, known, usable
-from srcli.weights.manifest_file import WeightsEntry
+from srcli.weights.manifest_file import COMMUNITY, WeightsEntry
 
 __all__ = [
     "best_scale",
@@ -150,7 +150,7 @@ def _serving(model: str, scale: float) -> list[WeightsEntry]:
     model = stages(model)[-1]
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
-        have = ", ".join(sorted({entry.title for entry in known() if usable(entry)}))
+        have = ", ".join(sorted({entry.title for entry in known() if _worth_naming(entry)}))
         raise UnknownModel(
             f"no weights for a model named {model!r} (have {have}); hint: srcli weights list"
         )
@@ -161,6 +161,11 @@ def _serving(model: str, scale: float) -> list[WeightsEntry]:
         how = how_to_get(min(reaching, key=lambda entry: entry.scale))
         raise UnknownModel(f"no weights for {model} here: {how}")
     return [_as_asked(entry, model) for entry in entries]
+
+
+def _worth_naming(entry: WeightsEntry) -> bool:
+    """True for networks of srcli's, and for what a person has brought."""
+    return usable(entry) and (entry.model != COMMUNITY or entry.folder is not None)
 
 
 def _as_asked(entry: WeightsEntry, model: str) -> WeightsEntry:

@@ -20,6 +20,7 @@ __all__ = [
     "import_weights",
     "keep",
     "plain_name",
+    "published_as",
     "published_content",
     "require_network",
 ]
@@ -64,7 +65,7 @@ def import_weights(
     _check_name(name)
     found = recognise(open_checkpoint(source), model, scale)
     hashes = _hashes(source)
-    published = _published(found, hashes)
+    published = published_as(found, hashes)
     if found.model == COMMUNITY and name is None:
         name = published.title if published else plain_name(source)
     entry_name = f"{name or found.model}_x{found.scale}"
@@ -72,7 +73,7 @@ def import_weights(
         entry_name = published.name
     _refuse_taken(entry_name, name, found.model)
     if published is None:
-        _refuse_impostor(source, name, hashes)
+        _refuse_impostor(source, name, found.scale, hashes)
     return keep(found, source, hashes, entry_name, name or "", imports().absolute(), published)
 
 
@@ -223,7 +224,7 @@ def _hashes(path: Path) -> FileHashes:
         raise WeightsError(f"{path}: {error.strerror}") from error
 
 
-def _published(found: Recognised, hashes: FileHashes) -> WeightsEntry | None:
+def published_as(found: Recognised, hashes: FileHashes) -> WeightsEntry | None:
     """The manifest's entry of a file with these hashes; None if it is no published file."""
     for published in manifest():
         if (
@@ -236,13 +237,14 @@ def _published(found: Recognised, hashes: FileHashes) -> WeightsEntry | None:
     return None
 
 
-def _refuse_impostor(source: Path, name: str | None, hashes: FileHashes) -> None:
+def _refuse_impostor(source: Path, name: str | None, scale: int, hashes: FileHashes) -> None:
     """Refuse a file that would take the name of a published one, and is not that file."""
     for entry in manifest():
-        if entry.source is Source.BY_HAND and entry.sha256 and name in (entry.name, entry.variant):
+        named = name is not None and entry.answers_to(name) and entry.scale == scale
+        if named and entry.source is Source.BY_HAND and entry.sha256:
             raise WeightsError(
-                f"{source}: sha256 is {hashes.sha256}, that of {entry.title} is {entry.sha256}; "
-                f"hint: get {entry.page_file} from {entry.page} again, or use another --name"
+                f"{source}: sha256 is {hashes.sha256}, that of {entry.name} is {entry.sha256}; "
+                f"hint: get it from {entry.page} again, or use another --name"
             )
 
 

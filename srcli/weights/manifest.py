@@ -114,9 +114,10 @@ def how_to_get(entry: WeightsEntry) -> str:
         trust = " --trust-first" if needs_trust(entry) else ""
         return f"{entry.name} is not here yet: srcli weights download {entry.name}{trust}"
     if entry.source is Source.BY_HAND:
+        what = entry.page_file or "it"
         return (
-            f"{entry.name} has no direct download: get {entry.page_file} from {entry.page}, then "
-            f"srcli weights import {entry.page_file}{_named(entry)}"
+            f"{entry.name} has no direct download: get {what} from {entry.page}, then "
+            f"srcli weights import {entry.page_file or 'FILE'}{_named(entry)}"
         )
     if entry.source is Source.BOX:
         return "reinstall srcli to restore it"

@@ -7,7 +7,7 @@ from srcli.errors import UsageError, WeightsError
 from srcli.transfer.policy import Policy
 from srcli.weights.choose import is_file_name, stages
 from srcli.weights.local_files import downloads
-from srcli.weights.manifest import CATALOGUE, known
+from srcli.weights.manifest import CATALOGUE, known, manifest
 from srcli.weights.manifest_file import WeightsEntry, as_toml
 from srcli.weights.openmodeldb import entry_of, read_catalogue
 
@@ -72,7 +72,7 @@ def _of_file(path: Path) -> str:
     # Imported when needed: most runs have no file, and these bring torch.
     from srcli.weights.checkpoint import open_checkpoint
     from srcli.weights.hashes import fault_of, hashes_of
-    from srcli.weights.import_weights import keep, plain_name
+    from srcli.weights.import_weights import keep, plain_name, published_as
     from srcli.weights.recognise import recognise
 
     try:
@@ -83,11 +83,16 @@ def _of_file(path: Path) -> str:
     for entry in known():
         brought = entry.folder is not None and hashes.sha256 in entry.origin
         if (brought or entry.sha256 == hashes.sha256) and fault_of(entry) is None:
-            return entry.name
+            named = any(other.name == entry.name for other in manifest())
+            return entry.name if named or not entry.variant else entry.variant
         taken |= {entry.name.casefold(), entry.variant.casefold(), entry.model.casefold()}
+    found, folder = recognise(open_checkpoint(path)), downloads().absolute()
+    published = published_as(found, hashes)
+    if published is not None:
+        keep(found, path, hashes, published.name, published.variant, folder, published)
+        return published.name
     name = plain_name(path)
     if name.casefold() in taken:
         name = f"{name[:50]}-{hashes.sha256[:8]}"
-    found = recognise(open_checkpoint(path))
-    keep(found, path, hashes, f"{name}_x{found.scale}", name, downloads().absolute())
+    keep(found, path, hashes, f"{name}_x{found.scale}", name, folder)
     return name

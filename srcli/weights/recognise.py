@@ -12,7 +12,7 @@ from torch import Tensor
 from srcli.errors import UnknownScale, WeightsError
 from srcli.extras import COMMUNITY_HINT, spandrel_is_here
 from srcli.models import model_spec
-from srcli.models.community import build_network
+from srcli.models.community import UnknownNetwork, build_network
 from srcli.weights.checkpoint import Checkpoint
 from srcli.weights.identify import Match, closest, match_parameters
 from srcli.weights.manifest_file import COMMUNITY
@@ -71,7 +71,7 @@ def recognise(
     except (WeightsError, UnknownScale):
         if model is not None or not spandrel_is_here():
             raise
-        with suppress(WeightsError):
+        with suppress(UnknownNetwork):
             return _of_community(checkpoint, scale)
         raise
     return _of_ours(checkpoint, matches)
