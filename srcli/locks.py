@@ -57,8 +57,8 @@ class FolderLock:
                 return
             if on_wait is None:
                 raise FolderBusy(
-                    f"{path.parent.parent} is in use by another run, process {number or '?'}: "
-                    "wait for it with --wait, stop it, or name another folder with -o"
+                    f"{path.parent.parent} is in use by another run, process {number or '?'}; "
+                    "hint: wait for it with --wait, stop it, or name another folder with -o"
                 )
             if not told:
                 on_wait(number or "?")

@@ -76,4 +76,4 @@ def test_training_says_so_before_it_reads_the_configuration(
         assert process.stderr is not None
         first = process.stderr.readline()
         process.kill()
-    assert first == f"srcli: training as {pipe} says\n"
+    assert first == f"srcli: training with {pipe}\n"

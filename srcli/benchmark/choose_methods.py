@@ -71,7 +71,9 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
     networks_named(names, setup.efforts)
     degraders = [degrader_named(one) for one in setup.degrade]
     if setup.random and setup.end_to_end is not None:
-        raise UsageError("--end-to-end makes images, which random weights cannot: leave one out")
+        raise UsageError(
+            "--end-to-end makes images, which random weights cannot; hint: leave one out"
+        )
     made: list[Method] = []
     for name in names:
         if name in _RESAMPLERS:
@@ -90,7 +92,7 @@ def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[
         UsageError: A name does not exist, there is none, or an effort none of them has.
     """
     if not names:
-        raise UsageError("no model to measure: name some with -m, a comma between them")
+        raise UsageError("no model to measure; hint: name some with -m, a comma between them")
     networks = [name for name in names if name not in _RESAMPLERS]
     for name in networks:
         if network_of(name) not in (*model_names(), COMMUNITY):

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from srcli.data.benchmark_set import Pair, find_set, pair_folders, pairs_in, single_folder
+from srcli.data.benchmark_set import (
+    Pair,
+    find_set,
+    images_in_subfolders,
+    pair_folders,
+    pairs_in,
+    single_folder,
+)
 from srcli.data.roots import data_roots
 from srcli.data.sets import benchmark_set, benchmark_sets
 from srcli.data.sizes import images_of_sizes
@@ -61,8 +68,30 @@ class BenchmarkInputs:
                 "or --latency 512x341"
             )
 
-    def find(self, scale: int) -> tuple[str, list[Pair]]:
+    def _passed_over(self, pairs: Sequence[Pair]) -> str:
+        """A line about images in subfolders of the folder, which are not measured; "" without any.
+
+        Args:
+            pairs: What is measured.
+        """
+        alone = self.folder or (self.hr if self.lr is None else None)
+        paths = [pair.hr or pair.lr for pair in pairs]
+        if alone is None or any(path is not None and path.parent != alone for path in paths):
+            return ""
+        count = images_in_subfolders(alone)
+        if not count:
+            return ""
+        which = f"{count} images in subfolders are" if count > 1 else "an image in a subfolder is"
+        return f"{alone}: {which} not measured; hint: name each folder of images by itself"
+
+    def find(
+        self, scale: int, on_note: Callable[[str], None] = lambda line: None
+    ) -> tuple[str, list[Pair]]:
         """The name of it all, and its images, no two of one name; names are text.
+
+        Args:
+            scale: HR px per LR px.
+            on_note: Called with a line about images that are not measured.
 
         Raises:
             UsageError: Nothing or too much is asked for, or it is not there.
@@ -81,6 +110,8 @@ class BenchmarkInputs:
             alone = self.hr or self.lr
             assert alone is not None
             name, found = alone.name, single_folder(alone, is_hr=self.hr is not None)
+        if passed_over := self._passed_over(found):
+            on_note(passed_over)
         return as_text(name), _told_apart(found[: self.limit])
 
 
@@ -93,9 +124,9 @@ def _in_folder(folder: Path, scale: int) -> list[Pair]:
     if not folder.is_dir():
         by_lower = {name.lower(): name for name in benchmark_sets()}
         known = by_lower.get(str(folder).lower())
-        hint = f"; hint: a set by name: --dataset {known}" if known else ""
+        hint = f"a set by name: --dataset {known}" if known else "check the name"
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder} {what}{hint}")
+        raise UsageError(f"{folder} {what}; hint: {hint}")
     found = pairs_in(folder, scale)
     if not found:
         raise UsageError(

@@ -151,7 +151,7 @@ def _measured(
         height, width = sample.lr.shape[:2]
         return (
             f"{sample.name}: {width}x{height} LR px takes more memory than is free on "
-            f"{settings.device}: close other programs, or measure less at once with -m"
+            f"{settings.device}; hint: close other programs, or measure less at once with -m"
         )
     except (InputError, OSError) as error:
         return f"{sample.name}: {error}"

@@ -12,7 +12,8 @@ from typing import ParamSpec
 import click
 from click.core import ParameterSource
 
-from srcli.cli.console import echo_line, printable
+from srcli.cli.console import echo_line, loading, printable
+from srcli.cli.option_types import WholeScale
 from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
@@ -53,7 +54,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     help="Measure time only, for LR sizes such as 512x341 or files.",
 )
 @click.option(
-    "-s", "--scale", type=click.IntRange(2), default=4, show_default=True,
+    "-s", "--scale", type=WholeScale(2), default=4, show_default=True,
     help="Scale factor.",
 )  # fmt: skip
 @click.option(
@@ -167,17 +168,18 @@ def bench(
         dataset, folder, hr, lr, None if sizes is None else _listed(sizes), data_root, limit
     )
     inputs.require_one()  # before torch is imported
-    from srcli.benchmark.choose_methods import Setup, methods_named
-    from srcli.benchmark.machine import describe_machine
-    from srcli.benchmark.measure import MeasureSettings, measure
-    from srcli.benchmark.results import Run
-    from srcli.cli.bench_output import Files, deliver
-    from srcli.inference.device import pick_device, pick_precision
-    from srcli.metrics.protocols import protocol_named
+    with loading():
+        from srcli.benchmark.choose_methods import Setup, methods_named
+        from srcli.benchmark.machine import describe_machine
+        from srcli.benchmark.measure import MeasureSettings, measure
+        from srcli.benchmark.results import Run
+        from srcli.cli.bench_output import Files, deliver
+        from srcli.inference.device import pick_device, pick_precision
+        from srcli.metrics.protocols import protocol_named
 
     files = Files(json_file, csv_file, markdown_file, plot)
     files.check()
-    name, pairs = inputs.find(scale)
+    name, pairs = inputs.find(scale, echo_line)
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)

@@ -55,14 +55,14 @@ def _unwritable(path: Path) -> str:
     """Why a file cannot be written; "" if nothing is known against it."""
     folder = path.parent
     if path.is_dir():
-        return "it is a folder; name a file in it"
+        return "it is a folder; hint: name a file in it"
     if not folder.is_dir():
-        return f"there is no folder {folder}; make it first"
+        return f"there is no folder {folder}; hint: make it first"
     needed = [(path, os.W_OK)] if path.exists() else []
     if _is_replaced(path):
         needed.append((path.resolve().parent, os.W_OK | os.X_OK))
     refused = [place for place, mode in needed if not os.access(place, mode)]
-    return f"you may not write {refused[0]}; name another place" if refused else ""
+    return f"you may not write {refused[0]}; hint: name another place" if refused else ""
 
 
 def _is_replaced(path: Path) -> bool:

@@ -111,7 +111,7 @@ def _recorded(
 def _settings(options: ClipOptions) -> ClipSettings:
     """Convert the options to those of `jobs`."""
     if options.tonemap and options.force_sdr:
-        raise UsageError("--tonemap and --force-sdr exclude each other: choose one")
+        raise UsageError("--tonemap and --force-sdr exclude each other; hint: choose one")
     if options.duration == 0:
         raise UsageError("--duration must be above 0 seconds, got 0")
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
@@ -125,8 +125,8 @@ def _refuse_size(job: Job) -> Finished:
     return Finished(
         job,
         State.FAILED,
-        f"{job.source} is a clip: use --scale for it; --width, --height, --fit and --megapixels "
-        "are for images",
+        f"{job.source} is a clip, and --width, --height, --fit and --megapixels are for images; "
+        "hint: use --scale for it",
     )
 
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import click
-
-from srcli.cli.console import ProgressCounter, echo_line, printable
+from srcli.cli.console import ProgressCounter, echo_line, open_file, printable
 from srcli.cli.events import emit
 from srcli.cli.upscale_options import UpscaleOptions
 from srcli.errors import ExitCode, SrcliError, UnwritableImage, UsageError
@@ -132,7 +130,7 @@ class Comparison:
             fields = {"output": str(self.path), "images": shown, "of": found, "bytes": size}
             emit("compare", fields)
         if self.options.compare.show:
-            click.launch(str(self.path))
+            open_file(self.path)
         return Written(f"{self.path} ({shown} of {found} images, {amount_of(size)})")
 
     def _write(self, page: Page, decoder: DecoderProcess) -> None:

@@ -14,10 +14,10 @@ def config() -> None:
     """Show the settings of srcli.toml and where each came from."""
 
 
-@config.command()
+@config.command(short_help="Show the options of a command and their sources.")
 @click.argument("command", default="upscale")
 def show(command: str) -> None:
-    """Show every option of a command, its value and its source.
+    """Show the options of a command that have a value, and its source; the others by name.
 
     What is typed on the command line wins over srcli.toml in the current folder, and that over
     srcli.toml in the user's configuration folder.
@@ -27,11 +27,17 @@ def show(command: str) -> None:
     if command not in root.commands:
         raise click.BadParameter(f"{command!r} (have {', '.join(sorted(root.commands))})")
     settings = read_settings(root).get(command, {})
+    unset: list[str] = []
     for parameter in root.commands[command].params:
         if not isinstance(parameter, click.Option):
             continue
         name = max(parameter.opts, key=len).removeprefix("--")
         setting = settings.get(parameter.name)
         value = setting.value if setting else default_of(parameter)
+        if setting is None and value in (None, "", False):
+            unset.append(name)
+            continue
         origin = str(setting.file) if setting else "default"
         click.echo(f"{name} = {json.dumps(value)}  # {origin}")
+    if unset:
+        click.echo(f"# not set: {', '.join(unset)}")

@@ -1,20 +1,36 @@
-"""Text for the terminal: printable names, aligned fields, durations, and a counter on stderr."""
+"""Text for the terminal: printable names, aligned fields, durations, and signs of life."""
 
 import math
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-__all__ = ["ProgressCounter", "echo_fields", "echo_line", "in_words", "printable"]
+from srcli.heartbeat import Heartbeat
+
+__all__ = [
+    "ProgressCounter",
+    "echo_fields",
+    "echo_line",
+    "in_words",
+    "loading",
+    "megapixels_in_words",
+    "open_file",
+    "printable",
+]
 
 _GAP = 2  # columns between a label and its value
 _SILENT_SECONDS = 0.7  # small batches begin without a line
 _BETWEEN_LINES = 5.0
 _BETWEEN_REDRAWS = 0.2
+_OPENING_SECONDS = 5.0
+_LOADING = "loading PyTorch"
+_LOADING_SECONDS = 1.0  # a log gets a line only if it takes longer
 
 
 def printable(text: str | Path) -> str:
@@ -74,6 +90,55 @@ def in_words(seconds: float) -> str:
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def megapixels_in_words(megapixels: float) -> str:
+    """Megapixels, with so many digits that small images are not 0.
+
+    >>> megapixels_in_words(12.34), megapixels_in_words(0.006144)
+    ('12.3 Mpx', '0.0061 Mpx')
+    """
+    return f"{megapixels:.1f} Mpx" if megapixels >= 1 else f"{megapixels:.2g} Mpx"
+
+
+@contextmanager
+def loading(*, quiet: bool = False) -> Generator[None]:
+    """Show that a command has begun while its modules are imported, which takes some seconds.
+
+    On a terminal the text vanishes at the end.
+    """
+    if quiet:
+        yield
+    elif sys.stderr.isatty():
+        sys.stderr.write(f"{_LOADING} ...")
+        sys.stderr.flush()
+        try:
+            yield
+        finally:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+    else:
+        with Heartbeat(echo_line, _LOADING, _LOADING_SECONDS):
+            yield
+
+
+def open_file(path: Path) -> None:
+    """Open a file with the desktop's program for it; a line if there is none."""
+    if not _is_opened(path):
+        echo_line(f"{path}: no program here opens it; hint: open it in a browser")
+
+
+def _is_opened(path: Path) -> bool:
+    if not sys.platform.startswith("linux"):
+        return click.launch(str(path)) == 0
+    silent = subprocess.DEVNULL  # xdg-open names every browser that it does not find
+    try:
+        opener = subprocess.Popen(["xdg-open", path], stdin=silent, stdout=silent, stderr=silent)
+        return opener.wait(_OPENING_SECONDS) == 0
+    except subprocess.TimeoutExpired:  # a browser that it has become
+        return True
+    except OSError:
+        return False
 
 
 class ProgressCounter:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.console import echo_line
+from srcli.cli.option_types import WholeScale
 from srcli.errors import DownloadError, ExitCode
 
 __all__ = ["datasets"]
@@ -42,7 +43,7 @@ def list_sets(data_root: Path | None) -> None:
 @datasets.command(short_help="Download benchmark sets.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option(
-    "-s", "--scale", "scales", type=click.IntRange(2, 4), multiple=True, default=(4,),
+    "-s", "--scale", "scales", type=WholeScale(2, 4), multiple=True, default=(4,),
     show_default=True, help="Scale factor. Repeatable.",
 )  # fmt: skip
 @click.option("--data-root", type=_FOLDER, help="Folder to write to.  [default: SRCLI_DATA]")
@@ -94,9 +95,13 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
     from srcli.data.sets import benchmark_set, benchmark_sets
 
     chosen = [benchmark_set(name) for name in names] or list(benchmark_sets().values())
+    roots = data_roots(data_root)
+    if not any(one.hash_lists(roots) for one in chosen) and not names:
+        places = ", ".join(map(str, roots))
+        echo_line(f"no set in {places} has a list of hashes; hint: srcli datasets download Set5")
     faulty = False
     for one in chosen:
-        lists = one.hash_lists(data_roots(data_root))
+        lists = one.hash_lists(roots)
         if names and not lists:
             echo_line(
                 f"{one.name}: there is no list of hashes; hint: {one.command() or one.origin}"
@@ -106,7 +111,7 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
             altered = altered_files(path)
             faulty |= bool(altered)
             first = f": {path.parent / altered[0]}" if altered else ""
-            whole = f"whole, {len(read_hashes(path))} files"
+            whole = f"intact, {len(read_hashes(path))} files"
             state = f"{len(altered)} altered or missing{first}" if altered else whole
             click.echo(f"{path.parent}: {state}")
     return ExitCode.SOME_FAILED if faulty else ExitCode.ALL_DONE
@@ -117,7 +122,7 @@ def verify(names: tuple[str, ...], data_root: Path | None) -> ExitCode:
 @click.option("--div8k", type=_FOLDER, required=True, help="Folder of DIV8K's images.")
 @click.option("--data-root", type=_FOLDER, help="Folder to write to.  [default: SRCLI_DATA]")
 @click.option(
-    "-s", "--scale", type=click.IntRange(2), default=4, show_default=True, help="Scale factor."
+    "-s", "--scale", type=WholeScale(2), default=4, show_default=True, help="Scale factor."
 )
 def prepare(name: str, div8k: Path, data_root: Path | None, scale: int) -> None:
     """Make Test2K, Test4K or Test8K from DIV8K by the published recipe.

@@ -10,6 +10,7 @@ from rich.table import Table
 from srcli.cli.console import ProgressCounter, in_words, printable
 from srcli.cli.events import emit
 from srcli.cli.run_options import NetworkOptions, RunOptions
+from srcli.cli.summary import skip_reasons
 from srcli.cli.upscale_options import UpscaleOptions
 from srcli.cli.upscale_plan import RunPlan
 from srcli.errors import ExitCode, UnknownScale
@@ -23,6 +24,7 @@ from srcli.weights import serving
 __all__ = ["forecast_all", "show_plan"]
 
 _SHOWN = 200
+_ENDLESS = 10_000  # columns
 
 
 def forecast_all(jobs: Sequence[Job], plan: RunPlan, decoder: DecoderProcess) -> list[Forecast]:
@@ -60,30 +62,58 @@ def show_plan(
         _emit(skipped, ignored, forecasts, seconds, run, code)
         return code
     disk = sum(one.disk for one in forecasts)
-    table = Table(box=None, pad_edge=False)
-    for heading in ("input", "output", "px", "MB"):
-        table.add_column(heading, justify="left" if "put" in heading else "right", overflow="fold")
-    for one in forecasts[:_SHOWN]:
-        size = f"{one.size[0]}x{one.size[1]}" if one.size else "fails"
-        size += f", {one.pages} pages" if one.pages > 1 else ""
-        size += f", {one.frames} frames" if one.frames else ""
-        target = str(one.job.target) if one.size else one.reason
-        table.add_row(printable(one.job.source), printable(target), size, f"{one.disk / 1e6:.1f}")
     console = Console()
-    console.print(table, markup=False, highlight=False)
+    _print_jobs([one for one in forecasts[:_SHOWN] if one.size], console)
+    for one in forecasts[:_SHOWN]:
+        if not one.size:
+            reason = one.reason.removeprefix(f"{one.job.source}: ")
+            _print_line(f"{one.job.source} will fail: {reason}", console)
     if len(forecasts) > _SHOWN:
-        console.print(f"and {len(forecasts) - _SHOWN} more (--json lists all)", highlight=False)
+        _print_line(f"and {len(forecasts) - _SHOWN} more (--json lists all)", console)
+    for end in skipped if run.verbose else ():
+        _print_line(f"{end.job.source}: skipped, {end.reason}", console)
+    for reason, count in skip_reasons(skipped).items():
+        _print_line(f"{count} skipped: {reason}", console)
     fails = f", {failing} will fail" if failing else ""
-    console.print(
+    _print_line(
         f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
         f"{in_words(seconds)} in the network, {disk / 1e6:.1f} MB",
-        highlight=False,
+        console,
     )
     for line in ignored.lines():
-        console.print(f"ignored {printable(line)}", markup=False, highlight=False)
+        _print_line(f"ignored {line}", console)
     for line in require_room(forecasts) if run.disk_check else ():
-        console.print(line, highlight=False)
+        _print_line(line, console)
     return code
+
+
+def _print_jobs(forecasts: Sequence[Forecast], console: Console) -> None:
+    """Print what each input becomes: a table, or where that is too wide two lines for each."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("input", "output", "px", "MB"):
+        table.add_column(heading, justify="left" if "put" in heading else "right", no_wrap=True)
+    rows: list[tuple[str, str, str, str]] = []
+    for one in forecasts:
+        assert one.size is not None
+        size = f"{one.size[0]}x{one.size[1]}"
+        size += f", {one.pages} pages" if one.pages > 1 else ""
+        size += f", {one.frames} frames" if one.frames else ""
+        names = printable(one.job.source), printable(one.job.target)
+        rows.append((*names, size, f"{one.disk / 1e6:.1f}"))
+        table.add_row(*rows[-1])
+    if not rows:
+        return
+    if Console(width=_ENDLESS).measure(table).maximum <= console.width:
+        console.print(table, markup=False, highlight=False)
+        return
+    for source, target, size, megabytes in rows:
+        _print_line(source, console)
+        _print_line(f"  -> {target}  {size}, {megabytes} MB", console)
+
+
+def _print_line(text: str, console: Console) -> None:
+    """Print a line in which no word is broken."""
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _emit(

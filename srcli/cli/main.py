@@ -11,7 +11,7 @@ from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.console import echo_line
 from srcli.cli.datasets import datasets
-from srcli.cli.settings_file import default_map, read_settings, settings_named
+from srcli.cli.settings_file import default_map, plain_words, read_settings, settings_named
 from srcli.cli.status import status, verify
 from srcli.cli.streams import StandardStreams
 from srcli.cli.train import train
@@ -95,6 +95,9 @@ def _exit_code() -> ExitCode | int:
             echo_line(f"hint: {error.hint}")
         _name_settings(error, str(error))
         return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
     except click.ClickException as error:
         _show_usage(error)
         _name_settings(error, error.format_message())
@@ -130,7 +133,7 @@ def _want_of_room(error: Exception) -> str:
 def _show_usage(error: click.ClickException) -> None:
     """Show a usage error as one line, and what helps as another."""
     hint = hint_for(error)
-    echo_line(error.message if hint else error.format_message())
+    echo_line(error.message if hint else plain_words(error.format_message()))
     context = error.ctx if isinstance(error, click.UsageError) else None
     if hint:
         echo_line(f"hint: {hint}")

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.table import Table
 
-from srcli.cli.console import echo_line, printable
+from srcli.cli.console import echo_line, open_file, printable
 from srcli.cli.existing_outputs import ask_or_default, can_ask
 from srcli.cli.progress import reporter_for
 from srcli.cli.reporter import BatchReporter
@@ -36,6 +35,9 @@ __all__ = [
     "open_result",
     "print_mask_summary",
 ]
+
+
+_EXTRAS = ("html", "npz")  # files beside the masks
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def choose(
         made = None if overwrite else request_of_masks(job.target)
         if overwrite or not is_mask_folder(job.target):
             todo.append(named)
-        elif made is None or made == wanted:
+        elif made is None or _holds(made, wanted):
             reason = "its masks exist, made with the same settings" if made else "its masks exist"
             remedy = "; hint: --overwrite makes them again"
             skipped.append(Finished(_as_job(job), State.SKIPPED, reason + remedy))
@@ -119,6 +121,14 @@ def choose(
         else:
             skipped.append(Finished(_as_job(job), State.SKIPPED, "kept as it was"))
     return todo, skipped
+
+
+def _holds(made: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """True if masks are as asked for; a report or arrays beside them do no harm."""
+    kept = {name: value for name, value in wanted.items() if value or name not in _EXTRAS}
+    return kept == {name: value for name, value in made.items() if name in kept} and (
+        made.keys() == wanted.keys()
+    )
 
 
 def _input_of(path: Path) -> str:
@@ -183,7 +193,7 @@ def open_result(jobs: Sequence[MaskJob], *, html: bool) -> None:
     for job in jobs:
         for name in names:
             if (job.target / name).is_file():
-                click.launch(str(job.target / name))
+                open_file(job.target / name)
                 return
 
 

@@ -13,8 +13,10 @@ __all__ = [
     "FormatName",
     "FrameRate",
     "Number",
+    "ScaleFactor",
     "Seconds",
     "TileSize",
+    "WholeScale",
 ]
 
 _BROADCAST = Fraction(1000, 1001)  # 23.976 a second are 24 of these
@@ -34,6 +36,41 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number", param, ctx)
         return number
+
+
+class ScaleFactor(click.ParamType[float]):
+    """A scale factor: `2`, `1.5`, and as people write it `2x` or `x2`."""
+
+    name = "float"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse SR px per LR px to a side."""
+        try:
+            return float(_without_x(str(value)))
+        except ValueError:
+            self.fail(f"{value!r} is not a number; hint: -s 3", param, ctx)
+
+
+class WholeScale(click.IntRange):
+    """A whole scale factor in a range; `3x` and `x3` too."""
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse SR px per LR px to a side."""
+        return super().convert(_without_x(str(value)), param, ctx)  # pyright: ignore[reportArgumentType]
+
+
+def _without_x(typed: str) -> str:
+    """What is left of `3x`, `x3` or `3×`.
+
+    >>> [_without_x(typed) for typed in ("3x", "X3", "1.5×", "xx")]
+    ['3', '3', '1.5', 'xx']
+    """
+    found = re.fullmatch(r"[x\u00d7]?(\d[\d.]*)[x\u00d7]?", typed.strip().lower())
+    return found[1] if found else typed
 
 
 class FormatName(click.Choice[str]):

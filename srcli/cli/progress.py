@@ -19,7 +19,7 @@ from rich.progress import (
 from srcli.cli.console import echo_line, in_words, printable
 from srcli.cli.events import JsonReporter
 from srcli.cli.reporter import BatchReporter, RunSummary
-from srcli.cli.summary import by_layer
+from srcli.cli.summary import amount_of, by_layer
 from srcli.jobs.job import Finished, Job, State
 
 __all__ = ["PlainReporter", "QuietReporter", "reporter_for"]
@@ -127,8 +127,8 @@ class PlainReporter(BatchReporter):
             sys.stderr.write(
                 f"[{self._ended}/{self._files}] {printable(end.job.source)} -> "
                 f"{printable(end.job.target)}  "
-                f"{end.report.megapixels:.1f} Mpx in {end.report.seconds:.1f} s"
-                f"{_live(end.report.live_windows)}\n"
+                f"{amount_of([end.report])} in {end.report.seconds:.1f} s"
+                f"{_live(end.report.live_windows) if self._verbose else ''}\n"
             )
         self._note_problems(end)
 

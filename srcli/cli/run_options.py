@@ -28,8 +28,8 @@ yes_option: Decorator = click.option(
 trust_first_option: Decorator = click.option(
     "--trust-first",
     is_flag=True,
-    help="Also weights without a published hash, if their structure is right; the first "
-    "download counts from then on (or SRCLI_TRUST_FIRST=1).",
+    help="Also download weights without a published hash, if their structure is right; the hash "
+    "of the first download counts from then on (or SRCLI_TRUST_FIRST=1).",
 )
 offline_option: Decorator = click.option(
     "--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1)."
@@ -97,8 +97,8 @@ network_options: Decorator = grouped(
         "--halt-eps",
         type=click.FloatRange(0, 1),
         metavar="FLOAT",
-        help="Instead of --effort, for experts: 0 to 1, larger stops earlier (ε of the "
-        f"paper; of {MODEL} balanced is {HALT_EPS['balanced']:g}, fast {HALT_EPS['fast']:g}).",
+        help="Instead of --effort, for experts: 0 to 1, larger stops earlier. For "
+        f"{MODEL}, balanced means {HALT_EPS['balanced']:g} and fast means {HALT_EPS['fast']:g}.",
     ),
     click.option(
         "--tile",

@@ -29,6 +29,7 @@ __all__ = [
     "default_map",
     "default_of",
     "overridden",
+    "plain_words",
     "read_settings",
     "settings_named",
 ]
@@ -78,7 +79,7 @@ def read_settings(group: click.Group) -> dict[str, dict[str, Setting]]:
                 ) from error
             continue  # a home that is another's, as in a container: there is none for this user
         except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: {error}; correct it or move it away") from error
+            raise UsageError(f"{path}: {error}; hint: correct it or move it away") from error
         for command, table in tables.items():
             if command not in group.commands or not isinstance(table, dict):
                 have = ", ".join(f"[{name}]" for name in sorted(group.commands))
@@ -140,10 +141,10 @@ def settings_named(group: click.Group, typed: Sequence[str], message: str) -> li
         setting = settings.get(parameter.name or "")
         if setting is None or any(_is_typed_as(word, parameter) for word in typed):
             continue
-        value = str(setting.value)
+        value, key = str(setting.value), max(parameter.opts, key=len).removeprefix("--")
         named = any(option in message for option in parameter.opts)
-        if named or re.search(rf"(?<![\w.]){re.escape(value)}(?![\w.])", message):
-            key = max(parameter.opts, key=len).removeprefix("--")
+        quoted = re.search(rf"(?:'|\b{re.escape(key)} ){re.escape(value)}(?![\w.])", message)
+        if named or quoted:
             lines.append(f"{setting.place}: [{command}] {key} is {value}")
     return lines
 
@@ -219,21 +220,21 @@ def _checked(context: click.Context, parameter: click.Option, value: object) -> 
         try:
             parameter.type.convert(_as_typed(one), parameter, context)
         except click.BadParameter as error:
-            raise _WrongValue(_plain(error.message)) from None
+            raise _WrongValue(plain_words(error.message).removesuffix(".")) from None
     if parameter.multiple:
         return each
     return cast("object", value)
 
 
-def _plain(message: str) -> str:
-    """Click's words without its jargon.
+def plain_words(message: str) -> str:
+    r"""A message of click as one line without its jargon.
 
-    >>> _plain("'big' is not a valid float."), _plain("200 is not in the range 1<=x<=100.")
-    ("'big' is not a number", '200 is not in the range 1<=x<=100')
+    >>> plain_words("'big' is not a valid float."), plain_words("Choose from:\n\tbash,\n\tzsh")
+    ("'big' is not a number.", 'Choose from: bash, zsh')
     """
     for jargon, plain in (("a valid float", "a number"), ("a valid integer", "a whole number")):
         message = message.replace(jargon, plain)
-    return message.removesuffix(".")
+    return re.sub(r"\s*\n\s*", " ", message)
 
 
 _HEADER = re.compile(r"""\s*\[\s*["']?([\w-]+)["']?\s*\]""")

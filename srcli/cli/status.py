@@ -49,35 +49,38 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
 
 
 @click.command(short_help="Check every result of a batch.")
-@_FOLDER
+@click.argument("place", metavar="FOLDER|FILE", type=click.Path(path_type=Path))
 @_JSON
-def verify(folder: Path, *, as_json: bool) -> ExitCode:
+def verify(place: Path, *, as_json: bool) -> ExitCode:
     """Decode every result of a batch and compare it with the journal.
 
-    FOLDER is the output folder of srcli upscale. Images that the journal does not list are
-    decoded, too. Exit code 0 if all are intact, else 1.
+    FOLDER is the output folder of srcli upscale, or a folder in it; FILE is one result. Images
+    that no journal lists are decoded, too. Exit code 0 if all are intact, else 1.
     """
     from srcli.jobs.discover import discover
     from srcli.jobs.job import State
-    from srcli.jobs.journal import Journal, journal_path
-    from srcli.jobs.verify import Condition, Verification, verify, verify_unknown, was_made
+    from srcli.jobs.verify import (
+        Condition,
+        Verification,
+        known_results,
+        verify,
+        verify_unknown,
+        was_made,
+    )
     from srcli.media import DecodeLimits, DecoderProcess
 
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: check the name")
-    known = {}
-    if journal_path(folder).exists():
-        journal = Journal(folder, create=False)
-        known = journal.entries()
-        journal.close()
+    if not place.exists():
+        raise UsageError(f"{place} does not exist; hint: check the name")
+    folder = place if place.is_dir() else place.parent
+    known = known_results(place, folder)
     found: list[Verification] = []
     limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
-    with Heartbeat(echo_line, f"verifying {folder}"), DecoderProcess(limits) as decoder:
+    with Heartbeat(echo_line, f"verifying {place}"), DecoderProcess(limits) as decoder:
         made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
         for entry in made.values():
             found.append(verify(folder, entry, decoder))
             _tell(found[-1])
-        for source in discover((folder,)):
+        for source in discover((place,)):
             if source.settled is not None:
                 if source.settled.state is State.FAILED:
                     inside = source.path.relative_to(folder)

@@ -7,18 +7,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from srcli.cli.console import echo_fields
+from srcli.cli.console import echo_fields, megapixels_in_words
 from srcli.cli.run_options import NetworkOptions
 from srcli.defaults import MODEL
 from srcli.errors import ExitCode
 from srcli.inference.report import Report, add_reports
+from srcli.jobs.identity import is_there
 from srcli.jobs.job import Finished, State
 from srcli.transfer.policy import is_switched_on
 from srcli.weights import Source, WeightsEntry, better_than, figure_of
 from srcli.weights.local_files import records
 
-__all__ = ["better_weights_line", "by_layer", "exit_code", "print_summary"]
+__all__ = [
+    "amount_of",
+    "better_weights_line",
+    "by_layer",
+    "exit_code",
+    "print_summary",
+    "skip_reasons",
+]
 
+_FEW = 20  # failures of so few inputs are not repeated: their lines stand above
 _SHOWN_FAILURES = 20
 _NOTICE_FILE = "told_of_better_weights"  # in the records folder, once the line was shown
 
@@ -35,7 +44,7 @@ def print_summary(
     """Print to stdout what was done, skipped and failed, and where the results are.
 
     Args:
-        finished: How each job ended.
+        finished: How each job ended; failures have been shown already.
         seconds: Wall time of the batch.
         ignored: What was passed over, one line each.
         better: That there are better weights, if so; said only if something was done.
@@ -44,7 +53,7 @@ def print_summary(
     """
     counts = Counter(end.state for end in finished)
     rows = [(state.value, str(counts[state])) for state in State]
-    for reason, count in Counter(_reason(end) for end in finished if _skipped(end)).items():
+    for reason, count in skip_reasons(finished).items():
         rows.append(("  skipped", f"{count}: {reason}"))
     rows += [("ignored", line) for line in ignored]
     reports = [end.report for end in finished if end.report is not None]
@@ -53,7 +62,8 @@ def print_summary(
     if losing:
         rows.append(("not kept", f"parts of {losing} inputs, listed above"))
     failures = [end for end in finished if end.state is State.FAILED]
-    rows += [("  failed", end.reason) for end in failures[:_SHOWN_FAILURES]]
+    if len(finished) > _FEW:
+        rows += [("  failed", end.reason) for end in failures[:_SHOWN_FAILURES]]
     if len(failures) > _SHOWN_FAILURES:
         rows.append(("  failed", f"and {len(failures) - _SHOWN_FAILURES} more, listed above"))
     if compared:
@@ -71,12 +81,13 @@ def _work(
     verbose: bool,
 ) -> Iterator[tuple[str, str]]:
     """Where the results are, and what they took."""
+    places = [end.job.target for end in finished if end.report or _is_kept(end)]
+    if places:
+        yield "results", str(_place(places))
     if not reports:
         return
-    megapixels = sum(r.megapixels for r in reports)
     network = sum(r.seconds for r in reports)
-    yield "results", str(_place([end.job.target for end in finished if end.report]))
-    yield "output", f"{megapixels:.1f} Mpx"
+    yield "output", amount_of(reports)
     yield "time", f"{seconds:.1f} s, of which network {network:.1f} s"
     live = add_reports(reports).live_windows
     if live:
@@ -92,6 +103,30 @@ def _work(
 
 def _skipped(end: Finished) -> bool:
     return end.state is State.SKIPPED
+
+
+def _is_kept(end: Finished) -> bool:
+    """True if the input was skipped because its result is there."""
+    return _skipped(end) and end.job.target != end.job.source and is_there(end.job.target)
+
+
+def amount_of(reports: Sequence[Report]) -> str:
+    """Amount that was made: megapixels of images, and frames of clips with their size."""
+    images = [report for report in reports if not report.frames]
+    parts: list[str] = []
+    if images:
+        parts.append(megapixels_in_words(sum(report.megapixels for report in images)))
+    frames = sum(report.frames for report in reports)
+    if frames:
+        sizes = {report.frame_size for report in reports if report.frame_size}
+        of = " of {}x{}".format(*sizes.pop()) if len(sizes) == 1 else ""
+        parts.append(f"{frames} frame{'s' * (frames > 1)}{of}")
+    return ", ".join(parts)
+
+
+def skip_reasons(finished: Sequence[Finished]) -> Counter[str]:
+    """Number of skipped inputs by their reason."""
+    return Counter(_reason(end) for end in finished if _skipped(end))
 
 
 def _reason(end: Finished) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.console import echo_line
-from srcli.errors import ExitCode
+from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
 
 __all__ = ["train"]
@@ -66,8 +66,11 @@ def train(
     CONFIG.toml says how. An interrupted run writes a checkpoint; --resume continues from it, with
     the same data in the same order. Under torchrun several processes train together.
     """
+    if config.is_dir() or not config.exists():
+        what = "is a folder" if config.exists() else "does not exist"
+        raise UsageError(f"{config} {what}; hint: check the name")
     leads = os.environ.get("RANK", "0") == "0"  # torchrun's first process shows progress
-    with Heartbeat(echo_line if leads else _nothing, f"training as {config} says") as heartbeat:
+    with Heartbeat(echo_line if leads else _nothing, f"training with {config}") as heartbeat:
         from srcli.training.config_file import read_config
         from srcli.training.folder import RunFolder
         from srcli.training.loggers import JsonLogger, LineLogger

@@ -6,6 +6,7 @@ from typing import ClassVar
 import click
 
 from srcli.cli.click_classes import SectionedCommand
+from srcli.cli.console import loading
 from srcli.cli.run_options import (
     LimitOptions,
     NetworkOptions,
@@ -81,6 +82,7 @@ def upscale(
     was made with other settings. Inputs are never replaced, and a result gets its name only when
     it is complete. The first Ctrl-C finishes the current file, the second stops at once.
     """
-    from srcli.cli.upscale_run import run_upscale
+    with loading(quiet=run.quiet):
+        from srcli.cli.upscale_run import run_upscale
 
     return run_upscale(UpscaleOptions(selection, results, network, run, limits, clips, comparison))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.click_classes import Decorator, grouped
-from srcli.cli.option_types import BoxSize, FormatName, FrameRate, Seconds
+from srcli.cli.option_types import BoxSize, FormatName, FrameRate, ScaleFactor, Seconds
 from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
 from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE
 from srcli.jobs.target_size import TargetSize
@@ -128,7 +128,7 @@ output_options: Decorator = grouped(
     click.option(
         "-s",
         "--scale",
-        type=float,
+        type=ScaleFactor(),
         help=f"Scale factor: above 1, up to {LARGEST_SCALE}; fractions too.  "
         f"[default: {SCALE}, or what the model makes if that is less]",
     ),

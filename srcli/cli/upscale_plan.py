@@ -99,6 +99,10 @@ def choose_weights(model: str, target_size: TargetSize) -> WeightsEntry:
     return largest_scale(model)
 
 
+def _list_name(path: Path | None) -> str:
+    return "on stdin" if str(path) == "-" else str(path)
+
+
 def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignored) -> list[Job]:
     """List the jobs: inputs and the outputs they become.
 
@@ -119,7 +123,7 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
                 listed = read_file_list(stream.read())
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{selection.files_from}: {reason}; check the name") from error
+            raise UsageError(f"{selection.files_from}: {reason}; hint: check the name") from error
     elif not inputs:
         raise click.MissingParameter(param_hint="'INPUT...'", param_type="argument")
     if frames is not None and selection.output is not None:
@@ -140,6 +144,10 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
         count=counter.count,
     )
     counter.clear()
+    if not inputs and not listed:
+        raise NothingToDo(
+            f"the list {_list_name(selection.files_from)} is empty; hint: one name a line"
+        )
     if not sources:
         where = ", ".join(map(str, inputs[:5])) or str(selection.files_from)
         passed = "".join(f"; ignored {line}" for line in ignored.lines())

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from srcli.cli.option_types import FormatName, TileSize
+from srcli.cli.console import echo_line, loading
+from srcli.cli.option_types import FormatName, ScaleFactor, TileSize
 from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.defaults import LARGEST_SCALE, MODEL, SCALE
 from srcli.errors import ExitCode, NothingToDo
@@ -56,7 +57,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option(
     "-s",
     "--scale",
-    type=float,
+    type=ScaleFactor(),
     default=SCALE,
     show_default=True,
     help=f"Scale factor: above 1, up to {LARGEST_SCALE}.",
@@ -139,22 +140,22 @@ def visualize_mask(
     with a contact sheet. Masks that exist are made again only with other settings or with
     --overwrite. Missing weights are downloaded after a question.
     """
-    from srcli.cli.console import echo_line
-    from srcli.cli.fetching import fetch_before_use, known_model, policy_of
-    from srcli.cli.mask_batch import (
-        DrawOptions,
-        MaskSettings,
-        choose,
-        explain_all,
-        open_result,
-        print_mask_summary,
-    )
-    from srcli.cli.summary import exit_code, print_summary
-    from srcli.jobs.discover import discover
-    from srcli.jobs.ignored import Ignored
-    from srcli.jobs.job import Finished, Job, State
-    from srcli.viz.choice import choose_map_types
-    from srcli.viz.run import plan_folders
+    with loading():
+        from srcli.cli.fetching import fetch_before_use, known_model, policy_of
+        from srcli.cli.mask_batch import (
+            DrawOptions,
+            MaskSettings,
+            choose,
+            explain_all,
+            open_result,
+            print_mask_summary,
+        )
+        from srcli.cli.summary import exit_code, print_summary
+        from srcli.jobs.discover import discover
+        from srcli.jobs.ignored import Ignored
+        from srcli.jobs.job import Finished, Job, State
+        from srcli.viz.choice import choose_layers, choose_map_types, layer_count
+        from srcli.viz.run import plan_folders
 
     model = known_model(model, policy_of(downloads))
     ignored = Ignored()
@@ -173,6 +174,8 @@ def visualize_mask(
             "JPEG XL, and passes over folders of masks)"
         )
     kinds = choose_map_types(model, effort, what)
+    if layers != "all":
+        choose_layers(layers, layer_count(model))  # before anything is asked or made
     settings = MaskSettings(model, scale, device, precision, effort, tile)
     drawing = DrawOptions(kinds, layers, image_format, npz=npz, html=html)
     todo, skipped = choose(jobs, drawing.request(settings), overwrite=overwrite)

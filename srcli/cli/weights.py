@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.console import echo_line
-from srcli.cli.option_types import ByteCount
+from srcli.cli.option_types import ByteCount, WholeScale
 from srcli.cli.run_options import offline_option
 from srcli.errors import ExitCode, UsageError, WeightsError
 from srcli.extras import spandrel_is_here
@@ -56,7 +56,7 @@ def show(name: str, *, as_json: bool) -> None:
 
             print_checkpoint(Path(name), as_json=as_json)
     elif Path(name).suffix in (".pth", ".pt", ".ckpt", ".safetensors"):
-        raise UsageError(f"{name} does not exist")
+        raise UsageError(f"{name} does not exist; hint: check the name")
     else:
         from srcli.cli.weights_output import print_entries
 
@@ -71,8 +71,8 @@ def show(name: str, *, as_json: bool) -> None:
 @click.option(
     "--trust-first",
     is_flag=True,
-    help="Also weights without a published hash, if their structure is right; the first "
-    "download counts from then on (or SRCLI_TRUST_FIRST=1).",
+    help="Also download weights without a published hash, if their structure is right; the hash "
+    "of the first download counts from then on (or SRCLI_TRUST_FIRST=1).",
 )
 @click.option("--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1).")
 @click.option("--insecure", is_flag=True, help="Allow http addresses.")
@@ -101,7 +101,7 @@ def download(
     if everything == bool(names):
         have = ", ".join(e.name for e in by_quality(known()) if e.source is Source.DOWNLOAD)
         raise UsageError(
-            f"no weights named (can be downloaded: {have}); "
+            f"give names of weights, or --all; available: {have}; "
             "hint: srcli weights download recommended"
         )
     policy = Policy.of_environment(offline=offline, insecure=insecure, trust_first=trust_first)
@@ -128,7 +128,7 @@ def download(
 
 @weights.command()
 @click.argument("words", nargs=-1, metavar="[WORD]...")
-@click.option("--scale", type=click.IntRange(1), help="Scale of the model; 1 restores only.")
+@click.option("--scale", type=WholeScale(1), help="Scale of the model; 1 restores only.")
 @click.option("--arch", metavar="NAME", help="Architecture: esrgan, span, realplksr, ...")
 @click.option(
     "--licence",
@@ -183,7 +183,7 @@ def verify(names: tuple[str, ...]) -> ExitCode:
     for entry in entries:
         fault = fault_of(entry)
         faulty |= fault is not None
-        click.echo(f"{entry.name}: {fault or 'whole'}")
+        click.echo(f"{entry.name}: {fault or 'intact'}")
     return ExitCode.SOME_FAILED if faulty else ExitCode.ALL_DONE
 
 
@@ -250,9 +250,7 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 @weights.command("import", short_help="Import your own checkpoint.")
 @click.argument("source", metavar="FILE", type=_FILE)
 @click.option("--model", help="Network.  [default: identified by the parameters]")
-@click.option(
-    "--scale", type=click.IntRange(1), help="Scale.  [default: identified by the parameters]"
-)
+@click.option("--scale", type=WholeScale(1), help="Scale.  [default: identified by the parameters]")
 @click.option("--name", help="Name to use with -m.  [default: the network's name]")
 def import_weights(source: Path, model: str | None, scale: int | None, name: str | None) -> None:
     """Import your own checkpoint, for srcli upscale -m NAME.

@@ -38,6 +38,7 @@ class BenchmarkSet:
         parts: What `datasets download` brings, by scale; none if it cannot be downloaded.
         origin: Where its images are to be had otherwise, as a clause.
         prepared: Whether `datasets prepare` makes it of DIV8K.
+        packaged: Its folder if it comes with srcli.
     """
 
     name: str
@@ -46,6 +47,7 @@ class BenchmarkSet:
     parts: Mapping[int, SetPart] = field(default_factory=dict[int, SetPart])
     origin: str = ""
     prepared: bool = False
+    packaged: Path | None = None
 
     def command(self, scale: int = 4) -> str:
         """The command that brings or makes it for a scale; "" if there is none."""
@@ -119,7 +121,7 @@ class Pair:
 
 
 def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]:
-    """Find a set's images under the first of `roots` that has them.
+    """Find a set's images in srcli itself, or under the first of `roots` that has them.
 
     Layouts: see `pairs_in`.
 
@@ -127,6 +129,8 @@ def find_set(one: BenchmarkSet, scale: int, roots: Sequence[Path]) -> list[Pair]
         MissingDataSet: It is nowhere, or its download is not complete.
         UsageError: Its HR and LR do not belong together.
     """
+    if one.packaged is not None:
+        return pairs_in(one.packaged, scale)
     for root in roots:
         for folder in _folders_named(root, one.name):
             pairs = pairs_in(folder, scale)
@@ -190,7 +194,7 @@ def pair_folders(hr: Path, lr: Path, scale: int) -> list[Pair]:
         )
     if len(by_name) != len(reduced):
         twice = Counter(_without_scale(path.stem, scale) for path in reduced).most_common(1)[0][0]
-        raise UsageError(f"{lr} has several images named {twice}: rename all but one")
+        raise UsageError(f"{lr} has several images named {twice}; hint: rename all but one")
     return [Pair(path.stem, path, by_name[path.stem]) for path in originals]
 
 
@@ -256,6 +260,15 @@ def _images(folder: Path) -> list[Path]:
         p
         for p in folder.iterdir()
         if p.suffix.lower() in _IMAGES and p.is_file() and not p.name.startswith(".")
+    )
+
+
+def images_in_subfolders(folder: Path) -> int:
+    """Number of images in the folders below a folder."""
+    return sum(
+        len(_images(one))
+        for one in folder.rglob("*/")
+        if one.is_dir() and not any(part.startswith(".") for part in one.relative_to(folder).parts)
     )
 
 

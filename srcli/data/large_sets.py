@@ -50,8 +50,8 @@ def prepare(name: str, div8k: Path, out: Path, scale: int, on_image: Callable[[s
         return _prepare(sources, folder, reduction, scale, on_image)
     except OSError as error:
         raise UsageError(
-            f"cannot write {error.filename or folder}: {error.strerror or error}; make room there, "
-            "or name another place with --data-root (what is there and whole is kept)"
+            f"cannot write {error.filename or folder}: {error.strerror or error}; hint: make "
+            "room there, or name another place with --data-root (what is there and whole is kept)"
         ) from error
 
 

@@ -80,7 +80,9 @@ def pick_precision(
     if name not in _PRECISIONS:
         raise UsageError(f"no precision named {name!r} (have auto, {', '.join(_PRECISIONS)})")
     if name == "fp16" and device.type == "cpu":
-        raise UsageError("precision fp16 is not for the CPU: use fp32, or bf16 on a recent one")
+        raise UsageError(
+            "precision fp16 is not for the CPU; hint: use fp32, or bf16 on a recent one"
+        )
     return _PRECISIONS[name]
 
 
@@ -133,7 +135,7 @@ def within_memory(pixels: Pixels, device: torch.device) -> Generator[None]:
         alternative = "" if device.type == "cpu" else ", use --device cpu"
         raise OutOfMemory(
             f"{width}x{height} takes more memory than is free on {device}, even in the smallest "
-            f"tiles: close other programs{alternative} or upscale it in parts"
+            f"tiles; hint: close other programs{alternative} or upscale it in parts"
         ) from error
 
 

@@ -26,7 +26,7 @@ def resolve_halting(spec: ModelSpec, effort: str | float) -> Halting:
             raise UsageError(f"{spec.name} has no effort {effort!r} (have {have})")
         return spec.efforts[effort]
     if not 0 <= effort <= 1:
-        raise UsageError(f"halting eps {effort:g} is out of range: use 0 to 1")
+        raise UsageError(f"halting eps {effort:g} is out of range; hint: use 0 to 1")
     if all(halting.eps is None for halting in spec.efforts.values()):
         raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
     return Halting(eps=effort)

@@ -236,7 +236,9 @@ def compile_parts(network: SRNetwork) -> str:
     usual = "cl" if os.name == "nt" else "g++"  # what PyTorch looks for
     compiler = os.environ.get("CXX", usual)
     if on_cpu and shutil.which(compiler) is None:
-        raise UsageError(f"no C++ compiler {compiler!r} to compile with: install it, or set CXX")
+        raise UsageError(
+            f"no C++ compiler {compiler!r} to compile with; hint: install it, or set CXX"
+        )
     cache = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled")))
     try:
         cache.mkdir(parents=True, exist_ok=True)

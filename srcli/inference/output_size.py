@@ -75,7 +75,7 @@ class Resizing:
         if needed > free:
             raise ImageTooLarge(
                 f"{self._description} needs {needed / 1e9:.2f} GB of memory, "
-                f"{free / 1e9:.2f} GB are free: use a smaller scale"
+                f"{free / 1e9:.2f} GB are free; hint: use a smaller scale"
             )
 
     @property

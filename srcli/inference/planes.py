@@ -62,7 +62,7 @@ def as_pixels(image: Pixels | Image.Image | Tensor) -> Pixels:
             f"an array of {pixels.dtype} is not an image: pass uint8, uint16 or float in [0, 1]"
         )
     if pixels.dtype in _FLOATS and not np.isfinite(pixels).all():
-        raise UnreadableImage("the image holds values that are not finite; clean it first")
+        raise UnreadableImage("the image holds values that are not finite; hint: clean it first")
     if pixels.dtype in _FLOATS:
         low, high = float(pixels.min()), float(pixels.max())
         if low < -_SLACK or high > 1 + _SLACK:

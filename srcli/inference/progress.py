@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from srcli.geometry import TileSpan
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.tile_planner import Plan
+from srcli.models.spec import BandedNetwork
 
 __all__ = ["Callbacks", "watched_steps"]
 
@@ -69,8 +70,9 @@ def watched_steps(
     if on_progress is None or not steps:
         yield
         return
-    halo = network.halo if plan.exact else 0
-    expected = planes * len(steps) * _pixels(plan, halo)
+    banded = set(network.module.band_steps()) if isinstance(network.module, BandedNetwork) else ()
+    halos = (0 if module in banded or not plan.exact else network.halo for module in steps)
+    expected = planes * sum(_pixels(plan, halo) for halo in halos)
     passed = 0
 
     def count(module: nn.Module, inputs: tuple[object, ...], _: object) -> None:

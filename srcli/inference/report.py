@@ -32,6 +32,8 @@ class Report:
         live_windows: The share of windows computed in each layer, in [0, 1].
         exact: The result is what the whole image gives at once; if not, tiles were blended.
         restarts: How often memory ran out and the image was begun again with smaller tiles.
+        frames: Frames of a clip that this run has made; 0 for an image.
+        frame_size: (width, height) of each, px.
     """
 
     seconds: float
@@ -42,6 +44,8 @@ class Report:
     live_windows: tuple[float, ...]
     exact: bool
     restarts: int = 0
+    frames: int = 0
+    frame_size: tuple[int, int] | None = None
 
     def after(self, before: Sequence["Report"]) -> "Report":
         """The cost of an image that other networks prepared, theirs added."""
@@ -77,6 +81,7 @@ def add_reports(reports: Sequence[Report]) -> Report:
         ),
         exact=all(report.exact for report in reports),
         restarts=sum(report.restarts for report in reports),
+        frames=sum(report.frames for report in reports),
     )
 
 

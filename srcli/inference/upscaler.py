@@ -103,7 +103,8 @@ class Upscaler:
         self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
             raise UsageError(
-                f"tile {tile} is too small for {model}: use 0 (whole) or {spec.alignment} and up"
+                f"tile {tile} is too small for {model}; hint: use 0 (whole) or {spec.alignment} "
+                "and up"
             )
         self._planner = Planner(self.network, tile)
         self._may_batch = tile is None and not self._preparers

@@ -147,7 +147,9 @@ def _claim(folder: Path, key: str, former_key: str) -> None:
     if file.is_file() and file.read_text("utf-8") in (key, former_key):
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--frames-dir {folder} holds other things: name a new or an empty folder")
+        raise UsageError(
+            f"--frames-dir {folder} holds other things; hint: name a new or an empty folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as stream:
         stream.write(key.encode())

@@ -120,8 +120,8 @@ def _disk_full_message(target: Path) -> Generator[None]:
         if error.errno not in _FULL:
             raise
         raise UnwritableVideo(
-            f"{target}: {error.strerror}: make room and run the same command again, what is done "
-            "is kept"
+            f"{target}: {error.strerror}; hint: make room and run the same command again, what is "
+            "done is kept"
         ) from error
 
 

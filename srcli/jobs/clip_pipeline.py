@@ -67,7 +67,8 @@ class FrameStage:
         """
         info = self.source.info
         batch = self.upscaler.batch_for(info.height, info.width)
-        total = info.frames
+        total, before = info.frames, done
+        frame_size: tuple[int, int] | None = None
         self.on_frame(done, total)
         waiting = max(_QUEUE, batch)
         with (
@@ -76,9 +77,12 @@ class FrameStage:
         ):
             for larger in self._larger(frames, batch):
                 sink.put(larger)
+                height, width = larger.pixels.shape[:2]
+                frame_size = width, height
                 done += 1
                 self.on_frame(done, max(total, done) if total else 0)
-        return add_reports(self._reports)
+        report = add_reports(self._reports)
+        return replace(report, frames=done - before, frame_size=frame_size)
 
     def _larger(self, frames: Iterator[Frame], batch: int) -> Iterator[Frame]:
         """Upscale frames, in batches that never reach beyond a segment.

@@ -56,8 +56,8 @@ class SegmentStore:
                 self._lock = FolderLock(path, wait=False, on_wait=lambda holder: None)
             except FolderBusy as error:
                 raise UnwritableVideo(
-                    f"{self._target}: another run is making it: wait for that one, stop it, or "
-                    "name another clip with -o"
+                    f"{self._target}: another run is making it; hint: wait for that one, stop it, "
+                    "or name another clip with -o"
                 ) from error
             except FileNotFoundError:  # another run has just ended, and cleans up
                 continue

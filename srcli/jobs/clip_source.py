@@ -120,7 +120,7 @@ def rate_for(path: Path, rate: Fraction | None) -> Fraction:
         UsageError: Nobody did.
     """
     if rate is None:
-        raise UsageError(f"{path}: numbered images have no frame rate: add --fps 24")
+        raise UsageError(f"{path}: numbered images have no frame rate; hint: add --fps 24")
     return rate
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from srcli.errors import JournalError, UsageError
-from srcli.jobs.identity import unchanged
+from srcli.errors import UsageError
 from srcli.jobs.job import CLIP, Job, Settled, State
-from srcli.jobs.journal import Entry, Journal, journal_path
+from srcli.jobs.known_outputs import KnownOutputs
 from srcli.jobs.naming import case_folded, real_path
 
 __all__ = ["resolve_conflicts"]
@@ -40,7 +39,7 @@ def resolve_conflicts(
         UsageError: No input is left that would not become the same file as another, or a result
             would replace an input.
     """
-    known = _KnownOutputs()
+    known = KnownOutputs()
     inputs: dict[str, list[Job]] = {}
     for job in jobs:
         inputs.setdefault(case_folded(job.source), []).append(job)
@@ -170,7 +169,7 @@ def _ending_beside(first: Job, job: Job) -> tuple[str, Settled | None]:
             "many sticks hold only one of them"
         )
         return line, None
-    reason = f"{names} would both become {job.target}: upscale them into different folders"
+    reason = f"{names} would both become {job.target}; hint: upscale them into different folders"
     return "", Settled(State.FAILED, reason)
 
 
@@ -211,7 +210,7 @@ def _told_apart(path: Path, other: Path) -> str:
 
 
 def _replaces(job: Job) -> UsageError:
-    return UsageError(f"{job.target} is an input: name another output folder with -o")
+    return UsageError(f"{job.target} is an input; hint: name another output folder with -o")
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:
@@ -221,60 +220,3 @@ def _file_number(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-class _KnownOutputs:
-    """Entries of several folders' journals, each read once."""
-
-    def __init__(self) -> None:
-        self._entries: dict[Path, dict[Path, Entry]] = {}
-
-    def is_result(self, job: Job) -> bool:
-        """Tell if the file under the name of a job's result was made by srcli."""
-        return _made(self._of(job.folder).get(job.inside), job.target)
-
-    def maker(self, job: Job, inputs: dict[str, list[Job]]) -> Job | None:
-        """The job of the input that a job's input was once made of; None if there is none."""
-        for folder in dict.fromkeys((job.source.parent, job.folder)):
-            entries = self._of(folder)
-            entry = entries.get(_inside(job.source, folder)) if entries else None
-            if entry is not None and _made(entry, job.source):
-                origin = inputs.get(case_folded(entry.source), [job])[0]
-                return None if origin is job else origin
-        return None
-
-    def _of(self, folder: Path) -> dict[Path, Entry]:
-        if folder not in self._entries:
-            self._entries[folder] = _read(folder)
-        return self._entries[folder]
-
-
-def _inside(path: Path, folder: Path) -> Path:
-    """A path as seen from a folder."""
-    try:
-        return Path(os.path.relpath(path, folder))
-    except ValueError:  # on another drive
-        return path
-
-
-def _read(folder: Path) -> dict[Path, Entry]:
-    """A journal's entries; none where there is no journal, or none that can be read."""
-    if not os.path.lexists(journal_path(folder)):
-        return {}
-    try:
-        journal = Journal(folder, create=False)
-    except JournalError:
-        return {}
-    try:
-        return journal.entries()
-    except JournalError:
-        return {}
-    finally:
-        journal.close()
-
-
-def _made(entry: Entry | None, path: Path) -> bool:
-    """Tell if a file is the one in the journal, or one that a run was about to replace."""
-    if entry is None or entry.output is None:
-        return False
-    return entry.state == "writing" or unchanged(path, entry.output)

@@ -126,7 +126,7 @@ def reason_of(job: Job, error: Exception | None) -> str:
         named = str(job.source) in text or str(job.target) in text
         return text if named else f"{job.source}: {text}"
     if isinstance(error, MemoryError):
-        return f"{job.source}: not enough memory; close other programs or upscale it in parts"
+        return f"{job.source}: not enough memory; hint: close other programs or upscale it in parts"
     if isinstance(error, OSError):
         return f"{error.filename or job.source}: {error.strerror or error}"
     return f"{job.source}: {type(error).__name__}: {error}; please report this"

@@ -100,7 +100,7 @@ class Journal:
                 self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; END;")
             elif version != VERSION:
                 raise JournalError(
-                    f"{path}: version {version}, this srcli knows {VERSION}; update srcli"
+                    f"{path}: version {version}, this srcli knows {VERSION}; hint: update srcli"
                 )
 
     def close(self) -> None:
@@ -230,7 +230,8 @@ class Journal:
     def _damaged(self, error: sqlite3.Error) -> JournalError:
         path = journal_path(self.folder)
         return JournalError(
-            f"{path}: {error}; move it away to continue without it (outputs that exist are kept)"
+            f"{path}: {error}; hint: move it away to continue without it (outputs that exist are "
+            "kept)"
         )
 
 

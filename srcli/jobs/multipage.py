@@ -96,7 +96,9 @@ class _Multipage:
         source, first = self._job.source, self._first
         read = self._context.decoder.read(source, number)
         if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
-            raise UnreadableImage(f"{source}: changed while it was read; run the command again")
+            raise UnreadableImage(
+                f"{source}: changed while it was read; hint: run the command again"
+            )
         return read.image
 
     def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:

@@ -59,11 +59,13 @@ class NamePattern:
         if any(spec or conversion for _, field, spec, conversion in parts if field is not None):
             raise UsageError(f"--name {self.pattern!r}: fields take no format (have {have})")
         if "scale" in used and self.scale is None:
-            raise UsageError("--name uses {scale}, but a size is asked for: use {size}")
+            raise UsageError("--name uses {scale}, but a size is asked for; hint: use {size}")
         if any(c in text for text, *_ in parts for c in "/\\\0"):
-            raise UsageError(f"--name {self.pattern!r} names a folder: folders go into -o")
+            raise UsageError(f"--name {self.pattern!r} names a folder; hint: folders go into -o")
         if "stem" not in used:
-            raise UsageError(f"--name {self.pattern!r} gives all results one name: use {{stem}}")
+            raise UsageError(
+                f"--name {self.pattern!r} gives all results one name; hint: use {{stem}}"
+            )
 
     def name(self, source: Path, extension: str) -> str:
         """The name of a result.

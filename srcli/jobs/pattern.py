@@ -34,7 +34,7 @@ def expand(path: Path, ignored: Ignored) -> list[Source]:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         if not glob.has_magic(str(path)):
-            raise UsageError(f"{path} does not exist: check the name") from None
+            raise UsageError(f"{path} does not exist; hint: check the name") from None
     except OSError as error:
         return [_failed(path, reason_of_unreadable(path, error))]
     except ValueError as error:  # a NUL in it
@@ -47,7 +47,7 @@ def expand(path: Path, ignored: Ignored) -> list[Source]:
     closed = {one.path for one in unreadable}
     found = [one for one in found if closed.isdisjoint(one.parents)]
     if not found and not unreadable:
-        raise UsageError(f"{path} matches nothing: check the pattern")
+        raise UsageError(f"{path} matches nothing; hint: check the pattern")
     wanted = [one for one in found if not _in_junk(one, base, path, ignored)]
     known = [one for one in wanted if _is_taken(one)]
     if known:

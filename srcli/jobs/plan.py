@@ -67,10 +67,12 @@ def plan_jobs(
     """
     if output is not None and _names_a_file(output) and not output.is_dir():
         if is_clip_name(output) and not is_written(output):
-            raise UsageError(f"{output}: srcli writes {', '.join(WRITABLE)}: name one of these")
+            raise UsageError(
+                f"{output}: srcli writes {', '.join(WRITABLE)}; hint: name one of these"
+            )
         if len(sources) != 1 or sources[0].root is not None:
             kind = "image" if format_of_name(output) else "clip"
-            raise UsageError(f"{output} names one {kind}: for several inputs name a folder")
+            raise UsageError(f"{output} names one {kind}; hint: for several inputs name a folder")
         jobs = [_named_job(sources[0], output, image_format)]
     else:
         if output is not None and len(sources) == 1 and sources[0].root is None:
@@ -127,7 +129,7 @@ def default_folder(folder: Path, label: str) -> Path:
     """
     named = folder.resolve() if folder.name in ("", "..") else folder
     if not named.name:
-        raise UsageError(f"{folder} has no folder beside it: name an output folder with -o")
+        raise UsageError(f"{folder} has no folder beside it; hint: name an output folder with -o")
     return named.with_name(f"{named.name}_{label}")
 
 
@@ -234,7 +236,9 @@ def _renamed(source: Source, target: Path, pattern: NamePattern | None) -> Path:
         return target.with_name(shortened(target.name))
     renamed = target.with_name(pattern.name(source.path, target.suffix[1:]))
     if renamed.suffix.lower() != target.suffix.lower():
-        raise UsageError(f"--name makes {renamed.name}, which is not a clip: end it in .{{ext}}")
+        raise UsageError(
+            f"--name makes {renamed.name}, which is not a clip; hint: end it in .{{ext}}"
+        )
     return renamed.with_name(shortened(renamed.name))
 
 

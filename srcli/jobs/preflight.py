@@ -161,8 +161,8 @@ def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
     pages = 1 + sum(not one.reduced for one in further)
     if pages > 1:
         raise UnwritableImage(
-            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one: "
-            "use --format tiff, or split it first"
+            f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one; "
+            "hint: use --format tiff, or split it first"
         )
 
 
@@ -204,8 +204,8 @@ def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]
         if free < disk * _SHARE_WITHOUT_WHICH:
             raise NoRoom(
                 f"the results will take about {disk / 1e6:.0f} MB, {free / 1e6:.0f} MB are free "
-                f"on the disk of {there}: make room, use --format jpg or webp, or continue with "
-                "--no-disk-check"
+                f"on the disk of {there}; hint: make room, use --format jpg or webp, or continue "
+                "with --no-disk-check"
             )
         if free < disk:
             tight.append(

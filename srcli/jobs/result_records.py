@@ -18,7 +18,7 @@ from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.journal_schema import Entry
 from srcli.user_folders import user_data
 
-__all__ = ["read_record", "record_of", "write_record"]
+__all__ = ["read_record", "record_name", "record_names", "record_of", "write_record"]
 
 
 def record_of(source: Path, target: Path, origin: Identity, settings: str) -> Entry | None:
@@ -64,6 +64,20 @@ def write_record(entry: Entry) -> None:
             stream.write(json.dumps(fields).encode())
 
 
+def record_names() -> frozenset[str]:
+    """Names of all records, to see at once that a result has none: see `record_name`."""
+    try:
+        return frozenset(os.listdir(_folder()))  # noqa: PTH208 names alone, of many files
+    except OSError:
+        return frozenset()
+
+
+def record_name(target: Path) -> str:
+    """Name of the file that holds a result's record."""
+    text = os.path.abspath(target)  # noqa: PTH100 a link in the way is part of the name
+    return f"{hashlib.sha256(os.fsencode(text)).hexdigest()[:32]}.json"
+
+
 def read_record(target: Path) -> Entry | None:
     """Find the record of a result; None if there is none that can be read."""
     try:
@@ -83,8 +97,11 @@ def read_record(target: Path) -> Entry | None:
 
 def _place(target: Path) -> Path:
     """The file that holds a result's record."""
-    name = hashlib.sha256(os.fsencode(os.path.abspath(target))).hexdigest()[:32]  # noqa: PTH100
-    return user_data() / "results" / f"{name}.json"
+    return _folder() / record_name(target)
+
+
+def _folder() -> Path:
+    return user_data() / "results"
 
 
 def _identity(cells: object) -> Identity | None:

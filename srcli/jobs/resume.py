@@ -68,7 +68,9 @@ def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
         was_made = entry is not None and entry.state == "done"
         return Verdict(job, OutputState.MISSING, "was deleted since" if was_made else "")
     if entry is None or entry.output is None or entry.origin is None or entry.settings is None:
-        return Verdict(job, OutputState.UNTRACKED, "the output exists; --overwrite replaces it")
+        return Verdict(
+            job, OutputState.UNTRACKED, "the output exists; hint: --overwrite replaces it"
+        )
     if not unchanged(job.target, entry.output):
         if entry.state == "writing":  # stopped just before it got its name: an older one is there
             return Verdict(job, OutputState.MISSING, "")

@@ -1,5 +1,6 @@
 """The journals of all folders that one run writes into, and the locks that keep others out."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +52,14 @@ def _nothing_left_behind(folder: Path) -> Generator[None]:
         raise
 
 
+def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing but a journal, or nothing at all."""
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {FOLDER}:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            folder.rmdir()
+
+
 class RunJournal:
     """Knows what was done, and writes down what is done; used as a context manager.
 
@@ -84,6 +93,8 @@ class RunJournal:
         self._journals: dict[Path, Journal] = {}
         self._told = False
         self._records: dict[Path, Entry] = {}
+        self._recorded: set[Path] = set()  # results that no journal lists
+        self._new_folders: list[Path] = []
         try:
             for folder in dict.fromkeys(job.folder for job in jobs):
                 if journal_path(folder).exists():
@@ -105,11 +116,13 @@ class RunJournal:
 
     def _known(self, job: Job, entries: Mapping[Path, Entry]) -> Entry | None:
         """Entry of an output in its folder's journal or a record of its own; None without one."""
-        if job.inside in entries:
-            return entries[job.inside]
-        if job.folder in self._journals or not is_there(job.target):
-            return None
-        return read_record(job.target)
+        entry = entries.get(job.inside)
+        if (entry is not None and entry.output is not None) or not is_there(job.target):
+            return entry
+        record = read_record(job.target)  # made alone, perhaps before the folder had a journal
+        if record is not None:
+            self._recorded.add(job.target)
+        return record or entry
 
     def __enter__(self) -> Self:
         return self
@@ -118,12 +131,14 @@ class RunJournal:
         self.close()
 
     def close(self) -> None:
-        """Let others in."""
+        """Let others in; remove folders that this run has made and put nothing into."""
         for journal in self._journals.values():
             journal.close()
+        for folder in self._new_folders:
+            _remove_if_empty(folder)
         for lock in self._locks:
             lock.release()
-        self._journals, self._locks = {}, []
+        self._journals, self._locks, self._new_folders = {}, [], []
 
     def begin(self, run: RunRecord, todo: Sequence[Job]) -> None:
         """Write down that these are about to be done, and clean up after runs that died.
@@ -144,12 +159,14 @@ class RunJournal:
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
-                    f"{folder}: {reason}; name another folder with -o", error
+                    f"{folder}: {reason}; hint: name another folder with -o", error
                 ) from error
         busy = set(todo)
         for verdict in self.verdicts:
             journal = self._journals.get(verdict.job.folder)
             known = verdict.known
+            if verdict.job.target in self._recorded:
+                continue
             if journal and known is not None and verdict.stale and verdict.job not in busy:
                 self._try(journal, partial(Journal.recognise, entry=known))
 
@@ -165,7 +182,8 @@ class RunJournal:
                 continue
             entry = replace(known, output=replace(known.output, mtime_ns=now.mtime_ns))
             journal = self._journals.get(verdict.job.folder)
-            if journal is None or is_moving(verdict.job):
+            by_record = is_moving(verdict.job) or verdict.job.target in self._recorded
+            if journal is None or by_record:
                 write_record(entry)
             else:
                 self._try(journal, partial(Journal.recognise, entry=entry))
@@ -220,14 +238,14 @@ class RunJournal:
         def told(holder: str) -> None:
             self._tell(f"{folder} is in use by process {holder}; waiting for it to end")
 
+        missing = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
         with _nothing_left_behind(folder / FOLDER):
             try:
-                (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-                lock = FolderLock(folder / FOLDER / "lock", wait=self._wait, on_wait=told)
+                lock = self._lock(folder, told)
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
-                    f"{folder}: {reason}; name another folder with -o", error
+                    f"{folder}: {reason}; hint: name another folder with -o", error
                 ) from error
             try:
                 self._journals[folder] = Journal(folder, create=True)
@@ -235,6 +253,17 @@ class RunJournal:
                 lock.release()
                 raise
             self._locks.append(lock)
+            self._new_folders += missing
+
+    def _lock(self, folder: Path, on_wait: Callable[[str], None]) -> FolderLock:
+        """Lock a folder; again if the run that was waited for has removed it."""
+        path = folder / FOLDER / "lock"
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(path, wait=self._wait, on_wait=on_wait)
+            if lock.is_at(path):
+                return lock
+            lock.release()
 
     def _try(self, journal: Journal, change: Callable[[Journal], None]) -> None:
         """Change a journal; if the disk is full, the next run will find out by itself."""

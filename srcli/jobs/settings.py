@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from srcli.defaults import QUALITY
 
@@ -55,5 +56,11 @@ def difference(old: str, new: str) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None:
+        return "default"
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[object]", value)))
     text = str(value)
     return f"{text[:12]}…" if len(text) == 64 else text

@@ -38,12 +38,12 @@ class TargetSize:
         wishes = (self.scale, self.width, self.height, self.fit, self.megapixels)
         if sum(target_size is not None for target_size in wishes) != 1:
             raise UsageError(
-                "more than one size is asked for: use one of --scale, --width, --height, --fit, "
-                "--megapixels (--fit WxH for a box)"
+                "more than one size is asked for; hint: use one of --scale, --width, --height, "
+                "--fit, --megapixels (--fit WxH for a box)"
             )
         sides = (self.width, self.height, *(self.fit or ()))
         if any(side is not None and side < 1 for side in sides):
-            raise UsageError("a size is out of range: use 1 px and up")
+            raise UsageError("a size is out of range; hint: use 1 px and up")
         if self.megapixels is not None and not 0 < self.megapixels < math.inf:
             raise UsageError(
                 f"--megapixels must be above 0, got {self.megapixels:g}; hint: say --megapixels 24"

@@ -1,13 +1,15 @@
 """Check a folder's outputs: quickly, or decoded and compared."""
 
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from srcli.errors import InputError
 from srcli.jobs.identity import identity_of
-from srcli.jobs.journal import Entry
+from srcli.jobs.journal import Entry, Journal, journal_path
+from srcli.jobs.result_records import read_record
 from srcli.media import Decoded, DecoderProcess
 
 __all__ = ["Condition", "Verification", "check_quickly", "verify", "verify_unknown", "was_made"]
@@ -22,7 +24,7 @@ class Condition(StrEnum):
     MISSING = "missing"  # made, and gone since
     ALTERED = "altered"  # another content than was made
     DAMAGED = "damaged"  # cannot be decoded whole
-    UNKNOWN = "unknown"  # it is whole, and no journal knows it
+    UNKNOWN = "unknown"  # it is whole, and nothing lists it
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def verify(folder: Path, entry: Entry, decoder: DecoderProcess) -> Verification:
     except InputError as error:
         return Verification(entry.target, Condition.DAMAGED, str(error))
     size = read.image.width, read.image.height
-    if size != (entry.width, entry.height):
+    if entry.width is not None and size != (entry.width, entry.height):
         reason = f"{size[0]}x{size[1]}, was made {entry.width}x{entry.height}"
         return Verification(entry.target, Condition.ALTERED, reason)
     if entry.output is not None and read.sha256 != entry.output.sha256:
@@ -96,9 +98,37 @@ def verify(folder: Path, entry: Entry, decoder: DecoderProcess) -> Verification:
     return Verification(entry.target, Condition.SOUND)
 
 
+def known_results(place: Path, folder: Path) -> dict[Path, Entry]:
+    """Find the entries of results in a folder, or of one file, in the nearest journal above them.
+
+    Args:
+        place: The folder, or a file in it.
+        folder: The folder; paths are relative to it.
+    """
+    above = Path(os.path.abspath(folder))  # noqa: PTH100 links are left as they are
+    home = next((one for one in (above, *above.parents) if journal_path(one).exists()), None)
+    if home is None:
+        return {}
+    journal = Journal(folder if home == above else home, create=False)
+    try:
+        entries = journal.entries().values()
+    finally:
+        journal.close()
+    inside = [
+        replace(entry, target=Path(os.path.relpath(home / entry.target, above)))
+        for entry in entries
+    ]
+    if place != folder:
+        return {entry.target: entry for entry in inside if entry.target == Path(place.name)}
+    return {entry.target: entry for entry in inside if entry.target.parts[0] != os.pardir}
+
+
 def verify_unknown(path: Path, folder: Path, decoder: DecoderProcess) -> Verification:
-    """Decode one image that no journal knows."""
+    """Decode one image that no journal lists; compare it with its own record if it has one."""
     inside = path.relative_to(folder)
+    record = read_record(path)
+    if record is not None:
+        return verify(folder, replace(record, target=inside), decoder)
     try:
         _read_whole(path, decoder)
     except InputError as error:

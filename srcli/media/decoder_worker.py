@@ -87,7 +87,7 @@ def _read(
     image = read_image(path, max_megapixels=megapixels, page=page, content=content)
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise UnreadableImage(f"{path}: changed while it was read; run the command again")
+        raise UnreadableImage(f"{path}: changed while it was read; hint: run the command again")
     blobs = image.metadata.blobs
     head: dict[str, object] = {
         "shape": image.pixels.shape,

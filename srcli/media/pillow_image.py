@@ -37,7 +37,7 @@ def channels_of(image: Image.Image) -> int:
         FormatError: The mode is one that 8 bits a sample cannot hold.
     """
     if image.mode not in _GRAY + _COLOUR:
-        raise FormatError(f"its mode {image.mode} is not read; convert it to 8 or 16 bits")
+        raise FormatError(f"its mode {image.mode} is not read; hint: convert it to 8 or 16 bits")
     return (1 if image.mode in _GRAY else 3) + image.has_transparency_data
 
 

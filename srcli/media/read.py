@@ -104,22 +104,34 @@ def _in_words(error: Exception) -> str:
     """A library's error: the file is of a kind that it does not read, or damaged."""
     reason = str(error) or type(error).__name__
     if _UNKNOWN_KIND.search(reason):
-        return f"of a kind ({reason}) that srcli does not read: convert it to PNG or plain TIFF"
-    return f"damaged ({reason}); restore it from its source"
+        return (
+            f"of a kind ({reason}) that srcli does not read; hint: convert it to PNG or plain TIFF"
+        )
+    return f"damaged ({reason}); hint: restore it from its source"
 
 
 def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[Format, ImageInfo]:
     head = stream.read(_HEAD)
     if not head:
-        raise FormatError("empty (0 bytes); restore it from its source")
-    format = recognise(head)
+        raise FormatError("empty (0 bytes); hint: restore it from its source")
+    try:
+        format = recognise(head)
+    except FormatError as error:
+        from srcli.media.video.names import begins_as_clip  # clips' modules import this one
+
+        if begins_as_clip(path):
+            raise FormatError(
+                "a video, not an image; hint: srcli upscale takes videos whose names end in .mp4, "
+                ".mov, .mkv or another of a video's"
+            ) from error
+        raise
     stream.seek(0)
     info = format.inspect(stream)
     for number, one in enumerate((info, *info.further)):
         named = f"page {number + 1}: " if number else ""
         size = f"{one.width}x{one.height}"
         if one.width < 1 or one.height < 1:
-            raise FormatError(f"{named}its size is {size}; restore it from its source")
+            raise FormatError(f"{named}its size is {size}; hint: restore it from its source")
         if one.megapixels > max_megapixels:
             raise ImageTooLarge(
                 f"{path}: {named}{size} is {one.megapixels:.0f} megapixels, "

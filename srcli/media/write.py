@@ -104,7 +104,7 @@ def _require_size(image: DecodedImage, format: Format, path: Path) -> None:
     if max(image.width, image.height) > format.max_side:
         raise UnwritableImage(
             f"{path}: {image.width}x{image.height}, limit of {format.name} "
-            f"{format.max_side} a side; use --format png or tiff"
+            f"{format.max_side} a side; hint: use --format png or tiff"
         )
 
 

@@ -13,7 +13,7 @@ network departs from the paper, docs/adaformer.md says so. The network as its au
 differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_published.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -119,6 +119,7 @@ class AdaFormer(BandedNetwork):
             )
             for _ in range(config.layers)
         )
+        self.layer_ends = nn.ModuleList(nn.Identity() for _ in range(config.layers))  # to watch
         self.confidence = ConfidenceEstimator(d, config.confidence_channels)
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
@@ -131,8 +132,12 @@ class AdaFormer(BandedNetwork):
         self.decoder.to(dtype)
 
     def steps(self) -> Mapping[nn.Module, int]:
-        """The residual blocks; the layers between them skip what has halted."""
-        return dict.fromkeys((*self.encoder, *self.decoder), 1)
+        """The residual blocks, and what every band passes after a layer, whatever has halted."""
+        return dict.fromkeys((*self.encoder, *self.layer_ends, *self.decoder), 1)
+
+    def band_steps(self) -> Collection[nn.Module]:
+        """See `BandedNetwork`."""
+        return tuple(self.layer_ends)
 
     def compilable(self) -> Iterable[nn.Module]:
         """Encoder, decoder and each block; what packs tokens between them stays as it is."""
@@ -161,6 +166,7 @@ class AdaFormer(BandedNetwork):
             steers = halting.eps is not None and number < last
             estimator = self.confidence if steers or halting.observe else None
             stream = sparse_layer(block, estimator, stream, halting.threshold, limit)
+            stream = _passing(self.layer_ends[number - 1], stream)
         for band in stream:
             change = F.linear(band.tokens, self.unembed.weight.flatten(1), self.unembed.bias)
             yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))
@@ -236,6 +242,13 @@ class AdaFormer(BandedNetwork):
             score = score + confidence  # Eq. 18
             traces.append(layer_trace(grid, confidence, local_halted, global_halted))
         return tokens, tuple(traces)
+
+
+def _passing(layer_end: nn.Module, bands: Iterable[TokenBand]) -> Iterator[TokenBand]:
+    """Pass on bands, each by way of a module that does nothing and can be watched."""
+    for band in bands:
+        layer_end(band.features)
+        yield band
 
 
 # Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in

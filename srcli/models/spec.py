@@ -1,7 +1,7 @@
 """Interface of every network: how it is built, its input and its output."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -158,6 +158,10 @@ class BandedNetwork(SRNetwork):
     encoder_halo: int  # LR px
     decoder_halo: int  # LR px
     band: int  # LR px; bands start on multiples of it; 0: cannot be parted after all
+
+    def band_steps(self) -> Collection[nn.Module]:
+        """Those of `steps` that see bands, and so no px twice; none by default."""
+        return ()
 
     @abstractmethod
     def extend(self, lr: Tensor) -> Tensor:

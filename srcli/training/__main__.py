@@ -37,7 +37,7 @@ def _main() -> int:
 
 def _train(given: argparse.Namespace) -> ExitCode:
     """Train as the command line says."""
-    with Heartbeat(_say, f"training as {given.config} says") as heartbeat:
+    with Heartbeat(_say, f"training with {given.config}") as heartbeat:
         return _train_with(given, heartbeat)
 
 

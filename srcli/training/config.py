@@ -237,9 +237,11 @@ class TrainingConfig:
                     f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
                     f"{low}..{high}"
                 )
-        if degradation.share and self.data.images == "device":
+        own_size = self.distillation.own_size
+        if degradation.share and own_size and self.data.images == "device":
             raise UsageError(
-                "data.images is 'device': degradations are made on the host; hint: 'auto'"
+                "data.images is 'device', with degradations and distillation.own_size: patches of "
+                "own size are degraded from images on the host; hint: 'auto'"
             )
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation
@@ -253,7 +255,7 @@ class TrainingConfig:
             f"data.reductions are {self.data.reductions}: each must lie between 0 and 1": any(
                 not 0 < r < 1 for r in self.data.reductions
             ),
-            "schedule has no end: set schedule.steps or schedule.minutes": (
+            "schedule has no end; hint: set schedule.steps or schedule.minutes": (
                 schedule.steps == 0 and schedule.minutes == 0
             ),
             f"schedule.shape is {schedule.shape!r}: have {', '.join(_SCHEDULES)}": (
@@ -265,11 +267,11 @@ class TrainingConfig:
             f"{teaching.falls_until}: the weight cannot end falling before it begins": (
                 teaching.falls_from > teaching.falls_until
             ),
-            "distillation.own_size is true without a teacher: name one, distillation.teacher": (
+            "distillation.own_size is true without a teacher; hint: name a distillation.teacher": (
                 teaching.own_size and not teaching.teacher
             ),
             f"distillation.own_size is true with a batch of {self.data.batch}: half a batch is of "
-            "such patches, set data.batch to 2 or more": (
+            "such patches; hint: set data.batch to 2 or more": (
                 teaching.own_size and self.data.batch < 2
             ),
             f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (

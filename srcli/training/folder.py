@@ -42,7 +42,8 @@ class RunFolder:
             lock.acquire()
         except Timeout:
             raise FolderBusy(
-                f"{self.path} is in use by another run: wait for that one, or use another --out"
+                f"{self.path} is in use by another run; hint: wait for that one, or use another "
+                "--out"
             ) from None
         except OSError as error:
             raise cannot_write(f"cannot write to {self.path}: {error.strerror}", error) from error
@@ -71,10 +72,10 @@ class RunFolder:
         kept = self._kept_step()
         if kept == str(step):
             return (
-                f"the checkpoint has the weights that led there: remove {self.checkpoint}, and "
-                f"start again with a lower {levers}"
+                f"the checkpoint has the weights that led there; hint: remove {self.checkpoint}, "
+                f"and start again with a lower {levers}"
             )
-        return f"the checkpoint of step {kept} stays: lower {levers} and --resume from there"
+        return f"the checkpoint of step {kept} stays; hint: lower {levers} and --resume from there"
 
     def how_to_go_on(self) -> str:
         """Advice for someone who has interrupted the run."""

@@ -83,11 +83,15 @@ def pack(folders: Sequence[Path], out: Path, mib: float) -> Packed:
         UsageError: There is nothing to pack, `out` is of no use, or the size is too small.
     """
     if not features.check("avif"):
-        raise UsageError("this Pillow has no AVIF: pack on a machine whose Pillow does (11.3 on)")
+        raise UsageError(
+            "this Pillow has no AVIF; hint: pack on a machine whose Pillow does (11.3 on)"
+        )
     if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty: name another folder, or remove it first")
+        raise UsageError(f"{out} is not empty; hint: name another folder, or remove it first")
     if len({folder.name for folder in folders}) != len(folders):
-        raise UsageError("two folders have one name: rename one, each gets a folder of its name")
+        raise UsageError(
+            "two folders have one name; hint: rename one, each gets a folder of its name"
+        )
     pairs = [pair for folder in folders for pair in _targets(folder, out)]
     if not pairs:
         raise UsageError(f"no images in {', '.join(map(str, folders))}")

@@ -130,7 +130,9 @@ class TrainingState:
             raise WeightsError(f"{path} is of another architecture: {strange} does not fit")
         for name, tensor in fitting.items():
             if not tensor.isfinite().all():
-                raise WeightsError(f"{path} is damaged: {name} is not finite; take other weights")
+                raise WeightsError(
+                    f"{path} is damaged: {name} is not finite; hint: take other weights"
+                )
         self.network.load_state_dict(fitting, strict=False)
         self.average.load_state_dict(self.network.state_dict())
         self.origin = f"from {path.name}, "
@@ -165,7 +167,9 @@ class TrainingState:
         """
         file = read_checkpoint(path)
         if "step" not in file.notes:
-            raise WeightsError(f"{path} is not a checkpoint; weights to start from go to --init")
+            raise WeightsError(
+                f"{path} is not a checkpoint; hint: weights to start from go to --init"
+            )
         for key, value in self._identity.items():
             before = file.note(key)
             if key == "distillation" and before is None:  # made when there were no teachers

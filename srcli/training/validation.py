@@ -107,8 +107,8 @@ def measure(
                     scores.append(_psnr_y(network, pair, halting, device))
             except torch.OutOfMemoryError as error:
                 raise OutOfMemory(
-                    f"{pair.name} of {one.name} takes more memory than is free on {device}: take "
-                    f"{one.name} out of validation.sets, or train on another device"
+                    f"{pair.name} of {one.name} takes more memory than is free on {device}; hint: "
+                    f"take {one.name} out of validation.sets, or train on another device"
                 ) from error
         means[one.name] = float(np.mean(scores))
     return means

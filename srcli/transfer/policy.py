@@ -81,7 +81,7 @@ class Policy:
         if parts.hostname and parts.scheme == "http":
             if self.insecure or _is_loopback(parts.hostname):
                 return
-            raise DownloadError(f"{address}: http is not safe; use https, or --insecure")
+            raise DownloadError(f"{address}: http is not safe; hint: use https, or --insecure")
         raise DownloadError(f"{address}: only https addresses are downloaded from")
 
 

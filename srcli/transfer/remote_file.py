@@ -1,5 +1,7 @@
 """Getting one file over HTTP: piece by piece, continuing where it stopped, never more than said."""
 
+import re
+import socket
 import ssl
 import time
 from collections.abc import Callable, Generator
@@ -24,6 +26,7 @@ OnBytes = Callable[[int, int], None]
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _LONGEST_WAIT = 60.0  # s, whatever the server says
 _PAGE_START = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
@@ -282,12 +285,23 @@ def _is_about_certificates(error: BaseException | None) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    if _is_unknown_host(error):
+        return "the server's name cannot be resolved"
+    return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
+
+
+def _is_unknown_host(error: BaseException | None) -> bool:
+    """Tell if no address was found for the server's name, without a network for one."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _remedy(error: Exception) -> str:
     """Remedy for a failure of the network."""
     if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
         proxy = proxy_named()
-        return f"check the network{f', and the proxy {proxy}' if proxy else ''}"
+        return f"check the internet connection{f', and the proxy {proxy}' if proxy else ''}"
     return "try again later: it continues where it stopped"

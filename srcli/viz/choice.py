@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from srcli.errors import UsageError
 from srcli.models import model_names, model_spec
+from srcli.models.spec import Halting
 from srcli.viz.map_types import KINDS, MapType
 from srcli.weights import network_of, runnable_networks
 from srcli.weights.manifest_file import COMMUNITY
 
-__all__ = ["choose_layers", "choose_map_types"]
+__all__ = ["choose_layers", "choose_map_types", "layer_count"]
 
 _INTERPOLATION = ("bicubic", "bilinear", "lanczos", "nearest")
 
@@ -44,7 +47,9 @@ def choose_map_types(model: str, effort: str, what: Sequence[str]) -> tuple[MapT
             )
     if not chosen or any(kind.needs not in told for kind in chosen):
         better = ", ".join(e for e in model_spec(model).efforts if _told(model, e) - told)
-        raise UsageError(f"{model} leaves out nothing with effort {effort} (use {better})")
+        raise UsageError(
+            f"{model} leaves out nothing with effort {effort}; hint: --effort {better}"
+        )
     return chosen
 
 
@@ -66,13 +71,25 @@ def choose_layers(text: str, count: int) -> tuple[int, ...]:
     try:
         numbers = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise UsageError(f"layers {text!r}: use all, or numbers like 1,3,{count}") from None
+        raise UsageError(f"layers {text!r}; hint: use all, or numbers like 1,3,{count}") from None
     if not count:
-        raise UsageError("the network has no layers to choose from; leave out --layers")
+        raise UsageError("the network has no layers to choose from; hint: leave out --layers")
     wrong = [number for number in numbers if not 1 <= number <= count]
     if wrong:
         raise UsageError(f"there is no layer {wrong[0]}: the network has layers 1 to {count}")
     return tuple(numbers)
+
+
+def layer_count(model: str) -> int:
+    """Adaptive layers of a network; 0 if it computes everything.
+
+    Args:
+        model: A network's name, or that of weights.
+    """
+    spec = model_spec(network_of(model))
+    network = spec.build(spec.scales[0]).eval()
+    with torch.inference_mode():
+        return len(network(torch.zeros(1, 3, 1, 1), Halting(eps=None, observe=True)).layers)
 
 
 def _told(model: str, effort: str) -> set[str]:

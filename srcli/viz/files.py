@@ -123,5 +123,5 @@ def _save(image: Image.Image, path: Path) -> None:
 def _refuse_beyond_webp(what: str, width: int, height: int) -> None:
     if max(width, height) > _WEBP_SIDE:
         raise UnwritableImage(
-            f"{what}: {width}x{height}, limit of WebP {_WEBP_SIDE} a side; use --format png"
+            f"{what}: {width}x{height}, limit of WebP {_WEBP_SIDE} a side; hint: use --format png"
         )

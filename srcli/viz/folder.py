@@ -72,16 +72,16 @@ def refuse_foreign(folder: Path, *, overwrite: bool) -> None:
     ours = files_of_masks(folder)
     if not ours:
         raise UnwritableImage(
-            f"{folder}: was not made by srcli visualize-mask; move it, or choose -o"
+            f"{folder}: was not made by srcli visualize-mask; hint: move it, or choose -o"
         )
     if not overwrite:
-        raise UnwritableImage(f"{folder}: exists; --overwrite replaces it")
+        raise UnwritableImage(f"{folder}: exists; hint: --overwrite replaces it")
     if folder.is_symlink():
-        raise UnwritableImage(f"{folder}: is a link; remove it, or choose -o")
+        raise UnwritableImage(f"{folder}: is a link; hint: remove it, or choose -o")
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
     if foreign:
         raise UnwritableImage(
-            f"{folder}: holds {foreign[0]}, which srcli did not make; move it, or choose -o"
+            f"{folder}: holds {foreign[0]}, which srcli did not make; hint: move it, or choose -o"
         )
 
 

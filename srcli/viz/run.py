@@ -56,7 +56,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
         UsageError: Two images would share a folder, or `output` is a file.
     """
     if output is not None and output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file: name a folder for the results")
+        raise UsageError(f"{output} is a file; hint: name a folder for the results")
     jobs: list[MaskJob] = []
     taken: dict[str, Path] = {}
     several = len({root for _, root in sources}) > 1
@@ -141,5 +141,5 @@ def _refuse_empty(explained: Explained) -> None:
         height, width = explained.image.shape[:2]
         raise InputError(
             f"{width}x{height} px are no more at x{explained.scale:g}, so no network ran and there "
-            "are no masks: use a larger -s"
+            "are no masks; hint: use a larger -s"
         )

@@ -118,7 +118,7 @@ def read_pickled(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: it is damaged, or reading it would run code it contains, which srcli never "
-            "does; ask its maker for a safetensors file"
+            "does; hint: ask its maker for a safetensors file"
         ) from error
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from error

@@ -139,8 +139,10 @@ def serving(model: str, needed: int) -> WeightsEntry:
 
 
 def _advice(scale: float) -> str:
-    """Hint for a scale above those of all networks; "" where two runs do not reach it either."""
-    if not 1 < scale <= _LARGEST**2:
+    """Hint for a scale that no network has; "" where two runs do not reach it either."""
+    if scale <= 1:
+        return f"; hint: -s {_LARGEST}, or a smaller size by --width, --height or --fit"
+    if scale > _LARGEST**2:
         return ""
     return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"
 

@@ -195,8 +195,8 @@ def _disk_trouble(path: Path, entry: WeightsEntry, error: OSError) -> str:
         folder = record_file(entry).parent
     if error.errno == errno.ENOSPC:
         return (
-            f"{entry.name} does not fit on the disk of {folder}: {error.strerror}; make room, "
-            "or set SRCLI_CACHE to a folder elsewhere"
+            f"{entry.name} does not fit on the disk of {folder}: {error.strerror}; hint: make "
+            "room, or set SRCLI_CACHE to a folder elsewhere"
         )
     return (
         f"{folder}: {entry.name} cannot be written there: {error.strerror or error}; "

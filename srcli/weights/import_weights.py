@@ -37,9 +37,9 @@ def convert(source: Path, target: Path, *, overwrite: bool = False) -> Recognise
         UsageError: The target exists, or is no safetensors file by its name.
     """
     if target.suffix != ".safetensors":
-        raise UsageError(f"{target}: what is written is safetensors; name it so")
+        raise UsageError(f"{target}: what is written is safetensors; hint: name it so")
     if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists; --overwrite replaces it")
+        raise UsageError(f"{target} exists; hint: --overwrite replaces it")
     found = recognise(open_checkpoint(source))
     _write(target, found.content)
     return found
@@ -162,13 +162,13 @@ def _check_name(name: str | None) -> None:
         return
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"name {name!r}: use up to 60 letters, digits, '-', '_' and '.', "
+            f"name {name!r}; hint: use up to 60 letters, digits, '-', '_' and '.', "
             "a letter or digit first"
         )
     if name == RECOMMENDED:
         raise UsageError(f"{name} is reserved by srcli weights download; hint: use another --name")
     if name in model_names():
-        raise UsageError(f"{name} is a network's own name: leave out --name, or use another")
+        raise UsageError(f"{name} is a network's own name; hint: leave out --name, or use another")
 
 
 def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
@@ -178,12 +178,14 @@ def _refuse_taken(entry_name: str, name: str | None, model: str) -> None:
     """
     for entry in known():
         if name is not None and _means_others(name, entry, model):
-            raise UsageError(f"{name} is the name of {entry.name} already: use another --name")
+            raise UsageError(
+                f"{name} is the name of {entry.name} already; hint: use another --name"
+            )
         if _alike(entry.name, entry_name) and not _to_be_had(entry):
             remedy = f"srcli weights remove {entry_name} first, or use another --name"
             if entry.source is not Source.FOLDER:
                 remedy = "give yours a --name" if name is None else "use another --name"
-            raise UsageError(f"{entry_name} is there already: {remedy}")
+            raise UsageError(f"{entry_name} is there already; hint: {remedy}")
 
 
 def _to_be_had(entry: WeightsEntry) -> bool:

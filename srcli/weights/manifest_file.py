@@ -128,7 +128,7 @@ class WeightsEntry:
 
 def box() -> Path:
     """The folder of the shipped weights: inside the package, or beside it in a checkout."""
-    packaged = Path(__file__).parent / "box"
+    packaged = Path(__file__).parent / "bundled"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "weights"
 
 

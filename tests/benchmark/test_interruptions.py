@@ -98,7 +98,7 @@ def test_ctrl_c_while_it_starts_promises_nothing(
 @pytest.mark.parametrize(
     ("happening", "reason"),
     [
-        (run_out, "20x16 LR px takes more memory than is free on cpu: close other programs"),
+        (run_out, "20x16 LR px takes more memory than is free on cpu; hint: close other programs"),
         (overflow, "net gave values that are not finite"),
     ],
 )

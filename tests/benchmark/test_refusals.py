@@ -88,7 +88,7 @@ def test_weights_that_are_not_here_are_named_with_the_command(
         (("-d", "Set55"), "no data set named 'Set55'; did you mean Set5?"),
         (("-d", "Set5"), "Set5 x4 is not on this machine"),
         (("--hr", "absent"), "there is no folder absent"),
-        (("--latency", "8x8", "-m", ","), "no model to measure: name some with -m"),
+        (("--latency", "8x8", "-m", ","), "no model to measure; hint: name some with -m"),
         (("--latency", "8x8", "-m", "swin"), "no model named 'swin' (have bicubic, lanczos, ada"),
         (("--latency", "8x8", "--effort", "most"), "adaformer has no effort most (have exact"),
         (("--latency", "8x8", "-s", "7", "--random-weights"), "adaformer has no scale 7 (have 2"),
@@ -107,7 +107,7 @@ def test_weights_that_are_not_here_are_named_with_the_command(
         ),
         (("-d", "Set5", "--json", "/none/x.json"), "cannot write /none/x.json: there is no folder"),
         (("-d", "Set5", "--plot", "/none/x.png"), "cannot write /none/x.png: there is no folder"),
-        (("-d", "Set5", "--json", "."), "cannot write .: it is a folder; name a file in it"),
+        (("-d", "Set5", "--json", "."), "cannot write .: it is a folder; hint: name a file in it"),
         (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
     ],
 )

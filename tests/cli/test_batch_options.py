@@ -56,7 +56,7 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     assert shown.returncode == 1, shown.stderr
     assert re.search(r"in/a\.png +in_x4/a\.png +48x32", shown.stdout)
     assert re.search(r"in/b\.jpg +in_x4/b\.jpg +32x48", shown.stdout)
-    assert "fails" in shown.stdout
+    assert "in/bad.png will fail: not a supported image" in shown.stdout
     assert "2 to do, 0 skipped, 1 will fail" in shown.stdout
     assert not (tmp_path / "in_x4").exists()
     told = events(srcli("upscale", "in", "--dry-run", "--json", cwd=tmp_path).stdout)
@@ -209,7 +209,7 @@ def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
     for text in (planned.stdout, ended.stdout, ended.stderr):
         assert not set(text) & set("\x1b\r")
     assert "in/new\\nline.png -> in_x4/new\\nline.png" in ended.stderr
-    assert "srcli: in/bad\\r.png: is not a supported image" in ended.stderr
+    assert "srcli: in/bad\\r.png: not a supported image" in ended.stderr
     assert "[red]x.png" in planned.stdout
     names = {os.fsencode(path.name) for path in (tmp_path / "in_x4").glob("*.png")}
     assert names == {*odd, b"new\nline.png"}

@@ -101,7 +101,7 @@ def test_a_result_that_nobody_knows_is_kept_with_its_reason(
     (tmp_path / "a_x2.png").write_bytes(b"mine")
     ended = srcli("upscale", "a.png", *QUICK, cwd=tmp_path)
     assert ended.returncode == 0
-    assert "a.png: skipped, the output exists; --overwrite replaces it" in ended.stderr
+    assert "a.png: skipped, the output exists; hint: --overwrite replaces it" in ended.stderr
     assert (tmp_path / "a_x2.png").read_bytes() == b"mine"
 
 
@@ -135,7 +135,7 @@ def test_other_settings_make_a_clip_again(tmp_path: Path, photo: np.ndarray) -> 
     assert re.findall(r"^done +(\d)", other.stdout, re.MULTILINE) == ["1"], other.stderr
     assert (tmp_path / "a.mp4").read_bytes() != first
     kept = srcli(*to_clip, "--on-mismatch", "keep", cwd=tmp_path)
-    assert "made with other settings (crf 40.0, now None)" in kept.stderr
+    assert "made with other settings (crf 40.0, now default)" in kept.stderr
 
 
 def test_a_report_is_added_to_masks_that_exist(tmp_path: Path, photo: np.ndarray) -> None:
@@ -146,7 +146,7 @@ def test_a_report_is_added_to_masks_that_exist(tmp_path: Path, photo: np.ndarray
     assert "its masks exist, made with the same settings" in same.stdout
     with_report = srcli(*draw, "--html", cwd=tmp_path)
     assert with_report.returncode == 0
-    assert "made with other settings (html False, now True); made again" in with_report.stderr
+    assert "made with other settings (html off, now on); made again" in with_report.stderr
     assert (tmp_path / "a_masks" / "report.html").is_file()
     shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
     Image.fromarray(photo[16:32, :24]).save(tmp_path / "a.png")

@@ -57,7 +57,8 @@ def test_numbers_in_the_help_are_those_of_the_code() -> None:
     text = " ".join(CliRunner().invoke(main, ["upscale", "--help"]).output.split())
     efforts = model_spec(MODEL).efforts
     assert (
-        f"of {MODEL} balanced is {efforts['balanced'].eps:g}, fast {efforts['fast'].eps:g})" in text
+        f"balanced means {efforts['balanced'].eps:g} and fast means {efforts['fast'].eps:g}."
+        in text
     )
     assert largest_scale(MODEL).scale == LARGEST_SCALE
     assert f"up to {LARGEST_SCALE}; fractions too" in text

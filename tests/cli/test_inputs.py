@@ -66,7 +66,7 @@ def test_clips_without_a_size_fail_alone(photos: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert {p.name for p in (photos.parent / "out").glob("[!.]*")} == {"a.png", "b.png"}
     for name in ("moves.gif", "moves.png", "still.gif"):
-        assert f"photos/{name} is a clip: use --scale for it" in ended.stderr
+        assert f"photos/{name} is a clip, and --width, --height, --fit" in ended.stderr
     alone = srcli("upscale", "photos/moves.gif", *fit, cwd=photos.parent)
     assert alone.returncode == 2
     jpg = srcli("upscale", "photos", "--format", "jpg", "-o", "jpg", *MODEL, cwd=photos.parent)

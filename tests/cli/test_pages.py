@@ -86,7 +86,7 @@ def test_formats_of_one_page(tmp_path: Path) -> None:
     for flags in (("--dry-run",), FAST):
         refused = srcli("upscale", "scan.tif", "--format", "png", *flags, cwd=tmp_path)
         said = " ".join((refused.stdout + refused.stderr).split())
-        assert "scan.tif: it has 3 pages, PNG holds one: use --format tiff" in said
+        assert "it has 3 pages, PNG holds one; hint: use --format tiff" in said
     assert refused.returncode == 3
     assert not list(tmp_path.glob("*.png"))
     with tifffile.TiffWriter(tmp_path / "photo.tif") as file:

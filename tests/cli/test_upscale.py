@@ -118,7 +118,7 @@ def test_bad_files_fail_alone(folder: Path, photo: np.ndarray) -> None:
         lines = [line for line in ended.stderr.splitlines() if name in line]
         assert len(lines) == 1, ended.stderr
         assert lines[0].startswith("srcli: ")
-        assert name in ended.stdout
+        assert name in ended.stderr
     assert "Traceback" not in ended.stderr
     made = {p.name for p in (folder.parent / "in_x4").rglob("*") if p.is_file()}
     assert made == {"a.png", "b.jpg", "journal.sqlite", "lock"}

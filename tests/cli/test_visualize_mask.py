@@ -86,7 +86,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     (made / "mine.txt").write_text("mine")
     code, _, error = run_here(capsys, *quick)
     assert code == 3
-    assert "was not made by srcli visualize-mask; move it" in error
+    assert "was not made by srcli visualize-mask; hint: move it" in error
     (made / "mine.txt").rename(folder / "mine.txt")
     made.rmdir()
 
@@ -105,7 +105,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     for options in ((), ("--overwrite",)):
         code, _, error = run_here(capsys, *quick, *options)
         assert code == 3
-        assert "was not made by srcli visualize-mask; move it" in error
+        assert "was not made by srcli visualize-mask; hint: move it" in error
     assert not [path for path in made.parent.iterdir() if path.name.startswith(".")]
 
 
@@ -134,11 +134,11 @@ def test_scales_near_one(folder: Path, capsys) -> None:
         (["in", "--what", "pure"], 2, "adaformer has no pure pixels (have: "),
         (["in", "--what", "depht"], 2, "'depht' is not a map (have all, confidence,"),
         (["in", "--layers", "0,7"], 2, "there is no layer 0: the network has layers 1 to 6"),
-        (["in", "--layers", "first"], 2, "layers 'first': use all, or numbers like 1,3,6"),
+        (["in", "--layers", "first"], 2, "layers 'first'; hint: use all, or numbers like 1,3,6"),
         (["in", "--tile", "7"], 2, "tile 7 is too small"),
         (["in", "--effort", "most"], 2, "'most' is not one of"),
         (["in", "twin/a.png", "-o", "out"], 2, "would both become"),
-        (["in", "-o", "in/a.png"], 2, "in/a.png is a file: name a folder"),
+        (["in", "-o", "in/a.png"], 2, "in/a.png is a file; hint: name a folder"),
         (
             ["in", "-o", "in/a.png/sub"],
             2,

@@ -142,7 +142,7 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
         ),
         (
             ["-m", "bright", "--effort", "exact"],
-            "bright leaves out nothing with effort exact (use balanced)",
+            "bright leaves out nothing with effort exact; hint: --effort balanced",
         ),
         (["-m", "bright", "--layers", "2"], "the network has no layers to choose from"),
     ],
@@ -207,4 +207,4 @@ def test_what_webp_cannot_hold_is_known_before_the_work(
         )
         assert code == 3
         assert f"maps: {2 * width}x" in error
-        assert "limit of WebP 16383 a side; use --format png" in error
+        assert "limit of WebP 16383 a side; hint: use --format png" in error

@@ -35,11 +35,11 @@ def test_from_the_list_to_the_bin(world: World) -> None:
         0,
         [
             "adaformer_x4:",
-            "whole",
+            "intact",
             "adaformer-s_x4:",
-            "whole",
+            "intact",
             "far_x4:",
-            "whole",
+            "intact",
         ],
     )
     code, _, error = world.run("weights", "remove", "far")

@@ -60,6 +60,15 @@ def test_every_layout_is_found(tmp_path: Path, hr: np.ndarray, layout: str, fold
     assert np.array_equal(loaded_hr, hr)
 
 
+def test_screens_come_with_srcli_whatever_lies_in_the_root(tmp_path: Path, hr: np.ndarray):
+    save(hr, tmp_path / "screens" / "mine.png")
+    pairs = find_set(benchmark_set("screens"), 4, [tmp_path])
+    images = [hr for hr, lr in (pair.load(4) for pair in pairs) if hr is not None]
+    assert [image.shape for image in images] == [(512, 768, 3)] * benchmark_set("screens").images
+    assert len({image.tobytes() for image in images}) == 8
+    assert sum(pair.hr.stat().st_size for pair in pairs if pair.hr is not None) < 300_000
+
+
 def test_hr_is_cropped_to_whole_lr_pixels(tmp_path: Path, hr: np.ndarray):
     save(hr[:46, :33], tmp_path / "HR" / "a.png")
     loaded_hr, lr = single_folder(tmp_path / "HR", is_hr=True)[0].load(4)
@@ -80,7 +89,7 @@ def test_pairs_of_one_name_are_not_mixed_up(tmp_path: Path, hr: np.ndarray):
     for folder in ("hr", "lr"):
         save(hr, tmp_path / folder / "a.png")
         save(hr, tmp_path / folder / "a.bmp")
-    with pytest.raises(UsageError, match="lr has several images named a: rename all but one"):
+    with pytest.raises(UsageError, match="lr has several images named a; hint: rename all but one"):
         pair_folders(tmp_path / "hr", tmp_path / "lr", 4)
 
 
@@ -102,6 +111,7 @@ def test_pairs_that_do_not_belong_together(tmp_path: Path, hr: np.ndarray):
 def test_names():
     assert set(benchmark_sets()) == {
         "Set5", "Set14", "B100", "Urban100", "Manga109", "DIV2K", "Test2K", "Test4K", "Test8K",
+        "screens",
     }  # fmt: skip
     assert benchmark_set("test4k").name == "Test4K"
     with pytest.raises(UsageError, match="no data set named 'Urban10'; did you mean Urban100"):

@@ -29,6 +29,15 @@ def test_the_share_rises_step_by_step_to_all(image: np.ndarray, model: str, tile
     assert shares[-1] == pytest.approx(1, abs=0.01)
 
 
+def test_the_layers_between_encoder_and_decoder_move_it_whatever_has_halted(
+    image: np.ndarray,
+) -> None:
+    for effort in ("exact", "fast"):
+        shares = shares_of(Upscaler("adaformer", 4, effort=effort), image)
+        assert len(shares) == 22, effort
+        assert max(b - a for a, b in zip([0.0, *shares], shares, strict=False)) < 0.05
+
+
 def test_alpha_counts_as_a_part_of_the_image(image: np.ndarray) -> None:
     with_alpha = np.dstack([image, image[..., :1]])
     upscaler = Upscaler("adaformer-s", 4)

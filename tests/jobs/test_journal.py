@@ -211,7 +211,7 @@ def test_but_writes_into_one_that_is_there(made: list[Job]) -> None:
 
 
 def test_a_second_run_is_refused(made: list[Job]) -> None:
-    with run_journal(made), pytest.raises(FolderBusy, match=rf"process {os.getpid()}: wait"):
+    with run_journal(made), pytest.raises(FolderBusy, match=rf"process {os.getpid()}; hint: wait"):
         run_journal(made)
     run_journal(made).close()
 

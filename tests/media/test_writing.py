@@ -120,7 +120,7 @@ def test_limits_of_the_formats(tmp_path, format, limit, transposed):
         pixels = pixels.swapaxes(0, 1)
     image = DecodedImage(pixels, format)
     with pytest.raises(
-        UnwritableImage, match=rf"{format} {limit} a side; use --format png or tiff"
+        UnwritableImage, match=rf"{format} {limit} a side; hint: use --format png or tiff"
     ):
         write_image(image, tmp_path / "image")
     write_image(DecodedImage(pixels[:limit, :limit], format), tmp_path / "image")

@@ -62,8 +62,9 @@ def test_shipped_configurations_read(path: Path):
         ),
         (
             'folders = ["hr"]}',
-            'folders = ["hr"], images = "device"}\ndegradation = {share = 0.5}',
-            "data.images is 'device': degradations are made on the host",
+            'folders = ["hr"], images = "device"}\ndegradation = {share = 0.5}\n'
+            'distillation = {teacher = "adaformer", own_size = true}',
+            "data.images is 'device', with degradations and distillation.own_size",
         ),
         ("steps = 10", "", "schedule has no end"),
         ("steps = 10", 'steps = 10, shape = "flat"', "schedule.shape is 'flat': have cosine"),

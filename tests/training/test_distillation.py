@@ -199,7 +199,7 @@ def test_the_entry_names_the_teacher_and_can_be_read(taught: TrainingConfig, tmp
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"teacher": ""}, "distillation.own_size is true without a teacher: name one"),
+        ({"teacher": ""}, "distillation.own_size is true without a teacher; hint: name a"),
         ({"weight": 1.5}, "distillation.weight is 1.5: it must lie in 0..1"),
         ({"last_weight": -1.0}, "distillation.last_weight is -1.0: it must lie in 0..1"),
         ({"falls_from": 0.9}, "falls_from is 0.9 and falls_until 0.7: the weight cannot end"),

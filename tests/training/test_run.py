@@ -220,7 +220,9 @@ def test_the_advice_where_no_checkpoint_is_from_before_the_divergence(
     state.resume(tmp_path / "checkpoint.safetensors")
     state.network.tail.bias.data[0] = torch.nan
     state.save(tmp_path / "checkpoint.safetensors")
-    with pytest.raises(LossDiverged, match=r"at step 2 .* has the weights that led there: remove"):
+    with pytest.raises(
+        LossDiverged, match=r"at step 2 .* has the weights that led there; hint: remove"
+    ):
         train(calm, RunOptions(tmp_path, resume=True, steps=4), [])
 
 

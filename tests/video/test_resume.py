@@ -208,7 +208,9 @@ def test_a_full_disk_is_told_in_one_line_and_gone_on_after(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // (2 if fitting else 10), before[1]))
     try:
-        with pytest.raises(UnwritableVideo, match=rf"out\{suffix}: File too large: make room"):
+        with pytest.raises(
+            UnwritableVideo, match=rf"out\{suffix}: File too large; hint: make room"
+        ):
             upscaled(source, target, ClipSettings(segment=5))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -106,7 +106,7 @@ def test_a_link_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     fill(tmp_path / "far" / "m", "old")
     (tmp_path / "m").symlink_to(tmp_path / "far" / "m", target_is_directory=True)
-    with pytest.raises(UnwritableImage, match="m: is a link; remove it, or choose -o"):
+    with pytest.raises(UnwritableImage, match="m: is a link; hint: remove it, or choose -o"):
         fill(tmp_path / "m", "new", overwrite=True)
     assert holds(tmp_path / "far" / "m", "old")
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from srcli.errors import DownloadError, WeightsError
+from srcli.transfer import remote_file
 from srcli.transfer.policy import Policy
 from srcli.weights.download import download
 from srcli.weights.local_files import file_of
@@ -92,7 +95,7 @@ def test_a_server_that_falls_silent_is_given_up(server: Server, cache: Path) -> 
         ("loop", "more than 5 redirects"),
         ("to-file", "file:///etc/hostname: only https"),
         ("to-ftp", "only https addresses"),
-        ("to-http", "http is not safe; use https, or --insecure"),
+        ("to-http", "http is not safe; hint: use https, or --insecure"),
         ("to-nowhere", "not a valid|Invalid IPv6"),
         ("to-nothing", "more than 5 redirects"),
         ("short", "has 26 bytes, must have 300000"),
@@ -253,3 +256,10 @@ def test_passwords_are_not_shown(server: Server, cache: Path) -> None:
     with pytest.raises(WeightsError, match=r"//…@127\.0\.0\.1.*404") as told:
         download(server.entry("nowhere"), replace(QUICK, mirror=mirror))
     assert "secret" not in str(told.value)
+
+
+def test_a_server_whose_name_has_no_address_is_said_in_words() -> None:
+    error = httpx.ConnectError("[Errno -2] Name or service not known")
+    error.__cause__ = socket.gaierror(-2, "Name or service not known")
+    assert remote_file._reason(error) == "the server's name cannot be resolved"
+    assert remote_file._reason(OSError("[Errno 111] Connection refused")) == "Connection refused"

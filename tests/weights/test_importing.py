@@ -166,7 +166,9 @@ def test_without_a_name_it_is_the_networks(tmp_path: Path, cache: Path) -> None:
     import_weights(tmp_path / "mine.safetensors")
     assert best_scale("atd-light", 4).name == "atd-light_x4"
     assert best_scale("pp-atd-light", 4).model == "pp-atd-light"
-    with pytest.raises(UsageError, match="there already: srcli weights remove atd-light_x4 first"):
+    with pytest.raises(
+        UsageError, match="there already; hint: srcli weights remove atd-light_x4 first"
+    ):
         import_weights(tmp_path / "mine.safetensors")
 
 
@@ -235,7 +237,9 @@ def test_what_cannot_be_imported(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "mine.safetensors"
     tensors = state("adaformer", 4)
     save_file(tensors, path)
-    with pytest.raises(UsageError, match="adaformer_x4 is there already: give yours a --name"):
+    with pytest.raises(
+        UsageError, match="adaformer_x4 is there already; hint: give yours a --name"
+    ):
         import_weights(path)
     with pytest.raises(UsageError, match="atd-light is a network's own name"):
         import_weights(path, name="atd-light")
@@ -261,7 +265,7 @@ def test_convert(tmp_path: Path) -> None:
     made = load_file(target)
     assert made.keys() == ours.keys()
     assert all(torch.equal(made[name], ours[name]) for name in ours)
-    with pytest.raises(UsageError, match="exists; --overwrite"):
+    with pytest.raises(UsageError, match="exists; hint: --overwrite"):
         convert(tmp_path / "in.pth", target)
     convert(tmp_path / "in.pth", target, overwrite=True)
     with pytest.raises(UsageError, match="name it so"):

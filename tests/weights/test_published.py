@@ -214,7 +214,7 @@ def test_a_download_that_is_here_is_not_replaced_by_an_import(
     path = tmp_path / "mine.pth"
     path.write_bytes(fabricated(SMALL))
     fetch(offered(served, SMALL))
-    with pytest.raises(UsageError, match="smfanet_x4 is there already: give yours a --name"):
+    with pytest.raises(UsageError, match="smfanet_x4 is there already; hint: give yours a --name"):
         import_weights(path)
 
 

@@ -169,7 +169,9 @@ def test_more_than_srcli_takes_is_refused(
 def test_a_proxy_that_refuses(served: PublishedServer, cache: Path) -> None:
     entry = offered(served, SMALL)
     served.fault = "denied"
-    with pytest.raises(WeightsError, match=r"407.*hint: check the network, and the proxy HTTPS_"):
+    with pytest.raises(
+        WeightsError, match=r"407.*hint: check the internet connection, and the proxy HTTPS_"
+    ):
         fetch(entry, replace(QUICK, retries=0))
 
 
@@ -185,7 +187,7 @@ def test_a_company_that_opens_tls_and_is_not_trusted(
 
 def test_no_network(cache: Path) -> None:
     entry = replace(entry_of(SMALL, fabricated(SMALL)), urls=("https://127.0.0.1:1/x.pth",))
-    with pytest.raises(WeightsError, match=r"refused.*hint: check the network"):
+    with pytest.raises(WeightsError, match=r"refused.*hint: check the internet connection"):
         fetch(entry, replace(QUICK, retries=0))
     assert left(cache) == []
 

@@ -62,4 +62,4 @@ def recognise(head: bytes) -> Format:
         if format.recognises(head):
             return format
     names = ", ".join(FORMATS)
-    raise FormatError(f"is not a supported image ({names}): it begins with {head[:8]!r}")
+    raise FormatError(f"not a supported image ({names}); hint: convert it with another program")

@@ -77,7 +77,7 @@ def _decode(stream: Readable) -> DecodedImage:
     try:
         packed, _, data, icc, boxes = decoder(content)
     except RuntimeError:  # of many words, none of which helps
-        raise FormatError("damaged or cut short; restore it from its source") from None
+        raise FormatError("damaged or cut short; hint: restore it from its source") from None
     if packed:
         image = JPEG.decode(io.BytesIO(data))
         return replace(image, format="jxl", dropped=(*image.dropped, *behind))
@@ -126,7 +126,8 @@ def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
         )
     except RuntimeError as error:
         raise FormatError(
-            f"JPEG XL cannot hold it ({error}); its colour profile may be damaged: use --format png"
+            f"JPEG XL cannot hold it ({error}); its colour profile may be damaged; "
+            "hint: use --format png"
         ) from error
     stream.write(made)
 

@@ -156,7 +156,9 @@ class AnimationReader:
                     timing = self._timings[number]
                     yield Frame(timing.start, timing.duration, self._turn.apply(pixels))
         except (*DECODER_ERRORS, OSError) as error:
-            raise UnreadableVideo(f"{self.path}: damaged ({_reason(error)}); restore it") from error
+            raise UnreadableVideo(
+                f"{self.path}: damaged ({_reason(error)}); hint: restore it"
+            ) from error
 
     def _opened(self) -> PillowPlugin:
         file = iio.imopen(self.path, "r", plugin="pillow")

@@ -61,7 +61,7 @@ def opened(path: Path) -> Generator[InputContainer]:
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
         raise UnreadableVideo(f"{path}: {kind}, only regular files are read")
     if not path.stat().st_size:
-        raise UnreadableVideo(f"{path}: empty (0 bytes); restore it from its source")
+        raise UnreadableVideo(f"{path}: empty (0 bytes); hint: restore it from its source")
     with ExitStack() as stack:
         file = None
         try:

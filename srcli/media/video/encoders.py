@@ -118,7 +118,7 @@ def find_encoder(name: str) -> Family:
         Codec(encoder, "w")
     except ValueError:
         raise UsageError(
-            f"--codec {name}: FFmpeg here is built without {encoder}; take another of "
+            f"--codec {name}: FFmpeg here is built without {encoder}; hint: take another of "
             f"{', '.join(_SHORT)}"
         ) from None
     if encoder == "av1_amf":
@@ -149,7 +149,7 @@ def quality_options(family: Family, name: str, crf: float | None) -> dict[str, s
     if value is None:
         return {}
     if not family.quality:
-        raise UsageError(f"--codec {name} has no --crf: leave it out")
+        raise UsageError(f"--codec {name} has no --crf; hint: leave it out")
     if not 0 <= value <= family.highest:
         raise UsageError(f"--crf {value:g} is out of range: {name} takes 0 to {family.highest:g}")
     said = family.highest - value if family.backwards else value

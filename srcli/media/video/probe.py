@@ -84,7 +84,9 @@ def inspect(
     later = found.begins + look.moment if look is not None and changed_before else None
     frames = _first_frames(container, stream, later)
     if not frames:
-        raise UnreadableVideo(f"{path}: no frame of it can be decoded; restore it from its source")
+        raise UnreadableVideo(
+            f"{path}: no frame of it can be decoded; hint: restore it from its source"
+        )
     first = frames[0]
     _refuse_bombs(path, first.width, first.height)
     name = first.format.name

@@ -149,7 +149,9 @@ def chosen_stream(path: Path, container: InputContainer) -> VideoStream:
     for stream in (best, *moving):
         if stream in moving and isinstance(stream, VideoStream):
             if stream.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
-                raise UnreadableVideo(f"{path}: its codec is not known here; convert it first")
+                raise UnreadableVideo(
+                    f"{path}: its codec is not known here; hint: convert it first"
+                )
             # or the left and upper part of a crop would fall to what is quick to address
             stream.codec_context.flags |= Flags.unaligned
             # frame by frame: with several under way, one that is damaged takes good ones along

@@ -44,7 +44,9 @@ class SequenceReader:
             if match:
                 found.append((int(match[1]), path))
         if not found:
-            raise UnreadableVideo(f"{pattern}: no image has such a name; check folder and digits")
+            raise UnreadableVideo(
+                f"{pattern}: no image has such a name; hint: check folder and digits"
+            )
         first = int(reading.start * rate)
         count = None if reading.duration is None else max(int(reading.duration * rate), 1)
         taken = sorted(found)[first:][:count]

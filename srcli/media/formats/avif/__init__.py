@@ -100,7 +100,7 @@ def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
     )
     made = file.getvalue()
     if stand_in and made.count(stand_in) != 1:
-        raise FormatError("AVIF cannot hold its EXIF: use --strip-metadata or --format png")
+        raise FormatError("AVIF cannot hold its EXIF; hint: use --strip-metadata or --format png")
     stream.write(made.replace(stand_in, exif) if stand_in else made)
 
 

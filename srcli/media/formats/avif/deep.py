@@ -102,9 +102,9 @@ def _frame(stream: Readable, item: Item) -> "av.VideoFrame":
             *context.decode(None),  # pyright: ignore
         ]
     except (FFmpegError, ValueError) as error:
-        raise FormatError(f"damaged ({error}); restore it from its source") from error
+        raise FormatError(f"damaged ({error}); hint: restore it from its source") from error
     if not frames:
-        raise FormatError("damaged (it holds no image); restore it from its source")
+        raise FormatError("damaged (it holds no image); hint: restore it from its source")
     return frames[0]
 
 
@@ -151,7 +151,7 @@ def _rgb(
         blue, red = (_scaled(plane[rows], bits, full, luma=True) for plane in planes[1:])
         return np.stack([red, luma, blue], axis=2)
     if matrix not in (_UNSAID, *_WEIGHTS):
-        raise FormatError(f"its colours of matrix {matrix} are not read: convert it to PNG")
+        raise FormatError(f"its colours of matrix {matrix} are not read; hint: convert it to PNG")
     of_red, of_blue = _WEIGHTS[_BT601 if matrix == _UNSAID else matrix]
     cb, cr = (
         _scaled(_enlarged(plane, planes[0].shape, rows), bits, full, luma=False)

@@ -118,7 +118,8 @@ def layout_of(stream: Readable) -> Layout:
 def not_read(kind: str) -> FormatError:
     """The error for a sound file of a kind that is not read, named in words."""
     return FormatError(
-        f"a kind of BMP ({kind}) that srcli does not read: convert it to PNG with another program"
+        f"a kind of BMP ({kind}) that srcli does not read; hint: convert it to PNG with another "
+        "program"
     )
 
 

@@ -57,7 +57,7 @@ def encode_tiff(image: DecodedImage, stream: BufferedWriter, _quality: int) -> N
     fields |= image_fields(image, order)
     strips = write_strips(image.pixels, stream, order)
     if stream.tell() > _MAX_BYTES:
-        raise FormatError("it exceeds 4 GiB, the limit of TIFF; use --format png")
+        raise FormatError("it exceeds 4 GiB, the limit of TIFF; hint: use --format png")
     fields |= strips.fields(LONG, order)
     at = aligned(stream)
     stream.write(pack_directory(fields, order, at))

@@ -70,6 +70,6 @@ class Compression(IntEnum):
 def not_read(kind: str) -> FormatError:
     """The error for a sound file of a kind that is not read, named in words."""
     return FormatError(
-        f"a kind of TIFF ({kind}) that srcli does not read: convert it with another program to "
-        "PNG, or to gray or RGB TIFF of 8 or 16 bits"
+        f"a kind of TIFF ({kind}) that srcli does not read; hint: convert it with another program "
+        "to PNG, or to gray or RGB TIFF of 8 or 16 bits"
     )

@@ -142,7 +142,7 @@ def _of_webp(segment: bytes, size: tuple[int, int], samples: int) -> bytes:
     image = WebPImagePlugin.WebPImageFile(io.BytesIO(segment))
     if image.size != size:
         raise FormatError(
-            f"damaged: a piece of {size} has {image.size}; restore it from its source"
+            f"damaged: a piece of {size} has {image.size}; hint: restore it from its source"
         )
     return image.convert("RGB" if samples == 3 else "RGBA").tobytes()
 
