@@ -1,5 +1,6 @@
 """Networks that restore an image without enlarging it, before another enlarges it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
@@ -12,7 +13,7 @@ from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Planner
 from srcli.models.spec import EXACT
 
-__all__ = ["Preparer"]
+__all__ = ["Preparer", "prepare_all"]
 
 
 class Preparer:
@@ -52,3 +53,12 @@ class Preparer:
                 return result, report
             release_cached_memory(network.device)
         raise torch.OutOfMemoryError("not even the smallest tiles fit")
+
+
+def prepare_all(preparers: Sequence[Preparer], plane: Tensor) -> tuple[Tensor, list[Report]]:
+    """Run several over a plane, one after the other; with the cost of each."""
+    reports: list[Report] = []
+    for prepare in preparers:
+        plane, report = prepare(plane)
+        reports.append(report)
+    return plane, reports

@@ -36,14 +36,14 @@ from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing, reduce_planes
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
-from srcli.inference.preparer import Preparer
+from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
-from srcli.weights import best_scale, preparing
+from srcli.weights import best_scale, is_from_outside, preparing
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -60,7 +60,7 @@ class Upscaler:
     """Upscales images with one network.
 
     Args:
-        model: A network, or weights by name; restoring ones of x1 may stand before it: "A,B".
+        model: A network, weights by name or a file; restoring ones may stand before it: "A,B".
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
@@ -92,13 +92,16 @@ class Upscaler:
         compiled: bool = False,
     ) -> None:
         require_types(model, scale, precision, effort, tile)
+        if is_from_outside(model):
+            from srcli.weights.outside import as_known  # brings httpx: most have no use for it
+
+            model = as_known(model)
         self.scale = scale
         self.device = pick_device(device)
         weights = best_scale(model, scale)
         self.network = load_network(weights, self.device, precision, compiled=compiled)
-        self._preparers = [
-            Preparer(load_network(one, self.device, precision), tile) for one in preparing(model)
-        ]
+        before = [load_network(one, self.device, precision) for one in preparing(model)]
+        self._preparers = [Preparer(network, tile) for network in before]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
@@ -234,10 +237,7 @@ class Upscaler:
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            color, before = planes.color, list[Report]()
-            for prepare in self._preparers if resizing.computes else ():
-                color, cost = prepare(color)
-                before.append(cost)
+            color, before = prepare_all(self._preparers if resizing.computes else (), planes.color)
             tasks = [_Task(color, result[..., : len(color)], resizing, maps)]
             if alpha is not None:
                 tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))

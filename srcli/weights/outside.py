@@ -14,7 +14,7 @@ from srcli.weights.openmodeldb import entry_of, read_catalogue
 __all__ = ["as_known"]
 
 
-def as_known(model: str, policy: Policy) -> str:
+def as_known(model: str, policy: Policy | None = None) -> str:
     """The names for `-m model` that weights are known by; files and models become known.
 
     A file's parameters are kept in the cache as safetensors, under the file's name; a second time
@@ -22,13 +22,14 @@ def as_known(model: str, policy: Policy) -> str:
 
     Args:
         model: One name, or several with commas between them.
-        policy: What may be asked for of the catalogue.
+        policy: How the catalogue is asked for; None: as the environment says.
 
     Raises:
         UsageError: There is no such file or model.
         WeightsError: The file cannot be used, or the catalogue cannot be had.
     """
-    return ",".join(_known_name(name, policy) for name in stages(model))
+    asked = policy or Policy.of_environment()
+    return ",".join(_known_name(name, asked) for name in stages(model))
 
 
 def _known_name(name: str, policy: Policy) -> str:

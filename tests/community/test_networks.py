@@ -214,6 +214,11 @@ def test_memory_estimate_grows_with_what_is_held(known: Callable[..., str]) -> N
     assert 8 * 4 * 4 < spec.memory.forward < 8 * 4 * 100
 
 
+def test_upscaler_takes_a_file(network_file: Callable[..., Path], photo: np.ndarray) -> None:
+    result = Upscaler(str(network_file("span", "nice.pth")), 2)(photo)
+    assert apart(result, reference("span", photo)) <= 1
+
+
 def test_unknown_parameters_are_refused(cache: Path) -> None:
     with pytest.raises(WeightsError, match="neither srcli nor spandrel knows its network"):
         build_network({"a.weight": torch.zeros(3, 3)}, "odd.pth")
