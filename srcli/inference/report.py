@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -46,6 +46,17 @@ class Report:
     restarts: int = 0
     frames: int = 0
     frame_size: tuple[int, int] | None = None
+
+    def after(self, before: Sequence["Report"]) -> "Report":
+        """The cost of an image that other networks prepared, theirs added."""
+        return replace(
+            self,
+            seconds=self.seconds + sum(one.seconds for one in before),
+            tiles=self.tiles + sum(one.tiles for one in before),
+            reruns=self.reruns + sum(one.reruns for one in before),
+            restarts=self.restarts + sum(one.restarts for one in before),
+            exact=self.exact and all(one.exact for one in before),
+        )
 
 
 def add_reports(reports: Sequence[Report]) -> Report:
