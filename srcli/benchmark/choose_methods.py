@@ -1,6 +1,6 @@
 """Choose a run's methods: networks at their efforts, their plain forms, and resampling."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_names, model_spec
-from srcli.models.spec import Halting, SROutput
+from srcli.models.spec import EXACT, Halting, SROutput
 from srcli.weights import best_scale, clean_model, network_of, photo_model
+from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = ["Setup", "methods_named", "networks_named"]
 
@@ -100,7 +101,7 @@ def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[
             f"{','.join(filter(None, (clean_model(AUTO), photo_model(AUTO, SCALE))))}"
         )
     for name in networks:
-        if network_of(name) not in model_names():
+        if network_of(name) not in (*model_names(), COMMUNITY):
             have = ", ".join([*_RESAMPLERS, *model_names()])
             raise UsageError(f"no model named {name!r} (have {have})")
     if efforts is not None:
@@ -111,7 +112,7 @@ def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[
 def _check_efforts(networks: Sequence[str], efforts: Sequence[str]) -> None:
     """Refuse efforts that none of the networks has, or none at all if there is no network."""
     names = networks or model_names()
-    have = dict.fromkeys(e for name in names for e in model_spec(network_of(name)).efforts)
+    have = dict.fromkeys(e for name in names for e in _efforts_of(name))
     unknown = [effort for effort in efforts if effort not in have]
     if unknown or not efforts:
         verb = "has" if len(names) == 1 else "have"
@@ -121,10 +122,16 @@ def _check_efforts(networks: Sequence[str], efforts: Sequence[str]) -> None:
         )
 
 
+def _efforts_of(name: str) -> Mapping[str, Halting]:
+    """What a network's efforts mean; community networks compute everything."""
+    network = network_of(name)
+    return {"exact": EXACT} if network == COMMUNITY else model_spec(network).efforts
+
+
 def _ways(name: str, setup: Setup, warn: Callable[[str], None]) -> list[Method]:
     """A network at each effort asked for, and in its plain ways."""
     network = _network(name, setup)
-    efforts = model_spec(network_of(name)).efforts
+    efforts = _efforts_of(name)
     asked = ("exact", "balanced") if setup.efforts is None else setup.efforts
     chosen = [effort for effort in asked if effort in efforts]
     if not chosen:
@@ -183,8 +190,10 @@ def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
 
 def _network(name: str, setup: Setup) -> LoadedNetwork:
     """Load a network, of a larger scale if there is none of this; or make one at random."""
-    spec = model_spec(network_of(name))
     if setup.random:
+        if network_of(name) == COMMUNITY:
+            raise UsageError(f"{name} has no random weights: its file says what it is built like")
+        spec = model_spec(network_of(name))
         if setup.scale not in spec.scales:
             have = ", ".join(map(str, spec.scales))
             raise UsageError(f"{name} has no scale {setup.scale} (have {have})")

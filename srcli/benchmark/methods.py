@@ -118,7 +118,7 @@ class Network(Method):
 
     def prepare(self, lr: Image8) -> Tensor:
         """To (1, 3, h, w) in [0, 1] on the device."""
-        image = torch.as_tensor(np.ascontiguousarray(lr)).permute(2, 0, 1)[None].float() / 255.0
+        image = torch.tensor(lr).permute(2, 0, 1)[None].float() / 255.0
         return image.to(self._network.device).contiguous(memory_format=torch.channels_last)
 
     @torch.inference_mode()

@@ -184,7 +184,7 @@ def bench(
     dtype = pick_precision(precision, where)
     settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)
     asked = None if _is_default("efforts") else _listed(efforts)
-    _fetch([] if random_weights else _listed(models), asked, scale, downloads)
+    models = _fetched(models, asked, scale, downloads, random_weights=random_weights)
     failed: dict[str, str] = {}
 
     def leave_out(picture: str, reason: str) -> None:
@@ -247,17 +247,28 @@ def _nothing_measured(count: int, failed: dict[str, str], *, interrupted: bool) 
     return ExitCode.INTERRUPTED
 
 
-def _fetch(
-    models: list[str], efforts: list[str] | None, scale: int, downloads: DownloadOptions
-) -> None:
-    """Download the networks' weights that are missing, after a question."""
-    if not models:
-        return
-    from srcli.benchmark.choose_methods import networks_named
-    from srcli.cli.fetching import fetch_before_use, policy_of
+def _fetched(
+    models: str,
+    efforts: list[str] | None,
+    scale: int,
+    downloads: DownloadOptions,
+    *,
+    random_weights: bool,
+) -> str:
+    """Download the weights that are not here, if that is wanted.
 
-    networks = networks_named(models, efforts)
-    fetch_before_use([(one, scale) for one in networks], policy_of(downloads), yes=downloads.yes)
+    Returns:
+        The names that they are known by, with commas between them.
+    """
+    from srcli.benchmark.choose_methods import networks_named
+    from srcli.cli.fetching import fetch_before_use, known_model, policy_of
+
+    known = known_model(models, policy_of(downloads))
+    if not random_weights:
+        networks = networks_named(_listed(known), efforts)
+        wanted = [(one, scale) for one in networks]
+        fetch_before_use(wanted, policy_of(downloads), yes=downloads.yes)
+    return known
 
 
 def _is_default(name: str) -> bool:

@@ -21,7 +21,7 @@ from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.target_size import scale_needed
 from srcli.media import DecoderProcess
-from srcli.weights import best_scale, clean_model
+from srcli.weights import clean_model, serving
 
 __all__ = ["forecast_all", "show_plan"]
 
@@ -181,7 +181,7 @@ def _seconds(forecasts: Sequence[Forecast], model: NetworkOptions) -> float:
         needed = scale_needed((one.info.width, one.info.height), one.size)
         if needed > 1:
             with suppress(UnknownScale):  # it will fail
-                pixels[best_scale(model.model, max(needed, 2)).scale] += one.pixels
+                pixels[serving(model.model, needed).scale] += one.pixels
     return sum(count * _pace(model, scale) for scale, count in pixels.items())
 
 

@@ -12,11 +12,22 @@ from tqdm import tqdm
 from srcli.cli.console import echo_line
 from srcli.cli.run_options import DownloadOptions
 from srcli.errors import WeightsError
+from srcli.heartbeat import Heartbeat
 from srcli.transfer.policy import Policy, is_switched_on
-from srcli.weights import Source, WeightsEntry, best_scale, how_to_get, needs_trust
+from srcli.weights import (
+    Source,
+    WeightsEntry,
+    best_scale,
+    how_to_get,
+    is_from_outside,
+    needs_trust,
+    preparing,
+    require_extra,
+)
+from srcli.weights.catalogue import forbids_commerce
 from srcli.weights.local_files import file_of, is_here
 
-__all__ = ["fetch_all", "fetch_before_use", "host_of", "policy_of"]
+__all__ = ["fetch_all", "fetch_before_use", "host_of", "known_model", "policy_of"]
 
 _ACCEPTED = "SRCLI_ACCEPT_LICENCES"
 _UNASKED = "hint: --yes, or SRCLI_ACCEPT_LICENCES=1, downloads without asking"
@@ -52,10 +63,15 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
         yes: Do not ask.
 
     Raises:
-        WeightsError: They are not here, and are not to be downloaded or cannot be.
+        WeightsError: They are not here, and are not to be downloaded or cannot be; or their
+            network needs a package that is not installed.
         UsageError: There are none.
     """
-    chosen = [best_scale(model, scale) for model, scale in wanted]
+    chosen = [
+        entry for model, scale in wanted for entry in (*preparing(model), best_scale(model, scale))
+    ]
+    for entry in chosen:
+        require_extra(entry)
     missing = {
         entry.name: entry
         for entry in chosen
@@ -74,6 +90,21 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
             require_trust(entry, allowed)
     for entry, allowed in settled:
         _fetch(entry, allowed)
+
+
+def known_model(model: str, policy: Policy) -> str:
+    """The model for `-m`, once its files and models of OpenModelDB are known by names.
+
+    Raises:
+        UsageError: See `as_known`.
+        WeightsError: See `as_known`.
+    """
+    if not is_from_outside(model):
+        return model
+    from srcli.weights.outside import as_known  # brings httpx: most runs have no use for it
+
+    with Heartbeat(echo_line, f"looking into {model}"):
+        return as_known(model, policy)
 
 
 def policy_of(downloads: DownloadOptions) -> Policy:
@@ -153,7 +184,8 @@ def _what(entry: WeightsEntry, policy: Policy) -> str:
     hosts = [host_of(address) for address in policy.addresses(entry.file, entry.urls)]
     where = " or ".join(dict.fromkeys(hosts))
     size = f"{entry.size / 1e6:.1f} MB" if entry.size else "size not stated"
-    return f"{entry.name}, {size}, licence {entry.licence}, from {where}"
+    but = " (non-commercial use only)" if forbids_commerce(entry.licence) else ""
+    return f"{entry.name}, {size}, licence {entry.licence}{but}, from {where}"
 
 
 def host_of(address: str) -> str:

@@ -100,14 +100,17 @@ class OutputOptions:
     no_gps: bool
     keep_times: bool
 
-    def size(self) -> TargetSize:
-        """Size of the results; x4 by default.
+    def size(self, default: float = SCALE) -> TargetSize:
+        """Size of the results.
+
+        Args:
+            default: The scale where no size is asked for.
 
         Raises:
             UsageError: Two sizes are asked for.
         """
         exact_sizes = (self.width, self.height, self.fit, self.megapixels)
-        scale = float(SCALE) if self.scale is None and not any(exact_sizes) else self.scale
+        scale = float(default) if self.scale is None and not any(exact_sizes) else self.scale
         return TargetSize(scale, self.width, self.height, self.fit, self.megapixels)
 
     @property
@@ -126,7 +129,8 @@ output_options: Decorator = grouped(
         "-s",
         "--scale",
         type=ScaleFactor(),
-        help=f"Scale factor: above 1, up to {LARGEST_SCALE}; fractions too.  [default: {SCALE}]",
+        help=f"Scale factor: above 1, up to {LARGEST_SCALE}; fractions too.  "
+        f"[default: {SCALE}, or what the model makes if that is less]",
     ),
     click.option(
         "--width",

@@ -21,7 +21,7 @@ from srcli.jobs.settings import Settings
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecoderProcess, MetadataPolicy
-from srcli.weights import WeightsEntry, best_scale, fingerprint_of_model, largest_scale
+from srcli.weights import WeightsEntry, best_scale, fingerprint, largest_scale
 
 __all__ = ["RunContext", "RunPlan", "choose_weights", "plan_inputs", "plan_run"]
 
@@ -72,7 +72,7 @@ def plan_run(options: UpscaleOptions, target_size: TargetSize, weights: WeightsE
     metadata = MetadataPolicy(output.strip_metadata, not output.no_gps, output.keep_times)
     settings = Settings(
         model=network.model,
-        weights=fingerprint_of_model(network.model, weights),
+        weights=fingerprint(network.model, weights),
         size=target_size.label,
         effort=network.effort_label,
         precision=network.precision,
@@ -82,7 +82,7 @@ def plan_run(options: UpscaleOptions, target_size: TargetSize, weights: WeightsE
         metadata=metadata.label,
     )
     limits = SizeLimits(
-        weights.model, largest_scale(network.model).scale, options.limits.max_output_megapixels
+        weights.label, largest_scale(network.model).scale, options.limits.max_output_megapixels
     )
     return RunPlan(options, target_size, weights, metadata, settings, limits)
 

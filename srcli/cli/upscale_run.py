@@ -4,12 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from srcli.cli.clip_plan import clips_of
 from srcli.cli.compare_run import Comparison
 from srcli.cli.console import echo_line
 from srcli.cli.existing_outputs import choose
-from srcli.cli.fetching import fetch_before_use
+from srcli.cli.fetching import fetch_before_use, known_model
 from srcli.cli.progress import reporter_for
 from srcli.cli.reporter import RunSummary
 from srcli.cli.run_options import LimitOptions, NetworkOptions
@@ -29,9 +30,10 @@ from srcli.jobs.preflight import (
     sample_of,
 )
 from srcli.jobs.run_journal import RunJournal
+from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess
 from srcli.transfer.policy import Policy as DownloadPolicy
-from srcli.weights import WeightsEntry, fingerprint_of, photo_model
+from srcli.weights import WeightsEntry, default_scale, fingerprint, photo_model
 
 __all__ = ["run_upscale"]
 
@@ -39,11 +41,10 @@ __all__ = ["run_upscale"]
 def run_upscale(options: UpscaleOptions) -> ExitCode:
     """See `upscale`."""
     run = options.run
-    target_size = options.output.size()
-    weights = choose_weights(options.network.model, target_size)
+    options, target_size, weights = _resolve(options)
     ignored = Ignored(echo_line if run.verbose else lambda line: None)
     planned = plan_inputs(options, target_size, ignored)
-    if not fingerprint_of(weights) and not run.dry_run:  # published without one
+    if not fingerprint(options.network.model, weights) and not run.dry_run:  # published without one
         _download(options.network, weights)
     plan = plan_run(options, target_size, weights)
     images, moving = _split([job for job in planned if not job.settled])
@@ -109,6 +110,14 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
     return summary.code
 
 
+def _resolve(options: UpscaleOptions) -> tuple[UpscaleOptions, TargetSize, WeightsEntry]:
+    """The options with a name that weights are known by, the results' size, and the weights."""
+    model = known_model(options.network.model, _policy(options.network))
+    target_size = options.output.size(default_scale(model))
+    network = replace(options.network, model=model)
+    return replace(options, network=network), target_size, choose_weights(model, target_size)
+
+
 def _split(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
     """Jobs of still images, and those of clips and animations."""
     images = [job for job in jobs if not is_moving(job)]
@@ -135,9 +144,13 @@ def _settled(planned: Sequence[Job]) -> list[Finished]:
 
 def _download(network: NetworkOptions, weights: WeightsEntry) -> None:
     """Download the weights if they are missing, after a question on a terminal."""
-    policy = DownloadPolicy.of_environment(offline=network.offline, trust_first=network.trust_first)
     models = filter(None, (network.model, photo_model(network.model, weights.scale)))
-    fetch_before_use([(model, weights.scale) for model in models], policy, yes=network.yes)
+    wanted = [(model, weights.scale) for model in models]
+    fetch_before_use(wanted, _policy(network), yes=network.yes)
+
+
+def _policy(network: NetworkOptions) -> DownloadPolicy:
+    return DownloadPolicy.of_environment(offline=network.offline, trust_first=network.trust_first)
 
 
 def _decode_limits(limits: LimitOptions) -> DecodeLimits:

@@ -19,7 +19,7 @@ from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
 from srcli.jobs.upscale_image import Batch, Upscalers
-from srcli.weights import best_scale, fingerprint_of
+from srcli.weights import best_scale, fingerprint
 
 __all__ = ["clip_estimate", "faster_model", "run_jobs", "seconds_per_pixel"]
 
@@ -101,7 +101,7 @@ def _notes(plan: RunPlan, upscalers: Upscalers) -> Iterator[str]:
     weights, scale = plan.weights, plan.target_size.scale
     if scale is not None and weights.scale != scale:
         yield (
-            f"{weights.model} has no x{scale:g} weights: upscaling "
+            f"{weights.label} has no x{scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{scale:g}"
         )
     network = upscalers.first.network
@@ -118,7 +118,7 @@ def _record(plan: RunPlan, upscalers: Upscalers) -> RunRecord:
         pid=os.getpid(),
         version=version("srcli"),
         model=plan.options.network.model,
-        weights_sha256=fingerprint_of(plan.weights),
+        weights_sha256=fingerprint(plan.options.network.model, plan.weights),
         settings=plan.settings.text("any"),
         resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
     )

@@ -141,7 +141,7 @@ def visualize_mask(
     --overwrite. Missing weights are downloaded after a question.
     """
     with loading():
-        from srcli.cli.fetching import fetch_before_use, policy_of
+        from srcli.cli.fetching import fetch_before_use, known_model, policy_of
         from srcli.cli.mask_batch import (
             DrawOptions,
             MaskSettings,
@@ -157,6 +157,7 @@ def visualize_mask(
         from srcli.viz.choice import choose_layers, choose_map_types, layer_count
         from srcli.viz.run import plan_folders
 
+    model = known_model(model, policy_of(downloads))
     ignored = Ignored()
     found = discover(inputs, exclude=output, ignored=ignored)
     images = [(source.path, source.root) for source in found if source.settled is None]

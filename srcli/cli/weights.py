@@ -1,12 +1,14 @@
-"""`srcli weights`: what weights there are, getting them, checking them, bringing your own."""
+"""`srcli weights`: what weights there are, finding and getting them, bringing your own."""
 
 from pathlib import Path
 
 import click
 
 from srcli.cli.console import echo_line
-from srcli.cli.option_types import WholeScale
+from srcli.cli.option_types import ByteCount, WholeScale
+from srcli.cli.run_options import offline_option
 from srcli.errors import ExitCode, UsageError, WeightsError
+from srcli.extras import spandrel_is_here
 from srcli.heartbeat import Heartbeat
 
 __all__ = ["weights"]
@@ -39,10 +41,16 @@ def show(name: str, *, as_json: bool) -> None:
     """Show details of weights, or of a weights file.
 
     Of a file: the network and scale that its parameters match, their number and type.
+    openmodeldb:ID shows a model of OpenModelDB.
     """
     from srcli.weights import known, weights_named
+    from srcli.weights.manifest import CATALOGUE
 
-    if Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
+    if name.startswith(CATALOGUE):
+        from srcli.cli.catalogue_output import print_model, read_and_say
+
+        print_model(read_and_say(offline=False).named(name), as_json=as_json)
+    elif Path(name).is_file() and not any(entry.answers_to(name) for entry in known()):
         with Heartbeat(echo_line, f"reading {name}"):
             from srcli.cli.weights_file import print_checkpoint
 
@@ -73,11 +81,11 @@ def download(
 ) -> ExitCode:
     """Download weights and check them.
 
-    NAME is a name from srcli weights list, a network, or "recommended". Weights on this machine
-    are not downloaded again, and interrupted downloads continue. Exit code 1 if some fail, 3 if
-    all fail.
+    NAME is a name from srcli weights list, a network, openmodeldb:ID, or "recommended". Weights on
+    this machine are not downloaded again, and interrupted downloads continue. Exit code 1 if some
+    fail, 3 if all fail.
     """
-    from srcli.cli.fetching import fetch_all
+    from srcli.cli.fetching import fetch_all, known_model
     from srcli.transfer.policy import Policy
     from srcli.weights import (
         RECOMMENDED,
@@ -88,6 +96,7 @@ def download(
         recommended,
         weights_named,
     )
+    from srcli.weights.manifest_file import COMMUNITY
 
     if everything == bool(names):
         have = ", ".join(e.name for e in by_quality(known()) if e.source is Source.DOWNLOAD)
@@ -99,18 +108,61 @@ def download(
     entries = [
         entry
         for name in names
-        for entry in (recommended() if name == RECOMMENDED else weights_named(name))
+        for entry in (
+            recommended() if name == RECOMMENDED else weights_named(known_model(name, policy))
+        )
     ]
     if everything:
         entries = [
             entry
             for entry in known()
-            if entry.source is Source.DOWNLOAD and (policy.trust_first or not needs_trust(entry))
+            if entry.source is Source.DOWNLOAD
+            and (policy.trust_first or not needs_trust(entry))
+            and (entry.model != COMMUNITY or spandrel_is_here())
         ]
     failed = fetch_all(entries, policy)
     if not failed:
         return ExitCode.ALL_DONE
     return ExitCode.SOME_FAILED if failed < len(entries) else ExitCode.NOTHING_DONE
+
+
+@weights.command()
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.option("--scale", type=WholeScale(1), help="Scale of the model; 1 restores only.")
+@click.option("--arch", metavar="NAME", help="Architecture: esrgan, span, realplksr, ...")
+@click.option(
+    "--licence",
+    type=click.Choice(["commercial", "any"]),
+    default="any",
+    show_default=True,
+    help="commercial leaves out licences for non-commercial use, and models without one.",
+)
+@click.option("--max-size", type=ByteCount(), help="Largest file: 20M.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@offline_option
+def search(
+    words: tuple[str, ...],
+    scale: int | None,
+    arch: str | None,
+    licence: str,
+    max_size: int | None,
+    *,
+    as_json: bool,
+    offline: bool,
+) -> ExitCode:
+    """Search OpenModelDB for models with all WORDs in their name, author, tags or description.
+
+    The catalogue is kept for a day, and used without network after that. Exit code 3 if no model
+    fits.
+    """
+    from srcli.cli.catalogue_output import print_found, read_and_say
+    from srcli.weights.catalogue import Wanted
+
+    wanted = Wanted(words, scale, arch, licence == "commercial", max_size)
+    catalogue = read_and_say(offline=offline)
+    found = catalogue.search(wanted)
+    print_found(found, catalogue, as_json=as_json)
+    return ExitCode.ALL_DONE if found else ExitCode.NOTHING_DONE
 
 
 @weights.command()
@@ -190,8 +242,8 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
     with Heartbeat(echo_line, f"converting {source}"):
         from srcli.weights.import_weights import convert
 
-        match = convert(source, target, overwrite=overwrite)
-    click.echo(f"{match.model} x{match.scale}, {len(match.names)} tensors", err=True)
+        found = convert(source, target, overwrite=overwrite)
+    click.echo(f"{found.title} x{found.scale}, {found.tensors} tensors", err=True)
     click.echo(target)
 
 
@@ -203,7 +255,8 @@ def convert(source: Path, target: Path, *, overwrite: bool) -> None:
 def import_weights(source: Path, model: str | None, scale: int | None, name: str | None) -> None:
     """Import your own checkpoint, for srcli upscale -m NAME.
 
-    FILE is a safetensors file or a PyTorch checkpoint (.pth, .ckpt). No code in it is run.
+    FILE is a safetensors file or a PyTorch checkpoint (.pth, .ckpt), of a network of srcli's or of
+    one that spandrel knows (pip install 'srcli[community]'). No code in it is run.
     """
     with Heartbeat(echo_line, f"importing {source}"):
         from srcli.weights.import_weights import import_weights

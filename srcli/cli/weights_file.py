@@ -3,12 +3,17 @@
 import json
 import math
 from pathlib import Path
+from typing import cast
 
 import click
 
 from srcli.cli.weights_output import print_lines
-from srcli.weights.checkpoint import open_checkpoint
+from srcli.errors import WeightsError
+from srcli.extras import COMMUNITY_HINT, spandrel_is_here
+from srcli.weights.checkpoint import Checkpoint, open_checkpoint
 from srcli.weights.identify import closest, match_parameters
+from srcli.weights.manifest_file import COMMUNITY
+from srcli.weights.recognise import Recognised, recognise
 
 __all__ = ["print_checkpoint"]
 
@@ -28,7 +33,14 @@ def print_checkpoint(path: Path, *, as_json: bool) -> None:
         "dtypes": list(checkpoint.dtypes),
         "closest": "",
     }
-    if matches:
+    community = None if matches else _of_community(checkpoint)
+    if community is not None:
+        facts |= {
+            "networks": [f"{community.architecture} (spandrel)"],
+            "scale": community.scale,
+            "names": "of its trainer",
+        }
+    elif matches:
         # What the authors' file stores and srcli computes is no parameter.
         used = [checkpoint.shapes[name] for name in matches[0].names]
         facts["parameters"] = sum(math.prod(shape) for shape in used)
@@ -45,13 +57,27 @@ def print_checkpoint(path: Path, *, as_json: bool) -> None:
         {
             "file": str(path),
             "kind": checkpoint.kind,
-            "network": " or ".join(match.model for match in matches) or "not recognised",
-            "scale": f"x{matches[0].scale}" if matches else "",
+            "network": " or ".join(cast("list[str]", facts["networks"])) or "not recognised",
+            "scale": f"x{facts['scale']}" if facts["scale"] else "",
             "closest": str(facts["closest"]),
             "names": str(facts["names"]),
             "tensors": str(facts["tensors"]),
             "parameters": f"{facts['parameters']:,}",
             "type": ", ".join(checkpoint.dtypes),
-            "to use it": f"srcli weights import {path}" if matches else "",
+            "to use it": f"srcli weights import {path}" if facts["scale"] else _hint(),
         }
     )
+
+
+def _of_community(checkpoint: Checkpoint) -> Recognised | None:
+    """The network that spandrel takes a file for; None if it knows none, or is not here."""
+    if not spandrel_is_here():
+        return None
+    try:
+        return recognise(checkpoint, COMMUNITY)
+    except WeightsError:
+        return None
+
+
+def _hint() -> str:
+    return "" if spandrel_is_here() else COMMUNITY_HINT

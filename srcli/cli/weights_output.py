@@ -10,6 +10,7 @@ from rich.table import Table
 
 from srcli.cli.console import echo_fields
 from srcli.weights import Source, WeightsEntry, how_to_get
+from srcli.weights.catalogue import forbids_commerce
 from srcli.weights.local_files import file_of, is_here, record_of
 
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
@@ -96,7 +97,7 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
     here = is_here(entry)
     return {
         "name": entry.name,
-        "network": ", also ".join([entry.model, *entry.also_for]),
+        "network": ", also ".join([entry.architecture or entry.model, *entry.also_for]),
         "scale": f"x{entry.scale}",
         "-m": entry.variant or entry.model,
         "state": state_of(entry),
@@ -106,7 +107,8 @@ def _lines(entry: WeightsEntry) -> dict[str, str]:
         "sha256": entry.sha256 or "not known",
         "git blob": entry.git_blob,
         "verified by": _verified_by(entry),
-        "licence": entry.licence,
+        "licence": entry.licence
+        + (" (non-commercial use only)" if forbids_commerce(entry.licence) else ""),
         "trained on": entry.training_data,
         "teacher": entry.teacher,
         "origin": entry.origin,

@@ -57,14 +57,24 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_precision(name: str, device: torch.device) -> torch.dtype:
+def pick_precision(
+    name: str, device: torch.device, *, to_the_last_bit: bool = False
+) -> torch.dtype:
     """Find the precision `name`: "fp32", "bf16", "fp16", or "auto".
 
     "auto" is bf16 where the device computes it natively, else fp32: emulated, it is slower.
 
+    Args:
+        name: Which.
+        device: Where.
+        to_the_last_bit: The network computes its result in it, too, for which the 8 bits of bf16
+            are too few: "auto" is then fp16 on CUDA, else fp32.
+
     Raises:
         UsageError: There is no precision of that name, or not on that device.
     """
+    if name == "auto" and to_the_last_bit:
+        return torch.float16 if device.type == "cuda" else torch.float32
     if name == "auto":
         return torch.bfloat16 if _computes_bf16(device) else torch.float32
     if name not in _PRECISIONS:

@@ -53,7 +53,8 @@ def upscale_batch(
     results: list[Pixels] = []
     for image, plane, frame in zip(output.image, lr, frames, strict=True):
         tally.add_tile()
-        restore_flat_border(image, plane, 0, 0, network.scale)
+        if network.spec.keeps_colours:
+            restore_flat_border(image, plane, 0, 0, network.scale)
         result = np.empty((*size.array_shape, 3), frame.dtype)
         quantise(image if network.scale == scale else reduce_planes(image.cpu(), size), result)
         results.append(result)

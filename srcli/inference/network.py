@@ -10,15 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
+from srcli.inference.device import pick_precision
 from srcli.models import model_spec
+from srcli.models.community import CommunityNetwork
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
 from srcli.user_folders import user_cache
 from srcli.weights import WeightsEntry, fingerprint_of
 from srcli.weights.load import read_weights
+from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = [
     "LoadedNetwork",
     "compile_parts",
+    "load_network",
 ]
 
 # What bf16 takes of fp32's memory at the peak: the images at both ends, similarities and sums
@@ -48,7 +52,7 @@ class LoadedNetwork:
         *,
         compiled: bool = False,
     ) -> None:
-        self._set_up(model_spec(weights.model), weights.scale, weights, device, dtype)
+        self._set_up(_spec_of(weights, device), weights.scale, weights, device, dtype)
         if compiled:
             self.uncompiled = compile_parts(self.module)
             self.compiled = self.compilable and not self.uncompiled
@@ -92,7 +96,8 @@ class LoadedNetwork:
         """Why it is not compiled although that was asked for, in a line."""
         self._parameters = parameters
         self.device = device
-        self.dtype = dtype
+        self.dtype = dtype = dtype if dtype in (spec.precisions or (dtype,)) else torch.float32
+        """Number format; fp32 where the network cannot be computed in the one asked for."""
         self.spec = spec
         self.scale = scale
         """SR px per LR px to a side."""
@@ -167,15 +172,44 @@ class LoadedNetwork:
             if self.weights is None and self._parameters is None:
                 torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
             network = self.spec.build(self.scale)
-        if self.weights is not None:
+        if self.weights is not None and self.weights.model != COMMUNITY:
             _take_over(network, self.weights)
         elif self._parameters is not None:
             network.load_state_dict(dict(self._parameters))
         network.requires_grad_(requires_grad=False)
         if dtype != torch.float32:
             network.lower_precision(dtype)
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if not isinstance(network, CommunityNetwork):
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return network.eval().to(self.device)
+
+
+def load_network(
+    weights: WeightsEntry, device: torch.device, precision: str, *, compiled: bool = False
+) -> LoadedNetwork:
+    """Load a network in a precision by name; see `pick_precision` and `LoadedNetwork`.
+
+    Raises:
+        UsageError: There is no such precision, or the network cannot be computed in it.
+        WeightsError: See `LoadedNetwork`.
+    """
+    dtype = pick_precision(precision, device, to_the_last_bit=weights.model == COMMUNITY)
+    network = LoadedNetwork(weights, device, dtype, compiled=compiled)
+    if precision != "auto" and network.dtype != dtype:
+        raise UsageError(
+            f"{weights.title} cannot be computed in {precision}: its architecture, "
+            f"{weights.architecture}, does not support it; hint: --precision fp32"
+        )
+    return network
+
+
+def _spec_of(weights: WeightsEntry, device: torch.device) -> ModelSpec:
+    """The registry's entry of the network that weights are for, or one made for these weights."""
+    if weights.model != COMMUNITY:
+        return model_spec(weights.model)
+    from srcli.inference.community import community_spec  # needs more of torch than most runs
+
+    return community_spec(weights, device)
 
 
 def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:

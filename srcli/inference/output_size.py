@@ -31,8 +31,12 @@ class Resizing:
 
     @property
     def computes(self) -> bool:
-        """True if the network runs: the result is larger than the input on some side."""
-        return self.target.exceeds(self.source)
+        """True if the network runs: the result is larger than the input on some side.
+
+        For a network that keeps the size, if it has the input's.
+        """
+        keeps = self.network_scale == 1 and self.target == self.source
+        return keeps or self.target.exceeds(self.source)
 
     @property
     def reduces(self) -> bool:

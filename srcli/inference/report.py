@@ -59,6 +59,17 @@ class Report:
         """The report of an input for which weights were chosen."""
         return self if choice is None else replace(self, choices=(choice,))
 
+    def after(self, before: Sequence["Report"]) -> "Report":
+        """The cost of an image that other networks prepared, theirs added."""
+        return replace(
+            self,
+            seconds=self.seconds + sum(one.seconds for one in before),
+            tiles=self.tiles + sum(one.tiles for one in before),
+            reruns=self.reruns + sum(one.reruns for one in before),
+            restarts=self.restarts + sum(one.restarts for one in before),
+            exact=self.exact and all(one.exact for one in before),
+        )
+
 
 def add_reports(reports: Sequence[Report]) -> Report:
     """Add the costs of several images; larger ones count for more in the shares."""

@@ -27,7 +27,6 @@ from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.inference.device import (
     as_out_of_memory,
     pick_device,
-    pick_precision,
     release_cached_memory,
     within_memory,
 )
@@ -36,16 +35,17 @@ from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import resolve_halting
 from srcli.inference.image_conversion import AnyImage, compression_of, to_input_kind
 from srcli.inference.maps import Explanation, MapStitcher
-from srcli.inference.network import LoadedNetwork
+from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing, reduce_planes
 from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
-from srcli.weights import best_scale, clean_model
+from srcli.weights import best_scale, clean_model, is_from_outside, preparing
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -62,9 +62,9 @@ class Upscaler:
     """Upscales images with one network.
 
     Args:
-        model: A network srcli has weights for, or weights by name. "auto" takes weights for
-            compressed images where an image was opened by PIL from a JPEG of low quality, else
-            those for clean ones.
+        model: A network, weights by name or a file; restoring ones may stand before it: "A,B".
+            "auto" takes weights for compressed images where an image was opened by PIL from a
+            JPEG of low quality, else those for clean ones.
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
@@ -96,15 +96,17 @@ class Upscaler:
         compiled: bool = False,
     ) -> None:
         require_types(model, scale, precision, effort, tile)
+        if is_from_outside(model):
+            from srcli.weights.outside import as_known  # brings httpx: most have no use for it
+
+            model = as_known(model)
         self.model = model
         self.scale = scale
         self.device = pick_device(device)
-        self.network = LoadedNetwork(
-            best_scale(model, scale),
-            self.device,
-            pick_precision(precision, self.device),
-            compiled=compiled,
-        )
+        weights = best_scale(model, scale)
+        self.network = load_network(weights, self.device, precision, compiled=compiled)
+        before = [load_network(one, self.device, precision) for one in preparing(model)]
+        self._preparers = [Preparer(network, tile) for network in before]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
         if tile is not None and tile != 0 and tile < spec.alignment:
@@ -113,7 +115,7 @@ class Upscaler:
                 "and up"
             )
         self._planner = Planner(self.network, tile)
-        self._may_batch = tile is None
+        self._may_batch = tile is None and not self._preparers
         self._chosen: dict[str, Upscaler] = {clean_model(model): self}
         self._make = partial(
             Upscaler,
@@ -267,10 +269,11 @@ class Upscaler:
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            tasks = [_Task(planes.color, result[..., : len(planes.color)], resizing, maps)]
+            color, before = prepare_all(self._preparers if resizing.computes else (), planes.color)
+            tasks = [_Task(color, result[..., : len(color)], resizing, maps)]
             if alpha is not None:
                 tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
-            report = self._compute(tasks, halting, callbacks)
+            report = self._compute(tasks, halting, callbacks).after(before)
         return Upscaled(to_input_kind(result, image), report)
 
     def _compute(self, tasks: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
@@ -303,7 +306,8 @@ class Upscaler:
         network_output = torch.empty(shape) if resizing.reduces else None
         for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
             image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
-            image = restore_flat_border(image, plane, part.top, part.left, scale)
+            if self.network.spec.keeps_colours:
+                image = restore_flat_border(image, plane, part.top, part.left, scale)
             if task.is_alpha:
                 image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
             rows = slice(part.top, part.top + image.shape[1])

@@ -8,7 +8,7 @@ from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
-from srcli.weights import best_scale
+from srcli.weights import serving
 from srcli.weights.local_files import is_here
 
 __all__ = ["Batch", "Upscalers", "upscale_to_size"]
@@ -38,7 +38,7 @@ class Upscalers:
             UnknownScale: There is none.
         """
         if needed not in self._serving:  # the manifests are read once for each scale
-            best = best_scale(self.model, max(needed, 2))
+            best = serving(self.model, needed)
             scale = best.scale if is_here(best) else self.first.network.scale
             if scale not in self._loaded:
                 self._loaded[scale] = self._make(scale)

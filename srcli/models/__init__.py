@@ -9,10 +9,12 @@ from srcli.models.spec import ModelSpec
 
 __all__ = ["model_names", "model_spec"]
 
+_NO_NETWORKS = ("spec", "community")  # the second has no names: files bring the networks
+
 
 @cache
 def _registry() -> dict[str, ModelSpec]:
-    files = (m.name for m in iter_modules(__path__) if not m.ispkg and m.name != "spec")
+    files = (m.name for m in iter_modules(__path__) if not m.ispkg and m.name not in _NO_NETWORKS)
     specs: list[ModelSpec] = []
     for name in files:
         module = import_module(f"{__name__}.{name}")

@@ -228,7 +228,11 @@ class ModelSpec:
             than names; takes a state dict that lacks parameters or has others, too. None: they
             are the same.
         efforts: What `--effort` means for it: "exact" and, where tokens halt, more.
-        build: Makes the network for a scale, with untrained parameters.
+        build: Makes the network for a scale, with untrained parameters; a community network with
+            its own.
+        precisions: Number formats that it can be computed in; () for all.
+        keeps_colours: A flat area is to have its colour in the result, so that flat borders are
+            restored; a network of others may mean to change it.
     """
 
     name: str
@@ -241,3 +245,5 @@ class ModelSpec:
     build: Callable[[int], SRNetwork]
     from_authors: Callable[[str], str | None] | None = None
     convert_authors: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    precisions: tuple[torch.dtype, ...] = ()
+    keeps_colours: bool = True

@@ -19,10 +19,11 @@ from srcli.training.config import DistillationConfig
 from srcli.weights import WeightsEntry, known
 from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.hashes import FileHashes, hashes_of
-from srcli.weights.import_weights import identify
 from srcli.weights.load import read_weights
 from srcli.weights.local_files import record_of
 from srcli.weights.manifest import weights_named
+from srcli.weights.manifest_file import COMMUNITY
+from srcli.weights.recognise import identify
 
 __all__ = ["Teacher", "find_teacher", "mean_of_eight", "teacher_upscaler"]
 
@@ -171,6 +172,11 @@ def find_teacher(config: DistillationConfig, scale: int) -> Teacher:
     if not fitting:
         raise _of_another_scale(config.teacher, [entry.scale for entry in named], scale)
     entry = fitting[0]
+    if entry.model == COMMUNITY:
+        raise UsageError(
+            f"distillation.teacher {config.teacher} is of a network of others; hint: teachers are "
+            "weights of srcli's own networks"
+        )
     model = model_spec(entry.model).build
     with torch.random.fork_rng(devices=[]):
         expected = {name: tuple(t.shape) for name, t in model(scale).state_dict().items()}

@@ -9,6 +9,7 @@ from srcli.models import model_names, model_spec
 from srcli.models.spec import Halting
 from srcli.viz.map_types import KINDS, MapType
 from srcli.weights import network_of, runnable_networks
+from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = ["choose_layers", "choose_map_types", "layer_count"]
 
@@ -27,7 +28,9 @@ def choose_map_types(model: str, effort: str, what: Sequence[str]) -> tuple[MapT
     Raises:
         UsageError: The network has no masks, or not these, or not with this effort.
     """
-    model = network_of(model)
+    name, model = model, network_of(model)
+    if model == COMMUNITY:
+        raise UsageError(f"{name} has no masks, it computes everything (masks: {_all_having()})")
     if model not in model_names() and model not in _INTERPOLATION:
         model_spec(model)  # which says what there is
     told = _told(model, effort)

@@ -2,62 +2,35 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import torch
-from safetensors.torch import save
-from torch import Tensor
 
 from srcli.atomic import atomic_file
 from srcli.defaults import AUTO
 from srcli.errors import UsageError, WeightsError
-from srcli.models import model_names, model_spec
-from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest
-from srcli.weights.checkpoint import Checkpoint, open_checkpoint
+from srcli.models import model_names
+from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest, require_extra
+from srcli.weights.checkpoint import open_checkpoint
 from srcli.weights.hashes import FileHashes, hashes_of, mismatch
-from srcli.weights.identify import Match, closest, match_parameters
 from srcli.weights.local_files import imports, is_here
-from srcli.weights.manifest_file import as_toml
+from srcli.weights.manifest_file import COMMUNITY, as_toml
+from srcli.weights.recognise import Recognised, recognise
 
-__all__ = ["convert", "identify", "import_weights", "published_content", "require_network"]
+__all__ = [
+    "convert",
+    "import_weights",
+    "keep",
+    "plain_name",
+    "published_as",
+    "published_content",
+    "require_network",
+]
 
-_TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_LONGEST_NAME = 60
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
-def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tuple[Match, ...]:
-    """The networks that a file is for, the likeliest first.
-
-    Args:
-        checkpoint: The file.
-        model: The network it shall be for; None: what its parameters say.
-        scale: Likewise.
-
-    Raises:
-        WeightsError: It fits none of them; says what is wrong with the closest.
-        UsageError: There is no such network, or not for that scale.
-    """
-    found = tuple(
-        match
-        for match in match_parameters(checkpoint.shapes, checkpoint.notes)
-        if model in (None, match.model) and scale in (None, match.scale)
-    )
-    if found:
-        return found
-    best = closest(checkpoint.shapes, model, scale)
-    if model is None and best.stranger:
-        raise WeightsError(
-            f"{checkpoint.path} matches no supported network (first parameters: {best.beginning})"
-        )
-    raise WeightsError(
-        f"{checkpoint.path} does not fit {best.model} x{best.scale}"
-        f"{', the closest' if model is None else ''}: {best.describe()}"
-    )
-
-
-def convert(source: Path, target: Path, *, overwrite: bool = False) -> Match:
+def convert(source: Path, target: Path, *, overwrite: bool = False) -> Recognised:
     """Write the parameters of a file as safetensors, under srcli's names for them.
 
     Raises:
@@ -68,10 +41,9 @@ def convert(source: Path, target: Path, *, overwrite: bool = False) -> Match:
         raise UsageError(f"{target}: what is written is safetensors; hint: name it so")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists; hint: --overwrite replaces it")
-    checkpoint = open_checkpoint(source)
-    match = identify(checkpoint, None, None)[0]
-    _write(target, _content(checkpoint, match))
-    return match
+    found = recognise(open_checkpoint(source))
+    _write(target, found.content)
+    return found
 
 
 def import_weights(
@@ -83,49 +55,89 @@ def import_weights(
         source: A safetensors file or PyTorch checkpoint.
         model: The network it is for; None: what its parameters say.
         scale: The scale it is for; None: likewise.
-        name: By which `-m` finds it; None: the network's own name.
+        name: By which `-m` finds it; None: the network's own name; of a community network, the
+            name under which it is published, or the file's.
 
     Raises:
-        WeightsError: It cannot be read safely, fits no such network, or cannot be kept.
+        WeightsError: It cannot be read safely, fits no such network, is not the published file
+            of that name, or cannot be kept.
         UsageError: The name cannot be used, or is taken.
     """
     _check_name(name)
-    checkpoint = open_checkpoint(source)
-    match = identify(checkpoint, model, scale)[0]
-    entry_name = f"{name or match.model}_x{match.scale}"
-    _refuse_taken(entry_name, name, match.model)
-    content = _content(checkpoint, match)
-    found = _hashes(source)
-    folder = imports().absolute()
+    found = recognise(open_checkpoint(source), model, scale)
+    hashes = _hashes(source)
+    published = published_as(found, hashes)
+    if found.model == COMMUNITY and name is None:
+        name = published.title if published else plain_name(source)
+    entry_name = f"{name or found.model}_x{found.scale}"
+    if published is not None and published.title == name:
+        entry_name = published.name
+    _refuse_taken(entry_name, name, found.model)
+    if published is None:
+        _refuse_impostor(source, name, found.scale, hashes)
+    return keep(found, source, hashes, entry_name, name or "", imports().absolute(), published)
+
+
+def keep(
+    found: Recognised,
+    source: Path,
+    hashes: FileHashes,
+    entry_name: str,
+    variant: str,
+    folder: Path,
+    published: WeightsEntry | None = None,
+) -> WeightsEntry:
+    """Write a file's parameters and their manifest into a folder.
+
+    Args:
+        found: The parameters.
+        source: The file they came from.
+        hashes: Its hashes.
+        entry_name: Name of the weights.
+        variant: What `-m` calls them; "" for the network's own name.
+        folder: Of imported weights, or of downloads.
+        published: What is known of that very file.
+
+    Raises:
+        WeightsError: The folder does not take them.
+    """
     entry = WeightsEntry(
         name=entry_name,
-        model=match.model,
-        scale=match.scale,
+        model=found.model,
+        scale=found.scale,
         file=f"{entry_name}.safetensors",
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(found.content),
+        sha256=hashlib.sha256(found.content).hexdigest(),
         licence="not stated",
         training_data="not stated",
-        origin=f"imported from {_printable(source.name)}, sha256 {found.sha256}",
+        origin=f"imported from {_printable(source.name)}, sha256 {hashes.sha256}",
         psnr_protocol="not measured",
-        variant=name or "",
-        also_for=tuple(
-            m.model for m in match_parameters(checkpoint.shapes) if m.model != match.model
-        ),
+        variant=variant,
+        also_for=found.also_for,
+        architecture=found.architecture,
         folder=folder,
     )
-    entry = _as_published(entry, found)
-    _write(folder / entry.file, content)
+    entry = entry if published is None else _as_published(entry, published)
+    _write(folder / entry.file, found.content)
     _write(folder / f"{entry_name}.toml", as_toml(entry).encode())
     return entry
+
+
+def plain_name(source: Path) -> str:
+    """A name for the weights in a file, from the file's own."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", source.stem).strip("._-")
+    return plain[:_LONGEST_NAME] or "weights"
 
 
 def require_network(entry: WeightsEntry) -> None:
     """Refuse weights of a network that is not in the registry, before they are downloaded.
 
     Raises:
-        WeightsError: This srcli is older than the manifest.
+        WeightsError: This srcli is older than the manifest, or spandrel is not installed.
     """
+    if entry.model == COMMUNITY:
+        require_extra(entry)
+        return
     if entry.model not in model_names():
         raise WeightsError(
             f"{entry.name} is for the network {entry.model}, which this srcli does not have (have "
@@ -143,8 +155,7 @@ def published_content(entry: WeightsEntry, source: Path) -> bytes:
     Raises:
         WeightsError: Names, shapes, types or values are not those of the entry's network.
     """
-    checkpoint = open_checkpoint(source)
-    return _content(checkpoint, identify(checkpoint, entry.model, entry.scale)[0])
+    return recognise(open_checkpoint(source), entry.model, entry.scale).content
 
 
 def _check_name(name: str | None) -> None:
@@ -195,30 +206,6 @@ def _alike(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
-def _content(checkpoint: Checkpoint, match: Match) -> bytes:
-    """The safetensors file: parameters as srcli has them, in the types they had."""
-    given = checkpoint.tensors()
-    plain = torch.contiguous_format
-    tensors = {
-        ours: given[theirs].detach().clone(memory_format=plain)
-        for theirs, ours in match.names.items()
-    }
-    _check_values(checkpoint.path, tensors)
-    convert_authors = model_spec(match.model).convert_authors
-    if match.authors and convert_authors is not None:
-        tensors = convert_authors(tensors)
-    return save(tensors, {"model": match.model, "scale": str(match.scale)})
-
-
-def _check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if tensor.dtype not in _TYPES:
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise WeightsError(f"{path}: {name} is {kind}: only 16 to 64 bit floats can be used")
-        if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{path}: {name} holds values that are not finite real numbers")
-
-
 def _write(path: Path, content: bytes) -> None:
     """Let `path` appear when it is whole."""
     try:
@@ -242,23 +229,39 @@ def _hashes(path: Path) -> FileHashes:
         raise WeightsError(f"{path}: {error.strerror}") from error
 
 
-def _as_published(entry: WeightsEntry, found: FileHashes) -> WeightsEntry:
-    """The entry of an import with what is known of that very file, if it is a published one."""
+def published_as(found: Recognised, hashes: FileHashes) -> WeightsEntry | None:
+    """The manifest's entry of a file with these hashes; None if it is no published file."""
     for published in manifest():
         if (
-            published.converted
+            (published.converted or published.source is Source.BY_HAND)
             and published.hash_published
-            and published.model == entry.model
-            and mismatch(published, found) is None
+            and published.model == found.model
+            and mismatch(published, hashes) is None
         ):
-            return replace(
-                entry,
-                licence=published.licence,
-                training_data=published.training_data,
-                origin=f"{published.origin}; {entry.origin}",
-                psnr_protocol=published.psnr_protocol,
-                psnr_y=published.psnr_y,
-                psnr_published=published.psnr_published,
-                published_by=published.published_by,
+            return published
+    return None
+
+
+def _refuse_impostor(source: Path, name: str | None, scale: int, hashes: FileHashes) -> None:
+    """Refuse a file that would take the name of a published one, and is not that file."""
+    for entry in manifest():
+        named = name is not None and entry.answers_to(name) and entry.scale == scale
+        if named and entry.source is Source.BY_HAND and entry.sha256:
+            raise WeightsError(
+                f"{source}: sha256 is {hashes.sha256}, that of {entry.name} is {entry.sha256}; "
+                f"hint: get it from {entry.page} again, or use another --name"
             )
-    return entry
+
+
+def _as_published(entry: WeightsEntry, published: WeightsEntry) -> WeightsEntry:
+    """The entry of an import with what is known of that very file."""
+    return replace(
+        entry,
+        licence=published.licence,
+        training_data=published.training_data,
+        origin=f"{published.origin}; {entry.origin}",
+        psnr_protocol=published.psnr_protocol,
+        psnr_y=published.psnr_y,
+        psnr_published=published.psnr_published,
+        published_by=published.published_by,
+    )

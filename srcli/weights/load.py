@@ -13,7 +13,7 @@ from srcli.errors import WeightsError
 from srcli.weights.header import Header, Shape, parse_header
 from srcli.weights.local_files import file_of, resolved
 from srcli.weights.manifest import how_to_get
-from srcli.weights.manifest_file import Source, WeightsEntry
+from srcli.weights.manifest_file import COMMUNITY, Source, WeightsEntry
 
 __all__ = [
     "Fit",
@@ -27,7 +27,7 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 def read_weights(
     entry: WeightsEntry, expected: Mapping[str, Shape] | None = None
 ) -> dict[str, Tensor]:
-    """Read the parameters of `entry`, in fp32 whatever the file stores.
+    """Read the parameters of `entry`, real numbers in fp32 whatever the file stores.
 
     Args:
         entry: Which weights.
@@ -56,7 +56,10 @@ def read_weights(
     header = parse_header(content, size, str(path))
     _check(entry, header, header.shapes if expected is None else expected)
     try:
-        return {name: tensor.to(torch.float32) for name, tensor in load(content).items()}
+        return {
+            name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+            for name, tensor in load(content).items()
+        }
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
 
@@ -69,7 +72,7 @@ def _check(entry: WeightsEntry, header: Header, expected: Mapping[str, Shape]) -
             f"{file_of(entry).name} does not fit {entry.model} x{entry.scale}: {fit.describe()}"
         )
     for name, info in header.tensors.items():
-        if info.dtype not in _FLOATS:
+        if info.dtype not in _FLOATS and entry.model != COMMUNITY:
             raise WeightsError(f"{entry.file}: {name} is {info.dtype}, parameters are real numbers")
 
 

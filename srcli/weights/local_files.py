@@ -182,9 +182,10 @@ def _files(entry: WeightsEntry, *, forget: bool) -> list[Path]:
     path = file_of(entry)
     if entry.source is Source.BOX:
         raise UsageError(f"{entry.name} is bundled with srcli and cannot be removed")
-    if entry.folder is not None and entry.folder != imports().absolute():
+    ours = (imports().absolute(), downloads().absolute())
+    if entry.folder is not None and entry.folder not in ours:
         raise UsageError(f"{entry.name} is not srcli's to delete: it is at {path}")
-    beside = [path.with_suffix(".toml")] if entry.folder is not None else []
+    beside = [path.with_suffix(".toml")]
     beside += path.parent.glob(f".{path.name}.part")
     beside += [record_file(entry)] if forget and entry.converted else []
     return [one for one in (*beside, path) if one.exists()]

@@ -1,39 +1,34 @@
 """Find weights: those srcli ships or knows of, a team's, and the user's own."""
 
-import hashlib
 import os
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from srcli.defaults import AUTO, MODEL, PHOTO_MODELS
-from srcli.errors import UnknownModel, UnknownScale
-from srcli.weights.local_files import fingerprint_of, imports, is_here, record_of
-from srcli.weights.manifest_file import Source, WeightsEntry, box, read_manifest
+from srcli.errors import UnknownModel, WeightsError
+from srcli.extras import COMMUNITY_HINT, spandrel_is_here
+from srcli.weights.local_files import downloads, imports, is_here, record_of
+from srcli.weights.manifest_file import COMMUNITY, Source, WeightsEntry, box, read_manifest
 
 __all__ = [
+    "CATALOGUE",
     "RECOMMENDED",
-    "best_scale",
     "better_than",
     "by_quality",
-    "clean_model",
     "figure_of",
-    "fingerprint_of_model",
     "how_to_get",
     "known",
-    "largest_scale",
     "manifest",
     "needs_trust",
-    "network_of",
-    "photo_model",
     "recommended",
+    "require_extra",
     "runnable_networks",
+    "usable",
     "weights_named",
 ]
 
-_LARGEST = 4  # of the scales that networks here have
+CATALOGUE = "openmodeldb:"
+"""Before the ID of a model of OpenModelDB, where a name of weights is asked for."""
 
 RECOMMENDED = "recommended"
 """Name of all recommended weights together, for `srcli weights download`."""
@@ -46,7 +41,7 @@ def manifest() -> tuple[WeightsEntry, ...]:
 
 
 def known() -> tuple[WeightsEntry, ...]:
-    """The packaged manifest, those of `SRCLI_WEIGHTS_MANIFEST`, and everything imported.
+    """The packaged manifest, those of `SRCLI_WEIGHTS_MANIFEST`, and everything brought in.
 
     An entry of the same name replaces one from further left.
 
@@ -56,7 +51,10 @@ def known() -> tuple[WeightsEntry, ...]:
     found = {entry.name: entry for entry in manifest()}
     told = os.environ.get("SRCLI_WEIGHTS_MANIFEST", "")
     theirs = [Path(one) for one in told.split(os.pathsep) if one]
-    for path in [*theirs, *sorted(imports().glob("*.toml"))]:
+    brought = [
+        path for folder in (downloads(), imports()) for path in sorted(folder.glob("*.toml"))
+    ]
+    for path in [*theirs, *brought]:
         found.update({entry.name: entry for entry in read_manifest(path, path.absolute().parent)})
     return tuple(found.values())
 
@@ -76,116 +74,10 @@ def weights_named(name: str) -> tuple[WeightsEntry, ...]:
     return found
 
 
-def clean_model(model: str) -> str:
-    """The weights for clean images that `auto` chooses from; another model itself."""
-    return MODEL if model == AUTO else model
-
-
-def photo_model(model: str, scale: float) -> str | None:
-    """The weights for compressed images that `auto` chooses from.
-
-    They are of the default network if there are such for the scale, or for one to reduce from;
-    else of the small network.
-
-    Args:
-        model: As `-m` takes it.
-        scale: SR px per LR px to a side.
-
-    Returns:
-        Their name; None for another model than `auto`, or if there are none.
-    """
-    for name in PHOTO_MODELS if model == AUTO else ():
-        with suppress(UnknownModel, UnknownScale):
-            return best_scale(name, scale).variant or name
-    return None
-
-
-def fingerprint_of_model(model: str, entry: WeightsEntry) -> str:
-    """Identity of all weights that `-m model` may run, of which `entry` are the first.
-
-    Returns:
-        As `fingerprint_of`; for `auto` a hash of both.
-    """
-    photo = photo_model(model, entry.scale)
-    if photo is None:
-        return fingerprint_of(entry)
-    both = fingerprint_of(entry), fingerprint_of(best_scale(photo, entry.scale))
-    return hashlib.sha256(" ".join(both).encode()).hexdigest()
-
-
-def network_of(model: str) -> str:
-    """The network that `-m model` runs: its own name, or that of the weights it names."""
-    model = clean_model(model)
-    entries = [entry for entry in known() if entry.answers_to(model)]
-    if not entries or any(model in (e.model, *e.also_for) for e in entries if not e.variant):
-        return model
-    return entries[0].model
-
-
 def runnable_networks() -> frozenset[str]:
     """The networks there are weights for, here or to be downloaded."""
-    entries = [entry for entry in known() if _usable(entry)]
+    entries = [entry for entry in known() if usable(entry)]
     return frozenset(name for entry in entries for name in (entry.model, *entry.also_for))
-
-
-def best_scale(model: str, scale: float) -> WeightsEntry:
-    """The weights of `model` that serve `scale` best: the smallest scale that reaches it.
-
-    A larger result is reduced afterwards, never enlarged.
-
-    Args:
-        model: A network, or weights by name.
-        scale: Above 1.
-
-    Raises:
-        UnknownModel: There are no weights of that name, or for that network, or none but those
-            that people have to get by hand first.
-        UnknownScale: `scale` is not above 1, or beyond every scale there are weights for.
-    """
-    entries = _serving(model, scale)
-    largest = entries[-1].scale
-    if not 1 < scale <= largest:
-        raise UnknownScale(
-            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
-            f"{_advice(scale)}"
-        )
-    return next(entry for entry in entries if entry.scale >= scale)
-
-
-def _advice(scale: float) -> str:
-    """Hint for a scale that no network has; "" where two runs do not reach it either."""
-    if scale <= 1:
-        return f"; hint: -s {_LARGEST}, or a smaller size by --width, --height or --fit"
-    if scale > _LARGEST**2:
-        return ""
-    return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"
-
-
-def largest_scale(model: str) -> WeightsEntry:
-    """The weights of `model` that make the largest images.
-
-    Raises:
-        UnknownModel: See `best_scale`.
-    """
-    return _serving(model, 1)[-1]
-
-
-def _serving(model: str, scale: float) -> list[WeightsEntry]:
-    """The weights that can run, by scale, for the network asked for; `scale` for the message."""
-    model = clean_model(model)
-    named = [entry for entry in known() if entry.answers_to(model)]
-    if not named:
-        have = ", ".join(sorted({_short(entry) for entry in known() if _usable(entry)}))
-        raise UnknownModel(
-            f"no weights for a model named {model!r} (have {have}); hint: srcli weights list"
-        )
-    # Of one scale, weights made for this very network first.
-    entries = sorted((e for e in named if _usable(e)), key=lambda e: (e.scale, e.model != model))
-    if not entries:
-        reaching = [entry for entry in named if entry.scale >= scale] or named
-        how = how_to_get(min(reaching, key=lambda entry: entry.scale))
-        raise UnknownModel(f"no weights for {model} here: {how}")
-    return [_as_asked(entry, model) for entry in entries]
 
 
 def recommended() -> tuple[WeightsEntry, ...]:
@@ -222,13 +114,34 @@ def how_to_get(entry: WeightsEntry) -> str:
         trust = " --trust-first" if needs_trust(entry) else ""
         return f"{entry.name} is not here yet: srcli weights download {entry.name}{trust}"
     if entry.source is Source.BY_HAND:
+        what = entry.page_file or "it"
         return (
-            f"{entry.name} has no direct download: get {entry.page_file} from {entry.page}, then "
-            f"srcli weights import {entry.page_file} --model {entry.model} --scale {entry.scale}"
+            f"{entry.name} has no direct download: get {what} from {entry.page}, then "
+            f"srcli weights import {entry.page_file or 'FILE'}{_named(entry)}"
         )
     if entry.source is Source.BOX:
         return "reinstall srcli to restore it"
     return f"import {entry.name} again, or srcli weights remove {entry.name}"
+
+
+def _named(entry: WeightsEntry) -> str:
+    """The options that tell an import what a file is."""
+    if entry.model == COMMUNITY:
+        return f" --name {entry.title}"
+    return f" --model {entry.model} --scale {entry.scale}"
+
+
+def require_extra(entry: WeightsEntry) -> None:
+    """Refuse weights of a community network where spandrel is not installed.
+
+    Raises:
+        WeightsError: It is not.
+    """
+    if entry.model == COMMUNITY and not spandrel_is_here():
+        raise WeightsError(
+            f"{entry.title} is of an architecture of others, {entry.architecture or 'unnamed'}, "
+            f"which needs spandrel; hint: {COMMUNITY_HINT}"
+        )
 
 
 def needs_trust(entry: WeightsEntry) -> bool:
@@ -236,16 +149,8 @@ def needs_trust(entry: WeightsEntry) -> bool:
     return entry.converted and not entry.hash_published and record_of(entry) is None
 
 
-def _usable(entry: WeightsEntry) -> bool:
+def usable(entry: WeightsEntry) -> bool:
+    """Tell if weights can run once they are here, which they are or can be by themselves."""
     return entry.source is Source.DOWNLOAD or (
         bool(entry.sha256) and entry.source is not Source.BY_HAND
     )
-
-
-def _short(entry: WeightsEntry) -> str:
-    return entry.variant or entry.model
-
-
-def _as_asked(entry: WeightsEntry, model: str) -> WeightsEntry:
-    """The entry for the network asked for, where it serves several."""
-    return replace(entry, model=model) if model in entry.also_for else entry

@@ -13,12 +13,17 @@ from typing import Any, cast
 from srcli.errors import WeightsError
 
 __all__ = [
+    "COMMUNITY",
     "Source",
     "WeightsEntry",
     "as_toml",
     "box",
     "read_manifest",
 ]
+
+
+COMMUNITY = "community"
+"""The `model` of weights whose network spandrel builds (`models/community.py`)."""
 
 
 class Source(StrEnum):
@@ -57,6 +62,7 @@ class WeightsEntry:
         teacher: Weights whose outputs it was trained on, with their sha256 and licence.
         git_blob: SHA-1 of `blob <size>\0` and the file, as a git repository's tree names it.
         recommended: Whether `srcli weights download recommended` means it.
+        architecture: Of a community network, by spandrel's name for it.
         folder: Where the file lies, for files that are neither shipped nor downloaded.
     """
 
@@ -81,6 +87,7 @@ class WeightsEntry:
     teacher: str = ""
     git_blob: str = ""
     recommended: bool = False
+    architecture: str = ""
     folder: Path | None = None
 
     @property
@@ -96,6 +103,16 @@ class WeightsEntry:
     def converted(self) -> bool:
         """True if the file is a published checkpoint, which srcli converts to safetensors."""
         return bool(self.urls) and (not self.sha256 or Path(self.file).suffix != ".safetensors")
+
+    @property
+    def label(self) -> str:
+        """Its network's name for messages; of a community network, that of the weights."""
+        return self.title if self.model == COMMUNITY else self.model
+
+    @property
+    def title(self) -> str:
+        """Its name for people: what `-m` calls it, else its network."""
+        return self.variant or self.model
 
     @property
     def hash_published(self) -> bool:
@@ -218,7 +235,7 @@ _NUMBERS = ("scale", "size")
 _LISTS = ("also_for", "urls")
 _TABLES = ("psnr_y", "psnr_published")
 _OPTIONAL = (*_LISTS, *_TABLES, "variant", "page", "page_file", "published_by", "teacher",
-             "git_blob", "recommended")  # fmt: skip
+             "git_blob", "recommended", "architecture")  # fmt: skip
 _Check = Callable[[str, object], object]
 
 

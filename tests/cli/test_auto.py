@@ -17,7 +17,7 @@ from srcli.inference.upscaler import Upscaler
 from srcli.jobs.journal import Journal, journal_path
 from srcli.jobs.result_records import read_record
 from srcli.media import Compression
-from srcli.weights import best_scale, box, fingerprint_of, fingerprint_of_model, photo_model
+from srcli.weights import best_scale, box, fingerprint, fingerprint_of, photo_model
 from srcli.weights import manifest as manifest_of_srcli
 from tests.cli import processes
 from tests.video.conftest import Recipe, make_clip
@@ -195,9 +195,9 @@ def test_the_choice_by_what_a_file_tells(compression: Compression, model: str) -
 
 def test_settings_change_when_either_of_the_weights_does() -> None:
     entry = best_scale("auto", 4)
-    both = fingerprint_of_model("auto", entry)
+    both = fingerprint("auto", entry)
     assert both not in (fingerprint_of(entry), fingerprint_of(best_scale(PHOTO, 4)))
-    assert fingerprint_of_model(CLEAN, entry) == fingerprint_of(entry)
+    assert fingerprint(CLEAN, entry) == fingerprint_of(entry)
 
 
 def test_bench_asks_for_weights_by_name(tmp_path: Path, photo: np.ndarray) -> None:
@@ -252,6 +252,6 @@ def test_without_photo_weights_every_input_gets_those_for_clean_images(
     assert choose_weights("auto", Compression("JPEG", 10)) is None
     entry = best_scale("auto", 4)
     assert entry == best_scale(CLEAN, 4)
-    assert fingerprint_of_model("auto", entry) == fingerprint_of(entry)
+    assert fingerprint("auto", entry) == fingerprint_of(entry)
     image = np.zeros((8, 8, 3), np.uint8)
     assert Upscaler(scale=2, effort="fast").upscale(image).report.chosen == ""

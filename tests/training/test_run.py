@@ -195,7 +195,7 @@ def test_a_loss_that_diverges_leaves_the_checkpoint_from_which_its_advice_goes_o
     with pytest.raises(KeyboardInterrupt):
         train(calm, RunOptions(tmp_path), [Recorder(interrupt_at=3)])
     good = (tmp_path / "checkpoint.safetensors").read_bytes()
-    advice = r"not finite at step 4 \(seed 5\); .*step 3 stays: lower schedule.lr and --resume"
+    advice = r"not finite at step 4 \(seed 5\).*step 3 stays; hint: lower schedule.lr and --resume"
     with pytest.raises(LossDiverged, match=advice):
         train(wild, RunOptions(tmp_path, resume=True), [])
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == good

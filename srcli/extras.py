@@ -1,0 +1,12 @@
+"""Packages that srcli can do without: whether one is installed, and how to install it."""
+
+from importlib.util import find_spec
+
+__all__ = ["COMMUNITY_HINT", "spandrel_is_here"]
+
+COMMUNITY_HINT = "pip install 'srcli[community]' adds spandrel, which runs the community's networks"
+
+
+def spandrel_is_here() -> bool:
+    """Tell if spandrel is installed, without importing it."""
+    return find_spec("spandrel") is not None
