@@ -1,4 +1,4 @@
-"""Make `before_after.webp`: samples saved as JPEG, enlarged by bicubic and by srcli, and as they were.
+"""Make `before_after.webp`: samples as JPEG, enlarged by bicubic and by srcli, and as they were.
 
 python docs/measure/before_after.py
 """

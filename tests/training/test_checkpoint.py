@@ -136,7 +136,7 @@ def test_refuses_what_is_no_checkpoint(config: TrainingConfig, tmp_path: Path):
         state.resume(path)
     write_whole(path, {"w": torch.ones(4)}, {})
     with pytest.raises(
-        WeightsError, match="is not a checkpoint; weights to start from go to --init"
+        WeightsError, match="is not a checkpoint; hint: weights to start from go to --init"
     ):
         state.resume(path)
 
