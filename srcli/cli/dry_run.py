@@ -179,9 +179,10 @@ def _seconds(forecasts: Sequence[Forecast], model: NetworkOptions) -> float:
         if one.info is None or one.size is None:
             continue
         needed = scale_needed((one.info.width, one.info.height), one.size)
-        if needed > 1:
-            with suppress(UnknownScale):  # it will fail
-                pixels[serving(model.model, needed).scale] += one.pixels
+        with suppress(UnknownScale):  # it will fail
+            scale = serving(model.model, needed).scale
+            if needed > 1 or scale == 1:
+                pixels[scale] += one.pixels
     return sum(count * _pace(model, scale) for scale, count in pixels.items())
 
 
