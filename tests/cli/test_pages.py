@@ -141,7 +141,7 @@ class _Repeating(Upscaler):
     """In place of a network: every pixel twice as wide and high."""
 
     def __init__(self) -> None:
-        pass
+        self.model, self.scale = "none", 2
 
     def upscale(self, pixels, _, size, on_progress):  # type: ignore[override]
         larger = pixels.repeat(2, 0).repeat(2, 1)
