@@ -1,8 +1,13 @@
 """Defaults of options that several rooms of srcli need; each stands here and nowhere else."""
 
-__all__ = ["HALT_EPS", "LARGEST_SCALE", "MODEL", "QUALITY", "SCALE"]
+__all__ = ["AUTO", "HALT_EPS", "LARGEST_SCALE", "MODEL", "PHOTO_MODELS", "QUALITY", "SCALE"]
 
+AUTO = "auto"
+"""In place of a model: `MODEL` or, for inputs that compression has damaged, a photo model."""
 MODEL = "adaformer"
+"""The network for clean images."""
+PHOTO_MODELS = (f"{MODEL}-photo", "adaformer-s-photo")
+"""Weights for images that compression has damaged; the first that there are is taken."""
 SCALE = 4
 QUALITY = 95
 """Of JPEG and of the other lossy formats, 1 to 100."""

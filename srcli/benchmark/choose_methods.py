@@ -12,6 +12,7 @@ from torch import Tensor
 from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, OfDegraded, Resampler
 from srcli.data.degradation import degrader_named
 from srcli.data.resize import resize
+from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import Size
 from srcli.inference.network import LoadedNetwork
@@ -19,7 +20,7 @@ from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_names, model_spec
 from srcli.models.spec import EXACT, Halting, SROutput
-from srcli.weights import best_scale, network_of
+from srcli.weights import best_scale, clean_model, network_of, photo_model
 from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = ["Setup", "methods_named", "networks_named"]
@@ -94,6 +95,11 @@ def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[
     if not names:
         raise UsageError("no model to measure; hint: name some with -m, a comma between them")
     networks = [name for name in names if name not in _RESAMPLERS]
+    if AUTO in networks:
+        raise UsageError(
+            f"{AUTO} chooses weights file by file, and bench measures weights; hint: -m "
+            f"{','.join(filter(None, (clean_model(AUTO), photo_model(AUTO, SCALE))))}"
+        )
     for name in networks:
         if network_of(name) not in (*model_names(), COMMUNITY):
             have = ", ".join([*_RESAMPLERS, *model_names()])

@@ -189,7 +189,8 @@ class Comparison:
             return f"not made in this run: {_nameless(end.reason, end.job)}"
         tiles = "" if end.report.exact else "; blended from overlapping tiles"
         network = self.options.network
-        return f"{network.model}, effort {network.effort_label}: {_cost(end.report)}{tiles}"
+        model = end.report.chosen or network.model
+        return f"{model}, effort {network.effort_label}: {_cost(end.report)}{tiles}"
 
 
 def _cost(report: Report) -> str:

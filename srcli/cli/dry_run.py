@@ -3,23 +3,25 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
 from srcli.cli.console import ProgressCounter, in_words, printable
 from srcli.cli.events import emit
-from srcli.cli.run_options import NetworkOptions, RunOptions
+from srcli.cli.run_options import NetworkOptions
 from srcli.cli.summary import skip_reasons
 from srcli.cli.upscale_options import UpscaleOptions
 from srcli.cli.upscale_plan import RunPlan
 from srcli.errors import ExitCode, UnknownScale
+from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.target_size import scale_needed
 from srcli.media import DecoderProcess
-from srcli.weights import serving
+from srcli.weights import clean_model, serving
 
 __all__ = ["forecast_all", "show_plan"]
 
@@ -59,11 +61,11 @@ def show_plan(
     if failing and failing == len(forecasts) and not skipped:
         code = ExitCode.NOTHING_DONE
     if run.json:
-        _emit(skipped, ignored, forecasts, seconds, run, code)
+        _emit(skipped, ignored, forecasts, seconds, options, code)
         return code
     disk = sum(one.disk for one in forecasts)
     console = Console()
-    _print_jobs([one for one in forecasts[:_SHOWN] if one.size], console)
+    _print_jobs([one for one in forecasts[:_SHOWN] if one.size], options.network, console)
     for one in forecasts[:_SHOWN]:
         if not one.size:
             reason = one.reason.removeprefix(f"{one.job.source}: ")
@@ -87,28 +89,31 @@ def show_plan(
     return code
 
 
-def _print_jobs(forecasts: Sequence[Forecast], console: Console) -> None:
+def _print_jobs(forecasts: Sequence[Forecast], network: NetworkOptions, console: Console) -> None:
     """Print what each input becomes: a table, or where that is too wide two lines for each."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("input", "output", "px", "MB"):
-        table.add_column(heading, justify="left" if "put" in heading else "right", no_wrap=True)
-    rows: list[tuple[str, str, str, str]] = []
-    for one in forecasts:
+    choices = [_choice_in_words(one, network) for one in forecasts]
+    for heading in ("input", "output", "px", "MB", *(["weights"] if any(choices) else [])):
+        justify = "right" if heading in ("px", "MB") else "left"
+        table.add_column(heading, justify=justify, no_wrap=True)
+    rows: list[tuple[str, str, str, str, str]] = []
+    for one, choice in zip(forecasts, choices, strict=True):
         assert one.size is not None
         size = f"{one.size[0]}x{one.size[1]}"
         size += f", {one.pages} pages" if one.pages > 1 else ""
         size += f", {one.frames} frames" if one.frames else ""
         names = printable(one.job.source), printable(one.job.target)
-        rows.append((*names, size, f"{one.disk / 1e6:.1f}"))
-        table.add_row(*rows[-1])
+        rows.append((*names, size, f"{one.disk / 1e6:.1f}", choice))
+        table.add_row(*rows[-1][: len(table.columns)])
     if not rows:
         return
     if Console(width=_ENDLESS).measure(table).maximum <= console.width:
         console.print(table, markup=False, highlight=False)
         return
-    for source, target, size, megabytes in rows:
+    for source, target, size, megabytes, choice in rows:
         _print_line(source, console)
-        _print_line(f"  -> {target}  {size}, {megabytes} MB", console)
+        weights = f", {choice}" if choice else ""
+        _print_line(f"  -> {target}  {size}, {megabytes} MB{weights}", console)
 
 
 def _print_line(text: str, console: Console) -> None:
@@ -121,20 +126,37 @@ def _emit(
     ignored: Ignored,
     forecasts: Sequence[Forecast],
     seconds: float,
-    run: RunOptions,
+    options: UpscaleOptions,
     code: ExitCode,
 ) -> None:
     """The plan as events."""
     for one in forecasts:
-        emit("planned", _fields(one))
+        choice = _choice(one, options.network)
+        emit("planned", _fields(one) | ({"weights": [asdict(choice)]} if choice else {}))
     for end in skipped:
         names = {"input": str(end.job.source), "output": str(end.job.target)}
         emit("skipped", names | {"reason": end.reason})
-    if run.disk_check:
+    if options.run.disk_check:
         require_room(forecasts)
     totals = {"planned": len(forecasts), "skipped": len(skipped), "ignored": ignored.counts()}
     disk = sum(one.disk for one in forecasts)
     emit("summary", totals | {"seconds": round(seconds, 1), "bytes": disk, "exit_code": int(code)})
+
+
+def _choice(one: Forecast, network: NetworkOptions) -> WeightsChoice | None:
+    """The weights that `auto` will choose by the header; blocks in the pixels may change it."""
+    if one.info is None or one.size is None:
+        return None
+    needed = scale_needed((one.info.width, one.info.height), one.size)
+    return choose_weights(network.model, one.info.compression, needed)
+
+
+def _choice_in_words(one: Forecast, network: NetworkOptions) -> str:
+    choice = _choice(one, network)
+    if choice is None:
+        return ""
+    is_clean = choice.model == clean_model(network.model) and not one.frames
+    return f"{choice.model} ({choice.reason}{', if no blocks are found' if is_clean else ''})"
 
 
 def _fields(one: Forecast) -> dict[str, object]:

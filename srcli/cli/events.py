@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Self
 
 from srcli.cli.reporter import BatchReporter, RunSummary
@@ -90,6 +91,8 @@ class JsonReporter(BatchReporter):
             fields["seconds"] = round(end.report.seconds, 3)
             fields["megapixels"] = round(end.report.megapixels, 3)
             fields["losses"] = list(end.losses)
+            if end.report.choices:
+                fields["weights"] = [asdict(choice) for choice in end.report.choices]
         emit(end.state.value, fields)
         self._shown.finished(end)
 

@@ -25,6 +25,7 @@ from srcli.viz.map_types import MapType, percent
 from srcli.viz.run import Drawn, MaskJob, explain_images
 from srcli.viz.sheet import headline
 from srcli.viz.stats import DenseBaseline, MaskStats
+from srcli.weights import clean_model
 
 __all__ = [
     "DrawOptions",
@@ -57,11 +58,9 @@ class MaskSettings:
             self.model, self.scale, self.device, self.precision, effort=self.effort, tile=self.tile
         )
 
-    def baseline(self) -> DenseBaseline:
-        """The dense upscaler to compare with: it halts nothing."""
-        exact = Upscaler(
-            self.model, self.scale, self.device, self.precision, effort="exact", tile=0
-        )
+    def baseline(self, model: str) -> DenseBaseline:
+        """The dense upscaler of a network to compare with: it halts nothing."""
+        exact = Upscaler(model, self.scale, self.device, self.precision, effort="exact", tile=0)
         return DenseBaseline(exact)
 
 
@@ -160,10 +159,19 @@ def explain_all(
     if not todo:
         return results
     require_writable([_as_job(job) for job in todo])
-    upscaler, baseline = settings.upscaler(), settings.baseline()
+    upscaler = settings.upscaler()
+    baselines = {upscaler.network.spec.name: settings.baseline(clean_model(settings.model))}
+
+    def baseline(chosen: Upscaler) -> DenseBaseline:
+        name = chosen.network.spec.name
+        if name not in baselines:
+            baselines[name] = settings.baseline(chosen.model)
+        return baselines[name]
+
+    layers = baselines[upscaler.network.spec.name].layers
     wanted = MaskFiles(
         drawing.kinds,
-        choose_layers(drawing.layers, baseline.layers),
+        choose_layers(drawing.layers, layers),
         drawing.image_format,
         npz=drawing.npz,
         html=drawing.html,

@@ -6,7 +6,7 @@ import click
 
 from srcli.cli.click_classes import Decorator, grouped
 from srcli.cli.option_types import ByteCount, Number, TileSize
-from srcli.defaults import HALT_EPS, MODEL
+from srcli.defaults import AUTO, HALT_EPS, MODEL
 
 __all__ = [
     "DownloadOptions",
@@ -82,9 +82,10 @@ network_options: Decorator = grouped(
     click.option(
         "-m",
         "--model",
-        default=MODEL,
+        default=AUTO,
         show_default=True,
-        help="Network or weights: srcli weights list.",
+        help=f"Network or weights: srcli weights list. {AUTO} takes {MODEL}, and for inputs that "
+        f"compression has damaged {MODEL}-photo if it is there.",
     ),
     click.option(
         "--effort",

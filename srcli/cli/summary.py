@@ -9,7 +9,7 @@ from pathlib import Path
 
 from srcli.cli.console import echo_fields, megapixels_in_words
 from srcli.cli.run_options import NetworkOptions
-from srcli.defaults import MODEL
+from srcli.defaults import AUTO, MODEL
 from srcli.errors import ExitCode
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.identity import is_there
@@ -69,7 +69,7 @@ def print_summary(
     if compared:
         rows.append(("compare", compared))
     if better and reports:
-        rows.append(("weights", better))
+        rows.append(("better", better))
     echo_fields(rows)
 
 
@@ -89,6 +89,9 @@ def _work(
     network = sum(r.seconds for r in reports)
     yield "output", amount_of(reports)
     yield "time", f"{seconds:.1f} s, of which network {network:.1f} s"
+    chosen = Counter(choice.model for report in reports for choice in report.choices)
+    if chosen:
+        yield "weights", ", ".join(f"{model} for {count}" for model, count in chosen.most_common())
     live = add_reports(reports).live_windows
     if live:
         layers = f" ({by_layer(live)} by layer)" if verbose else ""
@@ -163,7 +166,7 @@ def better_weights_line(options: NetworkOptions, weights: WeightsEntry) -> str:
     better weights are here. A person at a terminal is told once, a log every time.
     """
     offline = options.offline or is_switched_on("SRCLI_OFFLINE")
-    if options.model != MODEL or weights.source is not Source.BOX or offline:
+    if options.model not in (AUTO, MODEL) or weights.source is not Source.BOX or offline:
         return ""
     better = better_than(weights)
     if better is None or (sys.stdout.isatty() and not _first_time()):

@@ -33,7 +33,7 @@ from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderProcess
 from srcli.transfer.policy import Policy as DownloadPolicy
-from srcli.weights import WeightsEntry, default_scale, fingerprint
+from srcli.weights import WeightsEntry, default_scale, fingerprint, photo_model
 
 __all__ = ["run_upscale"]
 
@@ -144,7 +144,9 @@ def _settled(planned: Sequence[Job]) -> list[Finished]:
 
 def _download(network: NetworkOptions, weights: WeightsEntry) -> None:
     """Download the weights if they are missing, after a question on a terminal."""
-    fetch_before_use([(network.model, weights.scale)], _policy(network), yes=network.yes)
+    models = filter(None, (network.model, photo_model(network.model, weights.scale)))
+    wanted = [(model, weights.scale) for model in models]
+    fetch_before_use(wanted, _policy(network), yes=network.yes)
 
 
 def _policy(network: NetworkOptions) -> DownloadPolicy:

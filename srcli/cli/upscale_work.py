@@ -65,6 +65,8 @@ def run_jobs(
         for end in chain(image_ends, _run_clips(clips, upscalers.first, context, stopping)):
             result.finished.append(end)
             reporter.finished(end)
+            if plan.options.run.verbose and end.report is not None and end.report.chosen:
+                reporter.note(f"{end.job.source}: weights {end.report.chosen}")
         result.interrupted = stopping.is_set()
         outcome = "stopped" if result.interrupted else "finished"
     except KeyboardInterrupt:

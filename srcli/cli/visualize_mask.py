@@ -8,7 +8,7 @@ import click
 from srcli.cli.console import echo_line, loading
 from srcli.cli.option_types import FormatName, ScaleFactor, TileSize
 from srcli.cli.run_options import DownloadOptions, download_options
-from srcli.defaults import LARGEST_SCALE, MODEL, SCALE
+from srcli.defaults import AUTO, LARGEST_SCALE, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -50,9 +50,9 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option(
     "-m",
     "--model",
-    default=MODEL,
+    default=AUTO,
     show_default=True,
-    help="Network or weights: srcli weights list.",
+    help="Network or weights: srcli weights list; auto chooses as upscale does.",
 )
 @click.option(
     "-s",

@@ -5,10 +5,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, JpegImagePlugin
 from torch import Tensor
 
 from srcli.errors import UnreadableImage
+from srcli.media import Compression
+from srcli.media.compression import jpeg_quality
 from srcli.media.exif import reset_exif_orientation, resized_exif
 from srcli.media.format import FormatError
 from srcli.media.image import Metadata
@@ -16,7 +18,7 @@ from srcli.media.orientation import orientation_by_number
 from srcli.media.pillow_image import to_rgb
 from srcli.media.xmp import reset_xmp_orientation, resized_xmp, without_absent_parts
 
-__all__ = ["AnyImage", "to_array", "to_input_kind"]
+__all__ = ["AnyImage", "compression_of", "to_array", "to_input_kind"]
 
 Pixels = NDArray[Any]
 AnyImage = TypeVar("AnyImage", bound=Pixels | Image.Image | Tensor)
@@ -72,6 +74,13 @@ def to_input_kind(result: Pixels, like: AnyImage) -> AnyImage:
         tensor = tensor[0] if like.ndim == 2 else tensor
         return cast("AnyImage", tensor.to(like.device, like.dtype))
     return cast("AnyImage", flat if like.ndim == 2 else result)
+
+
+def compression_of(image: object) -> Compression:
+    """Compression of an image's pixels, as far as it tells: a PIL image opened from a JPEG."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return Compression("JPEG", jpeg_quality(image.quantization))
+    return Compression()
 
 
 def _orientation(image: Image.Image) -> int:

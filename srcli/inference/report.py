@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from srcli.inference.choose_weights import WeightsChoice
 from srcli.models.spec import LayerTrace
 
 __all__ = [
@@ -34,6 +35,7 @@ class Report:
         restarts: How often memory ran out and the image was begun again with smaller tiles.
         frames: Frames of a clip that this run has made; 0 for an image.
         frame_size: (width, height) of each, px.
+        choices: Weights that `auto` chose, each once; none if a model was named.
     """
 
     seconds: float
@@ -46,6 +48,16 @@ class Report:
     restarts: int = 0
     frames: int = 0
     frame_size: tuple[int, int] | None = None
+    choices: tuple[WeightsChoice, ...] = ()
+
+    @property
+    def chosen(self) -> str:
+        """Weights that `auto` chose, and why, in words; "" if a model was named."""
+        return "; ".join(map(str, self.choices))
+
+    def with_choice(self, choice: WeightsChoice | None) -> "Report":
+        """The report of an input for which weights were chosen."""
+        return self if choice is None else replace(self, choices=(choice,))
 
     def after(self, before: Sequence["Report"]) -> "Report":
         """The cost of an image that other networks prepared, theirs added."""
@@ -82,6 +94,7 @@ def add_reports(reports: Sequence[Report]) -> Report:
         exact=all(report.exact for report in reports),
         restarts=sum(report.restarts for report in reports),
         frames=sum(report.frames for report in reports),
+        choices=tuple(dict.fromkeys(one for report in reports for one in report.choices)),
     )
 
 

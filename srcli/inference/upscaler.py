@@ -11,17 +11,19 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from srcli.defaults import MODEL, SCALE
+from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import Size
 from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.argument_types import require_types
+from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.inference.device import (
     as_out_of_memory,
     pick_device,
@@ -31,7 +33,7 @@ from srcli.inference.device import (
 from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import resolve_halting
-from srcli.inference.image_conversion import AnyImage, to_input_kind
+from srcli.inference.image_conversion import AnyImage, compression_of, to_input_kind
 from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing, reduce_planes
@@ -43,7 +45,7 @@ from srcli.inference.run_tiles import run_tiles
 from srcli.inference.tile_planner import Plan, Planner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
-from srcli.weights import best_scale, is_from_outside, preparing
+from srcli.weights import best_scale, clean_model, is_from_outside, preparing
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -61,6 +63,8 @@ class Upscaler:
 
     Args:
         model: A network, weights by name or a file; restoring ones may stand before it: "A,B".
+            "auto" takes weights for compressed images where an image was opened by PIL from a
+            JPEG of low quality, else those for clean ones.
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
@@ -82,7 +86,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str = MODEL,
+        model: str = AUTO,
         scale: float = SCALE,
         device: str = "auto",
         precision: str = "auto",
@@ -96,6 +100,7 @@ class Upscaler:
             from srcli.weights.outside import as_known  # brings httpx: most have no use for it
 
             model = as_known(model)
+        self.model = model
         self.scale = scale
         self.device = pick_device(device)
         weights = best_scale(model, scale)
@@ -111,11 +116,34 @@ class Upscaler:
             )
         self._planner = Planner(self.network, tile)
         self._may_batch = tile is None and not self._preparers
+        self._chosen: dict[str, Upscaler] = {clean_model(model): self}
+        self._make = partial(
+            Upscaler,
+            scale=scale,
+            device=device,
+            precision=precision,
+            effort=effort,
+            tile=tile,
+            compiled=compiled,
+        )
 
     @property
     def reduces(self) -> bool:
         """True if the network makes a larger image, which is then reduced to `scale`."""
         return self.network.scale != self.scale
+
+    def with_weights(self, choice: WeightsChoice | None) -> "Upscaler":
+        """The upscaler with chosen weights, loaded when they are first needed; None: this one."""
+        if choice is None:
+            return self
+        if choice.model not in self._chosen:
+            self._chosen[choice.model] = self._make(choice.model)
+        return self._chosen[choice.model]
+
+    def _for(self, image: object) -> "tuple[Upscaler, WeightsChoice | None]":
+        """The upscaler for an image of which nothing is known but what it tells itself."""
+        choice = choose_weights(self.model, compression_of(image), self.scale)
+        return self.with_weights(choice), choice
 
     def __call__(self, image: AnyImage) -> AnyImage:
         """Upscale an image.
@@ -152,7 +180,10 @@ class Upscaler:
                 image is reduced without the network, one beyond its scale is `ImageTooLarge`.
             on_progress: Called repeatedly with the share that is done, in (0, 1].
         """
-        return self._upscale(image, Callbacks(on_tile, on_progress), self._halting, None, size)
+        upscaler, choice = self._for(image)
+        callbacks = Callbacks(on_tile, on_progress)
+        upscaled = upscaler._upscale(image, callbacks, self._halting, None, size)
+        return replace(upscaled, report=upscaled.report.with_choice(choice))
 
     def batch_for(self, height: int, width: int) -> int:
         """Number of frames of so many LR px worth computing at once."""
@@ -199,14 +230,15 @@ class Upscaler:
             The result and the maps; these are without layers for a network that computes
             everything.
         """
+        upscaler, choice = self._for(image)
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
-        plain = self._upscale(image, Callbacks(None, on_progress).half(0), self._halting, None)
+        plain = upscaler._upscale(image, Callbacks(None, on_progress).half(0), self._halting, None)
         counted = Callbacks(on_tile, on_progress).half(1)
-        flops, upscaled = count_flops(lambda: self._upscale(image, counted, halting, maps))
+        flops, upscaled = count_flops(lambda: upscaler._upscale(image, counted, halting, maps))
         return Explanation(
             image=upscaled.image,
-            report=replace(upscaled.report, seconds=plain.report.seconds),
+            report=replace(upscaled.report, seconds=plain.report.seconds).with_choice(choice),
             scale=self.scale,
             threshold=None if halting.eps is None else halting.threshold,
             layers=maps.layers(),

@@ -9,6 +9,7 @@ from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.preflight import Forecast
 from srcli.media import ImageInfo
+from srcli.media.video import compression_of_clip
 
 __all__ = ["forecast_clips"]
 
@@ -37,5 +38,6 @@ def _forecast(job: Job, settings: ClipSettings, scale: float) -> Forecast:
     pixels = info.width * info.height * frames
     # not less than the source is, for what is beside its image
     disk = max(round(size.pixels * frames * _BITS / 8), file.size if file else 0)
-    header = ImageInfo("clip", info.width, info.height, 3, 8)
+    compression = compression_of_clip(job.source)
+    header = ImageInfo("clip", info.width, info.height, 3, 8, compression=compression)
     return Forecast(job, header, size, disk, pixels=pixels, frames=frames)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from srcli.defaults import AUTO
 from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
+from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
@@ -28,6 +30,7 @@ from srcli.media.video import (
     Segment,
     SegmentWriter,
     choose_encoding,
+    compression_of_clip,
     mux_result,
     other_streams_of,
     preflight_encode,
@@ -191,21 +194,33 @@ def run_clips(
     Yields:
         Each job's end, as it comes.
     """
-    key = {**settings.key, "weights": upscaler.network.fingerprint}
-    settings = replace(settings, key=key)
     for job in jobs:
         way = _WAYS[job.image_format]
         origin = identity_of(job.source)
         try:
-            losses, report = way(job, upscaler, settings, partial(on_frame, job))
+            chosen, choice = _choose(job, upscaler)
+            key = {**settings.key, "weights": chosen.network.fingerprint}
+            key |= {"model": choice.model} if choice else {}
+            keyed = replace(settings, key=key)
+            losses, report = way(job, chosen, keyed, partial(on_frame, job))
+            report = report.with_choice(choice)
             if origin is not None:
                 if settings.policy.times:
                     _give_times(job, origin.mtime_ns)
-                _keep_record(job, origin, recorded)
+                _keep_record(job, origin, recorded, report.chosen)
         except Exception as error:  # noqa: BLE001 one bad clip must not end the others
             yield Finished(job, State.FAILED, reason_of(job, error))
         else:
             yield Finished(job, State.DONE, losses=losses, report=report)
+
+
+def _choose(job: Job, upscaler: Upscaler) -> tuple[Upscaler, WeightsChoice | None]:
+    """The upscaler for a clip, with the weights that suit its compression, if that is asked for."""
+    if upscaler.model != AUTO:
+        return upscaler, None
+    compression = compression_of_clip(job.source)
+    choice = choose_weights(upscaler.model, compression, upscaler.scale)
+    return upscaler.with_weights(choice), choice
 
 
 def _give_times(job: Job, mtime_ns: int) -> None:
@@ -214,9 +229,9 @@ def _give_times(job: Job, mtime_ns: int) -> None:
         give_time(path, mtime_ns)
 
 
-def _keep_record(job: Job, origin: Identity, recorded: str) -> None:
+def _keep_record(job: Job, origin: Identity, recorded: str, chosen: str) -> None:
     """Note what a result was made from and how; without a record it counts as somebody else's."""
     with contextlib.suppress(OSError):
         read = Identity(origin.size, origin.mtime_ns, digest(job.source))
-        if entry := record_of(job.source, job.target, read, recorded):
+        if entry := record_of(job.source, job.target, read, recorded, chosen):
             write_record(entry)

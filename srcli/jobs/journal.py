@@ -20,6 +20,7 @@ from pathlib import Path
 from srcli.errors import JournalError, NoRoom
 from srcli.jobs.journal_schema import (
     COLUMNS,
+    LATER,
     SCHEMA,
     VERSION,
     Entry,
@@ -64,6 +65,7 @@ class Journal:
             self._db = self._opened(path, create=create)
         try:
             self._check_version(path, create=create)
+            self._columns = self._known_columns(create=create)
         except BaseException:
             self._db.close()
             raise
@@ -103,6 +105,18 @@ class Journal:
                     f"{path}: version {version}, this srcli knows {VERSION}; hint: update srcli"
                 )
 
+    def _known_columns(self, *, create: bool) -> str:
+        """The columns to read; those that an earlier version did not have are added, or empty."""
+        with self._readable():
+            there = {row[1] for row in self._db.execute("PRAGMA table_info(files)")}
+            missing = [name for name in LATER if name not in there]
+            if create:
+                for name in missing:
+                    self._db.execute(f"ALTER TABLE files ADD COLUMN {name} {LATER[name]}")
+                missing = []
+        names = COLUMNS.split(", ")
+        return ", ".join(f"'' AS {name}" if name in missing else name for name in names)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -110,7 +124,7 @@ class Journal:
     def entries(self) -> dict[Path, Entry]:
         """Everything known, by the output relative to the folder, in the order it was planned."""
         with self._readable(), self._lock:
-            rows = self._db.execute(f"SELECT {COLUMNS} FROM files ORDER BY rowid").fetchall()
+            rows = self._db.execute(f"SELECT {self._columns} FROM files ORDER BY rowid").fetchall()
         return {entry.target: entry for entry in map(entry_of, rows)}
 
     def last_run(self) -> RunRecord | None:
@@ -156,12 +170,13 @@ class Journal:
             db.execute(
                 "UPDATE files SET state = 'writing', reason = '', settings = ?, source_size = ?, "
                 "source_mtime_ns = ?, source_sha256 = ?, size = ?, mtime_ns = ?, sha256 = ?, "
-                "width = ?, height = ?, seconds = ?, ended = ?, run = ? WHERE target = ?",
+                "width = ?, height = ?, seconds = ?, ended = ?, chosen = ?, run = ? "
+                "WHERE target = ?",
                 (
                     made.settings,
                     *(made.origin.size, made.origin.mtime_ns, made.origin.sha256),
                     *(made.output.size, made.output.mtime_ns, made.output.sha256),
-                    *(made.width, made.height, made.seconds, time.time(), self._run),
+                    *(made.width, made.height, made.seconds, time.time(), made.chosen, self._run),
                     cell_of(made.target),
                 ),
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from srcli.jobs.identity import Identity
 
-__all__ = ["COLUMNS", "SCHEMA", "VERSION", "Entry", "RunRecord", "cell_of", "entry_of"]
+__all__ = ["COLUMNS", "LATER", "SCHEMA", "VERSION", "Entry", "RunRecord", "cell_of", "entry_of"]
 
 VERSION = 1
 SCHEMA = """
@@ -26,13 +26,16 @@ CREATE TABLE files (
     settings TEXT,
     source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
     size INTEGER, mtime_ns INTEGER, sha256 TEXT,
-    width INTEGER, height INTEGER, seconds REAL, ended REAL
+    width INTEGER, height INTEGER, seconds REAL, ended REAL,
+    chosen TEXT NOT NULL DEFAULT ''
 );
 """
 COLUMNS = (
     "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
-    "size, mtime_ns, sha256, width, height, seconds, ended"
+    "size, mtime_ns, sha256, width, height, seconds, ended, chosen"
 )
+LATER = {"chosen": "TEXT NOT NULL DEFAULT ''"}
+"""Columns of `files` that journals of earlier versions lack, each with its type and default."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Entry:
         height: Of the output, px.
         seconds: Time in the network.
         ended: When, in seconds since 1970.
+        chosen: The weights that `auto` chose, and why; empty if a model was named.
     """
 
     target: Path
@@ -64,6 +68,7 @@ class Entry:
     height: int | None = None
     seconds: float | None = None
     ended: float | None = None
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def entry_of(row: tuple[object, ...]) -> Entry:
     target, source, state, reason, settings, *rest = row
     origin, output = _identity(rest[:3]), _identity(rest[3:6])
     entry = Entry(_path(target), _path(source), str(state), str(reason))  # type: ignore[arg-type]
-    width, height, seconds, ended = rest[6:]
+    width, height, seconds, ended, chosen = rest[6:]
     return replace(
         entry,
         settings=settings,
@@ -122,6 +127,7 @@ def entry_of(row: tuple[object, ...]) -> Entry:
         height=height,
         seconds=seconds,
         ended=ended,
+        chosen=str(chosen),
     )
 
 

@@ -130,8 +130,8 @@ class _Multipage:
 
     def whole(self, temporary: Path) -> None:
         """Tell the journal, once all pages are on disk."""
-        seconds = sum(report.seconds for report in self.reports)
-        made = OutputRecord(origin_of(self._first), *self._sizes[0], seconds)
+        whole = add_reports(self.reports)
+        made = OutputRecord(origin_of(self._first), *self._sizes[0], whole.seconds, whole.chosen)
         self._context.run_journal.whole(self._job, made)(temporary)
 
     def losses(self) -> tuple[str, ...]:

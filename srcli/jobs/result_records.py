@@ -21,7 +21,9 @@ from srcli.user_folders import user_data
 __all__ = ["read_record", "record_name", "record_names", "record_of", "write_record"]
 
 
-def record_of(source: Path, target: Path, origin: Identity, settings: str) -> Entry | None:
+def record_of(
+    source: Path, target: Path, origin: Identity, settings: str, chosen: str = ""
+) -> Entry | None:
     """Describe a result that has just been made; None if it is not a file.
 
     Args:
@@ -29,6 +31,7 @@ def record_of(source: Path, target: Path, origin: Identity, settings: str) -> En
         target: The result.
         origin: What the input was when it was read.
         settings: Text of the settings it was made with.
+        chosen: The weights that `auto` chose, and why.
     """
     found = identity_of(target)
     if found is None:
@@ -42,6 +45,7 @@ def record_of(source: Path, target: Path, origin: Identity, settings: str) -> En
         origin=origin,
         output=output,
         ended=time.time(),
+        chosen=chosen,
     )
 
 
@@ -56,6 +60,7 @@ def write_record(entry: Entry) -> None:
         "origin": [entry.origin.size, entry.origin.mtime_ns, entry.origin.sha256],
         "output": [entry.output.size, entry.output.mtime_ns, entry.output.sha256],
         "ended": entry.ended,
+        "chosen": entry.chosen,
     }
     path = _place(entry.target)
     with contextlib.suppress(OSError):
@@ -92,7 +97,10 @@ def read_record(target: Path) -> Entry | None:
     if origin is None or output is None or not isinstance(settings, str):
         return None
     source = Path(str(fields.get("source")))
-    return Entry(target, source, "done", settings=settings, origin=origin, output=output)
+    chosen = str(fields.get("chosen", ""))  # earlier versions did not keep it
+    return Entry(
+        target, source, "done", settings=settings, origin=origin, output=output, chosen=chosen
+    )
 
 
 def _place(target: Path) -> Path:

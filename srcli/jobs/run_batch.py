@@ -100,7 +100,7 @@ def _store(
     """Write a result; the journal learns of it before it gets its name, and after."""
     metadata = batch.metadata.applied(image.metadata)
     image = replace(image, format=job.image_format, metadata=metadata)
-    made = OutputRecord(origin, image.width, image.height, report.seconds)
+    made = OutputRecord(origin, image.width, image.height, report.seconds, report.chosen)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     losses = write_image(
         image, job.target, quality=batch.quality, whole=run_journal.whole(job, made)

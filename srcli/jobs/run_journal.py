@@ -30,12 +30,14 @@ class OutputRecord:
         width: Of the output, px.
         height: Of the output, px.
         seconds: Time in the network.
+        chosen: The weights that `auto` chose, and why; empty if a model was named.
     """
 
     origin: Identity
     width: int
     height: int
     seconds: float
+    chosen: str = ""
 
 
 @contextmanager
@@ -198,6 +200,7 @@ class RunJournal:
             entry = record_of(job.source, temporary, made.origin, text)
             if entry is None:
                 return
+            entry = replace(entry, chosen=made.chosen)
             journal = self._journals.get(job.folder)
             if journal is None:
                 self._records[job.target] = replace(entry, target=absolute(job.target))

@@ -1,8 +1,9 @@
 """One image through the network: the size it shall have, and the network that makes it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from srcli.inference.choose_weights import choose_weights
 from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
@@ -77,4 +78,6 @@ def upscale_to_size(
     old = image.width, image.height
     new = batch.size.size(*old)
     upscaler = upscalers.for_scale(scale_needed(old, new))
-    return upscaler.upscale(image.pixels, on_tile, new, on_progress)
+    choice = choose_weights(upscaler.model, image.compression, upscaler.scale)
+    made = upscaler.with_weights(choice).upscale(image.pixels, on_tile, new, on_progress)
+    return replace(made, report=made.report.with_choice(choice))

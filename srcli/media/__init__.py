@@ -4,7 +4,7 @@ from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
 from srcli.media.decoder_process import Decoded, DecodeLimits, DecoderProcess
 from srcli.media.format_losses import HDR_TRANSFERS, losses_in, rgb_profile
 from srcli.media.formats import FORMATS, format_of_name, holds_pages, is_image_name, suffix_of
-from srcli.media.image import DecodedImage, ImageInfo, Metadata, Pixels
+from srcli.media.image import Compression, DecodedImage, ImageInfo, Metadata, Pixels
 from srcli.media.metadata_policy import MetadataPolicy
 from srcli.media.read import probe, read_image
 from srcli.media.write import write_image, write_pages
@@ -13,6 +13,7 @@ __all__ = [
     "FORMATS",
     "HDR_TRANSFERS",
     "TEMPORARY_SUFFIX",
+    "Compression",
     "DecodeLimits",
     "Decoded",
     "DecodedImage",

@@ -13,7 +13,7 @@ from typing import IO, Any, Self, TypeVar
 import numpy as np
 
 from srcli.errors import ImageTooLarge, InputError, UnreadableImage
-from srcli.media.image import DecodedImage, ImageInfo, Metadata
+from srcli.media.image import Compression, DecodedImage, ImageInfo, Metadata
 from srcli.media.worker_process import Watchdog, end_of, fill, start_worker, stop_worker
 
 __all__ = ["DecodeLimits", "Decoded", "DecoderProcess"]
@@ -218,10 +218,12 @@ class DecoderProcess:
             tuple(ImageInfo(*one) for one in head["further"]),
             tuple(map(str, head["dropped"])),
             head["precision"],
+            Compression(**head["compression"]),
         )
         return Decoded(image, head["size"], head["mtime_ns"], head["sha256"])
 
 
 def _info(head: _Head, _: IO[bytes]) -> ImageInfo:
     first, *further = (ImageInfo(*one) for one in head["info"])
-    return replace(first, further=tuple(further))
+    compression = Compression(**head["compression"])
+    return replace(first, further=tuple(further), compression=compression)

@@ -12,6 +12,7 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from io import BufferedWriter
 from pathlib import Path
 
@@ -54,7 +55,13 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
     try:
         if request["do"] == "probe":
             info = probe(path, max_megapixels=megapixels)
-            head, parts = {"info": _rows(info, *info.further)}, ()
+            head, parts = (
+                {
+                    "info": _rows(info, *info.further),
+                    "compression": asdict(info.compression),
+                },
+                (),
+            )
         else:
             head, parts = _read(path, megapixels, int(request["file_bytes"]), int(request["page"]))
     except InputError as error:
@@ -98,6 +105,7 @@ def _read(
         "further": _rows(*image.further),
         "dropped": image.dropped,
         "precision": image.precision,
+        "compression": asdict(image.compression),
         "dpi": image.metadata.dpi,
         "blobs": {name: len(blob) for name, blob in blobs.items()},
         "size": before.st_size,

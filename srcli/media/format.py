@@ -85,6 +85,7 @@ class Format:
         most_bits: How many at most, if it does.
         keeps: The fields of `Metadata` it holds.
         disk_rate: For the estimate of a result's size; None if it does not pack: a byte a sample.
+        codec: Name of its lossy compression; "" if all its files are lossless.
         paged: How it holds several pages; None if it holds one. Then `inspect` tells of all.
     """
 
@@ -102,6 +103,7 @@ class Format:
     deep: bool
     keeps: frozenset[str]
     disk_rate: DiskRate | None
+    codec: str = ""
     paged: Paged | None = None
     gray_alpha: bool = True
     gray_profile: bool = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DecodedImage", "ImageInfo", "Metadata", "Pixels"]
+__all__ = ["Compression", "DecodedImage", "ImageInfo", "Metadata", "Pixels"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -46,6 +46,24 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class Compression:
+    """How lossily the pixels of a file were compressed.
+
+    Attributes:
+        codec: "JPEG", "WebP" and so on, or a clip's codec; "" if the format is lossless.
+        quality: On libjpeg's scale, 1 to 100, that JPEG's tables are nearest to; None if unknown.
+        bits_per_pixel: Size of the file, or of a clip's stream, for each pixel; None if unknown.
+        blockiness: Levels (of 255) by which steps at the edges of 8x8 blocks exceed those
+            elsewhere; about 0 without blocks. See `measure_blockiness`.
+    """
+
+    codec: str = ""
+    quality: int | None = None
+    bits_per_pixel: float | None = None
+    blockiness: float = 0.0
+
+
+@dataclass(frozen=True)
 class DecodedImage:
     """A decoded image, upright.
 
@@ -60,6 +78,7 @@ class DecodedImage:
         further: What the file's further pages are, where each can be read; of the first page.
         dropped: What of the file was not read, a line each.
         precision: Bits a sample in the file, where they are fewer than the 16 of the pixels.
+        compression: What the file and its pixels tell of lossy compression.
     """
 
     pixels: Pixels
@@ -70,6 +89,7 @@ class DecodedImage:
     further: tuple["ImageInfo", ...] = ()
     dropped: tuple[str, ...] = ()
     precision: int | None = None
+    compression: Compression = Compression()
 
     def __post_init__(self) -> None:
         assert self.pixels.ndim == 3, f"pixels {self.pixels.shape}, must be (h, w, c)"
@@ -120,6 +140,7 @@ class ImageInfo:
         lossless: As in `Image`.
         reduced: The file calls it a smaller copy of another page.
         further: Of the first page: those that follow.
+        compression: What the header tells of it.
     """
 
     format: str
@@ -130,6 +151,7 @@ class ImageInfo:
     lossless: bool = False
     reduced: bool = False
     further: tuple["ImageInfo", ...] = ()
+    compression: Compression = Compression()
 
     @property
     def megapixels(self) -> float:

@@ -1,5 +1,6 @@
 """Read still images: every file ends as a whole image or as one clear error."""
 
+import os
 import re
 import stat
 from collections.abc import Generator
@@ -9,9 +10,10 @@ from io import BytesIO
 from pathlib import Path
 
 from srcli.errors import ImageTooLarge, UnreadableImage
+from srcli.media.compression import measure_blockiness
 from srcli.media.format import Format, FormatError, Readable
 from srcli.media.formats import recognise
-from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.image import Compression, DecodedImage, ImageInfo
 from srcli.media.pillow_errors import DECODER_ERRORS, pillow_errors_as_ours
 
 __all__ = ["MAX_MEGAPIXELS", "probe", "read_image"]
@@ -70,10 +72,12 @@ def read_image(
             format = recognise(stream.read(_HEAD))
             if format.paged is None:
                 raise FormatError(f"{format.name} has one page")
-            return format.paged.decode(stream, page)
+            return _measured(format.paged.decode(stream, page))
         format, info = _inspected(path, stream, max_megapixels)
         stream.seek(0)
-        return replace(format.decode(stream), further=info.further)
+        image = format.decode(stream)
+        known = _compression_of(image, image.compression, format, stream)
+        return _measured(replace(image, further=info.further, compression=known))
 
 
 @contextmanager
@@ -127,6 +131,7 @@ def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[For
         raise
     stream.seek(0)
     info = format.inspect(stream)
+    info = replace(info, compression=_compression_of(info, info.compression, format, stream))
     for number, one in enumerate((info, *info.further)):
         named = f"page {number + 1}: " if number else ""
         size = f"{one.width}x{one.height}"
@@ -138,3 +143,20 @@ def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[For
                 f"limit {max_megapixels:g}; raise the limit or shrink it"
             )
     return format, info
+
+
+def _compression_of(
+    image: DecodedImage | ImageInfo, known: Compression, format: Format, stream: Readable
+) -> Compression:
+    """Compression of a file's pixels by what its format, its header and its size tell."""
+    codec = known.codec or ("" if image.lossless else format.codec)
+    area = image.width * image.height
+    if not codec or not area:
+        return known
+    return replace(known, codec=codec, bits_per_pixel=stream.seek(0, os.SEEK_END) * 8 / area)
+
+
+def _measured(image: DecodedImage) -> DecodedImage:
+    """The image with what its pixels tell of compression."""
+    blockiness = measure_blockiness(image.pixels)
+    return replace(image, compression=replace(image.compression, blockiness=blockiness))

@@ -1,11 +1,12 @@
 """Explains images one after the other, decoding the next meanwhile."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from srcli.errors import InputError, UsageError
 from srcli.geometry import Size
+from srcli.inference.choose_weights import choose_weights
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
 from srcli.media import DecodedImage, read_image
@@ -84,7 +85,7 @@ def plan_folders(sources: Sequence[tuple[Path, Path | None]], output: Path | Non
 def explain_images(
     jobs: Sequence[MaskJob],
     upscaler: Upscaler,
-    baseline: DenseBaseline,
+    baseline: Callable[[Upscaler], DenseBaseline],
     wanted: MaskFiles,
     *,
     effort: str,
@@ -96,7 +97,7 @@ def explain_images(
     Args:
         jobs: What to do.
         upscaler: Does the work.
-        baseline: Tells what computing everything takes.
+        baseline: Gives what tells what computing everything takes with an upscaler's network.
         wanted: What to draw.
         effort: The upscaler's, by name.
         overwrite: Replace folders of ours that exist.
@@ -116,23 +117,32 @@ def explain_images(
 
     def compute(job: MaskJob, decoded: DecodedImage) -> Drawn:
         pixels = decoded.pixels
-        explained = upscaler.explain(pixels, on_progress=lambda share: on_progress(job, share))
+        choice = choose_weights(upscaler.model, decoded.compression, upscaler.scale)
+        chosen = upscaler.with_weights(choice)
+        explained = chosen.explain(pixels, on_progress=lambda share: on_progress(job, share))
         _refuse_empty(explained)
-        dense = baseline.measure(pixels)
-        model = upscaler.network.spec.name
+        dense = baseline(chosen).measure(pixels)
+        model = chosen.network.spec.name
         stats = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
 
         def write(folder: Path) -> None:
-            write_files(folder, explained, pixels, stats, wanted, name)
+            write_files(folder, explained, pixels, stats, _there(wanted, explained), name)
 
         # Not while the next image is computed: its time would be no measure.
         summary = {**stats.as_dict(), "request": dict(job.request)}
+        summary |= {"weights": str(choice)} if choice else {}
         write_folder(job.target, write, summary, overwrite=overwrite)
         pages = sum(not page.reduced for page in decoded.further)
         return Drawn(explained.report, stats, decoded.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)
+
+
+def _there(wanted: MaskFiles, explained: Explained) -> MaskFiles:
+    """The maps to draw, without layers that the chosen network does not have."""
+    count = len(explained.layers)
+    return replace(wanted, layers=[number for number in wanted.layers if number <= count])
 
 
 def _refuse_empty(explained: Explained) -> None:

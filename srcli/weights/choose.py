@@ -1,9 +1,10 @@
 """Choose weights by what `-m` says: a network, weights by name, or several in a chain."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from srcli.defaults import MODEL, SCALE
+from srcli.defaults import AUTO, MODEL, PHOTO_MODELS, SCALE
 from srcli.errors import UnknownModel, UnknownScale
 from srcli.weights.local_files import fingerprint_of
 from srcli.weights.manifest import CATALOGUE, how_to_get, known, usable
@@ -11,12 +12,14 @@ from srcli.weights.manifest_file import COMMUNITY, WeightsEntry
 
 __all__ = [
     "best_scale",
+    "clean_model",
     "default_scale",
     "fingerprint",
     "is_file_name",
     "is_from_outside",
     "largest_scale",
     "network_of",
+    "photo_model",
     "preparing",
     "serving",
     "stages",
@@ -34,7 +37,31 @@ def stages(model: str) -> tuple[str, ...]:
     """
     if "," in model and Path(model).suffix in _SUFFIXES and Path(model).is_file():
         return (model,)
-    return tuple(name.strip() for name in model.split(","))
+    return tuple(clean_model(name.strip()) for name in model.split(","))
+
+
+def clean_model(model: str) -> str:
+    """The weights for clean images that `auto` chooses from; another model itself."""
+    return MODEL if model == AUTO else model
+
+
+def photo_model(model: str, scale: float) -> str | None:
+    """The weights for compressed images that `auto` chooses from.
+
+    They are of the default network if there are such for the scale, or for one to reduce from;
+    else of the small network.
+
+    Args:
+        model: As `-m` takes it; `auto` within a chain is the default network.
+        scale: SR px per LR px to a side.
+
+    Returns:
+        Their name; None for another model than `auto`, or if there are none.
+    """
+    for name in PHOTO_MODELS if model == AUTO else ():
+        with suppress(UnknownModel, UnknownScale):
+            return best_scale(name, max(scale, 2)).variant or name
+    return None
 
 
 def network_of(model: str) -> str:
@@ -80,7 +107,9 @@ def preparing(model: str) -> tuple[WeightsEntry, ...]:
 
 def fingerprint(model: str, weights: WeightsEntry) -> str:
     """Identity of all that `-m model` runs: hashes with "+" between them; "" if one has none."""
-    hashes = [fingerprint_of(entry) for entry in (*preparing(model), weights)]
+    photo = photo_model(model, weights.scale)
+    chosen = (best_scale(photo, weights.scale),) if photo else ()
+    hashes = [fingerprint_of(entry) for entry in (*preparing(model), weights, *chosen)]
     return "+".join(hashes) if all(hashes) else ""
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from srcli.atomic import atomic_file
+from srcli.defaults import AUTO
 from srcli.errors import UsageError, WeightsError
 from srcli.models import model_names
 from srcli.weights import RECOMMENDED, Source, WeightsEntry, known, manifest, require_extra
@@ -167,6 +168,8 @@ def _check_name(name: str | None) -> None:
         )
     if name == RECOMMENDED:
         raise UsageError(f"{name} is reserved by srcli weights download; hint: use another --name")
+    if name == AUTO:
+        raise UsageError(f"{name} is reserved: -m {name} chooses weights; hint: use another --name")
     if name in model_names():
         raise UsageError(f"{name} is a network's own name; hint: leave out --name, or use another")
 

@@ -133,4 +133,5 @@ FORMAT = Format(
     most_bits=_MOST_BITS,
     keeps=frozenset({"icc", "exif", "xmp", "cicp"}),
     disk_rate=DiskRate(0.1, 0.12),
+    codec="HEIC",
 )

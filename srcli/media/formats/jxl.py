@@ -161,4 +161,5 @@ FORMAT = Format(
     deep=False,
     keeps=frozenset({"icc", "exif", "xmp"}),
     disk_rate=DiskRate(0.1, 0.12),
+    codec="JPEG XL",
 )

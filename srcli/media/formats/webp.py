@@ -143,4 +143,5 @@ FORMAT = Format(
     deep=False,
     keeps=frozenset({"icc", "exif", "xmp"}),
     disk_rate=DiskRate(0.05, 0.045, lossless=0.35),
+    codec="WebP",
 )

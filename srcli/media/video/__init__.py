@@ -9,6 +9,7 @@ from srcli.media.video.choose_encoding import (
     choose_encoding,
     codec_for,
 )
+from srcli.media.video.clip_compression import compression_of_clip
 from srcli.media.video.clip_process import IsolatedClip
 from srcli.media.video.decode import ClipReader
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
@@ -35,6 +36,7 @@ __all__ = [
     "check_encoder_options",
     "choose_encoding",
     "codec_for",
+    "compression_of_clip",
     "find_segments",
     "is_animation",
     "mux_result",

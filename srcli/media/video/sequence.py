@@ -17,9 +17,31 @@ from srcli.media.video.colour import Colour
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.probe import DecodeOptions
 
-__all__ = ["SequenceReader", "as_rgb", "image_info"]
+__all__ = ["SequenceReader", "as_rgb", "image_info", "images_of"]
 
 _GAPS_NAMED = 5
+
+
+def images_of(pattern: Path) -> list[tuple[int, Path]]:
+    """The numbers and images that a pattern means, in their order.
+
+    Args:
+        pattern: A path whose name holds one %d, %06d or the like.
+
+    Raises:
+        UnreadableVideo: No image has such a name.
+    """
+    head, digits, tail = re.split(r"%(\d*)d", pattern.name, maxsplit=1)
+    width = int(digits or 0)
+    numbered = re.compile(rf"{re.escape(head)}(\d{{{max(width, 1)},}}){re.escape(tail)}")
+    found: list[tuple[int, Path]] = []
+    for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
+        match = numbered.fullmatch(path.name)
+        if match:
+            found.append((int(match[1]), path))
+    if not found:
+        raise UnreadableVideo(f"{pattern}: no image has such a name; hint: check folder and digits")
+    return sorted(found)
 
 
 class SequenceReader:
@@ -35,21 +57,10 @@ class SequenceReader:
     """
 
     def __init__(self, pattern: Path, rate: Fraction, reading: DecodeOptions) -> None:
-        head, digits, tail = re.split(r"%(\d*)d", pattern.name, maxsplit=1)
-        width = int(digits or 0)
-        numbered = re.compile(rf"{re.escape(head)}(\d{{{max(width, 1)},}}){re.escape(tail)}")
-        found: list[tuple[int, Path]] = []
-        for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
-            match = numbered.fullmatch(path.name)
-            if match:
-                found.append((int(match[1]), path))
-        if not found:
-            raise UnreadableVideo(
-                f"{pattern}: no image has such a name; hint: check folder and digits"
-            )
+        found = images_of(pattern)
         first = int(reading.start * rate)
         count = None if reading.duration is None else max(int(reading.duration * rate), 1)
-        taken = sorted(found)[first:][:count]
+        taken = found[first:][:count]
         self._paths = [path for _, path in taken]
         if not self._paths:
             raise UnreadableVideo(f"{pattern}: has {len(found)} images, none after --start")

@@ -127,4 +127,5 @@ FORMAT = Format(
     deep=False,
     keeps=frozenset({"icc", "exif", "xmp"}),
     disk_rate=DiskRate(0.06, 0.06),
+    codec="AVIF",
 )

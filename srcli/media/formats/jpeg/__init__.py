@@ -4,10 +4,11 @@ from io import BufferedWriter, BytesIO
 
 from PIL import JpegImagePlugin
 
+from srcli.media.compression import jpeg_quality
 from srcli.media.format import DiskRate, Format, Readable
 from srcli.media.formats.jpeg.ends import whole_image
 from srcli.media.formats.jpeg.segments import read_metadata, written_segments
-from srcli.media.image import DecodedImage, ImageInfo
+from srcli.media.image import Compression, DecodedImage, ImageInfo
 from srcli.media.orientation import apply_orientation, orientation_of
 from srcli.media.pillow_image import as_image, channels_of, dpi_of, metadata_of, pixels_of, to_rgb
 
@@ -17,7 +18,11 @@ __all__ = ["FORMAT"]
 def _inspect(stream: Readable) -> ImageInfo:
     image = JpegImagePlugin.JpegImageFile(stream)
     size = orientation_of(metadata_of(image)).size(*image.size)
-    return ImageInfo("jpeg", *size, channels_of(image), bits=8)
+    return ImageInfo("jpeg", *size, channels_of(image), bits=8, compression=_compression(image))
+
+
+def _compression(image: JpegImagePlugin.JpegImageFile) -> Compression:
+    return Compression("JPEG", jpeg_quality(image.quantization))
 
 
 def _decode(stream: Readable) -> DecodedImage:
@@ -31,7 +36,10 @@ def _decode(stream: Readable) -> DecodedImage:
         dropped = (*dropped, "its end marker is missing, every block is there: read as it is")
     rgb, metadata, line = to_rgb(image, metadata)
     dropped = (*dropped, line) if line else dropped
-    return apply_orientation(DecodedImage(pixels_of(rgb), "jpeg", metadata, dropped=dropped))
+    decoded = DecodedImage(
+        pixels_of(rgb), "jpeg", metadata, dropped=dropped, compression=_compression(image)
+    )
+    return apply_orientation(decoded)
 
 
 def _encode(image: DecodedImage, stream: BufferedWriter, quality: int) -> None:
@@ -64,4 +72,5 @@ FORMAT = Format(
     deep=False,
     keeps=frozenset({"icc", "exif", "xmp", "dpi", "iptc", "comments"}),
     disk_rate=DiskRate(0.11, 0.085),
+    codec="JPEG",
 )
