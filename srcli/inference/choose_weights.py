@@ -9,9 +9,9 @@ from srcli.weights import clean_model, photo_model
 __all__ = ["WeightsChoice", "choose_weights"]
 
 # Where the weights for compressed images begin to win: docs/measure/auto_choice.py.
-_JPEG_QUALITY = 92
-_BLOCKINESS = 0.15
-_BITS_PER_PIXEL = {"WebP": 1.5, "AVIF": 1.0, "HEIC": 1.0, "JPEG XL": 1.0}
+_JPEG_QUALITY = 96
+_BLOCKINESS = 0.08
+_BITS_PER_PIXEL = {"WebP": 2.0, "AVIF": 1.5, "HEIC": 1.5, "JPEG XL": 1.0}
 _CLIP_BITS_PER_PIXEL = 0.3
 
 
