@@ -29,7 +29,7 @@ from srcli.jobs.run_batch import run_batch
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize
-from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.jobs.upscale_image import Batch, UpscalersByScale
 from srcli.media import Decoded, DecodeLimits, DecoderProcess, MetadataPolicy, read_image
 
 _SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
@@ -64,7 +64,9 @@ class Way:
         upscalers: The network.
     """
 
-    def __init__(self, decoder: DecoderProcess, ledger: RunJournal, upscalers: Upscalers) -> None:
+    def __init__(
+        self, decoder: DecoderProcess, ledger: RunJournal, upscalers: UpscalersByScale
+    ) -> None:
         self._decoder, self._ledger, self._upscalers = decoder, ledger, upscalers
         self.wall: list[float] = []
         self.processor: list[float] = []
@@ -100,7 +102,7 @@ def main(folder: Path, count: int) -> None:
     torch.set_num_threads(1)
     names = (".jpg", ".jpeg", ".png", ".webp")
     photos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in names)[:count]
-    upscalers = Upscalers("adaformer", lambda scale: Upscaler("adaformer", scale), 4)
+    upscalers = UpscalersByScale("adaformer", lambda scale: Upscaler("adaformer", scale), 4)
     with ExitStack() as stack:
         out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         jobs = [

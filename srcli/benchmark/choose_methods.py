@@ -123,7 +123,7 @@ def _check_efforts(networks: Sequence[str], efforts: Sequence[str]) -> None:
 
 
 def _efforts_of(name: str) -> Mapping[str, Halting]:
-    """What a network's efforts mean; community networks compute everything."""
+    """Halting of each of a network's efforts; community networks compute everything."""
     network = network_of(name)
     return {"exact": EXACT} if network == COMMUNITY else model_spec(network).efforts
 

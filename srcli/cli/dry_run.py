@@ -21,7 +21,7 @@ from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.target_size import scale_needed
 from srcli.media import DecoderProcess
-from srcli.weights import clean_model, serving
+from srcli.weights import clean_model, entry_for_growth
 
 __all__ = ["forecast_all", "show_plan"]
 
@@ -180,7 +180,7 @@ def _seconds(forecasts: Sequence[Forecast], model: NetworkOptions) -> float:
             continue
         needed = scale_needed((one.info.width, one.info.height), one.size)
         with suppress(UnknownScale):  # it will fail
-            scale = serving(model.model, needed).scale
+            scale = entry_for_growth(model.model, needed).scale
             if needed > 1 or scale == 1:
                 pixels[scale] += one.pixels
     return sum(count * _pace(model, scale) for scale, count in pixels.items())

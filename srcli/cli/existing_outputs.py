@@ -11,7 +11,7 @@ from srcli.errors import UsageError
 from srcli.jobs.job import Finished, Job, State
 from srcli.jobs.resume import OutputState, Verdict
 
-__all__ = ["ask_or_default", "can_ask", "choose"]
+__all__ = ["ask_or_default", "can_ask", "split_by_existing_output"]
 
 _MISMATCHES = (OutputState.INPUT_CHANGED, OutputState.SETTINGS_CHANGED, OutputState.ALTERED)
 _DEFAULTS = {
@@ -23,7 +23,9 @@ _DEFAULTS = {
 _REMEDY = "; hint: --on-mismatch redo makes it again"
 
 
-def choose(verdicts: Sequence[Verdict], run: RunOptions) -> tuple[list[Job], list[Finished]]:
+def split_by_existing_output(
+    verdicts: Sequence[Verdict], run: RunOptions
+) -> tuple[list[Job], list[Finished]]:
     """Split the jobs into those to do and those that are skipped.
 
     Raises:

@@ -21,7 +21,7 @@ from srcli.weights import (
     how_to_get,
     is_from_outside,
     needs_trust,
-    preparing,
+    preparer_entries,
     require_extra,
 )
 from srcli.weights.catalogue import forbids_commerce
@@ -68,7 +68,9 @@ def fetch_before_use(wanted: Iterable[tuple[str, float]], policy: Policy, *, yes
         UsageError: There are none.
     """
     chosen = [
-        entry for model, scale in wanted for entry in (*preparing(model), best_scale(model, scale))
+        entry
+        for model, scale in wanted
+        for entry in (*preparer_entries(model), best_scale(model, scale))
     ]
     for entry in chosen:
         require_extra(entry)

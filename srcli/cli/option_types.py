@@ -64,7 +64,7 @@ class WholeScale(click.IntRange):
 
 
 def _without_x(typed: str) -> str:
-    """What is left of `3x`, `x3` or `3×`.
+    """The number in `3x`, `x3` or `3×`.
 
     >>> [_without_x(typed) for typed in ("3x", "X3", "1.5×", "xx")]
     ['3', '3', '1.5', 'xx']

@@ -23,7 +23,7 @@ from srcli.jobs.target_size import TargetSize
 from srcli.media import DecoderProcess, MetadataPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint, largest_scale
 
-__all__ = ["RunContext", "RunPlan", "choose_weights", "plan_inputs", "plan_run"]
+__all__ = ["RunContext", "RunPlan", "plan_inputs", "plan_run", "weights_for_size"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def plan_run(options: UpscaleOptions, target_size: TargetSize, weights: WeightsE
     return RunPlan(options, target_size, weights, metadata, settings, limits)
 
 
-def choose_weights(model: str, target_size: TargetSize) -> WeightsEntry:
+def weights_for_size(model: str, target_size: TargetSize) -> WeightsEntry:
     """Choose the weights for a scale, or the largest there are for a size in px.
 
     Raises:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from srcli.cli.clip_plan import clips_of
 from srcli.cli.compare_run import Comparison
 from srcli.cli.console import echo_line
-from srcli.cli.existing_outputs import choose
+from srcli.cli.existing_outputs import split_by_existing_output
 from srcli.cli.fetching import fetch_before_use, known_model
 from srcli.cli.progress import reporter_for
 from srcli.cli.reporter import RunSummary
@@ -17,7 +17,7 @@ from srcli.cli.run_options import LimitOptions, NetworkOptions
 from srcli.cli.signals import graceful_shutdown
 from srcli.cli.summary import better_weights_line, exit_code
 from srcli.cli.upscale_options import UpscaleOptions
-from srcli.cli.upscale_plan import RunContext, choose_weights, plan_inputs, plan_run
+from srcli.cli.upscale_plan import RunContext, plan_inputs, plan_run, weights_for_size
 from srcli.errors import ExitCode
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.ignored import Ignored
@@ -39,12 +39,12 @@ __all__ = ["run_upscale"]
 
 
 def run_upscale(options: UpscaleOptions) -> ExitCode:
-    """See `upscale`."""
+    """Plan the inputs, upscale what is left to do, report, and return the exit code."""
     run = options.run
     options, target_size, weights = _resolve(options)
     ignored = Ignored(echo_line if run.verbose else lambda line: None)
     planned = plan_inputs(options, target_size, ignored)
-    if not fingerprint(options.network.model, weights) and not run.dry_run:  # published without one
+    if not fingerprint(options.network.model, weights) and not run.dry_run:  # no hash is published
         _download(options.network, weights)
     plan = plan_run(options, target_size, weights)
     images, moving = _split([job for job in planned if not job.settled])
@@ -67,7 +67,7 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
         ) as run_journal,
     ):
         verdicts = [*run_journal.verdicts, *clips.verdicts]
-        jobs, skipped = choose(verdicts, run)
+        jobs, skipped = split_by_existing_output(verdicts, run)
         skipped += [end for end in settled if end.state is State.SKIPPED]
         failed = [end for end in settled if end.state is State.FAILED]
         image_jobs, clip_jobs = _split(jobs)
@@ -115,7 +115,7 @@ def _resolve(options: UpscaleOptions) -> tuple[UpscaleOptions, TargetSize, Weigh
     model = known_model(options.network.model, _policy(options.network))
     target_size = options.output.size(default_scale(model))
     network = replace(options.network, model=model)
-    return replace(options, network=network), target_size, choose_weights(model, target_size)
+    return replace(options, network=network), target_size, weights_for_size(model, target_size)
 
 
 def _split(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:

@@ -18,7 +18,7 @@ from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
-from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
 from srcli.weights import best_scale, fingerprint
 
 __all__ = ["clip_estimate", "faster_model", "run_jobs", "seconds_per_pixel"]
@@ -50,7 +50,9 @@ def run_jobs(
     for line in _notes(plan, upscalers):
         reporter.note(line)
     run_journal.begin(_record(plan, upscalers), images)
-    batch = Batch(plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata)
+    batch = BatchOptions(
+        plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata
+    )
     outcome = "died"
     try:
         image_ends = run_batch(
@@ -78,7 +80,7 @@ def run_jobs(
         reporter.note("interrupted; run the same command again to continue")
 
 
-def _load(plan: RunPlan) -> Upscalers:
+def _load(plan: RunPlan) -> UpscalersByScale:
     """Load the network; others of its scales when an image needs them."""
     network = plan.options.network
 
@@ -93,10 +95,10 @@ def _load(plan: RunPlan) -> Upscalers:
             compiled=network.compiled,
         )
 
-    return Upscalers(network.model, make, plan.target_size.scale or plan.weights.scale)
+    return UpscalersByScale(network.model, make, plan.target_size.scale or plan.weights.scale)
 
 
-def _notes(plan: RunPlan, upscalers: Upscalers) -> Iterator[str]:
+def _notes(plan: RunPlan, upscalers: UpscalersByScale) -> Iterator[str]:
     """Lines about a scale that is reduced, and about --compile without effect."""
     weights, scale = plan.weights, plan.target_size.scale
     if scale is not None and weights.scale != scale:
@@ -111,7 +113,7 @@ def _notes(plan: RunPlan, upscalers: Upscalers) -> Iterator[str]:
         yield network.uncompiled
 
 
-def _record(plan: RunPlan, upscalers: Upscalers) -> RunRecord:
+def _record(plan: RunPlan, upscalers: UpscalersByScale) -> RunRecord:
     """Record of a run for the journal."""
     first = upscalers.first
     return RunRecord(

@@ -52,7 +52,7 @@ class DegradedLR(Dataset[Tensor]):
         instead: (images,) int64, for each image itself, or the one taken for it.
         draws: The patches of each step, none of own size.
         patch: Side of a patch, LR px.
-        ranges: What befalls them.
+        ranges: Their degradations.
     """
 
     pixels: NDArray[np.uint8]

@@ -33,7 +33,7 @@ class DegradedInput:
     """Degradations of LR patches, and how they are made.
 
     Args:
-        ranges: What befalls them; targets stay those of the clean ones.
+        ranges: Their degradations; targets stay those of the clean ones.
         workers: Processes that make them ahead.
     """
 

@@ -104,7 +104,7 @@ class Draws:
         return PatchDraw(images[mine], places[mine], turns[mine], own_size)
 
     def random_numbers(self, step: int) -> list[np.random.Generator]:
-        """Random numbers of each of this process's patches of one step, for what befalls it."""
+        """Random numbers of each of this process's patches of one step, for its degradation."""
         numbers = range(self.share.rank, self.batch, self.share.of)
         return [np.random.default_rng((self.seed, step, number)) for number in numbers]
 
@@ -244,7 +244,7 @@ class PatchLoader:
         sampler: What cuts them.
         workers: Threads.
         ahead: Batches prepared before they are asked for.
-        degradation: What befalls LR patches; their targets stay those of the clean ones. None:
+        degradation: Degradations of LR patches; their targets stay those of the clean ones. None:
             nothing.
     """
 

@@ -42,7 +42,7 @@ _TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Measured:
-    """What a probe found.
+    """Results of a probe.
 
     Args:
         overlap: Context that a tile needs on each inner side, LR px.

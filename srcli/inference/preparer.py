@@ -10,7 +10,7 @@ from srcli.inference.device import as_out_of_memory, release_cached_memory
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Report, Tally
 from srcli.inference.run_tiles import run_tiles
-from srcli.inference.tile_planner import Planner
+from srcli.inference.tile_planner import TilePlanner
 from srcli.models.spec import EXACT
 
 __all__ = ["Preparer", "prepare_all"]
@@ -26,7 +26,7 @@ class Preparer:
 
     def __init__(self, network: LoadedNetwork, tile: int | None) -> None:
         self._network = network
-        self._planner = Planner(network, tile)
+        self._planner = TilePlanner(network, tile)
 
     def __call__(self, plane: Tensor) -> tuple[Tensor, Report]:
         """Restore a plane (1 or 3, h, w); the result has its shape, in [0, 1], not rounded.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from srcli.geometry import TileSpan
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.tile_planner import Plan
+from srcli.inference.tile_planner import TilePlan
 from srcli.models.spec import BandedNetwork
 
 __all__ = ["Callbacks", "watched_steps"]
@@ -56,7 +56,7 @@ def _steps(network: LoadedNetwork) -> dict[nn.Module, int]:
 
 @contextmanager
 def watched_steps(
-    network: LoadedNetwork, plan: Plan, planes: int, on_progress: Callable[[float], None] | None
+    network: LoadedNetwork, plan: TilePlan, planes: int, on_progress: Callable[[float], None] | None
 ) -> Generator[None]:
     """Tell how far an image is while it is computed inside.
 
@@ -90,7 +90,7 @@ def watched_steps(
             handle.remove()
 
 
-def _pixels(plan: Plan, halo: int) -> int:
+def _pixels(plan: TilePlan, halo: int) -> int:
     """LR px that one step computes for a plane, with what neighbouring tiles share."""
     grid = plan.grid
     if plan.exact:

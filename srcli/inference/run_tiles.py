@@ -11,7 +11,7 @@ from srcli.inference.exact_tiling import OutputTile, exact_parts
 from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Tally
-from srcli.inference.tile_planner import Plan
+from srcli.inference.tile_planner import TilePlan
 from srcli.models.spec import BandedNetwork, Halting, LayerTrace
 
 __all__ = ["run_tiles"]
@@ -21,7 +21,7 @@ __all__ = ["run_tiles"]
 def run_tiles(
     network: LoadedNetwork,
     plane: Tensor,
-    plan: Plan,
+    plan: TilePlan,
     halting: Halting,
     tally: Tally,
     maps: MapStitcher | None = None,
@@ -56,7 +56,7 @@ def run_tiles(
 def _run_exact(
     network: LoadedNetwork,
     lr: Tensor,
-    plan: Plan,
+    plan: TilePlan,
     halting: Halting,
     tally: Tally,
     maps: MapStitcher | None,
@@ -87,7 +87,7 @@ def _run_exact(
 def _run_blended(
     network: LoadedNetwork,
     lr: Tensor,
-    plan: Plan,
+    plan: TilePlan,
     halting: Halting,
     tally: Tally,
     maps: MapStitcher | None,

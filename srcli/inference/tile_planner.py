@@ -1,4 +1,4 @@
-"""Plan tiles so that an image fits into the free memory."""
+"""TilePlan tiles so that an image fits into the free memory."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from srcli.inference.device import free_memory
 from srcli.inference.exact_tiling import band_rows
 from srcli.inference.network import LoadedNetwork
 
-__all__ = ["Plan", "Planner"]
+__all__ = ["TilePlan", "TilePlanner"]
 
 _STRIPS_BUDGET = 1_800_000_000  # bytes, on a CPU: with less, wide ones get so low that halos cost
 _FREE_SHARE = 0.5  # of the free memory
@@ -17,8 +17,8 @@ _LARGE_FIRST = (0, *reversed(_SIDES))  # 0: whole
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Plan for computing one image.
+class TilePlan:
+    """TilePlan for computing one image.
 
     Args:
         grid: Its tiles.
@@ -37,7 +37,7 @@ class Plan:
         return not self.exact and len(self.grid) > 1
 
 
-class Planner:
+class TilePlanner:
     """Chooses tiles by the free memory, and smaller ones once that was not enough.
 
     Args:
@@ -50,7 +50,7 @@ class Planner:
         self._tile = tile
         self._ceiling = 1 << 62  # bytes; less than what ran out though it seemed to fit
 
-    def attempts(self, height: int, width: int) -> Iterator[Plan]:
+    def attempts(self, height: int, width: int) -> Iterator[TilePlan]:
         """Plans for an image of `height` × `width` LR px, to be tried one after the other.
 
         The first has the tile size asked for, or the largest tiles that fit the free memory by
@@ -70,8 +70,8 @@ class Planner:
             )
         self._ceiling = ceiling  # an image that never fitted says nothing about others
 
-    def _first_plan(self, height: int, width: int) -> Plan:
-        """Plan with the tile size asked for; else the largest that fits, or the smallest."""
+    def _first_plan(self, height: int, width: int) -> TilePlan:
+        """TilePlan with the tile size asked for; else the largest that fits, or the smallest."""
         if self._tile is not None:
             make = self._exact if self._network.banded else self._blended
             return make(height, width, self._tile)
@@ -86,7 +86,7 @@ class Planner:
         strips = strips and self._network.device.type != "cuda"
         return min(budget, _STRIPS_BUDGET) if strips else budget
 
-    def _plans(self, height: int, width: int) -> Iterator[Plan]:
+    def _plans(self, height: int, width: int) -> Iterator[TilePlan]:
         """All plans, best first: exact before blended, large tiles before small ones.
 
         The less neighbouring tiles share, the less is computed twice.
@@ -99,11 +99,11 @@ class Planner:
         for side in (*sides, smallest_side):
             yield self._blended(height, width, side)
 
-    def _exact(self, height: int, width: int, side: int) -> Plan:
+    def _exact(self, height: int, width: int, side: int) -> TilePlan:
         """Strips of some height, cut into tiles of about a square."""
         spec = self._network.spec
         grid = TileGrid.plan(height, width, side, alignment=spec.alignment, overlap=0)
-        return Plan(grid, exact=True, needs=self._exact_needs(grid))
+        return TilePlan(grid, exact=True, needs=self._exact_needs(grid))
 
     def _exact_needs(self, grid: TileGrid) -> int:
         """Estimated bytes: one tile in work, the strips' features, and the bands on their way."""
@@ -125,16 +125,16 @@ class Planner:
             needs += band * width * memory.attending
         return needs * network.dtype.itemsize // 4
 
-    def _blended(self, height: int, width: int, side: int) -> Plan:
+    def _blended(self, height: int, width: int, side: int) -> TilePlan:
         """Tiles that overlap."""
         spec = self._network.spec
         grid = TileGrid.plan(height, width, side, alignment=spec.alignment, overlap=spec.overlap)
         area = max(s.crop_stop - s.crop_start for s in grid.rows) * max(
             s.crop_stop - s.crop_start for s in grid.columns
         )
-        return Plan(grid, exact=False, needs=int(area * self._network.bytes_per_pixel))
+        return TilePlan(grid, exact=False, needs=int(area * self._network.bytes_per_pixel))
 
 
-def _within(budget: int, plans: Iterable[Plan]) -> Plan | None:
+def _within(budget: int, plans: Iterable[TilePlan]) -> TilePlan | None:
     """The first plan that needs no more."""
     return next((plan for plan in plans if plan.needs <= budget), None)

@@ -42,10 +42,10 @@ from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.run_tiles import run_tiles
-from srcli.inference.tile_planner import Plan, Planner
+from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
-from srcli.weights import best_scale, clean_model, is_from_outside, preparing
+from srcli.weights import best_scale, clean_model, is_from_outside, preparer_entries
 
 __all__ = ["Report", "Upscaled", "Upscaler"]
 
@@ -105,7 +105,7 @@ class Upscaler:
         self.device = pick_device(device)
         weights = best_scale(model, scale)
         self.network = load_network(weights, self.device, precision, compiled=compiled)
-        before = [load_network(one, self.device, precision) for one in preparing(model)]
+        before = [load_network(one, self.device, precision) for one in preparer_entries(model)]
         self._preparers = [Preparer(network, tile) for network in before]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)
@@ -114,10 +114,10 @@ class Upscaler:
                 f"tile {tile} is too small for {model}; hint: use 0 (whole) or {spec.alignment} "
                 "and up"
             )
-        self._planner = Planner(self.network, tile)
+        self._planner = TilePlanner(self.network, tile)
         self._may_batch = tile is None and not self._preparers
-        self._chosen: dict[str, Upscaler] = {clean_model(model): self}
-        self._make = partial(
+        self._by_model: dict[str, Upscaler] = {clean_model(model): self}
+        self._with_model = partial(
             Upscaler,
             scale=scale,
             device=device,
@@ -136,12 +136,12 @@ class Upscaler:
         """The upscaler with chosen weights, loaded when they are first needed; None: this one."""
         if choice is None:
             return self
-        if choice.model not in self._chosen:
-            self._chosen[choice.model] = self._make(choice.model)
-        return self._chosen[choice.model]
+        if choice.model not in self._by_model:
+            self._by_model[choice.model] = self._with_model(choice.model)
+        return self._by_model[choice.model]
 
-    def _for(self, image: object) -> "tuple[Upscaler, WeightsChoice | None]":
-        """The upscaler for an image of which nothing is known but what it tells itself."""
+    def _choose_for(self, image: object) -> "tuple[Upscaler, WeightsChoice | None]":
+        """The upscaler for an image, and with `auto` the choice that its compression led to."""
         choice = choose_weights(self.model, compression_of(image), self.scale)
         return self.with_weights(choice), choice
 
@@ -180,7 +180,7 @@ class Upscaler:
                 image is reduced without the network, one beyond its scale is `ImageTooLarge`.
             on_progress: Called repeatedly with the share that is done, in (0, 1].
         """
-        upscaler, choice = self._for(image)
+        upscaler, choice = self._choose_for(image)
         callbacks = Callbacks(on_tile, on_progress)
         upscaled = upscaler._upscale(image, callbacks, self._halting, None, size)
         return replace(upscaled, report=upscaled.report.with_choice(choice))
@@ -230,7 +230,7 @@ class Upscaler:
             The result and the maps; these are without layers for a network that computes
             everything.
         """
-        upscaler, choice = self._for(image)
+        upscaler, choice = self._choose_for(image)
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
         plain = upscaler._upscale(image, Callbacks(None, on_progress).half(0), self._halting, None)
@@ -294,7 +294,7 @@ class Upscaler:
             release_cached_memory(self.device)  # the error is released by now
         raise torch.OutOfMemoryError("not even the smallest tiles fit")
 
-    def _upscale_plane(self, task: "_Task", plan: Plan, halting: Halting, tally: Tally) -> None:
+    def _upscale_plane(self, task: "_Task", plan: TilePlan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
         channels, height, width = plane.shape

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from srcli.errors import JournalError, NoRoom
 from srcli.jobs.journal_schema import (
+    ADDED_COLUMNS,
     COLUMNS,
-    LATER,
     SCHEMA,
     VERSION,
     Entry,
     RunRecord,
-    cell_of,
-    entry_of,
+    entry_from_row,
+    path_to_cell,
 )
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
@@ -109,10 +109,10 @@ class Journal:
         """The columns to read; those that an earlier version did not have are added, or empty."""
         with self._readable():
             there = {row[1] for row in self._db.execute("PRAGMA table_info(files)")}
-            missing = [name for name in LATER if name not in there]
+            missing = [name for name in ADDED_COLUMNS if name not in there]
             if create:
                 for name in missing:
-                    self._db.execute(f"ALTER TABLE files ADD COLUMN {name} {LATER[name]}")
+                    self._db.execute(f"ALTER TABLE files ADD COLUMN {name} {ADDED_COLUMNS[name]}")
                 missing = []
         names = COLUMNS.split(", ")
         return ", ".join(f"'' AS {name}" if name in missing else name for name in names)
@@ -125,7 +125,7 @@ class Journal:
         """Everything known, by the output relative to the folder, in the order it was planned."""
         with self._readable(), self._lock:
             rows = self._db.execute(f"SELECT {self._columns} FROM files ORDER BY rowid").fetchall()
-        return {entry.target: entry for entry in map(entry_of, rows)}
+        return {entry.target: entry for entry in map(entry_from_row, rows)}
 
     def last_run(self) -> RunRecord | None:
         """The latest run; None if there was none."""
@@ -151,7 +151,10 @@ class Journal:
                 "INSERT INTO files (target, source, state, run) VALUES (?, ?, 'pending', ?) "
                 "ON CONFLICT (target) DO UPDATE SET source = excluded.source, run = excluded.run, "
                 "reason = '', state = iif(state = 'writing', 'writing', 'pending')",
-                [(cell_of(target), cell_of(source), self._run) for target, source in planned],
+                [
+                    (path_to_cell(target), path_to_cell(source), self._run)
+                    for target, source in planned
+                ],
             )
 
     def end(self, outcome: str) -> None:
@@ -177,7 +180,7 @@ class Journal:
                     *(made.origin.size, made.origin.mtime_ns, made.origin.sha256),
                     *(made.output.size, made.output.mtime_ns, made.output.sha256),
                     *(made.width, made.height, made.seconds, time.time(), made.chosen, self._run),
-                    cell_of(made.target),
+                    path_to_cell(made.target),
                 ),
             )
 
@@ -197,10 +200,10 @@ class Journal:
                 "UPDATE files SET state = 'done', reason = '', source = ?, source_mtime_ns = ?, "
                 "mtime_ns = ? WHERE target = ?",
                 (
-                    cell_of(entry.source),
+                    path_to_cell(entry.source),
                     entry.origin and entry.origin.mtime_ns,
                     entry.output and entry.output.mtime_ns,
-                    cell_of(entry.target),
+                    path_to_cell(entry.target),
                 ),
             )
 
@@ -208,7 +211,7 @@ class Journal:
         with self._changing() as db:
             db.execute(
                 "UPDATE files SET state = ?, reason = ?, ended = ? WHERE target = ?",
-                (state, reason, time.time(), cell_of(target)),
+                (state, reason, time.time(), path_to_cell(target)),
             )
 
     @contextmanager

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from srcli.jobs.identity import Identity
 
-__all__ = ["COLUMNS", "LATER", "SCHEMA", "VERSION", "Entry", "RunRecord", "cell_of", "entry_of"]
+__all__ = [
+    "ADDED_COLUMNS",
+    "COLUMNS",
+    "SCHEMA",
+    "VERSION",
+    "Entry",
+    "RunRecord",
+    "entry_from_row",
+    "path_to_cell",
+]
 
 VERSION = 1
 SCHEMA = """
@@ -34,7 +43,7 @@ COLUMNS = (
     "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
     "size, mtime_ns, sha256, width, height, seconds, ended, chosen"
 )
-LATER = {"chosen": "TEXT NOT NULL DEFAULT ''"}
+ADDED_COLUMNS = {"chosen": "TEXT NOT NULL DEFAULT ''"}
 """Columns of `files` that journals of earlier versions lack, each with its type and default."""
 
 
@@ -98,7 +107,7 @@ class RunRecord:
     outcome: str | None = None
 
 
-def cell_of(path: Path) -> str | bytes:
+def path_to_cell(path: Path) -> str | bytes:
     """A path as SQLite takes it: text, or bytes where a name is not text."""
     text = str(path)
     try:
@@ -112,7 +121,7 @@ def _path(cell: str | bytes) -> Path:
     return Path(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
 
 
-def entry_of(row: tuple[object, ...]) -> Entry:
+def entry_from_row(row: tuple[object, ...]) -> Entry:
     """Turn a row of `COLUMNS` into what it says."""
     target, source, state, reason, settings, *rest = row
     origin, output = _identity(rest[:3]), _identity(rest[3:6])

@@ -11,7 +11,7 @@ from srcli.inference.report import Report, add_reports
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Job
 from srcli.jobs.run_journal import OutputRecord, RunJournal
-from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
+from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
 from srcli.media import Decoded, DecodedImage, DecoderProcess, write_pages
 from srcli.pipeline import StageResult, stream
 
@@ -37,7 +37,11 @@ class _StoredPage:
 
 
 def upscale_multipage(
-    job: Job, first: Decoded, upscalers: Upscalers, batch: Batch, context: MultipageContext
+    job: Job,
+    first: Decoded,
+    upscalers: UpscalersByScale,
+    batch: BatchOptions,
+    context: MultipageContext,
 ) -> tuple[tuple[str, ...], Report]:
     """Upscale every page, in order, into one file; while one is computed the next is decoded.
 
@@ -78,8 +82,8 @@ class _Multipage:
         self,
         job: Job,
         first: Decoded,
-        upscalers: Upscalers,
-        batch: Batch,
+        upscalers: UpscalersByScale,
+        batch: BatchOptions,
         context: MultipageContext,
     ) -> None:
         self._job, self._first, self._context = job, first, context

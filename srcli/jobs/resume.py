@@ -26,9 +26,9 @@ class OutputState(StrEnum):
 
     MISSING = "missing"  # it is not there, or was never finished
     DONE = "done"  # made from this input with these settings, and untouched since
-    UNTRACKED = "foreign"  # it is there, and the journal does not know it
-    INPUT_CHANGED = "outdated"  # the input has changed since
-    SETTINGS_CHANGED = "otherwise"  # made with other settings
+    UNTRACKED = "untracked"  # it is there, and the journal does not know it
+    INPUT_CHANGED = "input changed"  # the input has changed since
+    SETTINGS_CHANGED = "settings changed"  # made with other settings
     ALTERED = "altered"  # somebody has changed it since
 
 

@@ -12,7 +12,7 @@ from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.multipage import MultipageContext, origin_of, upscale_multipage
 from srcli.jobs.preflight import require_one_page, require_sizes
 from srcli.jobs.run_journal import OutputRecord, RunJournal
-from srcli.jobs.upscale_image import Batch, Upscalers, upscale_to_size
+from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
 from srcli.media import (
     Decoded,
     DecodedImage,
@@ -34,8 +34,8 @@ class _Stopped(Exception):
 
 def run_batch(
     jobs: Sequence[Job],
-    upscalers: Upscalers,
-    batch: Batch,
+    upscalers: UpscalersByScale,
+    batch: BatchOptions,
     *,
     decoder: DecoderProcess,
     run_journal: RunJournal,
@@ -69,7 +69,7 @@ def run_batch(
         observer.begun(job)
         if read.image.further:
             if holds_pages(job.image_format):
-                return _kept(upscale_multipage(job, read, upscalers, batch, context))
+                return _already_written(upscale_multipage(job, read, upscalers, batch, context))
             require_one_page(job, read.image.further)
         callbacks = partial(observer.tile, job), partial(observer.progress, job)
         made = upscale_to_size(read.image, upscalers, batch, *callbacks)
@@ -94,7 +94,7 @@ def _store(
     image: DecodedImage,
     report: Report,
     origin: Identity,
-    batch: Batch,
+    batch: BatchOptions,
     run_journal: RunJournal,
 ) -> tuple[tuple[str, ...], Report]:
     """Write a result; the journal learns of it before it gets its name, and after."""
@@ -109,7 +109,7 @@ def _store(
     return losses, report
 
 
-def _kept(result: tuple[tuple[str, ...], Report]) -> _Store:
+def _already_written(result: tuple[tuple[str, ...], Report]) -> _Store:
     """A document is written as it is computed: nothing is left to store."""
     return lambda: result
 

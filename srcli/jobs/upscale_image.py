@@ -8,13 +8,13 @@ from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
 from srcli.media import DecodedImage, MetadataPolicy, Pixels
-from srcli.weights import serving
+from srcli.weights import entry_for_growth
 from srcli.weights.local_files import is_here
 
-__all__ = ["Batch", "Upscalers", "upscale_to_size"]
+__all__ = ["BatchOptions", "UpscalersByScale", "upscale_to_size"]
 
 
-class Upscalers:
+class UpscalersByScale:
     """The networks of one model, each loaded when an image first needs its scale.
 
     Args:
@@ -28,7 +28,7 @@ class Upscalers:
         self._make = make
         first = make(largest)
         self._loaded = {first.network.scale: first}
-        self._serving: dict[int, Upscaler] = {}
+        self._by_growth: dict[int, Upscaler] = {}
         self.first = first
 
     def for_scale(self, needed: int) -> Upscaler:
@@ -37,17 +37,17 @@ class Upscalers:
         Raises:
             UnknownScale: There is none.
         """
-        if needed not in self._serving:  # the manifests are read once for each scale
-            best = serving(self.model, needed)
+        if needed not in self._by_growth:  # the manifests are read once for each scale
+            best = entry_for_growth(self.model, needed)
             scale = best.scale if is_here(best) else self.first.network.scale
             if scale not in self._loaded:
                 self._loaded[scale] = self._make(scale)
-            self._serving[needed] = self._loaded[scale]
-        return self._serving[needed]
+            self._by_growth[needed] = self._loaded[scale]
+        return self._by_growth[needed]
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchOptions:
     """Options that all jobs of a batch share.
 
     Args:
@@ -65,8 +65,8 @@ class Batch:
 
 def upscale_to_size(
     image: DecodedImage,
-    upscalers: Upscalers,
-    batch: Batch,
+    upscalers: UpscalersByScale,
+    batch: BatchOptions,
     on_tile: Callable[[int, int], None],
     on_progress: Callable[[float], None],
 ) -> Upscaled[Pixels]:

@@ -1,4 +1,4 @@
-"""The decoder's own process: reads requests from stdin, answers on stdout, dies with its parent.
+"""The decoder's own process: requests from stdin, answers on stdout; ends when its parent does.
 
 A request is a line of JSON. The answer is a line of JSON, followed by the bytes that it announces.
 Nothing is unpickled on either side.

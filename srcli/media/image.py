@@ -47,7 +47,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Compression:
-    """How lossily the pixels of a file were compressed.
+    """Traces of lossy compression in a file.
 
     Attributes:
         codec: "JPEG", "WebP" and so on, or a clip's codec; "" if the format is lossless.

@@ -36,7 +36,7 @@ class _SizeRequirements(Protocol):
 
 @runtime_checkable
 class _Descriptor(Protocol):
-    """What srcli uses of spandrel's `ImageModelDescriptor`."""
+    """The part that srcli uses of spandrel's `ImageModelDescriptor`."""
 
     architecture: Any
     purpose: str
@@ -55,7 +55,7 @@ class _Descriptor(Protocol):
 
 @dataclass(frozen=True)
 class Traits:
-    """What a community network is, as spandrel says.
+    """Traits of a community network, as spandrel states them.
 
     Args:
         architecture: By spandrel's name for it.
@@ -99,7 +99,7 @@ class CommunityNetwork(SRNetwork):
 
     @property
     def traits(self) -> Traits:
-        """What it is, as spandrel says."""
+        """Its traits, as spandrel states them."""
         found = self._descriptor
         precisions = [torch.float32]
         precisions += [torch.float16] if found.supports_half else []

@@ -198,7 +198,7 @@ class TrainingConfig:
         network: The network to train, its scale among the rest; in TOML, `family` says of which
             kind it is: "adaformer" (if nothing is said), "atd-light" or "camixer-atd-light".
         data: Where patches come from.
-        degradation: What befalls LR patches; by default nothing does.
+        degradation: Degradations of LR patches; by default nothing does.
         loss: What is minimised.
         distillation: A teacher, if there is one.
         schedule: How long, and how fast.

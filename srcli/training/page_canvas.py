@@ -1,4 +1,4 @@
-"""What the pages of `srcli.training.pages` are painted with: fonts, words, colours, a canvas."""
+"""Tools to paint the pages of `srcli.training.pages`: fonts, words, colours, a canvas."""
 
 # ruff: noqa: RUF001 (letters of other scripts)
 
@@ -263,7 +263,7 @@ def _scripts_of(path: Path) -> list[str]:
 
 
 def _glyph(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
-    """What a letter looks like."""
+    """Pixels of a letter."""
     image = Image.new("L", (40, 40))
     ImageDraw.Draw(image).text((8, 4), letter, 255, font)
     return image.tobytes()

@@ -1,4 +1,4 @@
-"""What stands in the interfaces of training pages: buttons, boxes to tick, sliders, icons."""
+"""Widgets in the interfaces of training pages: buttons, boxes to tick, sliders, icons."""
 
 import numpy as np
 from PIL import ImageDraw

@@ -24,7 +24,7 @@ Checked = TypeVar("Checked")
 OnBytes = Callable[[int, int], None]
 """Told how many bytes are there, of how many; of 0 while the server has not said."""
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _LONGEST_WAIT = 60.0  # s, whatever the server says
@@ -254,7 +254,7 @@ def _start(response: httpx.Response, there: int, address: str) -> int:
         raise Refused(f"{address}: gives another part of the file than asked for")
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
         raise _Stale(f"the server does not continue at byte {there}")
-    if status in _AGAIN:
+    if status in _RETRY_STATUSES:
         wait = response.headers.get("Retry-After", "")
         raise _Interrupted(
             f"the server says {status} {response.reason_phrase}",

@@ -14,25 +14,25 @@ __all__ = [
     "best_scale",
     "clean_model",
     "default_scale",
+    "entry_for_growth",
     "fingerprint",
     "is_file_name",
     "is_from_outside",
     "largest_scale",
     "network_of",
     "photo_model",
-    "preparing",
-    "serving",
-    "stages",
+    "preparer_entries",
+    "split_chain",
 ]
 
 _LARGEST = 4  # of the scales that networks here have
 _SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 
 
-def stages(model: str) -> tuple[str, ...]:
+def split_chain(model: str) -> tuple[str, ...]:
     """The names in `-m A,B`, which are run one after the other.
 
-    >>> stages("1x-dejpg, adaformer")
+    >>> split_chain("1x-dejpg, adaformer")
     ('1x-dejpg', 'adaformer')
     """
     if "," in model and Path(model).suffix in _SUFFIXES and Path(model).is_file():
@@ -69,7 +69,7 @@ def network_of(model: str) -> str:
 
     Of several in a chain, the last.
     """
-    model = stages(model)[-1]
+    model = split_chain(model)[-1]
     entries = [entry for entry in known() if entry.answers_to(model)]
     if not entries or any(model in (e.model, *e.also_for) for e in entries if not e.variant):
         return model
@@ -83,10 +83,10 @@ def is_file_name(name: str) -> bool:
 
 def is_from_outside(model: str) -> bool:
     """Tell if `-m model` names a file, or a model of OpenModelDB; see `as_known`."""
-    return any(name.startswith(CATALOGUE) or is_file_name(name) for name in stages(model))
+    return any(name.startswith(CATALOGUE) or is_file_name(name) for name in split_chain(model))
 
 
-def preparing(model: str) -> tuple[WeightsEntry, ...]:
+def preparer_entries(model: str) -> tuple[WeightsEntry, ...]:
     """The weights in a chain that run before the last, which keep an image's size.
 
     Raises:
@@ -94,12 +94,12 @@ def preparing(model: str) -> tuple[WeightsEntry, ...]:
         UnknownScale: One of them enlarges.
     """
     found: list[WeightsEntry] = []
-    for name in stages(model)[:-1]:
-        entry = _serving(name, 1)[0]
+    for name in split_chain(model)[:-1]:
+        entry = _usable_entries(name, 1)[0]
         if entry.scale != 1:
             raise UnknownScale(
                 f"{name} makes x{entry.scale}, and only networks that keep the size go before "
-                f"another; hint: -m {stages(model)[-1]}"
+                f"another; hint: -m {split_chain(model)[-1]}"
             )
         found.append(entry)
     return tuple(found)
@@ -109,7 +109,7 @@ def fingerprint(model: str, weights: WeightsEntry) -> str:
     """Identity of all that `-m model` runs: hashes with "+" between them; "" if one has none."""
     photo = photo_model(model, weights.scale)
     chosen = (best_scale(photo, weights.scale),) if photo else ()
-    hashes = [fingerprint_of(entry) for entry in (*preparing(model), weights, *chosen)]
+    hashes = [fingerprint_of(entry) for entry in (*preparer_entries(model), weights, *chosen)]
     return "+".join(hashes) if all(hashes) else ""
 
 
@@ -127,7 +127,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
             that people have to get by hand first.
         UnknownScale: `scale` is not above 1, or beyond every scale there are weights for.
     """
-    entries = _serving(model, scale)
+    entries = _usable_entries(model, scale)
     largest = entries[-1].scale
     if largest == 1 and scale != 1:
         raise UnknownScale(
@@ -148,7 +148,7 @@ def largest_scale(model: str) -> WeightsEntry:
     Raises:
         UnknownModel: See `best_scale`.
     """
-    return _serving(model, 1)[-1]
+    return _usable_entries(model, 1)[-1]
 
 
 def default_scale(model: str) -> float:
@@ -156,7 +156,7 @@ def default_scale(model: str) -> float:
     return float(min(SCALE, largest_scale(model).scale))
 
 
-def serving(model: str, needed: int) -> WeightsEntry:
+def entry_for_growth(model: str, needed: int) -> WeightsEntry:
     """The weights for an image that has to grow by `needed`, which is 1 where it does not.
 
     Raises:
@@ -176,9 +176,9 @@ def _advice(scale: float) -> str:
     return f"; hint: upscale twice: first -s {_LARGEST}, then its result by -s {scale / _LARGEST:g}"
 
 
-def _serving(model: str, scale: float) -> list[WeightsEntry]:
+def _usable_entries(model: str, scale: float) -> list[WeightsEntry]:
     """The weights that can run, by scale, for the network asked for; `scale` for the message."""
-    model = stages(model)[-1]
+    model = split_chain(model)[-1]
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({entry.title for entry in known() if _worth_naming(entry)}))

@@ -5,7 +5,7 @@ from pathlib import Path
 from srcli.atomic import atomic_file
 from srcli.errors import UsageError, WeightsError
 from srcli.transfer.policy import Policy
-from srcli.weights.choose import is_file_name, stages
+from srcli.weights.choose import is_file_name, split_chain
 from srcli.weights.local_files import downloads
 from srcli.weights.manifest import CATALOGUE, known, manifest
 from srcli.weights.manifest_file import WeightsEntry, as_toml
@@ -29,7 +29,7 @@ def as_known(model: str, policy: Policy | None = None) -> str:
         WeightsError: The file cannot be used, or the catalogue cannot be had.
     """
     asked = policy or Policy.of_environment()
-    return ",".join(_known_name(name, asked) for name in stages(model))
+    return ",".join(_known_name(name, asked) for name in split_chain(model))
 
 
 def _known_name(name: str, policy: Policy) -> str:

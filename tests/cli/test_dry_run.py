@@ -27,12 +27,12 @@ def test_each_image_is_timed_with_the_network_that_will_make_it(
 ) -> None:
     """One network makes x2, another x3; nothing makes x9, and a reduction needs none."""
 
-    def serving(model: str, needed: int) -> SimpleNamespace:
+    def entry_for_growth(model: str, needed: int) -> SimpleNamespace:
         if needed > 4:
             raise UnknownScale(f"{model} has no scale {needed}")
         return SimpleNamespace(scale=max(needed, 2))
 
-    monkeypatch.setattr(dry_run, "serving", serving)
+    monkeypatch.setattr(dry_run, "entry_for_growth", entry_for_growth)
     monkeypatch.setattr(dry_run, "_pace", lambda _, scale: float(10**scale))
     forecasts = [
         foreseen((15, 15), 1),

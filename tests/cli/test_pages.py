@@ -18,7 +18,7 @@ from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
-from srcli.jobs.upscale_image import Batch, Upscalers
+from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
 from tests.cli.test_batch_options import FAST, events, schema, srcli
 
@@ -149,7 +149,7 @@ class _Repeating(Upscaler):
         return Upscaled(larger, Report(0, 1, 1, 0, larger.size / 3e6, (), exact=True))
 
 
-class _Upscalers(Upscalers):
+class _Upscalers(UpscalersByScale):
     def __init__(self) -> None:
         self.model = "none"
 
@@ -171,7 +171,7 @@ class _Ledger(RunJournal):
 def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
     page = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     peaks: list[int] = []
-    batch = Batch(TargetSize(scale=2), 95, SizeLimits("adaformer", 4, 100), MetadataPolicy())
+    batch = BatchOptions(TargetSize(scale=2), 95, SizeLimits("adaformer", 4, 100), MetadataPolicy())
     for count in (8, 24):  # with 8, every stage of the pipeline has been full
         path = tmp_path / f"{count}.tif"
         with tifffile.TiffWriter(path) as file:

@@ -213,7 +213,7 @@ class Cramped:
 def test_out_of_memory_begins_again_with_smaller_tiles(
     upscaler: Upscaler, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = next(tile_planner.Planner(upscaler.network, None).attempts(*large.shape[:2]))
+    planned = next(tile_planner.TilePlanner(upscaler.network, None).attempts(*large.shape[:2]))
     monkeypatch.setattr(tile_planner, "free_memory", lambda device: 3 * planned.needs)
     whole = upscaler.upscale(large)
     assert (whole.report.restarts, whole.report.tiles) == (0, 1)

@@ -12,7 +12,7 @@ from srcli.errors import UnreadableImage
 from srcli.inference import tile_planner
 from srcli.inference.device import left_to_container
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.tile_planner import Plan, Planner
+from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models import model_spec
 from srcli.weights import best_scale
 
@@ -22,7 +22,7 @@ def network() -> LoadedNetwork:
     return LoadedNetwork(best_scale("adaformer-s", 2), torch.device("cpu"), torch.float32)
 
 
-def plans(planner: Planner, height: int, width: int, count: int = 99) -> list[Plan]:
+def plans(planner: TilePlanner, height: int, width: int, count: int = 99) -> list[TilePlan]:
     """The first so many, each of which is taken to run out of memory."""
     return list(islice(planner.attempts(height, width), count))
 
@@ -33,14 +33,14 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
 
 def test_each_attempt_needs_less_down_to_the_least(network: LoadedNetwork) -> None:
     for size in ((64, 64), (40, 300), (224, 192), (3000, 2000)):
-        tried = plans(Planner(network, None), *size)
+        tried = plans(TilePlanner(network, None), *size)
         assert all(after.needs < before.needs for before, after in pairwise(tried))
         assert 2 <= len(tried) <= 14
         assert tried[0].exact
 
 
 def test_a_small_image_has_smaller_tiles_too(network: LoadedNetwork) -> None:
-    whole, smaller = plans(Planner(network, None), 64, 64, 2)
+    whole, smaller = plans(TilePlanner(network, None), 64, 64, 2)
     assert len(whole.grid) == 1
     assert len(smaller.grid) > 1
     assert smaller.exact
@@ -51,14 +51,14 @@ def test_what_follows_is_bounded_by_what_is_free(
 ) -> None:
     """Whole, 8000×8000 takes far more than there is: half of that does not fit either."""
     free(monkeypatch, 1_000_000_000)
-    asked, next_one = plans(Planner(network, 0), 8000, 8000, 2)
+    asked, next_one = plans(TilePlanner(network, 0), 8000, 8000, 2)
     assert asked.needs > 100_000_000_000
     assert next_one.needs <= 500_000_000
 
 
 def test_a_small_images_trouble_does_not_bind_large_ones(network: LoadedNetwork) -> None:
-    fresh = next(Planner(network, None).attempts(224, 192))
-    planner = Planner(network, None)
+    fresh = next(TilePlanner(network, None).attempts(224, 192))
+    planner = TilePlanner(network, None)
     plans(planner, 160, 96, 2)  # ran out once
     assert next(planner.attempts(224, 192)) == fresh
     plans(planner, 160, 96)  # never fitted
@@ -69,7 +69,7 @@ def test_what_seemed_to_fit_is_not_tried_again(
     network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(monkeypatch, 400_000_000)
-    planner = Planner(network, None)
+    planner = TilePlanner(network, None)
     first, second = plans(planner, 2000, 1000, 2)
     assert next(planner.attempts(2000, 1000)) == second
     assert second.needs <= first.needs // 2
@@ -78,7 +78,7 @@ def test_what_seemed_to_fit_is_not_tried_again(
 
 
 def test_tiles_asked_for_are_tried_first_every_time(network: LoadedNetwork) -> None:
-    planner = Planner(network, 64)
+    planner = TilePlanner(network, 64)
     first, second = plans(planner, 300, 300, 2)
     assert len(first.grid) == 25
     assert second.needs < first.needs
@@ -88,9 +88,9 @@ def test_tiles_asked_for_are_tried_first_every_time(network: LoadedNetwork) -> N
 def test_bands_elsewhere_are_larger_and_planned_for(
     network: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_cpu = next(Planner(network, 512).attempts(4000, 2000))
+    on_cpu = next(TilePlanner(network, 512).attempts(4000, 2000))
     monkeypatch.setattr(network, "device", torch.device("cuda"))
-    elsewhere = next(Planner(network, 512).attempts(4000, 2000))
+    elsewhere = next(TilePlanner(network, 512).attempts(4000, 2000))
     assert elsewhere.grid == on_cpu.grid
     more = 96 * 2000 * network.spec.memory.bands_held * network.spec.memory.held
     attending = 160 * 2000 * network.spec.memory.attending
@@ -104,15 +104,15 @@ def test_whole_where_memory_allows_if_tiles_are_not_the_same(
     spec = model_spec("atd-light")
     atd = LoadedNetwork.untrained(spec, 4, torch.device("cpu"), torch.float32)
     free(monkeypatch, 24_000_000_000)
-    whole = next(Planner(atd, None).attempts(683, 1024))
+    whole = next(TilePlanner(atd, None).attempts(683, 1024))
     assert (len(whole.grid), whole.blends) == (1, False)
     free(monkeypatch, 4_000_000_000)
-    cut = next(Planner(atd, None).attempts(683, 1024))
+    cut = next(TilePlanner(atd, None).attempts(683, 1024))
     assert len(cut.grid) > 1
     assert cut.blends
     assert cut.needs <= 2_000_000_000
     free(monkeypatch, 24_000_000_000)
-    strips = next(Planner(network, None).attempts(8000, 6000))
+    strips = next(TilePlanner(network, None).attempts(8000, 6000))
     assert len(strips.grid) > 1
     assert not strips.blends
     assert strips.needs <= 1_800_000_000

@@ -13,7 +13,7 @@ from srcli.jobs.job import Job
 from srcli.jobs.naming import forget_folders, real_path
 from srcli.jobs.plan import plan_jobs
 from srcli.jobs.preflight import Forecast, require_room, sample_of
-from srcli.jobs.upscale_image import Upscalers
+from srcli.jobs.upscale_image import UpscalersByScale
 
 
 def many(folder: Path, count: int) -> list[Job]:
@@ -67,7 +67,7 @@ def test_folders_are_looked_at_once_and_lead_where_realpath_says(
 
 
 def test_manifests_are_read_once_for_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    upscalers = Upscalers("adaformer-s", lambda scale: Upscaler("adaformer-s", scale), 4)
+    upscalers = UpscalersByScale("adaformer-s", lambda scale: Upscaler("adaformer-s", scale), 4)
     read: list[Path] = []
     manifest = import_module("srcli.weights.manifest")
     whole = manifest.read_manifest

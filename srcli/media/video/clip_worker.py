@@ -1,4 +1,4 @@
-"""A clip decoder's own process: requests on stdin, frames on stdout; it dies with its parent.
+"""A clip decoder's own process: requests on stdin, frames on stdout; it ends when its parent does.
 
 Requests and answers are lines of JSON, a frame's followed by its pixels. Nothing is unpickled.
 """

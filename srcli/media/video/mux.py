@@ -24,9 +24,9 @@ from srcli.media.video.frames import ClipInfo
 from srcli.media.video.names import WRITABLE
 from srcli.media.video.passthrough_packets import Passthrough, Timed, other_packets
 from srcli.media.video.passthrough_rules import (
-    PassthroughOptions,
+    PassthroughStream,
     add_passthrough,
-    choose_copied,
+    choose_passthrough,
     copy_chapters,
     timecode_note,
 )
@@ -62,7 +62,7 @@ class OtherStreams:
     source: Path
     reading: DecodeOptions
     policy: MetadataPolicy
-    streams: tuple[PassthroughOptions, ...]
+    streams: tuple[PassthroughStream, ...]
     notes: tuple[str, ...]
 
 
@@ -73,7 +73,7 @@ def other_streams_of(
     with opened(source) as container:
         video = chosen_stream(source, container)
         format = WRITABLE[target.suffix.lower()]
-        copied = choose_copied(source, container, video, format, target, policy)
+        copied = choose_passthrough(source, container, video, format, target, policy)
         timecode = timecode_note(video, info.rate, cut=bool(reading.start))
         notes = [*copied.notes, *([f"{target}: {timecode}"] if timecode else [])]
         if "alpha_mode" in map(str.lower, video.metadata) and not info.has_alpha:

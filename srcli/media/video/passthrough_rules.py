@@ -27,10 +27,10 @@ from srcli.media.video.subtitles import (
 from srcli.media.video.tags import described, is_cover, stream_tags
 
 __all__ = [
-    "Copied",
-    "PassthroughOptions",
+    "PassthroughChoice",
+    "PassthroughStream",
     "add_passthrough",
-    "choose_copied",
+    "choose_passthrough",
     "copy_chapters",
     "timecode_note",
 ]
@@ -38,13 +38,13 @@ __all__ = [
 _COVER_KINDS = {"mjpeg": ("image/jpeg", "cover.jpg"), "png": ("image/png", "cover.png")}
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d+")
 _TRIAL = b"trial"
-_SPOILT = ("tta",)  # copied, it loses its last frame: its head counts samples for the whole
+_NOT_COPYABLE = ("tta",)  # copied, it loses its last frame: its head counts samples for the whole
 _LOOKED_AT = 2000  # packets of the source
 _FASTEST = 255  # frames a second that a timecode track can count
 
 
 @dataclass(frozen=True)
-class PassthroughOptions:
+class PassthroughStream:
     """One stream that goes along.
 
     Args:
@@ -60,7 +60,7 @@ class PassthroughOptions:
 
 
 @dataclass(frozen=True)
-class Copied:
+class PassthroughChoice:
     """Choice of streams to pass through.
 
     Args:
@@ -68,18 +68,18 @@ class Copied:
         notes: One line for each that the container cannot hold, or not as it is.
     """
 
-    streams: tuple[PassthroughOptions, ...]
+    streams: tuple[PassthroughStream, ...]
     notes: tuple[str, ...]
 
 
-def choose_copied(
+def choose_passthrough(
     source: Path,
     container: InputContainer,
     video: Stream,
     format: str,
     target: Path,
     policy: MetadataPolicy,
-) -> Copied:
+) -> PassthroughChoice:
     """Try every stream but the upscaled one in a container of its own.
 
     Args:
@@ -90,7 +90,7 @@ def choose_copied(
         target: For the notes.
         policy: Whether locations may be kept, which are in data, covers and subtitles, too.
     """
-    taken: list[PassthroughOptions] = []
+    taken: list[PassthroughStream] = []
     notes: list[str] = []
     chapters = bool(container.chapters())
     for stream in container.streams:
@@ -102,7 +102,7 @@ def choose_copied(
         if not policy.keeps_places and _may_hold_location(source, stream):
             notes.append(f"{said} is left out, it may hold locations")
             continue
-        carried = _way(source, stream, format)
+        carried = _choose_handling(source, stream, format)
         if carried is None:
             hint = "" if format == "matroska" else ": -o NAME.mkv can hold most"
             notes.append(f"{said} is left out, {target.suffix} cannot hold it{hint}")
@@ -118,30 +118,30 @@ def choose_copied(
             notes.append(f"{said} is a second video, copied as it is")
     if len(container.streams) >= MOST_STREAMS:
         notes.append(f"{source}: streams and attachments beyond {MOST_STREAMS} are left out")
-    return Copied(tuple(taken), tuple(notes))
+    return PassthroughChoice(tuple(taken), tuple(notes))
 
 
-def _way(source: Path, stream: Stream, format: str) -> PassthroughOptions | None:
+def _choose_handling(source: Path, stream: Stream, format: str) -> PassthroughStream | None:
     """Find a way for a stream into a container; None if there is none."""
     if is_cover(stream):
         if format == "matroska":  # which would make a second film of it
             known = stream.codec_context.name in _COVER_KINDS
-            return PassthroughOptions(stream.index, "attach") if known else None
+            return PassthroughStream(stream.index, "attach") if known else None
         return (
-            PassthroughOptions(stream.index)
+            PassthroughStream(stream.index)
             if format == "mp4" and _fits(stream, format, source)
             else None
         )
     if stream.type == "attachment":  # WebM's muxer takes them and writes none
-        return PassthroughOptions(stream.index) if format == "matroska" else None
-    unreliable = stream.codec_context and stream.codec_context.name in _SPOILT
+        return PassthroughStream(stream.index) if format == "matroska" else None
+    unreliable = stream.codec_context and stream.codec_context.name in _NOT_COPYABLE
     if not unreliable and _fits(stream, format, source):
-        return PassthroughOptions(stream.index)
+        return PassthroughStream(stream.index)
     encoder = text_encoder(stream, format)
     if encoder:
-        return PassthroughOptions(stream.index, "text", encoder)
+        return PassthroughStream(stream.index, "text", encoder)
     encoder = audio_encoder(source, stream, format)
-    return PassthroughOptions(stream.index, "sound", encoder) if encoder else None
+    return PassthroughStream(stream.index, "sound", encoder) if encoder else None
 
 
 def timecode_note(video: Stream, rate: Fraction, *, cut: bool) -> str:
@@ -199,7 +199,7 @@ def copy_chapters(
 def add_passthrough(
     output: OutputContainer,
     stream: Stream,
-    carried: PassthroughOptions,
+    carried: PassthroughStream,
     source: Path,
     policy: MetadataPolicy,
 ) -> Stream | None:

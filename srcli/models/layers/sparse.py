@@ -69,7 +69,7 @@ class TokenBand:
         step = chunk * self.tokens.shape[1]
         for start in range(0, len(idle), step):
             some = idle[start : start + step]
-            tokens.index_copy_(0, some, block.pass_on(tokens.index_select(0, some)))
+            tokens.index_copy_(0, some, block.forward_halted(tokens.index_select(0, some)))
 
     def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
         """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""

@@ -85,7 +85,7 @@ class TSAB(nn.Module):
             mixed = torch.addcmul(mixed, y, sat_out[..., None])
         return self._add(x, mixed)
 
-    def pass_on(self, x: Tensor) -> Tensor:
+    def forward_halted(self, x: Tensor) -> Tensor:
         """Compute tokens (..., c) that have halted in both branches, by the rule "pass"."""
         return self._add(x, 2.0 * self.norm1(x))
 
