@@ -14,6 +14,7 @@ from srcli.cli.run_options import NetworkOptions
 from srcli.cli.summary import skip_reasons
 from srcli.cli.upscale_options import UpscaleOptions
 from srcli.cli.upscale_plan import RunPlan
+from srcli.defaults import SCALE
 from srcli.errors import ExitCode, UnknownScale
 from srcli.inference.choose_weights import WeightsChoice, choose_weights
 from srcli.jobs.ignored import Ignored
@@ -21,7 +22,7 @@ from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.target_size import scale_needed
 from srcli.media import DecoderProcess
-from srcli.weights import clean_model, entry_for_growth
+from srcli.weights import entry_for_growth, photo_model
 
 __all__ = ["forecast_all", "show_plan"]
 
@@ -155,8 +156,11 @@ def _choice_in_words(one: Forecast, network: NetworkOptions) -> str:
     choice = _choice(one, network)
     if choice is None:
         return ""
-    is_clean = choice.model == clean_model(network.model) and not one.frames
-    return f"{choice.model} ({choice.reason}{', if no blocks are found' if is_clean else ''})"
+    text = f"{choice.model} ({choice.reason})"
+    photo = photo_model(network.model, SCALE)
+    if choice.model == photo or one.frames:
+        return text
+    return f"{text}, or {photo} if block edges are found"
 
 
 def _fields(one: Forecast) -> dict[str, object]:

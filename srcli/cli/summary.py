@@ -15,7 +15,7 @@ from srcli.inference.report import Report, add_reports
 from srcli.jobs.identity import is_there
 from srcli.jobs.job import Finished, State
 from srcli.transfer.policy import is_switched_on
-from srcli.weights import Source, WeightsEntry, better_than, figure_of
+from srcli.weights import Source, WeightsEntry, better_than, clean_model, figure_of
 from srcli.weights.local_files import records
 
 __all__ = [
@@ -159,20 +159,25 @@ def exit_code(finished: Sequence[Finished], *, interrupted: bool) -> ExitCode:
     return ExitCode.NOTHING_DONE if states == {State.FAILED} else ExitCode.SOME_FAILED
 
 
-def better_weights_line(options: NetworkOptions, weights: WeightsEntry) -> str:
+def better_weights_line(
+    options: NetworkOptions, weights: WeightsEntry, reports: Sequence[Report]
+) -> str:
     """Name weights better than the bundled ones, for the summary; "" if there are none to name.
 
-    None are named where another network was chosen, where downloads are switched off, and where
-    better weights are here. A person at a terminal is told once, a log every time.
+    None are named where another network was chosen, or photo weights for an input, where downloads
+    are switched off, and where better weights are here. A person at a terminal is told once, a log
+    every time.
     """
     offline = options.offline or is_switched_on("SRCLI_OFFLINE")
     if options.model not in (AUTO, MODEL) or weights.source is not Source.BOX or offline:
         return ""
+    if any(choice.model != clean_model(options.model) for r in reports for choice in r.choices):
+        return ""  # the better ones are for clean images
     better = better_than(weights)
     if better is None or (sys.stdout.isatty() and not _first_time()):
         return ""
     figures = f"Set5 {figure_of(better):.2f} dB, not {figure_of(weights):.2f}"
-    return f"better ones ({figures}) are available: -m {better.model}"
+    return f"-m {better.model} is sharper on clean images ({figures})"
 
 
 def _first_time() -> bool:

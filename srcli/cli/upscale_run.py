@@ -104,7 +104,9 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
         exit_code(result.finished, interrupted=result.interrupted) or page.code,
         seconds=time.monotonic() - started,
         compared=page.text,
-        better_weights=lambda: better_weights_line(options.network, weights),
+        better_weights=lambda: better_weights_line(
+            options.network, weights, [end.report for end in result.finished if end.report]
+        ),
     )
     reporter.summary(summary)
     return summary.code

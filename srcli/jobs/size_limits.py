@@ -45,9 +45,10 @@ class SizeLimits:
         if needed > self.largest_scale:
             made = old[0] * self.largest_scale, old[1] * self.largest_scale
             most = self._shrunk(*made, limit)
+            growth = max(new[0] / old[0], new[1] / old[1])
             again = "" if beyond_limits else ", or upscale the result again"
             raise ImageTooLarge(
-                f"{source}: {old[0]}x{old[1]} to {size} needs x{needed}; {self.model} makes "
+                f"{source}: {old[0]}x{old[1]} to {size} needs x{growth:.3g}; {self.model} makes "
                 f"x{self.largest_scale} at most ({made[0]}x{made[1]}); hint: ask for "
                 f"{most[0]}x{most[1]} or less{again}"
             )

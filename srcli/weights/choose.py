@@ -136,7 +136,7 @@ def best_scale(model: str, scale: float) -> WeightsEntry:
         )
     if not 1 < scale <= largest and largest != 1:
         raise UnknownScale(
-            f"scale {scale:g} is out of range: {model} goes from above 1 to {largest}"
+            f"scale {scale:g} is out of range: {model} enlarges by more than 1, up to {largest}"
             f"{_advice(scale)}"
         )
     return next(entry for entry in entries if entry.scale >= scale)
@@ -182,8 +182,10 @@ def _usable_entries(model: str, scale: float) -> list[WeightsEntry]:
     named = [entry for entry in known() if entry.answers_to(model)]
     if not named:
         have = ", ".join(sorted({entry.title for entry in known() if _worth_naming(entry)}))
+        alike = sorted({e.title for e in known() if e.title.startswith(model.lower())})
+        meant = f"did you mean {', '.join(alike)}?; " if alike else ""
         raise UnknownModel(
-            f"no weights for a model named {model!r} (have {have}); hint: srcli weights list"
+            f"no weights for a model named {model!r} (have {have}); hint: {meant}srcli weights list"
         )
     # Of one scale, weights made for this very network first.
     entries = sorted((e for e in named if usable(e)), key=lambda e: (e.scale, e.model != model))

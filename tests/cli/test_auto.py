@@ -112,7 +112,8 @@ def test_the_choice_is_in_the_events_the_journal_and_the_dry_run(
     entries = Journal(out, create=False).entries()
     assert entries[Path("low.jpg")].chosen == f"{PHOTO} (JPEG quality 40)"
     table = srcli("upscale", mixed, "-o", tmp_path / "new", *QUICK, "--dry-run").stdout
-    assert " ".join(table.split()).count(PHOTO) == 1
+    assert " ".join(table.split()).count(f"{PHOTO} (JPEG quality 40)") == 1
+    assert " ".join(table.split()).count(f"or {PHOTO} if block edges are found") == 2
     again = srcli("upscale", mixed, "-o", out, *QUICK)
     assert "done before, with the same settings" in again.stdout
 

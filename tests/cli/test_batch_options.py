@@ -95,7 +95,7 @@ def test_sizes_that_cannot_be(tmp_path: Path) -> None:
     ended = srcli("upscale", "in", "--width", "200", *FAST, cwd=tmp_path)
     assert ended.returncode == 1
     assert (
-        "in/a.png: 30x17 to 200x113 needs x7; adaformer makes x4 at most (120x68); hint: "
+        "in/a.png: 30x17 to 200x113 needs x6.67; adaformer makes x4 at most (120x68); hint: "
         in ended.stderr
     )
     assert size(tmp_path / "in_w200" / "b.png") == (200, 57)

@@ -145,6 +145,7 @@ def test_what_a_format_cannot_hold_is_said(tmp_path: Path, photo: np.ndarray) ->
         (["nowhere"], 2, "nowhere does not exist"),
         (["in", "-s", "9"], 2, "scale 9 is out of range"),
         (["in", "-m", "adaforner"], 2, "no weights for a model named 'adaforner'"),
+        (["in", "-m", "swinir"], 2, "did you mean swinir-light, swinir-m"),
         (["in", "--device", "cuda:9"], 2, "device 'cuda:9' is not on this machine"),
         (["in", "--tile", "7"], 2, "tile 7 is too small"),
         (["in", "--tile", "big"], 2, "'big' is neither auto nor 0"),

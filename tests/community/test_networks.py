@@ -100,7 +100,7 @@ def test_exact_sizes_between_scales_are_reduced(
     known: Callable[..., str], photo: np.ndarray
 ) -> None:
     assert Upscaler(known("compact"), 2.5)(photo).shape == (100, 140, 3)
-    with pytest.raises(UnknownScale, match="goes from above 1 to 2"):
+    with pytest.raises(UnknownScale, match="enlarges by more than 1, up to 2"):
         Upscaler(known("span"), 3)
 
 

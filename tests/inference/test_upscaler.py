@@ -234,7 +234,11 @@ def test_progress_counts_every_tile(photo: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "line"),
     [
-        ({"scale": 1}, UnknownScale, "scale 1 is out of range: adaformer goes from above 1 to 4"),
+        (
+            {"scale": 1},
+            UnknownScale,
+            "adaformer enlarges by more than 1, up to 4",
+        ),
         ({"scale": 4.5}, UnknownScale, "scale 4.5 is out of range"),
         ({"scale": float("nan")}, UnknownScale, "scale nan is out of range"),
         ({"model": "esrgan"}, UnknownModel, "no weights for a model named 'esrgan'"),

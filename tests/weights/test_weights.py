@@ -41,7 +41,7 @@ def test_the_smallest_scale_that_reaches() -> None:
     for scale in scales:
         assert best_scale("adaformer", scale).scale == scale
         assert best_scale("adaformer", scale - 0.5).scale == scale
-    with pytest.raises(UnknownScale, match="goes from above 1 to"):
+    with pytest.raises(UnknownScale, match="enlarges by more than 1, up to"):
         best_scale("adaformer", scales[-1] + 0.1)
     with pytest.raises(UnknownModel, match="have adaformer"):
         best_scale("nothing", 4)
