@@ -150,9 +150,10 @@ def search(
     as_json: bool,
     offline: bool,
 ) -> ExitCode:
-    """Search OpenModelDB for models with all WORDs in their name, author, tags or description.
+    """Search OpenModelDB for models by words.
 
-    The catalogue is kept for a day, and used without network after that. Exit code 3 if no model
+    All WORDs must be in name, author, tags or description. The catalogue is kept for a day, and
+    for longer where there is no network. Exit code 3 if no model
     fits.
     """
     from srcli.cli.catalogue_output import print_found, read_and_say

@@ -16,6 +16,7 @@ from srcli.weights.local_files import file_of, is_here, record_of
 __all__ = ["print_entries", "print_json", "print_lines", "print_table", "state_of"]
 
 _ENDLESS = 10_000  # columns
+_WIDE = ("-m", "published")  # columns of wide terminals alone
 _SET = "Set5"  # its PSNR-Y is in the table, as the one that all papers give
 
 
@@ -32,20 +33,20 @@ def state_of(entry: WeightsEntry) -> str:
 
 
 def print_table(entries: Sequence[WeightsEntry]) -> None:
-    """Print a line for each, with what `-m` also takes if the terminal is wide enough for it."""
+    """Print a line for each; columns that a narrow terminal has no room for are left out."""
     console, endless = Console(), Console(width=_ENDLESS)
-    table = _table(entries, with_model=True)
+    table = _table(entries, left_out=())
     if endless.measure(table).maximum > console.width:
-        table = _table(entries, with_model=False)
+        table = _table(entries, left_out=_WIDE)
         console.width = max(console.width, endless.measure(table).minimum)  # a name is never cut
     console.print(table, markup=False, highlight=False)
 
 
-def _table(entries: Sequence[WeightsEntry], *, with_model: bool) -> Table:
+def _table(entries: Sequence[WeightsEntry], *, left_out: Sequence[str]) -> Table:
     """The list; what has spaces is folded first, names never."""
     table = Table(box=None, pad_edge=False)
-    headers = ("name", "-m", "scale", "state", "size", f"{_SET} dB", "paper", "licence")
-    columns = [header for header in headers if with_model or header != "-m"]
+    headers = ("name", "-m", "scale", "state", "size", f"{_SET} dB", "published", "licence")
+    columns = [header for header in headers if header not in left_out]
     for header in columns:
         table.add_column(header, no_wrap=header != "licence", overflow="fold")
     for entry in entries:
@@ -57,7 +58,7 @@ def _table(entries: Sequence[WeightsEntry], *, with_model: bool) -> Table:
             _size(entry.size),
             _figure(entry.psnr_y),
             _figure(entry.psnr_published),
-            entry.licence,
+            entry.licence.partition(" (")[0],
         )
         shown = zip(headers, cells, strict=True)
         table.add_row(*(cell for header, cell in shown if header in columns))

@@ -160,7 +160,9 @@ def test_an_interrupted_download_is_not_taken_for_the_set(
     with pytest.raises(KeyboardInterrupt):
         download_set(SET5, 4, root, QUICK, SetProgress(on_bytes=interrupt))
     assert len(left(root)) == 5  # two pairs and the list
-    with pytest.raises(MissingDataSet, match=r"in part: 2 of 5 images; hint: .*download Set5 goes"):
+    with pytest.raises(
+        MissingDataSet, match=r"in part: 2 of 5 images; hint: .*download Set5 continues"
+    ):
         find_set(SET5, 4, [root])
     download_set(SET5, 4, root, QUICK, SILENT)
     assert len(served.requests) == 6

@@ -237,7 +237,7 @@ def test_progress_counts_every_tile(photo: np.ndarray) -> None:
         (
             {"scale": 1},
             UnknownScale,
-            "adaformer enlarges by more than 1, up to 4",
+            "auto enlarges by more than 1, up to 4",
         ),
         ({"scale": 4.5}, UnknownScale, "scale 4.5 is out of range"),
         ({"scale": float("nan")}, UnknownScale, "scale nan is out of range"),

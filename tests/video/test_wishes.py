@@ -34,7 +34,7 @@ class StandIn(Upscaler):
 
     def __init__(self) -> None:
         self._doubler = Doubler()
-        self.scale = 2
+        self.model, self.scale = "adaformer", 2
         self.network = SimpleNamespace(fingerprint="none")
 
     def batch_for(self, height: int, width: int) -> int:
