@@ -122,7 +122,7 @@ def explain_images(
         explained = chosen.explain(pixels, on_progress=lambda share: on_progress(job, share))
         _refuse_empty(explained)
         dense = baseline(chosen).measure(pixels)
-        model = chosen.network.spec.name
+        model = choice.model if choice else chosen.network.spec.name
         stats = stats_of(explained, pixels, model=model, effort=effort, dense=dense)
         name = job.source.name
 

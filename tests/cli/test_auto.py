@@ -154,6 +154,7 @@ def test_masks_are_those_of_the_chosen_weights(mixed: Path, tmp_path: Path) -> N
         )
         expected = PHOTO if name == "low.jpg" else CLEAN
         assert summary["weights"].startswith(f"{expected} (")
+        assert summary["model"] == expected
 
 
 def test_from_python_a_pil_jpeg_tells_its_quality_and_an_array_counts_as_clean(mixed: Path) -> None:
