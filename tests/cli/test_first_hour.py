@@ -27,7 +27,7 @@ QUICK = ("-m", "adaformer-s", "-s", 2, "--effort", "fast", "--precision", "fp32"
         (["upscale", "a.png", "--recursive"], "hint: no option is needed"),
         (["upscale", "a.png", "--quality", "0"], "Invalid value for '--quality': 0"),
         (["upscale", "a.png", "-s", "8"], "hint: upscale twice: first -s 4, then its result"),
-        (["upscale", "a.png", "-m", "swinir"], "hint: srcli weights list"),
+        (["upscale", "a.png", "-m", "swinir"], "hint: did you mean swinir-light, swinir-m?"),
         (["weights", "download"], "smfanet-plus_x4"),
     ],
 )  # fmt: skip
