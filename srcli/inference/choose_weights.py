@@ -11,7 +11,7 @@ __all__ = ["WeightsChoice", "choose_weights"]
 # Where the weights for compressed images begin to win: docs/measure/auto_choice.py.
 _JPEG_QUALITY = 96
 _BLOCKINESS = 0.08
-_BITS_PER_PIXEL = {"WebP": 2.0, "AVIF": 1.5, "HEIC": 1.5, "JPEG XL": 1.0}
+_BITS_PER_PIXEL = {"WebP": 4.0, "AVIF": 3.0, "HEIC": 3.0, "JPEG XL": 1.0}
 _CLIP_BITS_PER_PIXEL = 0.3
 
 
