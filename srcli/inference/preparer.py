@@ -1,16 +1,14 @@
 """Networks that restore an image without enlarging it, before another enlarges it."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import torch
 from torch import Tensor
 
-from srcli.inference.device import as_out_of_memory, release_cached_memory
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Report, Tally
-from srcli.inference.run_tiles import run_tiles
-from srcli.inference.tile_planner import TilePlanner
+from srcli.inference.run_tiles import run_tiles, with_plans
+from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models.spec import EXACT
 
 __all__ = ["Preparer", "prepare_all"]
@@ -20,7 +18,7 @@ class Preparer:
     """Runs one such network over the colours of an image.
 
     Args:
-        network: It; its scale is 1.
+        network: A restoring network of scale 1.
         tile: See `Upscaler`.
     """
 
@@ -36,23 +34,23 @@ class Preparer:
             torch.OutOfMemoryError: Memory does not even do for the smallest tiles.
         """
         network, reruns = self._network, self._network.reruns
-        for restarts, plan in enumerate(self._planner.attempts(*plane.shape[1:])):
+
+        def attempt(plan: TilePlan, restarts: int) -> tuple[Tensor, Report]:
             tally, result = Tally(len(plan.grid), None), torch.empty_like(plane)
-            with suppress(torch.OutOfMemoryError), as_out_of_memory():
-                for part in run_tiles(network, plane, plan, EXACT, tally):
-                    image = part.image if len(plane) == 3 else part.image.mean(0, keepdim=True)
-                    rows = slice(part.top, part.top + image.shape[1])
-                    columns = slice(part.left, part.left + image.shape[2])
-                    result[:, rows, columns] = image.clamp(0.0, 1.0)
-                report = tally.report(
-                    reruns=network.reruns - reruns,
-                    restarts=restarts,
-                    megapixels=0.0,
-                    exact=not plan.blends,
-                )
-                return result, report
-            release_cached_memory(network.device)
-        raise torch.OutOfMemoryError("not even the smallest tiles fit")
+            for part in run_tiles(network, plane, plan, EXACT, tally):
+                image = part.image if len(plane) == 3 else part.image.mean(0, keepdim=True)
+                rows = slice(part.top, part.top + image.shape[1])
+                columns = slice(part.left, part.left + image.shape[2])
+                result[:, rows, columns] = image.clamp(0.0, 1.0)
+            report = tally.report(
+                reruns=network.reruns - reruns,
+                restarts=restarts,
+                megapixels=0.0,
+                exact=not plan.blends,
+            )
+            return result, report
+
+        return with_plans(network, self._planner, plane, attempt)
 
 
 def prepare_all(preparers: Sequence[Preparer], plane: Tensor) -> tuple[Tensor, list[Report]]:

@@ -1,20 +1,25 @@
 """Runs a network over a plane as planned: exactly tiled, or in tiles that are blended."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from srcli.geometry import Tile
 from srcli.inference.blended_tiling import blend_tiles
+from srcli.inference.device import as_out_of_memory, release_cached_memory
 from srcli.inference.exact_tiling import OutputTile, exact_parts
 from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Tally
-from srcli.inference.tile_planner import TilePlan
+from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models.spec import BandedNetwork, Halting, LayerTrace
 
-__all__ = ["run_tiles"]
+__all__ = ["run_tiles", "with_plans"]
+
+_T = TypeVar("_T")
 
 
 @torch.inference_mode()
@@ -51,6 +56,30 @@ def run_tiles(
         if part is None:
             return
         yield part
+
+
+def with_plans(
+    network: LoadedNetwork,
+    planner: TilePlanner,
+    plane: Tensor,
+    attempt: Callable[[TilePlan, int], _T],
+) -> _T:
+    """Compute by the first plan that memory does for; after it ran out, all again in smaller tiles.
+
+    Args:
+        network: Computes it.
+        planner: Its plans.
+        plane: (c, h, w), what is cut.
+        attempt: Takes a plan and the number of those that failed before it.
+
+    Raises:
+        torch.OutOfMemoryError: Memory does not even do for the smallest tiles.
+    """
+    for restarts, plan in enumerate(planner.attempts(*plane.shape[1:])):
+        with suppress(torch.OutOfMemoryError), as_out_of_memory():
+            return attempt(plan, restarts)
+        release_cached_memory(network.device)  # the error is released by now
+    raise torch.OutOfMemoryError("not even the smallest tiles fit")
 
 
 def _run_exact(

@@ -41,7 +41,7 @@ from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
-from srcli.inference.run_tiles import run_tiles
+from srcli.inference.run_tiles import run_tiles, with_plans
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
@@ -233,7 +233,8 @@ class Upscaler:
         upscaler, choice = self._choose_for(image)
         maps = MapStitcher(*as_pixels(image).shape[:2])
         halting = replace(self._halting, observe=True)
-        plain = upscaler._upscale(image, Callbacks(None, on_progress).half(0), self._halting, None)
+        before = Callbacks(None, on_progress).half(0)
+        plain = upscaler._upscale(image, before, self._halting, None)
         counted = Callbacks(on_tile, on_progress).half(1)
         flops, upscaled = count_flops(lambda: upscaler._upscale(image, counted, halting, maps))
         return Explanation(
@@ -278,21 +279,21 @@ class Upscaler:
 
     def _compute(self, tasks: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
         """Run all tasks; if memory runs out, run all again with smaller tiles."""
-        reruns = self.network.reruns
-        for restarts, plan in enumerate(self._planner.attempts(*tasks[0].plane.shape[1:])):
-            tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(self.network))
-            steps = watched_steps(self.network, plan, len(tasks), callbacks.on_progress)
-            with suppress(torch.OutOfMemoryError), as_out_of_memory(), steps:
+        network, reruns = self.network, self.network.reruns
+
+        def attempt(plan: TilePlan, restarts: int) -> Report:
+            tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network))
+            with watched_steps(network, plan, len(tasks), callbacks.on_progress):
                 for task in tasks:
                     self._upscale_plane(task, plan, halting, tally)
-                return tally.report(
-                    reruns=self.network.reruns - reruns,
-                    restarts=restarts,
-                    megapixels=math.prod(tasks[0].target.shape[:2]) / 1e6,
-                    exact=not plan.blends,
-                )
-            release_cached_memory(self.device)  # the error is released by now
-        raise torch.OutOfMemoryError("not even the smallest tiles fit")
+            return tally.report(
+                reruns=network.reruns - reruns,
+                restarts=restarts,
+                megapixels=math.prod(tasks[0].target.shape[:2]) / 1e6,
+                exact=not plan.blends,
+            )
+
+        return with_plans(network, self._planner, tasks[0].plane, attempt)
 
     def _upscale_plane(self, task: "_Task", plan: TilePlan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""

@@ -81,7 +81,7 @@ def descriptor(kind: str, seed: int = 0) -> Any:
 
 
 def reference(kind: str, pixels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """What spandrel makes of an image (h, w, 3) uint8, whole, in fp32 and rounded to 8 bits."""
+    """Run spandrel over a whole image (h, w, 3) uint8, in fp32, rounded to 8 bits."""
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
     result = descriptor(kind, seed)(image)
     return (result[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()

@@ -1,4 +1,4 @@
-"""What a file tells of lossy compression: JPEG's quality, bits per pixel, blocks in the pixels."""
+"""Traces of lossy compression in a file: JPEG's quality, bits per pixel, blocks in the pixels."""
 
 import io
 from pathlib import Path

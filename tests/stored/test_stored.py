@@ -1,4 +1,4 @@
-"""What version f8df6d1 left on disk is continued, and its JSON keeps its keys.
+"""Files that version f8df6d1 left on disk are resumed, and its JSON keeps its keys.
 
 `make.py` beside this file made it, with the weights that lie in tests/training/ today.
 """

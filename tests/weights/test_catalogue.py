@@ -54,7 +54,7 @@ CATALOGUE = {
 
 @dataclass
 class CatalogueServer:
-    """What the server says, and how often it was asked."""
+    """The server's answer, and a count of requests."""
 
     address: str = ""
     body: bytes = json.dumps(CATALOGUE).encode()
