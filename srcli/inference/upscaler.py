@@ -182,7 +182,7 @@ class Upscaler:
         """
         upscaler, choice = self._choose_for(image)
         callbacks = Callbacks(on_tile, on_progress)
-        upscaled = upscaler._upscale(image, callbacks, self._halting, None, size)
+        upscaled = upscaler._upscale(image, callbacks, upscaler._halting, None, size)
         return replace(upscaled, report=upscaled.report.with_choice(choice))
 
     def batch_for(self, height: int, width: int) -> int:
@@ -232,9 +232,9 @@ class Upscaler:
         """
         upscaler, choice = self._choose_for(image)
         maps = MapStitcher(*as_pixels(image).shape[:2])
-        halting = replace(self._halting, observe=True)
+        halting = replace(upscaler._halting, observe=True)
         before = Callbacks(None, on_progress).half(0)
-        plain = upscaler._upscale(image, before, self._halting, None)
+        plain = upscaler._upscale(image, before, upscaler._halting, None)
         counted = Callbacks(on_tile, on_progress).half(1)
         flops, upscaled = count_flops(lambda: upscaler._upscale(image, counted, halting, maps))
         return Explanation(
