@@ -30,7 +30,7 @@ _BETWEEN_LINES = 5.0
 _BETWEEN_REDRAWS = 0.2
 _OPENING_SECONDS = 5.0
 _LOADING = "loading PyTorch"
-_LOADING_SECONDS = 1.0  # a log gets a line only if it takes longer
+_LOADING_SECONDS = 5.0  # a log gets a line only if it takes longer
 
 
 def printable(text: str | Path) -> str:

@@ -68,6 +68,7 @@ class _Bar:
         """Say what is to come."""
         sizes = [file.size for file in files]
         self._bar.reset(sum(sizes) if self._counts_bytes else len(sizes))
+        self._bar.delay = 0  # a download shorter than the delay is shown to its end, too
         self._started = time.monotonic()
 
     def on_bytes(self, done: int, total: int) -> None:

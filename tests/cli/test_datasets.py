@@ -107,7 +107,7 @@ def test_visualize_mask_fetches_its_network(
 ) -> None:
     command = ("visualize-mask", photos / "a.png", "-m", "adaformer-published")
     code, _, error = world.run(*command)
-    assert (code, error.count("\n"), far.requests) == (3, 1, [])
+    assert (code, error.count("\n"), far.requests) == (3, 1, []), error
     assert "adaformer-published_x4, size not stated, licence not stated" in error
     code, _, error = world.run(*command, "--yes")
     assert code == 0, error
