@@ -1,4 +1,4 @@
-"""Degradations of photographs before they are upscaled: blur, noise and lossy compression.
+"""Degradations of photographs before they are upscaled: other reductions, blur, noise, compression.
 
 One chain serves training, where each patch draws its own at random, and `bench --degrade`, where it
 is named. Everything works on 8-bit RGB (h, w, 3) and depends on nothing but its arguments.
@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from srcli.data.coded_frames import coded_by_h264
+from srcli.data.reduction_kernels import KERNELS, reduced_region
 from srcli.errors import UsageError
 
 __all__ = [
     "DegradationRanges",
     "Degrader",
+    "HRRegion",
     "degrader_named",
     "random_degradation",
     "random_degradations",
@@ -31,17 +34,34 @@ _POISSON = 0.5  # of noisy patches have noise that grows with brightness
 
 
 @dataclass(frozen=True)
+class HRRegion:
+    """Where the HR pixels of an LR patch come from, cut only if they are wanted.
+
+    Args:
+        cut: Makes what `region_around` makes, turned as the patch is.
+        scale: HR px per LR px.
+    """
+
+    cut: Callable[[], Image8]
+    scale: int
+
+
+@dataclass(frozen=True)
 class DegradationRanges:
     """Degradations that patches draw from: the share of each, and its range.
 
     Args:
         share: Of patches that are degraded at all; the others stay clean.
-        jpeg: Of these, the share compressed as JPEG.
+        kernel: Of these, the share reduced from the HR image by another kernel than bicubic, one
+            of `KERNELS`.
+        jpeg: Share compressed as JPEG.
         jpeg_quality: Lowest and highest quality, 1 to 100.
         twice: Of the JPEGs, the share that is compressed a second time on another grid.
         subsampled: Of JPEGs, the share with 4:2:0 chroma.
-        webp: Share compressed as lossy WebP; with `jpeg` at most 1.
+        webp: Share compressed as lossy WebP.
         webp_quality: Lowest and highest quality, 1 to 100.
+        h264: Share compressed as a frame of a clip; with `jpeg` and `webp` at most 1.
+        h264_qp: Least and greatest quantisation parameter, 0 to 51.
         noise: Share with noise, before compression.
         noise_levels: Least and greatest standard deviation, in levels of 255.
         blur: Share that is blurred first.
@@ -49,12 +69,15 @@ class DegradationRanges:
     """
 
     share: float = 0.0
+    kernel: float = 0.0
     jpeg: float = 0.8
     jpeg_quality: tuple[float, ...] = (20.0, 95.0)
     twice: float = 0.1
     subsampled: float = 0.8
     webp: float = 0.1
     webp_quality: tuple[float, ...] = (30.0, 95.0)
+    h264: float = 0.0
+    h264_qp: tuple[float, ...] = (18.0, 36.0)
     noise: float = 0.2
     noise_levels: tuple[float, ...] = (0.5, 8.0)
     blur: float = 0.1
@@ -83,7 +106,7 @@ class Degrader:
 
 
 def degrader_named(text: str) -> Degrader:
-    """Find a degradation by its name: `jpeg:75`, `jpeg444:90`, `webp:50`, `noise:5`, `blur:0.5`.
+    """Find a degradation by its name, such as `jpeg:75`, `jpeg444:90`, `h264:28` or `noise:5`.
 
     Several joined by `+` follow each other; `none` changes nothing.
 
@@ -116,11 +139,21 @@ def _step_named(part: str, whole: str) -> Callable[[Image8, np.random.Generator]
 
 
 def random_degradation(
-    patch: Image8, ranges: DegradationRanges, numbers: np.random.Generator
+    patch: Image8,
+    ranges: DegradationRanges,
+    numbers: np.random.Generator,
+    region: HRRegion | None = None,
 ) -> Image8:
-    """Degrade a patch (p, p, 3) at random; the same numbers make the same of it."""
+    """Degrade a patch (p, p, 3) at random; the same numbers make the same of it.
+
+    Without a `region` no other kernel reduces it.
+    """
     if numbers.random() >= ranges.share:
         return patch
+    if ranges.kernel and numbers.random() < ranges.kernel:
+        kernel = KERNELS[numbers.integers(len(KERNELS))]
+        if region is not None:
+            patch = reduced_region(region.cut(), region.scale, kernel)
     if numbers.random() < ranges.blur:
         patch = _blurred(patch, _between(ranges.blur_radii, numbers))
     if numbers.random() < ranges.noise:
@@ -138,16 +171,21 @@ def random_degradation(
     elif kind < ranges.jpeg + ranges.webp:
         quality = round(_between(ranges.webp_quality, numbers))
         patch = _off_grid(patch, partial(_webp, quality=quality), numbers)
+    elif kind < ranges.jpeg + ranges.webp + ranges.h264:
+        qp = round(_between(ranges.h264_qp, numbers))
+        patch = _off_grid(patch, partial(coded_by_h264, qp=qp), numbers)
     return patch
 
 
 def random_degradations(
-    patches: Sequence[Image8], ranges: DegradationRanges, numbers: Sequence[np.random.Generator]
+    patches: Sequence[Image8],
+    ranges: DegradationRanges,
+    numbers: Sequence[np.random.Generator],
+    regions: Sequence[HRRegion | None],
 ) -> Image8:
     """Degrade patches (p, p, 3), each by its own random numbers, to (b, p, p, 3)."""
-    return np.stack(
-        [random_degradation(one, ranges, its) for one, its in zip(patches, numbers, strict=True)]
-    )
+    each = zip(patches, numbers, regions, strict=True)
+    return np.stack([random_degradation(one, ranges, its, hr) for one, its, hr in each])
 
 
 def _between(pair: tuple[float, ...], numbers: np.random.Generator) -> float:
@@ -199,6 +237,7 @@ _NAMED: dict[
     "jpeg": (lambda q: lambda image, _: _jpeg(image, round(q), subsampled=True), 1, 100),
     "jpeg444": (lambda q: lambda image, _: _jpeg(image, round(q), subsampled=False), 1, 100),
     "webp": (lambda q: lambda image, _: _webp(image, round(q)), 1, 100),
+    "h264": (lambda qp: lambda image, _: coded_by_h264(image, round(qp)), 0, 51),
     "noise": (lambda n: lambda image, numbers: _noisy(image, n, numbers, poisson=False), 0, 100),
     "blur": (lambda r: lambda image, _: _blurred(image, r), 0, 20),
 }

@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from srcli.data.degradation import DegradationRanges, random_degradations
+from srcli.data.degradation import DegradationRanges, HRRegion, random_degradations
 from srcli.data.patches import Draws, turned_patch
+from srcli.data.reduction_kernels import region_around
 
-__all__ = ["DegradedLR", "PlacedImages", "patch_corners"]
+__all__ = ["DegradedLR", "HostImages", "PlacedImages", "patch_corners"]
 
 _AHEAD = 4  # batches that each process has ready
 
@@ -43,20 +45,36 @@ class PlacedImages:
 
 
 @dataclass(frozen=True)
+class HostImages:
+    """Images side by side in the host's memory: pixels (n, 3) uint8, and where each lies."""
+
+    pixels: NDArray[np.uint8]
+    places: PlacedImages
+
+    def image(self, number: int) -> NDArray[np.uint8]:
+        """View an image (h, w, 3)."""
+        height, width = int(self.places.height[number]), int(self.places.width[number])
+        first = int(self.places.first[number])
+        return self.pixels[first : first + height * width].reshape(height, width, 3)
+
+
+@dataclass(frozen=True)
 class DegradedLR(Dataset[Tensor]):
     """The degraded LR patches (b, 3, p, p), uint8, of every step; by the step's number.
 
     Args:
-        pixels: (n, 3) uint8, all LR images.
-        places: Where each image lies in it.
+        lr: All LR images.
+        hr: All HR images, from which other kernels reduce; without pixels where none does.
+        scale: HR px per LR px.
         instead: (images,) int64, for each image itself, or the one taken for it.
         draws: The patches of each step, none of own size.
         patch: Side of a patch, LR px.
         ranges: Their degradations.
     """
 
-    pixels: NDArray[np.uint8]
-    places: PlacedImages
+    lr: HostImages
+    hr: HostImages
+    scale: int
     instead: NDArray[np.int64]
     draws: Draws
     patch: int
@@ -66,16 +84,22 @@ class DegradedLR(Dataset[Tensor]):
         """Make the patches of step `step`."""
         drawn, side = self.draws.of_step(step), self.patch
         number = self.instead[drawn.sources]
-        top, left = patch_corners(self.places, number, drawn.places, side).T
-        width = self.places.width[number]
-        begin = self.places.first[number] + top * width + left
-        inside = np.arange(side)
-        clean = [
-            turned_patch(self.pixels[b + inside[:, None] * w + inside], int(turn))
-            for b, w, turn in zip(begin, width, drawn.turns, strict=True)
-        ]
-        degraded = random_degradations(clean, self.ranges, self.draws.random_numbers(step))
+        corners = patch_corners(self.lr.places, number, drawn.places, side)
+        clean: list[NDArray[np.uint8]] = []
+        regions: list[HRRegion | None] = []
+        each = zip(number.tolist(), corners.tolist(), drawn.turns.tolist(), strict=True)
+        for image, (top, left), turn in each:
+            lr = self.lr.image(image)[top : top + side, left : left + side]
+            clean.append(turned_patch(lr, turn))
+            regions.append(HRRegion(partial(self._region, image, (top, left), turn), self.scale))
+        numbers = self.draws.random_numbers(step)
+        degraded = random_degradations(clean, self.ranges, numbers, regions)
         return torch.from_numpy(degraded).permute(0, 3, 1, 2)
+
+    def _region(self, image: int, corner: tuple[int, int], turn: int) -> NDArray[np.uint8]:
+        return turned_patch(
+            region_around(self.hr.image(image), corner, self.patch, self.scale), turn
+        )
 
     def from_step(self, first: int, workers: int, *, pinned: bool) -> Generator[Tensor]:
         """The patches of step `first` and all after it, without end; close it to stop.
@@ -86,11 +110,12 @@ class DegradedLR(Dataset[Tensor]):
             pinned: In memory that a GPU copies from without waiting.
         """
         with tempfile.TemporaryDirectory(prefix="srcli-lr-") as folder:
-            file = Path(folder) / "lr.npy"
+            files = Path(folder) / "lr.npy", Path(folder) / "hr.npy"
             if workers:
-                np.save(file, self.pixels)
+                for file, images in zip(files, (self.lr, self.hr), strict=True):
+                    np.save(file, images.pixels)
             loader = DataLoader(
-                _Mapped(self, file) if workers else self,
+                _Mapped(self, files) if workers else self,
                 batch_size=None,
                 sampler=itertools.count(first),
                 num_workers=workers,
@@ -103,16 +128,21 @@ class DegradedLR(Dataset[Tensor]):
 
 
 class _Mapped(Dataset[Tensor]):
-    """Degraded patches whose pixels a process maps from a file when it makes the first."""
+    """Degraded patches whose pixels a process maps from files when it makes the first."""
 
-    def __init__(self, patches: DegradedLR, file: Path) -> None:
-        self._patches, self._file = replace(patches, pixels=patches.pixels[:0]), file
+    def __init__(self, patches: DegradedLR, files: tuple[Path, Path]) -> None:
+        lr, hr = (replace(images, pixels=images.pixels[:0]) for images in (patches.lr, patches.hr))
+        self._patches, self._files, self._is_mapped = replace(patches, lr=lr, hr=hr), files, False
 
     def __getitem__(self, step: int) -> Tensor:
         """Make the patches of step `step`."""
-        if not len(self._patches.pixels):
-            pixels = cast("NDArray[np.uint8]", np.load(self._file, mmap_mode="r"))
-            self._patches = replace(self._patches, pixels=pixels)
+        if not self._is_mapped:
+            lr, hr = (cast("NDArray[np.uint8]", np.load(f, mmap_mode="r")) for f in self._files)
+            patches = self._patches
+            self._patches = replace(
+                patches, lr=replace(patches.lr, pixels=lr), hr=replace(patches.hr, pixels=hr)
+            )
+            self._is_mapped = True
         return self._patches[step]
 
 

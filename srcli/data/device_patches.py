@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from srcli.data.degradation import DegradationRanges
-from srcli.data.degraded_lr import DegradedLR, PlacedImages, patch_corners
+from srcli.data.degraded_lr import DegradedLR, HostImages, PlacedImages, patch_corners
 from srcli.data.patches import PatchBatch, PatchSampler, turned_patch
 from srcli.errors import UnreadableImage, UsageError
 
@@ -81,9 +81,11 @@ class DevicePatches:
         self._turned = {side: _turned_places(side).to(device) for side in sides}
         self._degraded, self._workers = None, degraded.workers if degraded else 0
         if degraded is not None:
+            hr = self._hr.pixels if degraded.ranges.kernel else self._hr.pixels[:0]
             self._degraded = DegradedLR(
-                self._lr.pixels.cpu().numpy(),
-                self._lr.places,
+                HostImages(self._lr.pixels.cpu().numpy(), self._lr.places),
+                HostImages(hr.cpu().numpy(), self._hr.places),
+                scale,
                 self._instead,
                 sampler.draws,
                 sampler.patch,

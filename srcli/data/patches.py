@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from srcli.data.degradation import DegradationRanges, random_degradations
+from srcli.data.degradation import DegradationRanges, HRRegion, random_degradations
 from srcli.data.images import ImageStore, TrainingImage
+from srcli.data.reduction_kernels import region_around
 from srcli.data.targets import TargetImages
 from srcli.errors import UnreadableImage, UsageError
 
@@ -181,6 +183,21 @@ class PatchSampler:
         )
         return PatchBatch(step, lr, hr, taught[0] if taught else None, drawn.own_size)
 
+    def hr_regions(self, step: int) -> list[HRRegion | None]:
+        """The HR pixels of each patch of step `step`; None for those of own size."""
+        drawn = self.draws.of_step(step)
+        first_own = len(drawn.sources) - drawn.own_size
+        each = zip(drawn.sources.tolist(), drawn.places, drawn.turns.tolist(), strict=True)
+        return [
+            None if i >= first_own else HRRegion(partial(self._region, *patch), self.scale)
+            for i, patch in enumerate(each)
+        ]
+
+    def _region(self, number: int, place: NDArray[np.float64], turn: int) -> NDArray[np.uint8]:
+        _, image = self._readable(number)
+        corner = self._corner(image.lr, place)
+        return turned_patch(region_around(image.hr, corner, self.patch, self.scale), turn)
+
     def skip(self, number: int, error: UnreadableImage) -> None:
         """Say, once, that source `number` cannot be decoded."""
         if number not in self._unreadable:
@@ -269,7 +286,8 @@ class PatchLoader:
             return batch
         patches = np.ascontiguousarray(batch.lr.permute(0, 2, 3, 1).numpy())
         numbers = self._sampler.draws.random_numbers(step)
-        degraded = random_degradations(list(patches), ranges, numbers)
+        regions = self._sampler.hr_regions(step)
+        degraded = random_degradations(list(patches), ranges, numbers, regions)
         return replace(batch, lr=torch.as_tensor(degraded).permute(0, 3, 1, 2))
 
     def batches(self, first: int) -> Generator[PatchBatch]:

@@ -228,6 +228,7 @@ class TrainingConfig:
         pairs = {
             "jpeg_quality": (degradation.jpeg_quality, 1, 100),
             "webp_quality": (degradation.webp_quality, 1, 100),
+            "h264_qp": (degradation.h264_qp, 0, 51),
             "noise_levels": (degradation.noise_levels, 0, 100),
             "blur_radii": (degradation.blur_radii, 0, 20),
         }
@@ -237,6 +238,12 @@ class TrainingConfig:
                     f"degradation.{key} is {list(pair)}: it must be [least, greatest] in "
                     f"{low}..{high}"
                 )
+        compressed = degradation.jpeg + degradation.webp + degradation.h264
+        if compressed > 1:
+            raise UsageError(
+                f"degradation.jpeg, webp and h264 are {compressed:g} together: each patch is "
+                "compressed in one way, so at most 1"
+            )
         own_size = self.distillation.own_size
         if degradation.share and own_size and self.data.images == "device":
             raise UsageError(

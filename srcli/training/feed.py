@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from srcli.data.coded_frames import require_h264
 from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, Source, find_sources
 from srcli.data.patches import PatchLoader, PatchSampler, Share
@@ -72,12 +73,14 @@ class TrainingData:
             tell: Told how far they are.
 
         Raises:
-            UsageError: Memory or disk do not suffice.
+            UsageError: Memory or disk do not suffice, or an encoder is missing.
             WeightsError: The teacher gives values that are not finite.
         """
         data, device = self._config.data, self._processes.device
         on_device = data.images == "device" or (data.images == "auto" and device.type == "cuda")
         degraded = self._config.degradation.share > 0
+        if degraded and self._config.degradation.h264:
+            require_h264()
         on_device &= not (degraded and self._config.distillation.own_size)  # LR on the host alone
         if on_device:  # decoded by all cores at once, before the teacher asks one by one
             deque(self._store.all_readable(os.cpu_count() or 1), maxlen=0)

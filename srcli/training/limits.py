@@ -41,7 +41,17 @@ _RANGES = {
     "data.fit": _COUNT,
     **{
         f"degradation.{key}": _SHARE
-        for key in ("share", "jpeg", "twice", "subsampled", "webp", "noise", "blur")
+        for key in (
+            "share",
+            "kernel",
+            "jpeg",
+            "twice",
+            "subsampled",
+            "webp",
+            "h264",
+            "noise",
+            "blur",
+        )
     },
     "loss.uncertainty": _AMOUNT,
     "loss.token_share": _SHARE,

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from srcli.data.degradation import DegradationRanges
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
@@ -174,8 +175,9 @@ class TrainingState:
             before = file.note(key)
             if key == "distillation" and before is None:  # made when there were no teachers
                 before = _teaching(DistillationConfig(), "")
-            if key == "network":
-                before = _default_settings(self._config.network) | cast("dict[str, object]", before)
+            section = {"network": self._config.network, "degradation": self._config.degradation}
+            if key in section and before is not None:
+                before = _default_settings(section[key]) | cast("dict[str, object]", before)
             if others := list(_differences(key, before, value)):
                 kind = WeightsError if key == "network" else UsageError
                 raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
@@ -260,9 +262,9 @@ def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
     }
 
 
-def _default_settings(network: NetworkConfig) -> dict[str, object]:
-    """Defaults of a network's settings: those that a checkpoint of an earlier srcli lacks."""
-    return {field.name: field.default for field in fields(network) if field.default is not MISSING}
+def _default_settings(section: NetworkConfig | DegradationRanges) -> dict[str, object]:
+    """Defaults of a section's settings: those that a checkpoint of an earlier srcli lacks."""
+    return {field.name: field.default for field in fields(section) if field.default is not MISSING}
 
 
 def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:

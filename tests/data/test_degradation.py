@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srcli.data.degradation import DegradationRanges, degrader_named, random_degradation
+from srcli.data.degradation import (
+    DegradationRanges,
+    HRRegion,
+    degrader_named,
+    random_degradation,
+)
+from srcli.data.reduction_kernels import KERNELS, reduced_region, region_around
+from srcli.data.resize import downscale
 from srcli.errors import UsageError
 
 ALL = DegradationRanges(share=1.0, jpeg=1.0, twice=0.0, webp=0.0, noise=0.0, blur=0.0)
@@ -97,3 +104,49 @@ def test_noise_of_photons_leaves_the_dark_alone() -> None:
     ]
     assert any(dark == 0 and light > 5 for dark, light in spread)
     assert any(dark > 2 for dark, _ in spread)
+
+
+def test_a_frame_of_a_clip_loses_more_at_a_greater_qp(patch: np.ndarray) -> None:
+    """A pan makes it a predicted frame, and odd sizes come back."""
+    image = np.tile(patch, (2, 3, 1))[:71, :95]
+    made = [degrader_named(f"h264:{qp}")(image) for qp in (10, 24, 40)]
+    errors = [np.abs(one.astype(int) - image).mean() for one in made]
+    assert all(one.shape == image.shape and one.dtype == np.uint8 for one in made)
+    assert errors == sorted(errors)
+    assert errors[0] < 6 < 1.3 * errors[2]
+    assert np.array_equal(made[1], degrader_named("h264:24")(image))
+
+
+def test_a_share_of_patches_is_compressed_as_frames(patch: np.ndarray) -> None:
+    ranges = replace(ALL, jpeg=0.0, h264=0.5, h264_qp=(30.0, 40.0))
+    changed = sum(not np.array_equal(degraded(patch, ranges, n), patch) for n in range(60))
+    assert abs(changed / 60 - 0.5) < 0.2
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_kernel_reduces_as_pillow_reduces_the_whole_image(kernel: str) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    whole = Image.fromarray(image)
+    if kernel.endswith("aliased"):
+        way = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+        plain = whole.transform(
+            (40, 30), Image.Transform.EXTENT, (0, 0, 160, 120), way[kernel.split("-")[0]]
+        )
+    else:
+        plain = whole.resize((40, 30), Image.Resampling[kernel.upper()])
+    for top, left in ((0, 0), (7, 11), (14, 24)):
+        made = reduced_region(region_around(image, (top, left), 16, 4), 4, kernel)
+        part = np.asarray(plain)[top : top + 16, left : left + 16]
+        inside = slice(4, -4)  # at the border of the image Pillow leaves pixels out
+        assert np.abs(made.astype(int) - part)[inside, inside].max() <= 1
+    assert not np.array_equal(np.asarray(plain), downscale(image, 4))
+
+
+def test_other_kernels_take_the_hr_pixels_of_the_patch(patch: np.ndarray) -> None:
+    ranges = replace(ALL, jpeg=0.0, kernel=1.0)
+    wide = np.full((2 * (48 + 8), 2 * (48 + 8), 3), 99, np.uint8)
+    region = HRRegion(lambda: wide, 2)
+    for seed in range(20):
+        numbers = np.random.default_rng(seed)
+        assert (random_degradation(patch, ranges, numbers, region) == 99).all()
+    assert np.array_equal(degraded(patch, ranges, 1), patch)  # there are none

@@ -102,7 +102,10 @@ def test_gathers_what_the_loader_cuts(folder: Path, tmp_path: Path, kind: str, s
 def test_degrades_as_the_loader_does_in_processes_of_their_own(
     folder: Path, tmp_path: Path, share: Share, workers: int
 ):
-    store, ranges = store_of(folder), DegradationRanges(share=0.7, noise=0.5, blur=0.5)
+    store, ranges = (
+        store_of(folder),
+        DegradationRanges(share=0.7, kernel=0.5, noise=0.5, blur=0.5, h264=0.1),
+    )
     teacher = targets(store, tmp_path, own_size=False)
     cutting = PatchLoader(
         sampler(store, share, teacher), workers=1, ahead=1, degradation=ranges

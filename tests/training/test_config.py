@@ -57,6 +57,11 @@ def test_shipped_configurations_read(path: Path):
         ("steps = 10}", "steps = 10}\ndegradation = {share = 2}", "degradation.share is 2"),
         (
             "steps = 10}",
+            "steps = 10}\ndegradation = {jpeg = 0.8, webp = 0.2, h264 = 0.1}",
+            "degradation.jpeg, webp and h264 are 1.1 together",
+        ),
+        (
+            "steps = 10}",
             "steps = 10}\ndegradation = {jpeg_quality = [90, 20]}",
             r"degradation.jpeg_quality is \[90.0, 20.0\]: it must be \[least, greatest\] in 1..100",
         ),
