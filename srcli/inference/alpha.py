@@ -73,7 +73,7 @@ def clamp_alpha_to_source(sr: Tensor, lr: Tensor, top: int, left: int, scale: in
 
     Args:
         sr: (1, h, w), a part of the upscaled alpha, from SR px (`top`, `left`) on.
-        lr: The whole original alpha, (1, h, w) in [0, 1].
+        lr: The whole original alpha, (1, h, w) in [0, 1], on the same device.
         top: SR px, a multiple of `scale`.
         left: SR px, a multiple of `scale`.
         scale: SR px per LR px to a side.
@@ -86,10 +86,7 @@ def clamp_alpha_to_source(sr: Tensor, lr: Tensor, top: int, left: int, scale: in
     inner = (slice(None), _inside(rows), _inside(columns))
     greatest = F.max_pool2d(lr[around][None], 3, stride=1, padding=1)[0][inner]
     least = -F.max_pool2d(-lr[around][None], 3, stride=1, padding=1)[0][inner]
-    low, high = (
-        F.interpolate(x[None], sr.shape[1:], mode="nearest")[0].to(sr.device)
-        for x in (least, greatest)
-    )
+    low, high = (F.interpolate(x[None], sr.shape[1:], mode="nearest")[0] for x in (least, greatest))
     return sr.clamp(low, high)
 
 

@@ -20,22 +20,25 @@ _Span = tuple[int, int]  # start and stop, as of a slice
 
 
 @torch.inference_mode()
-def restore_flat_border(sr: Tensor, lr: Tensor, top: int, left: int, scale: int) -> Tensor:
+def restore_flat_border(
+    sr: Tensor, lr: Tensor, top: int, left: int, scale: int, *, look_first: bool = True
+) -> Tensor:
     """Replace the result by the interpolated input where the border of an image is flat.
 
     Depends on the input alone, so that tiles give what the whole image gives.
 
     Args:
         sr: (c, H, W), a part of the network's result, in [0, 1]; changed in place.
-        lr: (c, h, w), the whole image, in [0, 1], on any device.
+        lr: (c, h, w), the whole image, in [0, 1], on the same device.
         top: First SR row of the part.
         left: First SR column of the part.
         scale: SR px per LR px to a side.
+        look_first: Do nothing where nothing is flat; a host would wait for its device to know.
     """
     rows = top // scale, -(-(top + sr.shape[1]) // scale)
     columns = left // scale, -(-(left + sr.shape[2]) // scale)
     for strip in _strips(lr.shape[1], lr.shape[2], rows, columns):
-        _restore(sr, lr, *strip, (top, left), scale)
+        _restore(sr, lr, strip, (top, left), scale, look_first=look_first)
     return sr
 
 
@@ -58,16 +61,21 @@ def _common(one: _Span, other: _Span) -> _Span:
 
 
 def _restore(
-    sr: Tensor, lr: Tensor, rows: _Span, columns: _Span, corner: tuple[int, int], scale: int
+    sr: Tensor,
+    lr: Tensor,
+    strip: tuple[_Span, _Span],
+    corner: tuple[int, int],
+    scale: int,
+    *,
+    look_first: bool,
 ) -> None:
-    """Restore some LR rows and columns of the part that begins at the SR px `corner`."""
+    """Restore a strip of LR rows and columns of the part that begins at the SR px `corner`."""
+    rows, columns = strip
     surrounding_spans = [
         (max(span[0] - _AROUND, 0), min(span[1] + _AROUND, side))
         for span, side in zip((rows, columns), lr.shape[1:], strict=True)
     ]
-    surrounding = (
-        lr[None, :, slice(*surrounding_spans[0]), slice(*surrounding_spans[1])].float().cpu()
-    )
+    surrounding = lr[None, :, slice(*surrounding_spans[0]), slice(*surrounding_spans[1])].float()
     inner_slices = [
         slice(start - offset, stop - offset)
         for (start, stop), (offset, _) in zip((rows, columns), surrounding_spans, strict=True)
@@ -75,7 +83,7 @@ def _restore(
     # (1, h, w), of each neighbourhood
     value_range = (_largest(surrounding) + _largest(-surrounding)).amax(1)
     flat = value_range[:, inner_slices[0], inner_slices[1]] <= _FLAT
-    if not bool(flat.any()):
+    if look_first and not bool(flat.any()):
         return
     blur = scale + 1 - scale % 2  # SR px, odd
     smooth = surrounding.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -86,7 +94,7 @@ def _restore(
     target = sr[:, max(y, 0) : y + smooth.shape[1], max(x, 0) : x + smooth.shape[2]]
     smooth, flat = (one[:, max(-y, 0) :, max(-x, 0) :] for one in (smooth, flat))
     smooth, flat = (one[:, : target.shape[1], : target.shape[2]] for one in (smooth, flat))
-    target.copy_(torch.where(flat.to(sr.device), smooth.to(sr), target))
+    target.copy_(torch.where(flat, smooth.to(sr.dtype), target))
 
 
 def _larger(span: slice, scale: int) -> slice:

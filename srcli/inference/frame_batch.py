@@ -8,9 +8,9 @@ import torch
 from srcli.geometry import Size
 from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.output_size import reduce_planes
-from srcli.inference.planes import Pixels, quantise, split_planes
+from srcli.inference.planes import Pixels, split_planes
 from srcli.inference.report import Report, Tally
+from srcli.inference.result_writer import ResultWriter, result_writer
 from srcli.models.spec import Halting
 
 __all__ = ["batch_size", "upscale_batch"]
@@ -42,22 +42,26 @@ def upscale_batch(
     """
     height, width, _ = frames[0].shape
     size = Size(width, height).scaled(scale)
-    lr = torch.stack([split_planes(frame).color for frame in frames])  # (b, 3, h, w)
+    link = network.link
+    lr = torch.stack([split_planes(frame, link).color for frame in frames])  # (b, 3, h, w)
     tally, reruns = Tally(len(frames), None), network.reruns
     tally.begin(len(frames))
     with tally.timed():
-        output = network(lr, halting)
-        if network.device.type == "cuda":
-            torch.cuda.synchronize(network.device)
+        output = network(lr, halting)  # waits: it looks whether the result is finite
     tally.add_layers(output.layers)
     results: list[Pixels] = []
+    writers: list[ResultWriter] = []
     for image, plane, frame in zip(output.image, lr, frames, strict=True):
         tally.add_tile()
         if network.spec.keeps_colours:
-            restore_flat_border(image, plane, 0, 0, network.scale)
+            restore_flat_border(image, plane, 0, 0, network.scale, look_first=link is None)
         result = np.empty((*size.array_shape, 3), frame.dtype)
-        quantise(image if network.scale == scale else reduce_planes(image.cpu(), size), result)
+        writer = result_writer(result, Size(width, height).scaled(network.scale), link)
+        writer.put(image, 0, 0)
+        writers.append(writer)
         results.append(result)
+    for writer in writers:
+        writer.finish()
     report = tally.report(
         reruns=network.reruns - reruns,
         restarts=0,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
 from srcli.inference.device import pick_precision
+from srcli.inference.device_link import link_to
 from srcli.models import model_spec
 from srcli.models.community import CommunityNetwork
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
@@ -96,6 +97,8 @@ class LoadedNetwork:
         """Why it is not compiled although that was asked for, in a line."""
         self._parameters = parameters
         self.device = device
+        self.link = link_to(device)
+        """How images come to the device and back; None on the CPU."""
         self.dtype = dtype = dtype if dtype in (spec.precisions or (dtype,)) else torch.float32
         """Number format; fp32 where the network cannot be computed in the one asked for."""
         self.spec = spec

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.errors import ImageTooLarge
 from srcli.geometry import Size
 from srcli.inference.device import available_ram
+from srcli.inference.row_reduction import RowReducer
 
 __all__ = [
     "Resizing",
@@ -44,6 +46,11 @@ class Resizing:
         return self.computes and self.target != self._network_output
 
     @property
+    def made(self) -> Size:
+        """Size of what becomes the result: the network's, or the input itself."""
+        return self._network_output if self.computes else self.source
+
+    @property
     def _network_output(self) -> Size:
         return self.source.scaled(self.network_scale)
 
@@ -59,17 +66,18 @@ class Resizing:
                 f"hint: ask for {self._network_output} or less"
             )
 
-    def check_memory(self, bytes_per_pixel: int) -> None:
+    def check_memory(self, bytes_per_pixel: int, *, reduces_whole: bool = True) -> None:
         """Fail before the work rather than be killed after it.
 
         Args:
             bytes_per_pixel: Of the result.
+            reduces_whole: What is reduced lies whole in the host's memory before.
 
         Raises:
             ImageTooLarge: The result, and what it is reduced from, need more than is free.
         """
         needed = self.target.pixels * bytes_per_pixel
-        if self.reduces:
+        if self.reduces and reduces_whole:
             needed += self._network_output.pixels * 3 * 4  # all planes at once, fp32
         free = available_ram()
         if needed > free:
@@ -89,6 +97,9 @@ def reduce_planes(planes: Tensor, size: Size) -> Tensor:
     The filter is PyTorch's antialiased one (a = -0.5, weights normalised at the border): no
     detail finer than the result can hold survives to turn into moiré.
     """
+    if size.width == 1:  # of such, PyTorch 2.13 takes rows for columns
+        reducer = RowReducer(Size(planes.shape[2], planes.shape[1]), size)
+        return torch.cat([rows for _, rows in reducer.add(planes)], 1)
     return F.interpolate(
         planes[None], size.array_shape, mode="bicubic", antialias=True, align_corners=False
     )[0]

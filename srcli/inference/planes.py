@@ -16,6 +16,7 @@ from torch import Tensor
 
 from srcli.errors import UnreadableImage
 from srcli.inference.alpha import bleed
+from srcli.inference.device_link import Link, unpack
 from srcli.inference.image_conversion import to_array
 
 __all__ = ["Pixels", "Planes", "as_pixels", "quantise", "split_planes"]
@@ -73,9 +74,17 @@ def as_pixels(image: Pixels | Image.Image | Tensor) -> Pixels:
     return pixels
 
 
-def split_planes(pixels: Pixels) -> Planes:
-    """Take an image (h, w, c) apart."""
+def split_planes(pixels: Pixels, link: Link | None = None) -> Planes:
+    """Take an image (h, w, c) apart.
+
+    Args:
+        pixels: The image.
+        link: To a device on which planes without alpha shall lie; those with alpha lie on the
+            host, where hidden colour is filled in.
+    """
     height, width, channels = pixels.shape
+    if link is not None and channels in (1, 3):
+        return Planes(unpack(link.send(pixels)), None)
     planes = torch.empty(channels, height, width)
     maximum = np.float32(_MAXIMUM.get(pixels.dtype, 1.0))
     for top in range(0, height, _ROWS):  # a few rows at a time: whole copies are large

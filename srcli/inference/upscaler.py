@@ -4,7 +4,7 @@ Pixels are split into colour and alpha planes (`planes`). Each plane is cut into
 that is free (`tile_planner`) and run through the network (`run_tiles`): in exact tiles, equal to
 the whole image's result, where the network allows it (`exact_tiling`), else in tiles that overlap
 and are blended (`blended_tiling`). Finished parts are reduced to the size asked for where the
-network's scale is larger (`output_size`), quantised, and written into the result.
+network's scale is larger, rounded, and written into the result (`result_writer`).
 """
 
 import math
@@ -36,11 +36,12 @@ from srcli.inference.halting import resolve_halting
 from srcli.inference.image_conversion import AnyImage, compression_of, to_input_kind
 from srcli.inference.maps import Explanation, MapStitcher
 from srcli.inference.network import load_network
-from srcli.inference.output_size import Resizing, reduce_planes
-from srcli.inference.planes import Pixels, as_pixels, quantise, split_planes
+from srcli.inference.output_size import Resizing
+from srcli.inference.planes import Pixels, as_pixels, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_steps
 from srcli.inference.report import Report, Tally, add_reports
+from srcli.inference.result_writer import result_writer
 from srcli.inference.run_tiles import run_tiles, with_plans
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.metrics.flops import count_flops
@@ -259,20 +260,23 @@ class Upscaler:
         """See `upscale`; `maps` collects the traces of the colour planes."""
         pixels = as_pixels(image)
         with within_memory(pixels, self.device):
-            planes = split_planes(pixels)
+            link = self.network.link
+            planes = split_planes(pixels, link)
             height, width, channels = pixels.shape
             source = Size(width, height)
             target = Size(*size) if size else source.scaled(self.scale)
             resizing = Resizing(source, target, self.network.scale)
             resizing.check_scale()
-            resizing.check_memory(channels * pixels.itemsize)
+            resizing.check_memory(channels * pixels.itemsize, reduces_whole=link is None)
             result, alpha = np.empty((*target.array_shape, channels), pixels.dtype), planes.alpha
             if alpha is not None and alpha.min() == alpha.max():
                 result[..., -1] = pixels[0, 0, -1]
                 alpha = None
-            color, before = prepare_all(self._preparers if resizing.computes else (), planes.color)
+            color = planes.color.to(self.device)
+            color, before = prepare_all(self._preparers if resizing.computes else (), color)
             tasks = [_Task(color, result[..., : len(color)], resizing, maps)]
             if alpha is not None:
+                alpha = alpha.to(self.device)
                 tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
             report = self._compute(tasks, halting, callbacks).after(before)
         return Upscaled(to_input_kind(result, image), report)
@@ -298,28 +302,22 @@ class Upscaler:
     def _upscale_plane(self, task: "_Task", plan: TilePlan, halting: Halting, tally: Tally) -> None:
         """Upscale a plane into its target, part by part."""
         plane, target, scale = task.plane, task.target, self.network.scale
-        channels, height, width = plane.shape
-        resizing = task.resizing
-        if not resizing.computes:
-            quantise(reduce_planes(plane, resizing.target), target)
+        link = self.network.link
+        writer = result_writer(target, task.resizing.made, link)
+        if not task.resizing.computes:
+            writer.put(plane, 0, 0)
+            writer.finish()
             return
-        shape = channels, height * scale, width * scale
-        network_output = torch.empty(shape) if resizing.reduces else None
         for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
-            image = part.image if channels == 3 else part.image.mean(0, keepdim=True)
+            image = part.image if len(plane) == 3 else part.image.mean(0, keepdim=True)
+            at = part.top, part.left
             if self.network.spec.keeps_colours:
-                image = restore_flat_border(image, plane, part.top, part.left, scale)
+                image = restore_flat_border(image, plane, *at, scale, look_first=link is None)
             if task.is_alpha:
-                image = clamp_alpha_to_source(image, plane, part.top, part.left, scale)
-            rows = slice(part.top, part.top + image.shape[1])
-            columns = slice(part.left, part.left + image.shape[2])
-            if network_output is None:
-                quantise(image, target[rows, columns])
-            else:
-                network_output[:, rows, columns] = image
+                image = clamp_alpha_to_source(image, plane, *at, scale)
+            writer.put(image, *at)
             del part, image  # before the next one is made
-        if network_output is not None:
-            quantise(reduce_planes(network_output, resizing.target), target)
+        writer.finish()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from srcli.inference.upscaler import Upscaler
 from srcli.models import model_spec
 from srcli.models.layers import shifted_windows
 from srcli.models.spec import Halting
-from tests.two_devices import two_devices
+from tests.two_devices import PlayedLink, two_devices
 
 
 def image(channels: int) -> np.ndarray:
@@ -64,3 +64,19 @@ def test_the_play_sees_a_tensor_left_behind(monkeypatch: pytest.MonkeyPatch) -> 
     with two_devices(monkeypatch) as mode:
         back = torch.ones(3).to(there).cpu() + torch.arange(3)
         assert not mode.there(back)
+
+
+@pytest.mark.parametrize(("name", "layers"), [("adaformer", 6), ("adaformer-s", 3)])
+@pytest.mark.parametrize("scale", [4, 2.5])
+def test_a_balanced_image_waits_for_the_device_a_few_times(
+    name: str, layers: int, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most L + 2 times per band of L layers; here the whole image is one."""
+    upscaler = Upscaler(name, scale, device="cpu", tile=0)
+    with two_devices(monkeypatch) as mode:
+        mode.put_all(upscaler.network.module)
+        upscaler.network.link = link = PlayedLink(mode)
+        upscaler(image(3))
+    assert len(link.fetched) == 1
+    assert len(mode.waits) + len(link.fetched) <= layers + 2
+    assert len(mode.waits) >= layers - 1  # the play sees those of packing
