@@ -99,9 +99,9 @@ class Degrader:
     def __call__(self, image: Image8) -> Image8:
         """Degrade an image (h, w, 3); the same image always becomes the same."""
         seed = zlib.crc32(np.ascontiguousarray(image).tobytes())
-        numbers = np.random.default_rng((seed, zlib.crc32(self.name.encode())))
+        rng = np.random.default_rng((seed, zlib.crc32(self.name.encode())))
         for step in self.steps:
-            image = step(image, numbers)
+            image = step(image, rng)
         return image
 
 
@@ -141,62 +141,60 @@ def _step_named(part: str, whole: str) -> Callable[[Image8, np.random.Generator]
 def random_degradation(
     patch: Image8,
     ranges: DegradationRanges,
-    numbers: np.random.Generator,
+    rng: np.random.Generator,
     region: HRRegion | None = None,
 ) -> Image8:
     """Degrade a patch (p, p, 3) at random; the same numbers make the same of it.
 
     Without a `region` no other kernel reduces it.
     """
-    if numbers.random() >= ranges.share:
+    if rng.random() >= ranges.share:
         return patch
-    if ranges.kernel and numbers.random() < ranges.kernel:
-        kernel = KERNELS[numbers.integers(len(KERNELS))]
+    if ranges.kernel and rng.random() < ranges.kernel:
+        kernel = KERNELS[rng.integers(len(KERNELS))]
         if region is not None:
             patch = reduced_region(region.cut(), region.scale, kernel)
-    if numbers.random() < ranges.blur:
-        patch = _blurred(patch, _between(ranges.blur_radii, numbers))
-    if numbers.random() < ranges.noise:
-        level = _between(ranges.noise_levels, numbers)
-        patch = _noisy(patch, level, numbers, poisson=numbers.random() < _POISSON)
-    kind = numbers.random()
+    if rng.random() < ranges.blur:
+        patch = _blurred(patch, _between(ranges.blur_radii, rng))
+    if rng.random() < ranges.noise:
+        level = _between(ranges.noise_levels, rng)
+        patch = _noisy(patch, level, rng, poisson=rng.random() < _POISSON)
+    kind = rng.random()
     if kind < ranges.jpeg:
-        times = 2 if numbers.random() < ranges.twice else 1
+        times = 2 if rng.random() < ranges.twice else 1
         for _ in range(times):
-            subsampled = numbers.random() < ranges.subsampled
-            quality = round(_between(ranges.jpeg_quality, numbers))
-            patch = _off_grid(
-                patch, partial(_jpeg, quality=quality, subsampled=subsampled), numbers
-            )
+            subsampled = rng.random() < ranges.subsampled
+            quality = round(_between(ranges.jpeg_quality, rng))
+            patch = _off_grid(patch, partial(_jpeg, quality=quality, subsampled=subsampled), rng)
     elif kind < ranges.jpeg + ranges.webp:
-        quality = round(_between(ranges.webp_quality, numbers))
-        patch = _off_grid(patch, partial(_webp, quality=quality), numbers)
+        quality = round(_between(ranges.webp_quality, rng))
+        patch = _off_grid(patch, partial(_webp, quality=quality), rng)
     elif kind < ranges.jpeg + ranges.webp + ranges.h264:
-        qp = round(_between(ranges.h264_qp, numbers))
-        patch = _off_grid(patch, partial(coded_by_h264, qp=qp), numbers)
+        qp = round(_between(ranges.h264_qp, rng))
+        patch = _off_grid(patch, partial(coded_by_h264, qp=qp), rng)
     return patch
 
 
 def random_degradations(
     patches: Sequence[Image8],
     ranges: DegradationRanges,
-    numbers: Sequence[np.random.Generator],
+    rngs: Sequence[np.random.Generator],
     regions: Sequence[HRRegion | None],
 ) -> Image8:
     """Degrade patches (p, p, 3), each by its own random numbers, to (b, p, p, 3)."""
-    each = zip(patches, numbers, regions, strict=True)
+    each = zip(patches, rngs, regions, strict=True)
     return np.stack([random_degradation(one, ranges, its, hr) for one, its, hr in each])
 
 
-def _between(pair: tuple[float, ...], numbers: np.random.Generator) -> float:
-    return float(numbers.uniform(pair[0], pair[1]))
+def _between(pair: tuple[float, ...], rng: np.random.Generator) -> float:
+    return float(rng.uniform(pair[0], pair[1]))
 
 
 def _off_grid(
-    patch: Image8, compress: Callable[[Image8], Image8], numbers: np.random.Generator
+    patch: Image8, compress: Callable[[Image8], Image8], rng: np.random.Generator
 ) -> Image8:
     """Compress a patch that lies anywhere on the grid of blocks of its image."""
-    top, left = (int(n) for n in numbers.integers(0, _GRID, 2))
+    top, left = (int(n) for n in rng.integers(0, _GRID, 2))
     height, width = patch.shape[:2]
     below, right = -(top + height) % _GRID, -(left + width) % _GRID
     wide = np.pad(patch, ((top, below), (left, right), (0, 0)), mode="reflect")
@@ -219,9 +217,9 @@ def _compressed(image: Image8, format: str, options: dict[str, int]) -> Image8:
         return np.asarray(decoded.convert("RGB"))
 
 
-def _noisy(image: Image8, level: float, numbers: np.random.Generator, *, poisson: bool) -> Image8:
+def _noisy(image: Image8, level: float, rng: np.random.Generator, *, poisson: bool) -> Image8:
     """Add noise of `level` standard deviations, of photons if `poisson`: less where it is dark."""
-    noise = numbers.standard_normal(image.shape, np.float32) * level
+    noise = rng.standard_normal(image.shape, np.float32) * level
     if poisson:
         noise *= np.sqrt(image / np.float32(127.5))
     return (image + noise).round().clip(0, 255).astype(np.uint8)
@@ -238,7 +236,7 @@ _NAMED: dict[
     "jpeg444": (lambda q: lambda image, _: _jpeg(image, round(q), subsampled=False), 1, 100),
     "webp": (lambda q: lambda image, _: _webp(image, round(q)), 1, 100),
     "h264": (lambda qp: lambda image, _: coded_by_h264(image, round(qp)), 0, 51),
-    "noise": (lambda n: lambda image, numbers: _noisy(image, n, numbers, poisson=False), 0, 100),
+    "noise": (lambda n: lambda image, rng: _noisy(image, n, rng, poisson=False), 0, 100),
     "blur": (lambda r: lambda image, _: _blurred(image, r), 0, 20),
 }
 """By name: what a number makes, and the least and greatest number."""

@@ -92,8 +92,8 @@ class DegradedLR(Dataset[Tensor]):
             lr = self.lr.image(image)[top : top + side, left : left + side]
             clean.append(turned_patch(lr, turn))
             regions.append(HRRegion(partial(self._region, image, (top, left), turn), self.scale))
-        numbers = self.draws.random_numbers(step)
-        degraded = random_degradations(clean, self.ranges, numbers, regions)
+        rngs = self.draws.patch_rngs(step)
+        degraded = random_degradations(clean, self.ranges, rngs, regions)
         return torch.from_numpy(degraded).permute(0, 3, 1, 2)
 
     def _region(self, image: int, corner: tuple[int, int], turn: int) -> NDArray[np.uint8]:

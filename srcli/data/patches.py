@@ -97,16 +97,16 @@ class Draws:
 
     def of_step(self, step: int) -> PatchDraw:
         """Draw the patches of step `step`."""
-        numbers = np.random.default_rng((self.seed, step))
-        images = numbers.choice(len(self.chance), self.batch, p=self.chance)
-        places = numbers.random((self.batch, 2))
-        turns = numbers.integers(0, 8, self.batch)
+        rng = np.random.default_rng((self.seed, step))
+        images = rng.choice(len(self.chance), self.batch, p=self.chance)
+        places = rng.random((self.batch, 2))
+        turns = rng.integers(0, 8, self.batch)
         mine = np.arange(self.share.rank, self.batch, self.share.of)
         own_size = int((mine >= self.paired).sum())
         return PatchDraw(images[mine], places[mine], turns[mine], own_size)
 
-    def random_numbers(self, step: int) -> list[np.random.Generator]:
-        """Random numbers of each of this process's patches of one step, for its degradation."""
+    def patch_rngs(self, step: int) -> list[np.random.Generator]:
+        """Random generators of each of this process's patches of one step, for its degradation."""
         numbers = range(self.share.rank, self.batch, self.share.of)
         return [np.random.default_rng((self.seed, step, number)) for number in numbers]
 
@@ -285,9 +285,9 @@ class PatchLoader:
         if ranges is None:
             return batch
         patches = np.ascontiguousarray(batch.lr.permute(0, 2, 3, 1).numpy())
-        numbers = self._sampler.draws.random_numbers(step)
+        rngs = self._sampler.draws.patch_rngs(step)
         regions = self._sampler.hr_regions(step)
-        degraded = random_degradations(list(patches), ranges, numbers, regions)
+        degraded = random_degradations(list(patches), ranges, rngs, regions)
         return replace(batch, lr=torch.as_tensor(degraded).permute(0, 3, 1, 2))
 
     def batches(self, first: int) -> Generator[PatchBatch]:

@@ -12,7 +12,7 @@ from srcli.inference.network import LoadedNetwork
 from srcli.inference.tile_planner import TilePlan
 from srcli.models.spec import BandedNetwork
 
-__all__ = ["Callbacks", "watched_steps"]
+__all__ = ["Callbacks", "watched_progress"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Callbacks:
     def tile_done(self, network: LoadedNetwork) -> Callable[[int, int], None] | None:
         """The listener to tiles, through which progress goes where steps are not watched."""
         on_tile, on_progress = self.on_tile, self.on_progress
-        if on_progress is None or _steps(network):
+        if on_progress is None or _progress_modules(network):
             return on_tile
 
         def tile(done: int, total: int) -> None:
@@ -49,13 +49,13 @@ class Callbacks:
         return tile
 
 
-def _steps(network: LoadedNetwork) -> dict[nn.Module, int]:
+def _progress_modules(network: LoadedNetwork) -> dict[nn.Module, int]:
     """Modules to watch: none where hooks would keep them from being compiled whole."""
-    return {} if network.compiled else dict(network.module.steps())
+    return {} if network.compiled else dict(network.module.progress_modules())
 
 
 @contextmanager
-def watched_steps(
+def watched_progress(
     network: LoadedNetwork, plan: TilePlan, planes: int, on_progress: Callable[[float], None] | None
 ) -> Generator[None]:
     """Tell how far an image is while it is computed inside.
@@ -66,11 +66,15 @@ def watched_steps(
         planes: How many are computed so.
         on_progress: See `Callbacks`.
     """
-    steps = _steps(network)
+    steps = _progress_modules(network)
     if on_progress is None or not steps:
         yield
         return
-    banded = set(network.module.band_steps()) if isinstance(network.module, BandedNetwork) else ()
+    banded = (
+        set(network.module.band_progress_modules())
+        if isinstance(network.module, BandedNetwork)
+        else ()
+    )
     halos = (0 if module in banded or not plan.exact else network.halo for module in steps)
     expected = planes * sum(_pixels(plan, halo) for halo in halos)
     passed = 0

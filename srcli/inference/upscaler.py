@@ -39,7 +39,7 @@ from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing
 from srcli.inference.planes import Pixels, as_pixels, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
-from srcli.inference.progress import Callbacks, watched_steps
+from srcli.inference.progress import Callbacks, watched_progress
 from srcli.inference.report import Report, Tally, add_reports
 from srcli.inference.result_writer import result_writer
 from srcli.inference.run_tiles import run_tiles, with_plans
@@ -287,7 +287,7 @@ class Upscaler:
 
         def attempt(plan: TilePlan, restarts: int) -> Report:
             tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network))
-            with watched_steps(network, plan, len(tasks), callbacks.on_progress):
+            with watched_progress(network, plan, len(tasks), callbacks.on_progress):
                 for task in tasks:
                     self._upscale_plane(task, plan, halting, tally)
             return tally.report(

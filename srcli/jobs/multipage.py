@@ -90,7 +90,7 @@ class _Multipage:
         self._upscalers, self._batch = upscalers, batch
         self._sizes: list[tuple[int, int]] = []
         self._losses: dict[str, list[int]] = {}
-        self.pages = 1 + len(first.image.further)
+        self.pages = 1 + len(first.image.later_pages)
         self.reports: list[Report] = []
 
     def load(self, number: int) -> DecodedImage:
@@ -113,7 +113,7 @@ class _Multipage:
         made = upscale_to_size(page, self._upscalers, self._batch, *callbacks)
         metadata = self._batch.metadata.applied(page.metadata)
         return replace(
-            page, pixels=made.image, format=job.image_format, metadata=metadata, further=()
+            page, pixels=made.image, format=job.image_format, metadata=metadata, later_pages=()
         ), made.report
 
     def ended(self, page: StageResult[int, _StoredPage]) -> None:
@@ -121,7 +121,7 @@ class _Multipage:
         number = page.item + 1
         if page.stored is None:
             assert page.error is not None
-            reduced = page.item and self._first.image.further[page.item - 1].reduced
+            reduced = page.item and self._first.image.later_pages[page.item - 1].reduced
             if not (reduced and isinstance(page.error, UnreadableImage)):
                 raise page.error
             self._losses[f"a smaller copy of a page left out: {page.error}"] = [number]

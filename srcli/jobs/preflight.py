@@ -93,11 +93,11 @@ def _forecast_job(
     job: Job, info: ImageInfo, target_size: TargetSize, limits: SizeLimits
 ) -> Forecast:
     pages = (info,)
-    if info.further:
+    if info.later_pages:
         if holds_pages(job.image_format):
-            pages = (info, *info.further)
+            pages = (info, *info.later_pages)
         else:
-            require_one_page(job, info.further)
+            require_one_page(job, info.later_pages)
     sizes = [target_size.size(page.width, page.height) for page in pages]
     require_sizes(job, pages, target_size, limits)
     pixels = sum(page.width * page.height for page in pages)
@@ -152,13 +152,13 @@ def require_sizes(
         limits.check(job.source, old, target_size.size(*old), job.image_format)
 
 
-def require_one_page(job: Job, further: Sequence[ImageInfo]) -> None:
+def require_one_page(job: Job, later_pages: Sequence[ImageInfo]) -> None:
     """Check that nothing but smaller copies of the first page would be lost.
 
     Raises:
         UnwritableImage: There are pages that a format of one page cannot hold.
     """
-    pages = 1 + sum(not one.reduced for one in further)
+    pages = 1 + sum(not one.reduced for one in later_pages)
     if pages > 1:
         raise UnwritableImage(
             f"{job.source}: it has {pages} pages, {job.image_format.upper()} holds one; "

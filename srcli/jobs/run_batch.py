@@ -64,16 +64,16 @@ def run_batch(
     def compute(job: Job, read: Decoded) -> _Store:
         if stopping.is_set():
             raise _Stopped
-        pages = (read.image, *read.image.further)
+        pages = (read.image, *read.image.later_pages)
         require_sizes(job, pages, batch.size, batch.limits)
         observer.begun(job)
-        if read.image.further:
+        if read.image.later_pages:
             if holds_pages(job.image_format):
                 return _already_written(upscale_multipage(job, read, upscalers, batch, context))
-            require_one_page(job, read.image.further)
+            require_one_page(job, read.image.later_pages)
         callbacks = partial(observer.tile, job), partial(observer.progress, job)
         made = upscale_to_size(read.image, upscalers, batch, *callbacks)
-        left_out = read.image.left_out + len(read.image.further)
+        left_out = read.image.left_out + len(read.image.later_pages)
         image = replace(read.image, pixels=made.image, left_out=left_out)
         return partial(_store, job, image, made.report, origin_of(read), batch, run_journal)
 

@@ -139,6 +139,6 @@ def verify_unknown(path: Path, folder: Path, decoder: DecoderProcess) -> Verific
 def _read_whole(path: Path, decoder: DecoderProcess) -> Decoded:
     """Decode every page; return the first."""
     first = decoder.read(path)
-    for page in range(1, 1 + len(first.image.further)):
+    for page in range(1, 1 + len(first.image.later_pages)):
         decoder.read(path, page)
     return first

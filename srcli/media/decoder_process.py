@@ -215,7 +215,7 @@ class DecoderProcess:
             metadata,
             head["lossless"],
             head["left_out"],
-            tuple(ImageInfo(*one) for one in head["further"]),
+            tuple(ImageInfo(*one) for one in head["later_pages"]),
             tuple(map(str, head["dropped"])),
             head["precision"],
             Compression(**head["compression"]),
@@ -224,6 +224,6 @@ class DecoderProcess:
 
 
 def _info(head: _Head, _: IO[bytes]) -> ImageInfo:
-    first, *further = (ImageInfo(*one) for one in head["info"])
+    first, *later = (ImageInfo(*one) for one in head["info"])
     compression = Compression(**head["compression"])
-    return replace(first, further=tuple(further), compression=compression)
+    return replace(first, later_pages=tuple(later), compression=compression)

@@ -57,7 +57,7 @@ def _answer(path: Path, request: dict[str, str | float], answers: BufferedWriter
             info = probe(path, max_megapixels=megapixels)
             head, parts = (
                 {
-                    "info": _rows(info, *info.further),
+                    "info": _rows(info, *info.later_pages),
                     "compression": asdict(info.compression),
                 },
                 (),
@@ -102,7 +102,7 @@ def _read(
         "format": image.format,
         "lossless": image.lossless,
         "left_out": image.left_out,
-        "further": _rows(*image.further),
+        "later_pages": _rows(*image.later_pages),
         "dropped": image.dropped,
         "precision": image.precision,
         "compression": asdict(image.compression),

@@ -75,7 +75,7 @@ class DecodedImage:
         metadata: What travels beside the pixels.
         lossless: A WebP whose pixels were stored exactly; it is then written so again.
         left_out: Further frames of the file, which are not read.
-        further: What the file's further pages are, where each can be read; of the first page.
+        later_pages: What the pages after the first are, where each can be read; of the first page.
         dropped: What of the file was not read, a line each.
         precision: Bits a sample in the file, where they are fewer than the 16 of the pixels.
         compression: What the file and its pixels tell of lossy compression.
@@ -86,7 +86,7 @@ class DecodedImage:
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = False
     left_out: int = 0
-    further: tuple["ImageInfo", ...] = ()
+    later_pages: tuple["ImageInfo", ...] = ()
     dropped: tuple[str, ...] = ()
     precision: int | None = None
     compression: Compression = Compression()
@@ -139,7 +139,7 @@ class ImageInfo:
         bits: 8 or 16 bits a sample.
         lossless: As in `Image`.
         reduced: The file calls it a smaller copy of another page.
-        further: Of the first page: those that follow.
+        later_pages: Of the first page: those that follow.
         compression: What the header tells of it.
     """
 
@@ -150,7 +150,7 @@ class ImageInfo:
     bits: int
     lossless: bool = False
     reduced: bool = False
-    further: tuple["ImageInfo", ...] = ()
+    later_pages: tuple["ImageInfo", ...] = ()
     compression: Compression = Compression()
 
     @property

@@ -59,8 +59,8 @@ def read_image(
     Args:
         path: The file; a regular one, pipes and devices are refused.
         max_megapixels: Greatest size accepted, in millions of pixels.
-        page: Which of the pages, from 0; above 0 only after page 0 was read, whose `further` says
-            what there is.
+        page: Which of the pages, from 0; above 0 only after page 0 was read, whose `later_pages`
+            say what there is.
         content: Of the file, if it has been read already.
 
     Raises:
@@ -77,7 +77,7 @@ def read_image(
         stream.seek(0)
         image = format.decode(stream)
         known = _compression_of(image, image.compression, format, stream)
-        return _measured(replace(image, further=info.further, compression=known))
+        return _measured(replace(image, later_pages=info.later_pages, compression=known))
 
 
 @contextmanager
@@ -132,7 +132,7 @@ def _inspected(path: Path, stream: Readable, max_megapixels: float) -> tuple[For
     stream.seek(0)
     info = format.inspect(stream)
     info = replace(info, compression=_compression_of(info, info.compression, format, stream))
-    for number, one in enumerate((info, *info.further)):
+    for number, one in enumerate((info, *info.later_pages)):
         named = f"page {number + 1}: " if number else ""
         size = f"{one.width}x{one.height}"
         if one.width < 1 or one.height < 1:

@@ -119,7 +119,7 @@ class AdaFormer(BandedNetwork):
             )
             for _ in range(config.layers)
         )
-        self.layer_ends = nn.ModuleList(nn.Identity() for _ in range(config.layers))  # to watch
+        self.layer_outputs = nn.ModuleList(nn.Identity() for _ in range(config.layers))  # to watch
         self.confidence = ConfidenceEstimator(d, config.confidence_channels)
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
@@ -131,13 +131,13 @@ class AdaFormer(BandedNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
-    def steps(self) -> Mapping[nn.Module, int]:
+    def progress_modules(self) -> Mapping[nn.Module, int]:
         """The residual blocks, and what every band passes after a layer, whatever has halted."""
-        return dict.fromkeys((*self.encoder, *self.layer_ends, *self.decoder), 1)
+        return dict.fromkeys((*self.encoder, *self.layer_outputs, *self.decoder), 1)
 
-    def band_steps(self) -> Collection[nn.Module]:
+    def band_progress_modules(self) -> Collection[nn.Module]:
         """See `BandedNetwork`."""
-        return tuple(self.layer_ends)
+        return tuple(self.layer_outputs)
 
     def compilable(self) -> Iterable[nn.Module]:
         """Encoder, decoder and each block; what packs tokens between them stays as it is."""
@@ -166,7 +166,7 @@ class AdaFormer(BandedNetwork):
             steers = halting.eps is not None and number < last
             estimator = self.confidence if steers or halting.observe else None
             stream = sparse_layer(block, estimator, stream, halting.threshold, limit)
-            stream = _passing(self.layer_ends[number - 1], stream)
+            stream = _passing(self.layer_outputs[number - 1], stream)
         for band in stream:
             change = F.linear(band.tokens, self.unembed.weight.flatten(1), self.unembed.bias)
             yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))

@@ -72,7 +72,7 @@ class SMFANet(BandedNetwork):
         """Store and compute the blocks in `dtype`; the variances stay in fp32."""
         self.blocks.to(dtype)
 
-    def steps(self) -> Mapping[nn.Module, int]:
+    def progress_modules(self) -> Mapping[nn.Module, int]:
         """The blocks' convolutions of the pooled features, each called once."""
         blocks = cast("list[ModulationBlock]", list(self.blocks))
         return {block.smfa.coarse: POOL**2 for block in blocks}

@@ -120,7 +120,7 @@ class SRNetwork(nn.Module, ABC):
         """Other ways to run it that tell how good `forward` is, by name; none by default."""
         return {}
 
-    def steps(self) -> "Mapping[nn.Module, int]":
+    def progress_modules(self) -> "Mapping[nn.Module, int]":
         """Modules that are called in turn on every part of the image; none by default.
 
         Of each how many LR px one px of its input stands for. Who watches them knows how far an
@@ -159,7 +159,7 @@ class BandedNetwork(SRNetwork):
     decoder_halo: int  # LR px
     band: int  # LR px; bands start on multiples of it; 0: cannot be parted after all
 
-    def band_steps(self) -> Collection[nn.Module]:
+    def band_progress_modules(self) -> Collection[nn.Module]:
         """Those of `steps` that see bands, and so no px twice; none by default."""
         return ()
 

@@ -55,7 +55,7 @@ def facts_of(
     ]
     nothing = "the pixels" if missing else "the pixels; the input holds nothing else"
     noted = pair.losses is not None
-    pages = len(before.further) + before.left_out
+    pages = len(before.later_pages) + before.left_out
     light = before.metadata.cicp is not None and before.metadata.cicp[1] in HDR_TRANSFERS
     notes = [
         shown,

@@ -133,7 +133,7 @@ def explain_images(
         summary = {**stats.as_dict(), "request": dict(job.request)}
         summary |= {"weights": str(choice)} if choice else {}
         write_folder(job.target, write, summary, overwrite=overwrite)
-        pages = sum(not page.reduced for page in decoded.further)
+        pages = sum(not page.reduced for page in decoded.later_pages)
         return Drawn(explained.report, stats, decoded.left_out + pages)
 
     return stream(jobs, load, compute, lambda _, drawn: drawn)

@@ -147,6 +147,6 @@ def test_other_kernels_take_the_hr_pixels_of_the_patch(patch: np.ndarray) -> Non
     wide = np.full((2 * (48 + 8), 2 * (48 + 8), 3), 99, np.uint8)
     region = HRRegion(lambda: wide, 2)
     for seed in range(20):
-        numbers = np.random.default_rng(seed)
-        assert (random_degradation(patch, ranges, numbers, region) == 99).all()
+        rng = np.random.default_rng(seed)
+        assert (random_degradation(patch, ranges, rng, region) == 99).all()
     assert np.array_equal(degraded(patch, ranges, 1), patch)  # there are none

@@ -188,7 +188,7 @@ def test_a_result_beyond_memory_is_refused(
 class Overflowing(torch.nn.Module):
     """Stands in for a network whose values overflow."""
 
-    def steps(self) -> dict[torch.nn.Module, int]:
+    def progress_modules(self) -> dict[torch.nn.Module, int]:
         return {}
 
     def forward(self, lr: torch.Tensor, halting: Halting) -> SROutput:

@@ -26,7 +26,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 def pages_of(path) -> list[DecodedImage]:
     first = read_image(path)
-    return [first, *(read_image(path, page=n + 1) for n in range(len(first.further)))]
+    return [first, *(read_image(path, page=n + 1) for n in range(len(first.later_pages)))]
 
 
 def scan(path, noise, **options):
@@ -54,10 +54,10 @@ def test_every_page_is_read_as_it_is(tmp_path, noise, options):
     path = scan(tmp_path / "scan.tif", noise, **options)
     info = probe(path)
     found = pages_of(path)
-    assert [(p.width, p.height, p.channels, p.bits) for p in (info, *info.further)] == [
+    assert [(p.width, p.height, p.channels, p.bits) for p in (info, *info.later_pages)] == [
         (p.width, p.height, p.channels, p.bits) for p in found
     ]
-    assert [p.reduced for p in (info, *info.further)] == [False] * 6 + [True]
+    assert [p.reduced for p in (info, *info.later_pages)] == [False] * 6 + [True]
     assert [p.bits for p in found] == [8, 16, 8, 8, 16, 8, 8]
     with tifffile.TiffFile(path) as file:
         for image, page in zip(found[:5], file.pages, strict=False):
@@ -133,7 +133,7 @@ def test_every_page_has_its_own_orientation(tmp_path, corners):
     assert np.array_equal(second.pixels, np.rot90(corners, -1))
     assert np.array_equal(third.pixels, np.rot90(corners, 2))
     info = probe(tmp_path / "turned.tif")
-    assert (info.further[0].width, info.further[0].height) == (16, 32)
+    assert (info.later_pages[0].width, info.later_pages[0].height) == (16, 32)
 
 
 def offsets_of(data: bytes) -> list[int]:
@@ -191,7 +191,7 @@ def test_the_decoder_process_reads_pages(tmp_path, noise):
     with DecoderProcess(DecodeLimits()) as decoder:
         assert decoder.probe(path) == probe(path)
         first, second = decoder.read(path), decoder.read(path, 1)
-    assert first.image.further == probe(path).further
+    assert first.image.later_pages == probe(path).later_pages
     assert np.array_equal(second.image.pixels, read_image(path, page=1).pixels)
     assert (second.size, second.mtime_ns, second.sha256) == (first.size, first.mtime_ns, "")
 

@@ -85,7 +85,7 @@ def _inspect(stream: Readable) -> ImageInfo:
             pages.append(replace(pages[0], width=1, height=1))  # it is left out in its turn
             image = None
         pages[-1] = replace(pages[-1], reduced=reduced)
-    return replace(pages[0], further=tuple(pages[1:]))
+    return replace(pages[0], later_pages=tuple(pages[1:]))
 
 
 def _info(
