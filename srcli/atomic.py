@@ -20,7 +20,7 @@ _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays unde
 
 @contextmanager
 def atomic_file(
-    path: Path, whole: Callable[[Path], None] | None = None
+    path: Path, before_rename: Callable[[Path], None] | None = None
 ) -> Generator[BufferedWriter, None, None]:
     """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
 
@@ -30,8 +30,8 @@ def atomic_file(
 
     Args:
         path: Final name; an existing file is replaced.
-        whole: Called with the temporary file when it is whole on disk, before it gets its name;
-            an error it raises is as good as one in the block.
+        before_rename: Called with the temporary file when it is whole on disk, before it gets its
+            name; an error it raises is as good as one in the block.
 
     Yields:
         The stream to write and to seek in.
@@ -42,8 +42,8 @@ def atomic_file(
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        if whole is not None:
-            whole(temporary)
+        if before_rename is not None:
+            before_rename(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -61,7 +61,7 @@ def upscale_multipage(
     """
     document = _Multipage(job, first, upscalers, batch, context)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with write_pages(job.image_format, job.target, whole=document.whole) as write:
+    with write_pages(job.image_format, job.target, before_rename=document.before_rename) as write:
 
         def store(number: int, computed: tuple[DecodedImage, Report]) -> _StoredPage:
             image, report = computed
@@ -132,11 +132,11 @@ class _Multipage:
                 self._losses.setdefault(line, []).append(number)
         self._context.observer.page(self._job, number, self.pages)
 
-    def whole(self, temporary: Path) -> None:
+    def before_rename(self, temporary: Path) -> None:
         """Tell the journal, once all pages are on disk."""
-        whole = add_reports(self.reports)
-        made = OutputRecord(origin_of(self._first), *self._sizes[0], whole.seconds, whole.chosen)
-        self._context.run_journal.whole(self._job, made)(temporary)
+        total = add_reports(self.reports)
+        made = OutputRecord(origin_of(self._first), *self._sizes[0], total.seconds, total.chosen)
+        self._context.run_journal.before_rename(self._job, made)(temporary)
 
     def losses(self) -> tuple[str, ...]:
         """Losses, with the pages they concern."""

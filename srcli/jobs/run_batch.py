@@ -103,7 +103,7 @@ def _store(
     made = OutputRecord(origin, image.width, image.height, report.seconds, report.chosen)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     losses = write_image(
-        image, job.target, quality=batch.quality, whole=run_journal.whole(job, made)
+        image, job.target, quality=batch.quality, before_rename=run_journal.before_rename(job, made)
     )
     run_journal.done(job)
     return losses, report

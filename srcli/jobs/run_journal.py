@@ -190,7 +190,7 @@ class RunJournal:
             else:
                 self._try(journal, partial(Journal.recognise, entry=entry))
 
-    def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
+    def before_rename(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
         """Callback for the temporary file before it is renamed."""
 
         def write_down(temporary: Path) -> None:

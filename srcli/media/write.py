@@ -22,7 +22,7 @@ def write_image(
     path: Path,
     *,
     quality: int = QUALITY,
-    whole: Callable[[Path], None] | None = None,
+    before_rename: Callable[[Path], None] | None = None,
 ) -> tuple[str, ...]:
     """Write an image in its `format`, all at once or not at all.
 
@@ -33,7 +33,7 @@ def write_image(
         image: Upright pixels and what goes beside them.
         path: Final name; its suffix is not looked at, and an existing file is replaced.
         quality: 1 to 100, of JPEG and of lossy WebP.
-        whole: See `atomic_file`.
+        before_rename: See `atomic_file`.
 
     Returns:
         What was lost, one line each.
@@ -47,7 +47,7 @@ def write_image(
     format = FORMATS[image.format]
     _require_size(image, format, path)
     try:
-        with atomic_file(path, whole) as stream:
+        with atomic_file(path, before_rename) as stream:
             fitting, losses = without_losses(image, format)
             format.encode(fitting, stream, quality)
     except _TROUBLE as error:
@@ -57,14 +57,14 @@ def write_image(
 
 @contextmanager
 def write_pages(
-    format: str, path: Path, *, whole: Callable[[Path], None] | None = None
+    format: str, path: Path, *, before_rename: Callable[[Path], None] | None = None
 ) -> Generator[Callable[[DecodedImage], tuple[str, ...]]]:
     """Write a file of several pages, all at once or not at all; one page is in memory at a time.
 
     Args:
         format: One that holds pages, by name.
         path: See `write_image`.
-        whole: See `write_image`.
+        before_rename: See `write_image`.
 
     Yields:
         What writes the next page, and returns what of it was lost, one line each.
@@ -76,7 +76,7 @@ def write_pages(
     assert kind.paged is not None, f"{format} holds one page"
     elsewhere: BaseException | None = None
     try:
-        with atomic_file(path, whole) as stream:
+        with atomic_file(path, before_rename) as stream:
             writer = kind.paged.begin(stream)
 
             def add(image: DecodedImage) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ def write_page(
     filled = Template(head).substitute(generator=_GENERATOR, title=_text(page.title), lines=lines)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path, whole=lambda _: refuse_foreign_page(path)) as stream:
+        with atomic_file(path, before_rename=lambda _: refuse_foreign_page(path)) as stream:
             stream.write(filled.encode())
             details = _SEVERAL_DETAILS if len(page.pairs) <= _FEW else 1
             for number, pair in enumerate(page.pairs, start=1):

@@ -24,13 +24,13 @@ def make(led: RunJournal, job: Job, *, named: bool = True, marked: bool = True) 
     assert now is not None
     made = OutputRecord(replace(now, sha256=digest(job.source)), 4, 3, 0.5)
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    whole = led.whole(job, made)
+    before_rename = led.before_rename(job, made)
     if not named:
         stray = job.target.with_name("stray")
         stray.write_bytes(b"larger " + job.source.read_bytes())
-        whole(stray)
+        before_rename(stray)
         return
-    with atomic_file(job.target, whole) as stream:
+    with atomic_file(job.target, before_rename) as stream:
         stream.write(b"larger " + job.source.read_bytes())
     if marked:
         led.done(job)

@@ -53,7 +53,7 @@ def upscale(jobs: list[Job]) -> None:
             origin = identity_of(job.source)
             assert origin is not None
             job.target.write_bytes(b"larger " + job.source.read_bytes())
-            run_journal.whole(job, OutputRecord(origin, 4, 3, 0.5))(job.target)
+            run_journal.before_rename(job, OutputRecord(origin, 4, 3, 0.5))(job.target)
             run_journal.done(job)
         run_journal.end("finished")
 
