@@ -23,10 +23,10 @@ from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
-from srcli.models.layers.windows import extend_by_mirroring
+from srcli.models.layers.windows import as_map, as_tokens, extend_by_mirroring
 from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SRNetwork, SROutput
 
-__all__ = ["SPEC", "ATDConfig", "ATDLayer", "ATDLight", "as_map", "as_tokens", "from_authors"]
+__all__ = ["SPEC", "ATDConfig", "ATDLayer", "ATDLight", "from_authors"]
 
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
@@ -217,16 +217,6 @@ class ATDLight(SRNetwork):
     def crop(self, image: Tensor, lr: Tensor) -> Tensor:
         """Cut off what the extension of `lr` has added to its `image`."""
         return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]
-
-
-def as_tokens(features: Tensor) -> Tensor:
-    """(b, c, h, w) to (b, h·w, c), a view if channels are last in memory."""
-    return features.permute(0, 2, 3, 1).flatten(1, 2)
-
-
-def as_map(tokens: Tensor, height: int, width: int) -> Tensor:
-    """(b, h·w, c) to (b, c, h, w), channels last in memory."""
-    return tokens.reshape(len(tokens), height, width, -1).permute(0, 3, 1, 2)
 
 
 # The names of the authors' state dict, and ours: replaced in this order.

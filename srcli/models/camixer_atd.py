@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from srcli.errors import UsageError
 from srcli.models import atd
-from srcli.models.atd import ATDConfig, ATDLayer, ATDLight, as_map, as_tokens
+from srcli.models.atd import ATDConfig, ATDLayer, ATDLight
 from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import PureSplit
-from srcli.models.layers.windows import WindowGrid
+from srcli.models.layers.windows import WindowGrid, as_map, as_tokens
 from srcli.models.spec import EXACT, ModelSpec
 
 __all__ = ["SPEC", "CAMixerATDConfig", "CAMixerATDLight", "CAMixerLayer"]

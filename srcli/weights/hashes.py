@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from srcli.weights.header import read_header
 from srcli.weights.local_files import file_of, record_of, resolved
 from srcli.weights.manifest import how_to_get
-from srcli.weights.manifest_file import WeightsEntry
+from srcli.weights.manifest_file import COMMUNITY, WeightsEntry
 
 __all__ = ["FileHashes", "fault_of", "hashes_of", "mismatch"]
 
@@ -68,4 +69,6 @@ def fault_of(entry: WeightsEntry) -> str | None:
             f"altered: {path} has {found.size} bytes, sha256 {found.sha256}; "
             f"must be {meant.size}, {meant.sha256}"
         )
+    if entry.converted and entry.model != COMMUNITY and read_header(path).for_spandrel:
+        return f"{path} was converted for spandrel, by an older srcli ({how_to_get(entry)})"
     return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from srcli.errors import WeightsError
+from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = ["Header", "Shape", "TensorInfo", "parse_header", "read_header"]
 
@@ -43,6 +44,11 @@ class Header:
     def shapes(self) -> dict[str, Shape]:
         """The tensors' shapes by name."""
         return {name: info.shape for name, info in self.tensors.items()}
+
+    @property
+    def for_spandrel(self) -> bool:
+        """True if the names are those that spandrel's networks have."""
+        return self.notes.get("model") == COMMUNITY
 
 
 def read_header(path: Path) -> Header:

@@ -46,6 +46,11 @@ class Match:
         return 2 * common < min(len(self.names), common + len(self.fit.missing))
 
     @property
+    def resized(self) -> bool:
+        """True if most names agree and most shapes do not: another size of the network."""
+        return len(self.fit.misshapen) > self.fit.shared
+
+    @property
     def beginning(self) -> str:
         """The names of the first parameters, to tell a stranger by."""
         return ", ".join(name[:80] for name in list(self.names)[:3])

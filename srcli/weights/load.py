@@ -54,6 +54,8 @@ def read_weights(
     if digest != entry.sha256:
         raise _altered(entry, f"sha256 is {digest[:12]}…, {who} says {entry.sha256[:12]}…")
     header = parse_header(content, size, str(path))
+    if entry.converted and entry.model != COMMUNITY and header.for_spandrel:
+        raise _altered(entry, "it was converted for spandrel, by an older srcli")
     _check(entry, header, header.shapes if expected is None else expected)
     try:
         return {

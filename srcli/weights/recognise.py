@@ -97,8 +97,8 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
     if found:
         return found
     best = closest(checkpoint.shapes, model, scale)
+    hint = "" if model is not None or spandrel_is_here() else f"; hint: {COMMUNITY_HINT}"
     if model is None and best.stranger:
-        hint = "" if spandrel_is_here() else f"; hint: {COMMUNITY_HINT}"
         raise WeightsError(
             f"{checkpoint.path} matches no supported network (first parameters: {best.beginning})"
             f"{hint}"
@@ -106,6 +106,7 @@ def identify(checkpoint: Checkpoint, model: str | None, scale: int | None) -> tu
     raise WeightsError(
         f"{checkpoint.path} does not fit {best.model} x{best.scale}"
         f"{', the closest' if model is None else ''}: {best.describe()}"
+        f"{hint if best.resized else ''}"
     )
 
 

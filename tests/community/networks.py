@@ -32,6 +32,13 @@ def _swinir() -> Any:
     )  # fmt: skip
 
 
+def _swinir_light() -> Any:
+    return _arch("SwinIR").SwinIR(
+        img_size=64, window_size=8, depths=[6] * 4, num_heads=[6] * 4, embed_dim=60, mlp_ratio=2,
+        upscale=4, upsampler="pixelshuffledirect",
+    )  # fmt: skip
+
+
 NETWORKS: dict[str, tuple[str, int, Callable[[], Any]]] = {
     "esrgan": ("ESRGAN", 4, lambda: _arch("ESRGAN").ESRGAN(num_filters=8, num_blocks=1)),
     "esrgan-unshuffle": (
@@ -53,6 +60,7 @@ NETWORKS: dict[str, tuple[str, int, Callable[[], Any]]] = {
         lambda: _arch("PLKSR").RealPLKSR(dim=16, n_blocks=2, upscaling_factor=4, kernel_size=5),
     ),
     "swinir": ("SwinIR", 2, _swinir),
+    "swinir-light": ("SwinIR", 4, _swinir_light),  # which srcli has itself
     "safmn": ("SAFMN", 2, lambda: _arch("SAFMN").SAFMN(dim=8, n_blocks=2, upscaling_factor=2)),
 }  # fmt: skip
 """By kind: spandrel's name for the architecture, the scale, and how one is built."""

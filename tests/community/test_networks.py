@@ -18,7 +18,8 @@ from srcli.weights import best_scale
 from srcli.weights.outside import as_known
 from tests.community.networks import NETWORKS, build, reference
 
-RGB = [kind for kind in NETWORKS if kind not in ("compact-x1", "compact-gray", "compact-rgba")]
+NOT_RGB = ("compact-x1", "compact-gray", "compact-rgba")
+RGB = [kind for kind in NETWORKS if kind not in (*NOT_RGB, "swinir-light")]
 CPU = torch.device("cpu")
 
 
@@ -39,6 +40,15 @@ def test_whole_image_is_what_spandrel_makes(
 ) -> None:
     upscaler = Upscaler(known(kind), NETWORKS[kind][1], tile=0)
     assert apart(upscaler(photo), reference(kind, photo)) <= 1
+
+
+def test_swinir_light_needs_no_spandrel_and_gives_what_spandrel_gives(
+    network_file: Callable[..., Path], photo: np.ndarray
+) -> None:
+    image = photo[:40, :56]  # whole windows: spandrel would mirror otherwise than srcli
+    name = as_known(str(network_file("swinir-light")), Policy(offline=True))
+    assert best_scale(name, 4).model == "swinir-light"
+    assert apart(Upscaler(name, 4, tile=0)(image), reference("swinir-light", image)) <= 1
 
 
 @pytest.mark.parametrize("kind", ["compact", "span", "safmn"])

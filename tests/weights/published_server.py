@@ -24,7 +24,7 @@ from srcli.weights.download import download
 from srcli.weights.import_weights import published_content
 from srcli.weights.manifest_file import COMMUNITY, as_toml
 from tests.weights.conftest import make_certificate
-from tests.weights.states import published_adaformer, state, theirs
+from tests.weights.states import published_adaformer, published_swinir, state, theirs
 
 SMALL, BLOB, UNVERIFIED = "smfanet_x4", "adaformer-published_x4", "atd-light_x2"
 QUICK = Policy(back_off=0.01, timeout=5, retries=2)
@@ -199,6 +199,8 @@ def fabricated(name: str, seed: int = 0) -> bytes:
     entry = published(name)
     if entry.model == "adaformer-published":
         content: object = published_adaformer(entry.scale, seed)
+    elif entry.model == "swinir-light":
+        content = {"params": published_swinir(entry.scale, seed)}
     elif entry.model == "atd-light":
         content = {"params": theirs(state(entry.model, entry.scale, seed))}
     else:

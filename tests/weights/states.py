@@ -1,4 +1,4 @@
-"""Parameters of untrained networks, as srcli and as the authors of ATD and AdaFormer name them."""
+"""Parameters of untrained networks, as srcli names them and as some networks' authors do."""
 
 import re
 
@@ -38,6 +38,33 @@ def theirs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         ):  # fmt: skip
             name = name.replace(old, new)
         turned[re.sub(r"\.dictionary\.([qkv])", r".attn_atd.w\1", name)] = tensor
+    return turned
+
+
+def published_swinir(scale: int = 4, seed: int = 0) -> dict[str, Tensor]:
+    """SwinIR-light's parameters under its authors' names, with the tables that their file has."""
+    turned: dict[str, Tensor] = {}
+    for ours, tensor in state("swinir-light", scale, seed).items():
+        name = re.sub(r"^groups\.(\d+)\.layers\.", r"layers.\1.residual_group.blocks.", ours)
+        name = re.sub(r"^groups\.", "layers.", name)
+        for old, new in (
+            ("head.", "conv_first."), ("norm_in.", "patch_embed.norm."), ("norm_out.", "norm."),
+            ("fuse.", "conv_after_body."), ("tail.", "upsample.0."),
+        ):  # fmt: skip
+            name = new + name.removeprefix(old) if name.startswith(old) else name
+        for old, new in (
+            (".window.bias_table", ".attn.relative_position_bias_table"),
+            (".window.proj.", ".attn.proj."), (".qkv.", ".attn.qkv."),
+        ):  # fmt: skip
+            name = name.replace(old, new)
+        turned[name] = tensor
+    for group in range(4):
+        for layer in range(6):
+            block = f"layers.{group}.residual_group.blocks.{layer}"
+            index = torch.arange(64 * 64).view(64, 64) % 225
+            turned[f"{block}.attn.relative_position_index"] = index
+            if layer % 2:
+                turned[f"{block}.attn_mask"] = torch.zeros(64, 64, 64)
     return turned
 
 

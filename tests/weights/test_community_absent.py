@@ -13,6 +13,7 @@ from srcli.weights.import_weights import import_weights
 from srcli.weights.manifest import manifest
 from srcli.weights.manifest_file import COMMUNITY
 from srcli.weights.outside import as_known
+from tests.weights.states import published_swinir
 
 pytestmark = pytest.mark.skipif(spandrel_is_here(), reason="spandrel is here: tests/community")
 
@@ -21,7 +22,7 @@ HOW = r"hint: pip install 'srcli\[community\]' adds spandrel"
 
 def test_every_name_of_the_manifest_says_what_it_needs() -> None:
     entries = [entry for entry in manifest() if entry.model == COMMUNITY]
-    assert len(entries) > 20
+    assert len(entries) > 15
     for entry in entries:
         with pytest.raises(WeightsError, match=f"{entry.title} .*{entry.architecture}.*{HOW}"):
             require_extra(entry)
@@ -43,3 +44,14 @@ def test_file_of_an_unknown_network_says_what_may_know_it(tmp_path: Path, cache:
     for bring in (import_weights, lambda path: as_known(str(path), Policy())):
         with pytest.raises(WeightsError, match=HOW):
             bring(tmp_path / "a.pth")
+
+
+def test_another_size_of_a_network_says_what_may_know_it(tmp_path: Path, cache: Path) -> None:
+    """SwinIR-M has the names of SwinIR-light, and three times its width."""
+    wide = {
+        name: torch.zeros([180 if side == 60 else side for side in value.shape])
+        for name, value in published_swinir(4).items()
+    }
+    torch.save({"params": wide}, tmp_path / "m.pth")
+    with pytest.raises(WeightsError, match=rf"does not fit swinir-light x4, the closest: .*{HOW}"):
+        import_weights(tmp_path / "m.pth")

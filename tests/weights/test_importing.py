@@ -17,7 +17,7 @@ from srcli.weights.identify import closest, match_parameters
 from srcli.weights.import_weights import convert, import_weights
 from srcli.weights.load import fit_of, read_weights
 from srcli.weights.local_files import remove_weights
-from tests.weights.states import CPU, state, theirs
+from tests.weights.states import CPU, published_swinir, state, theirs
 
 
 def test_every_network_is_recognised_by_its_parameters() -> None:
@@ -49,6 +49,20 @@ def test_a_file_of_the_authors_implementation_is_imported(shared: Path, cache: P
     assert len(held) == len(golden) - 1  # without the positions, which are computed
     assert torch.equal(held["tail.weight"], golden["upsample.0.weight"])
     assert torch.equal(held["groups.3.entries"], golden["layers.3.residual_group.td"])
+
+
+def test_the_authors_file_of_swinir_is_imported_without_its_tables(
+    tmp_path: Path, cache: Path
+) -> None:
+    given = published_swinir(2)
+    torch.save({"params": given}, tmp_path / "swinir.pth")
+    entry = import_weights(tmp_path / "swinir.pth")
+    assert (entry.name, entry.model, entry.architecture) == ("swinir-light_x2", "swinir-light", "")
+    held = read_weights(entry)
+    assert len(held) == len(given) - 24 - 12
+    table = "layers.3.residual_group.blocks.5.attn.relative_position_bias_table"
+    assert torch.equal(held["groups.3.layers.5.window.bias_table"], given[table])
+    assert LoadedNetwork(entry, CPU, torch.float32).spec.name == "swinir-light"
 
 
 def test_the_closest_network_is_told() -> None:
@@ -89,18 +103,13 @@ EDSR = {
     **{f"body.{i}.body.{j}.weight": (64, 64, 3, 3) for i in range(16) for j in (0, 2)},
     "tail.1.weight": (3, 64, 3, 3), "tail.1.bias": (3,),
 }  # fmt: skip
-SWINIR = {
-    "conv_first.weight": (60, 3, 3, 3), "conv_first.bias": (60,), "norm.weight": (60,),
-    **{
-        f"layers.{i}.residual_group.blocks.{j}.{leaf}": shape
-        for i in range(4) for j in range(6)
-        for leaf, shape in (("norm1.weight", (60,)), ("attn.qkv.weight", (180, 60)))
-    },
-    "upsample.0.weight": (48, 60, 3, 3), "upsample.0.bias": (48,),
+OMNISR = {
+    "input.weight": (64, 3, 3, 3), "output.weight": (64, 64, 3, 3), "up.0.weight": (48, 64, 3, 3),
+    **{f"residual_layer.{i}.layer.fuse.weight": (64, 64, 3, 3) for i in range(5)},
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("shapes", [EDSR, SWINIR])
+@pytest.mark.parametrize("shapes", [EDSR, OMNISR])
 def test_networks_that_srcli_has_not(
     tmp_path: Path, cache: Path, shapes: dict[str, tuple[int, ...]]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from srcli.errors import UsageError, WeightsError
 from srcli.training.config import DistillationConfig
@@ -20,8 +21,10 @@ from srcli.weights.local_files import (
     fingerprint_of,
     record_file,
     record_of,
+    remember,
     remove_weights,
 )
+from srcli.weights.manifest_file import COMMUNITY
 from tests.weights.published_server import (
     BLOB,
     PUBLISHED,
@@ -183,6 +186,24 @@ def test_the_first_download_counts_from_then_on(served: PublishedServer, cache: 
     assert left(cache) == []
     served.serve(entry, fabricated(UNVERIFIED, 1))
     fetch(entry, TRUSTING)
+
+
+def test_a_file_converted_for_spandrel_is_fetched_again(
+    served: PublishedServer, cache: Path
+) -> None:
+    """An older srcli had no SwinIR-light of its own."""
+    entry = offered(served, "swinir-light_x2")
+    path = fetch(entry)
+    old = save({"conv_first.weight": torch.zeros(3)}, {"model": COMMUNITY, "scale": "2"})
+    record = record_of(entry)
+    assert record is not None
+    sha256 = hashlib.sha256(old).hexdigest()
+    remember(entry, replace(record, converted_sha256=sha256, converted_size=len(old)))
+    path.write_bytes(old)
+    with pytest.raises(WeightsError, match=r"converted for spandrel.*download swinir-light_x2"):
+        read_weights(entry)
+    fetch(entry)
+    assert "head.weight" in read_weights(entry)
 
 
 def test_an_import_of_the_published_file_is_known_as_such(

@@ -43,6 +43,16 @@ def attend(
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
 
 
+def relative_positions(window: int) -> Tensor:
+    """The row of a bias table for every pair of positions in a window of S px, (t, t) int64.
+
+    Rows go by query minus key: down, then right, each from -S + 1 on.
+    """
+    y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
+    dy, dx = y[:, None] - y, x[:, None] - x  # query minus key
+    return (dy + window - 1) * (2 * window - 1) + dx + window - 1
+
+
 class LocalAttention(nn.Module):
     """Self-attention inside each window, with relative position bias (AdaFormer, Eqs. 8 and 9).
 
@@ -60,10 +70,7 @@ class LocalAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
-        y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
-        dy, dx = y[:, None] - y, x[:, None] - x  # query minus key
-        index = (dy + window - 1) * (2 * window - 1) + dx + window - 1
-        self.register_buffer("position_index", index, persistent=False)
+        self.register_buffer("position_index", relative_positions(window), persistent=False)
 
     def bias(self) -> Tensor:
         """The bias of every pair of positions, (1, heads, t, t)."""

@@ -11,7 +11,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from srcli.models.layers.attention import LazyQKV, attend, join_heads, split_heads, tokens_at_a_time
+from srcli.models.layers.attention import (
+    LazyQKV,
+    attend,
+    join_heads,
+    relative_positions,
+    split_heads,
+    tokens_at_a_time,
+)
 
 __all__ = ["ShiftedWindowAttention"]
 
@@ -42,6 +49,8 @@ class ShiftedWindowAttention(nn.Module):
 
     position_index: Tensor
     seams: Tensor
+    across_seams = float("-inf")
+    """Added to the logits of two tokens with a seam between them."""
 
     def __init__(self, dim: int, heads: int, window: int, shift: int) -> None:
         super().__init__()
@@ -49,10 +58,8 @@ class ShiftedWindowAttention(nn.Module):
         self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.proj = nn.Linear(dim, dim)
+        self.register_buffer("position_index", relative_positions(window), persistent=False)
         y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
-        dy, dx = y[:, None] - y, x[:, None] - x  # query minus key
-        index = (dy + window - 1) * (2 * window - 1) + dx + window - 1
-        self.register_buffer("position_index", index, persistent=False)
         below, beyond = y >= window - shift, x >= window - shift
         columns, rows = beyond[:, None] != beyond, below[:, None] != below
         seams = torch.stack([torch.zeros_like(rows), columns, rows, columns | rows])
@@ -84,23 +91,28 @@ class ShiftedWindowAttention(nn.Module):
             for tokens in torch.split(here, count):
                 mixed = self._attend(qkv.packed(tokens), bias)
                 if result is None:
-                    result = mixed.new_empty(qkv.tokens.shape)
+                    result = mixed.new_empty((*qkv.tokens.shape[:2], mixed.shape[2]))
                 result.index_copy_(1, tokens, mixed)
         assert result is not None, "an image has windows"
         return self.proj(result)
 
     def _bias_in(self, kind: int) -> Tensor:
-        """The bias in windows of a kind, (1, heads, t, t), with -∞ across a seam."""
+        """The bias in windows of a kind, (1, heads, t, t), with what seams add."""
         bias = self.bias().contiguous()
         if not torch.is_grad_enabled():
             bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
         if kind:
-            bias = bias.masked_fill(self.seams[kind], float("-inf"))
+            bias = torch.where(self.seams[kind], bias + self.across_seams, bias)
         return bias[None]
+
+    def comparable(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys (n, heads, t, d), whose product by √d is the logits before the bias."""
+        return q, k
 
     def _attend(self, tokens: Tensor, bias: Tensor) -> Tensor:
         """Attend within windows of one kind, packed (b, k·t, 3·c), to (b, k·t, c)."""
         q, k, v = split_heads(tokens.view(-1, self.window**2, tokens.shape[2]), 3, self.heads)
+        q, k = self.comparable(q, k)
         bias = bias.to(q.dtype)  # another one under autocast
         mixed = attend(q, k, v, bias=bias)  # (b·k, heads, t, d)
         return join_heads(mixed).view(*tokens.shape[:2], -1)
@@ -120,9 +132,10 @@ class ShiftedWindowAttention(nn.Module):
             for left in range(0, width, s):
                 here = (slice(None), slice(top, top + s), slice(left, left + s))
                 q, k, v = split_heads(rolled[here].flatten(1, 2), 3, self.heads)
+                q, k = self.comparable(q, k)
                 home = part[here[1:]].flatten()
                 logits = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + self.bias()
-                logits = logits.masked_fill(home[:, None] != home, float("-inf"))
+                logits = torch.where(home[:, None] != home, logits + self.across_seams, logits)
                 result[here] = join_heads(logits.softmax(-1) @ v).view(b, s, s, -1)
         return self.proj(result.roll((shift, shift), (1, 2)).flatten(1, 2))
 

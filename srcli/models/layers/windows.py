@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Regions", "WindowGrid", "extend_by_mirroring", "extend_by_reflection", "reflect_to"]
+__all__ = [
+    "Regions",
+    "WindowGrid",
+    "as_map",
+    "as_tokens",
+    "extend_by_mirroring",
+    "extend_by_reflection",
+    "mirror_to",
+    "reflect_to",
+]
 
 
 @dataclass(frozen=True)
@@ -109,9 +118,24 @@ def reflect_to(image: Tensor, dim: int, size: int) -> Tensor:
 def extend_by_mirroring(image: Tensor, multiple: int) -> Tensor:
     """Extend (b, c, h, w) right and down, mirrored with the edge repeated, as `multiple` asks."""
     for dim in (2, 3):
-        size = image.shape[dim]
-        extended = -(-size // multiple) * multiple
-        if extended > size:
-            swing = torch.arange(extended, device=image.device) % (2 * size)
-            image = image.index_select(dim, torch.minimum(swing, 2 * size - 1 - swing))
+        image = mirror_to(image, dim, -(-image.shape[dim] // multiple) * multiple)
     return image
+
+
+def mirror_to(image: Tensor, dim: int, size: int) -> Tensor:
+    """Extend a side of (b, c, h, w) to `size` px at its end, mirrored with its edge repeated."""
+    own = image.shape[dim]
+    if size <= own:
+        return image
+    swing = torch.arange(size, device=image.device) % (2 * own)
+    return image.index_select(dim, torch.minimum(swing, 2 * own - 1 - swing))
+
+
+def as_tokens(features: Tensor) -> Tensor:
+    """(b, c, h, w) to (b, h·w, c), a view if channels are last in memory."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def as_map(tokens: Tensor, height: int, width: int) -> Tensor:
+    """(b, h·w, c) to (b, c, h, w), channels last in memory."""
+    return tokens.reshape(len(tokens), height, width, -1).permute(0, 3, 1, 2)
