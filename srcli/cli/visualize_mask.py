@@ -80,10 +80,11 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
     default="auto",
     show_default=True,
-    help="Number format in the network; auto is bf16 on devices that compute it natively.",
+    help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 on "
+    "other NVIDIA cards, else fp32.",
 )
 @click.option(
     "--layers",

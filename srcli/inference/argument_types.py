@@ -17,7 +17,7 @@ def require_types(
     rules = (
         ("model", model, isinstance(model, str), "a name, such as 'adaformer'"),
         ("scale", scale, number, "a number above 1, such as 4"),
-        ("precision", precision, isinstance(precision, str), "'auto', 'fp32', 'bf16' or 'fp16'"),
+        ("precision", precision, isinstance(precision, str), "a name, such as 'auto' or 'fp32'"),
         ("effort", effort, isinstance(effort, str | int | float), "a name or a number in [0, 1]"),
         ("tile", tile, tile is None or isinstance(tile, int), "a whole number of pixels, or None"),
     )

@@ -16,6 +16,7 @@ from srcli.inference.planes import Pixels
 __all__ = [
     "as_out_of_memory",
     "available_ram",
+    "computes_bf16",
     "free_memory",
     "left_to_container",
     "pick_device",
@@ -24,13 +25,21 @@ __all__ = [
     "within_memory",
 ]
 
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_PRECISIONS = {
+    "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+}  # fmt: skip
+_AMPERE = (8, 0)  # compute capability from which on cards compute bf16 and TF32
 
-# Only CUDA has a class for it; what else runs out says so in a plain RuntimeError.
+# Only CUDA has a class for it, and that for tensors alone: what else runs out says so in a plain
+# RuntimeError.
 _OUT_OF_MEMORY = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",  # Windows
     "MPS backend out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",  # its workspace found no room
+    "CUDNN_STATUS_ALLOC_FAILED",
     "could not create a primitive",  # oneDNN, where there is no room for the code it makes
     "std::bad_alloc",
 )
@@ -60,9 +69,11 @@ def pick_device(name: str) -> torch.device:
 def pick_precision(
     name: str, device: torch.device, *, to_the_last_bit: bool = False
 ) -> torch.dtype:
-    """Find the precision `name`: "fp32", "bf16", "fp16", or "auto".
+    """Find the precision `name`: "fp32", "tf32", "bf16", "fp16", or "auto".
 
-    "auto" is bf16 where the device computes it natively, else fp32: emulated, it is slower.
+    "auto" is bf16 where the device computes it natively; emulated, it is slower. Elsewhere it is
+    fp16 on CUDA, and fp32. "tf32" is fp32 whose products and convolutions round their factors to
+    ten bits of mantissa (`arithmetic`).
 
     Args:
         name: Which.
@@ -76,12 +87,19 @@ def pick_precision(
     if name == "auto" and to_the_last_bit:
         return torch.float16 if device.type == "cuda" else torch.float32
     if name == "auto":
-        return torch.bfloat16 if _computes_bf16(device) else torch.float32
+        if computes_bf16(device):
+            return torch.bfloat16
+        return torch.float16 if device.type == "cuda" else torch.float32
     if name not in _PRECISIONS:
         raise UsageError(f"no precision named {name!r} (have auto, {', '.join(_PRECISIONS)})")
     if name == "fp16" and device.type == "cpu":
         raise UsageError(
             "precision fp16 is not for the CPU; hint: use fp32, or bf16 on a recent one"
+        )
+    if name == "tf32" and not (device.type == "cuda" and _capability(device) >= _AMPERE):
+        raise UsageError(
+            f"precision tf32 is not for {device}: NVIDIA cards compute it from compute capability "
+            "8.0 on; hint: use fp32"
         )
     return _PRECISIONS[name]
 
@@ -148,13 +166,18 @@ def release_cached_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def _computes_bf16(device: torch.device) -> bool:
+def computes_bf16(device: torch.device) -> bool:
+    """True if the device computes bf16 natively."""
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
+        return _capability(device) >= _AMPERE
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False  # MPS: not measured yet
+
+
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)
 
 
 def _has_mps() -> bool:

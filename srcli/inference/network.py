@@ -4,12 +4,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
+from srcli.inference.arithmetic import arithmetic
 from srcli.inference.device import pick_precision
 from srcli.inference.device_link import link_to
 from srcli.models import model_spec
@@ -39,11 +41,14 @@ class LoadedNetwork:
         device: Where to compute.
         dtype: In which precision; fp32, bf16 or fp16.
         compiled: Compile its parts when they first run.
+        tf32: What is in fp32 may be computed in TF32.
 
     Raises:
         WeightsError: The file is missing, altered, or does not fit the network.
         UsageError: It shall be compiled, and there is nothing here to compile with.
     """
+
+    _tf32 = False
 
     def __init__(
         self,
@@ -52,7 +57,9 @@ class LoadedNetwork:
         dtype: torch.dtype,
         *,
         compiled: bool = False,
+        tf32: bool = False,
     ) -> None:
+        self._tf32 = tf32
         self._set_up(_spec_of(weights, device), weights.scale, weights, device, dtype)
         if compiled:
             self.uncompiled = compile_parts(self.module)
@@ -144,11 +151,16 @@ class LoadedNetwork:
             NonFiniteOutput: The result is not finite even in fp32.
         """
         lr = self.take(lr)
-        for network in self.precisions():
-            output = network(lr, halting)
-            if bool(output.image.isfinite().all()):
-                return output
+        with self.arithmetic():
+            for network in self.precisions():
+                output = network(lr, halting)
+                if bool(output.image.isfinite().all()):
+                    return output
         raise self.not_finite()
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """What fp32 means while the network computes; `__call__` sees to it."""
+        return arithmetic(self.device, tf32=self._tf32)
 
     def take(self, lr: Tensor) -> Tensor:
         """Bring an image to our device, in the memory order convolutions want."""
@@ -197,7 +209,7 @@ def load_network(
         WeightsError: See `LoadedNetwork`.
     """
     dtype = pick_precision(precision, device, to_the_last_bit=weights.model == COMMUNITY)
-    network = LoadedNetwork(weights, device, dtype, compiled=compiled)
+    network = LoadedNetwork(weights, device, dtype, compiled=compiled, tf32=precision == "tf32")
     if precision != "auto" and network.dtype != dtype:
         raise UsageError(
             f"{weights.title} cannot be computed in {precision}: its architecture, "

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import Size
+from srcli.inference.arithmetic import arithmetic
 from srcli.inference.device_link import Link, pack
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.planes import Pixels, quantise
@@ -107,8 +108,9 @@ class DeviceWriter:
             return
         rows = image if len(self._strip) == 1 else torch.cat(self._strip, 2)
         self._strip.clear()
-        for first, reduced in self._reducer.add(rows):
-            self._fetch(reduced, first, 0)
+        with arithmetic(rows.device, tf32=False):
+            for first, reduced in self._reducer.add(rows):
+                self._fetch(reduced, first, 0)
 
     def finish(self) -> None:
         """See `ResultWriter`."""

@@ -51,7 +51,7 @@ def run_tiles(
     run = _run_exact if plan.exact else _run_blended
     parts = run(network, lr, plan, halting, tally, maps)
     while True:
-        with tally.timed():
+        with tally.timed(), network.arithmetic():
             part = next(parts, None)
         if part is None:
             return

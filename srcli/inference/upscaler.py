@@ -69,7 +69,8 @@ class Upscaler:
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
         device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
-        precision: "auto" (bf16 where it is native, else fp32), "fp32", "bf16" or "fp16".
+        precision: "auto" (bf16 where it is native, fp16 on other NVIDIA cards, else fp32), "fp32",
+            "tf32" (CUDA), "bf16" or "fp16".
         effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in
             [0, 1]: tokens halt once they are restored to 1 - ε (AdaFormer, Eqs. 19 and 22).
         tile: Longest side of a tile's core, LR px; 0 takes the image whole; None chooses by

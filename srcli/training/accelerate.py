@@ -11,10 +11,33 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
-__all__ = ["CudaGraphs", "Graphs", "Replay", "fast_arithmetic", "full_arithmetic", "in_a_line"]
+from srcli.inference.device import computes_bf16, pick_precision
+
+__all__ = [
+    "CudaGraphs",
+    "Graphs",
+    "Replay",
+    "fast_arithmetic",
+    "full_arithmetic",
+    "in_a_line",
+    "step_precision",
+]
 
 _T = TypeVar("_T")
 _WARM_STEPS = 3  # run as usual first: kernels are chosen and compiled, optimizers set up
+
+
+def step_precision(name: str, device: torch.device) -> torch.dtype:
+    """The precision of steps: "auto" is bf16 where it is native, else fp32.
+
+    Never fp16, in which small gradients vanish.
+
+    Raises:
+        UsageError: See `pick_precision`.
+    """
+    if name == "auto" and not computes_bf16(device):
+        return torch.float32
+    return pick_precision(name, device)
 
 
 @contextmanager

@@ -20,9 +20,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from srcli.data.patches import PatchBatch
 from srcli.errors import ExitCode, SrcliError
-from srcli.inference.device import pick_precision
 from srcli.models.spec import EXACT, SRNetwork
-from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic, in_a_line
+from srcli.training.accelerate import (
+    CudaGraphs,
+    fast_arithmetic,
+    full_arithmetic,
+    in_a_line,
+    step_precision,
+)
 from srcli.training.config import TrainingConfig
 from srcli.training.config_file import read_config
 from srcli.training.distributed import ProcessGroup, joined
@@ -89,7 +94,7 @@ def _compare(
     """Compare what the device makes of one image with what the CPU makes of it in fp32."""
     state = TrainingState(config, torch.device("cpu"))
     state.start_from(weights)
-    best = pick_precision("auto", device)  # bf16 is not tried where it would be emulated
+    best = step_precision("auto", device)  # bf16 is not tried where it would be emulated
     noise = torch.rand(1, 3, _SIDE // 8, _SIDE // 8, generator=torch.Generator().manual_seed(0))
     lr = torch.nn.functional.interpolate(noise, size=(_SIDE, _SIDE), mode="bicubic").clamp(0, 1)
     for name, halting in (
@@ -136,7 +141,7 @@ def _timed(
     said: list[str] = []
     batch = _noise(config, processes.device)
     way = " and ".join(["compiled"] * compiled + ["recorded"] * recorded) or "as written"
-    dtype = pick_precision(config.run.precision, processes.device)
+    dtype = step_precision(config.run.precision, processes.device)
     row = f"| {config.data.batch} | {str(dtype).removeprefix('torch.')} | {way} |"
     with tempfile.TemporaryDirectory() as folder, fast_arithmetic(processes.device):
         how = _Way(compiled=compiled, recorded=recorded, tell=said.append)
@@ -225,7 +230,7 @@ def _stepper(
     if way.compiled:
         plain.compile_parts()
     options = StepOptions(
-        pick_precision(config.run.precision, device),
+        step_precision(config.run.precision, device),
         cut=lambda _: batch,
         tell=way.tell,
         run_plain=plain.run_plain if way.compiled else None,

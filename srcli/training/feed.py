@@ -13,7 +13,7 @@ from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, Source, find_sources
 from srcli.data.patches import PatchLoader, PatchSampler, Share
 from srcli.data.targets import TargetImages
-from srcli.inference.device import pick_precision
+from srcli.training.accelerate import step_precision
 from srcli.training.config import TrainingConfig
 from srcli.training.distributed import ProcessGroup
 from srcli.training.reports import TeacherReport
@@ -112,7 +112,7 @@ class TrainingData:
         )
         device = self._processes.device
         cuda = device.type == "cuda"  # fast enough for targets without bf16's error
-        dtype = torch.float32 if cuda else pick_precision(self._config.run.precision, device)
+        dtype = torch.float32 if cuda else step_precision(self._config.run.precision, device)
         return cache.fill(self._processes, dtype, tell=tell, warn=self._warn)
 
     def _find_sources(self) -> list[Source]:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import LossDiverged, OutOfMemory, cannot_write
-from srcli.inference.device import pick_precision
 from srcli.models.spec import EXACT, SRNetwork
-from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic
+from srcli.training.accelerate import CudaGraphs, fast_arithmetic, full_arithmetic, step_precision
 from srcli.training.config import TrainingConfig
 from srcli.training.distributed import ProcessGroup
 from srcli.training.export import as_exported, export_weights
@@ -181,7 +180,7 @@ class Run:
         if compiles:
             plain.compile_parts()
         how = StepOptions(
-            pick_precision(run.precision, device),
+            step_precision(run.precision, device),
             patches.cut,
             self._note,
             plain.run_plain if compiles else None,
