@@ -50,6 +50,7 @@ class JsonReporter(BatchReporter):
         further = {
             "ignored": dict(run.ignored.counts()),
             "seconds": round(run.seconds, 3),
+            **({"device": run.device} if run.device else {}),
             "exit_code": int(run.code),
         }
         emit("summary", totals | further)

@@ -11,6 +11,7 @@ from srcli.cli.completion import completion
 from srcli.cli.config import config
 from srcli.cli.console import echo_line
 from srcli.cli.datasets import datasets
+from srcli.cli.doctor import doctor
 from srcli.cli.settings_file import default_map, plain_words, read_settings, settings_named
 from srcli.cli.status import status, verify
 from srcli.cli.streams import StandardStreams
@@ -66,6 +67,7 @@ main.add_command(bench)
 main.add_command(completion)
 main.add_command(config)
 main.add_command(datasets)
+main.add_command(doctor)
 main.add_command(status)
 main.add_command(train)
 main.add_command(upscale)

@@ -24,6 +24,7 @@ class RunSummary:
         ignored: Files that were passed over.
         code: Exit code.
         seconds: Wall time.
+        device: What computed, and in which precision; "" if nothing was computed.
         compared: Text about the page that compares, if there is one.
         better_weights: Text about better weights, called once if it is shown.
     """
@@ -32,6 +33,7 @@ class RunSummary:
     ignored: Ignored
     code: ExitCode
     seconds: float
+    device: str
     compared: str
     better_weights: Callable[[], str]
 
@@ -94,6 +96,7 @@ class BatchReporter(ABC):
             ignored=run.ignored.lines(),
             better=run.better_weights(),
             compared=run.compared,
+            device=run.device,
             verbose=self._verbose,
         )
 

@@ -39,6 +39,7 @@ def print_summary(
     ignored: Sequence[str] = (),
     better: str = "",
     compared: str = "",
+    device: str = "",
     verbose: bool = False,
 ) -> None:
     """Print to stdout what was done, skipped and failed, and where the results are.
@@ -49,6 +50,7 @@ def print_summary(
         ignored: What was passed over, one line each.
         better: That there are better weights, if so; said only if something was done.
         compared: The page that compares, and what it shows.
+        device: What computed, and in which precision.
         verbose: Show shares by layer, too.
     """
     counts = Counter(end.state for end in finished)
@@ -58,6 +60,8 @@ def print_summary(
     rows += [("ignored", line) for line in ignored]
     reports = [end.report for end in finished if end.report is not None]
     rows += _work(finished, reports, seconds, verbose=verbose)
+    if device and reports:
+        rows.append(("device", device))
     losing = sum(bool(end.losses) for end in finished)
     if losing:
         rows.append(("not kept", f"parts of {losing} inputs, listed above"))

@@ -103,6 +103,7 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
         ignored,
         exit_code(result.finished, interrupted=result.interrupted) or page.code,
         seconds=time.monotonic() - started,
+        device=result.device,
         compared=page.text,
         better_weights=lambda: better_weights_line(
             options.network, weights, [end.report for end in result.finished if end.report]

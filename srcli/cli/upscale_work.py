@@ -11,6 +11,7 @@ import torch
 from srcli.cli.console import in_words
 from srcli.cli.upscale_plan import RunContext, RunPlan
 from srcli.errors import UnknownModel, UnknownScale
+from srcli.inference.device import device_name
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.clip_job import run_clips
@@ -49,6 +50,8 @@ def run_jobs(
     upscalers = _load(plan)
     for line in _notes(plan, upscalers):
         reporter.note(line)
+    network = upscalers.first.network
+    result.device = f"{device_name(network.device)}, {network.precision}"
     run_journal.begin(_record(plan, upscalers), images)
     batch = BatchOptions(
         plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata

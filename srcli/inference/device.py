@@ -17,11 +17,14 @@ __all__ = [
     "as_out_of_memory",
     "available_ram",
     "computes_bf16",
+    "device_name",
     "free_memory",
     "left_to_container",
     "pick_device",
     "pick_precision",
+    "precision_name",
     "release_cached_memory",
+    "total_memory",
     "within_memory",
 ]
 
@@ -48,11 +51,13 @@ _OUT_OF_MEMORY = (
 def pick_device(name: str) -> torch.device:
     """Find a device: "auto" (CUDA, then MPS, then the CPU), "cpu", "cuda", "cuda:1", "mps".
 
+    Of several NVIDIA cards "auto" takes the one with the most free memory.
+
     Raises:
         UnavailableDevice: This machine, or this build of PyTorch, has no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+        name = _emptiest_card() if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -64,6 +69,13 @@ def pick_device(name: str) -> torch.device:
     ):
         raise UnavailableDevice(f"device {name!r} is not on this machine (have {_have()})")
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """What people call a device: an NVIDIA card by its product's name."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} ({device})"
+    return str(device)
 
 
 def pick_precision(
@@ -104,12 +116,24 @@ def pick_precision(
     return _PRECISIONS[name]
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """The name by which `--precision` knows a number format."""
+    return next(name for name, known in _PRECISIONS.items() if known == dtype)
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes free on the device: VRAM on CUDA, else what the system could give without swapping."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept  # by PyTorch, for the next image
     return available_ram()
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes that the device has: VRAM on CUDA, else the system's RAM."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return psutil.virtual_memory().total
 
 
 def available_ram() -> int:
@@ -178,6 +202,15 @@ def computes_bf16(device: torch.device) -> bool:
 
 def _capability(device: torch.device) -> tuple[int, int]:
     return torch.cuda.get_device_capability(device)
+
+
+def _emptiest_card() -> str:
+    """The card with the most free memory; of equals the first."""
+    count = torch.cuda.device_count()
+    if count == 1:
+        return "cuda"
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(count)]
+    return f"cuda:{free.index(max(free))}"
 
 
 def _has_mps() -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
 from srcli.inference.arithmetic import arithmetic
-from srcli.inference.device import pick_precision
+from srcli.inference.device import pick_precision, precision_name
 from srcli.inference.device_link import link_to
 from srcli.models import model_spec
 from srcli.models.community import CommunityNetwork
@@ -119,6 +119,11 @@ class LoadedNetwork:
     def fingerprint(self) -> str:
         """Hash of the weights' file as published; "random" if there are none."""
         return "random" if self.weights is None else fingerprint_of(self.weights)
+
+    @property
+    def precision(self) -> str:
+        """The name by which `--precision` knows what it computes in."""
+        return "tf32" if self._tf32 else precision_name(self.dtype)
 
     @property
     def bytes_per_pixel(self) -> float:

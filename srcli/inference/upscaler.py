@@ -68,7 +68,8 @@ class Upscaler:
             JPEG of low quality, else those for clean ones.
         scale: SR px per LR px to a side, above 1; what the network does not make itself is
             reduced from the next larger scale.
-        device: "auto" (CUDA, then MPS, then the CPU) or a device by name.
+        device: "auto" (CUDA, of several cards the one with most free memory, then MPS, then the
+            CPU) or a device by name.
         precision: "auto" (bf16 where it is native, fp16 on other NVIDIA cards, else fp32), "fp32",
             "tf32" (CUDA), "bf16" or "fp16".
         effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in

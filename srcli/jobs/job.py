@@ -113,10 +113,12 @@ class BatchResult:
     Args:
         finished: How each job ended.
         interrupted: True if it was stopped before all of them had.
+        device: What computed them, and in which precision; "" if nothing was to be computed.
     """
 
     finished: list[Finished] = field(default_factory=list[Finished])
     interrupted: bool = False
+    device: str = ""
 
 
 def reason_of(job: Job, error: Exception | None) -> str:

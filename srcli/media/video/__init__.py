@@ -12,6 +12,7 @@ from srcli.media.video.choose_encoding import (
 from srcli.media.video.clip_compression import compression_of_clip
 from srcli.media.video.clip_process import IsolatedClip
 from srcli.media.video.decode import ClipReader
+from srcli.media.video.encoders import hardware_encoders
 from srcli.media.video.frames import ClipInfo, Frame, FrameSource
 from srcli.media.video.mux import mux_result, other_streams_of
 from srcli.media.video.preflight_encode import preflight_encode
@@ -38,6 +39,7 @@ __all__ = [
     "codec_for",
     "compression_of_clip",
     "find_segments",
+    "hardware_encoders",
     "is_animation",
     "mux_result",
     "other_streams_of",

@@ -15,6 +15,7 @@ __all__ = [
     "Family",
     "device_of",
     "find_encoder",
+    "hardware_encoders",
     "preset_options",
     "quality_options",
     "sample_formats",
@@ -124,6 +125,24 @@ def find_encoder(name: str) -> Family:
     if encoder == "av1_amf":
         return replace(family, encoder=encoder, default=80, highest=255)
     return replace(family, encoder=encoder)
+
+
+def hardware_encoders() -> dict[str, str]:
+    """The hardware encoders in this FFmpeg, and why each cannot be used here; "" if it can."""
+    found: dict[str, str] = {}
+    for kind in _HARDWARE:
+        for codec in ("h264", "hevc", "av1"):
+            name = f"{codec}_{kind}"
+            try:
+                family = find_encoder(name)
+            except UsageError:
+                continue
+            try:
+                try_device(family, name)
+                found[name] = ""
+            except UnavailableDevice as error:
+                found[name] = str(error.__cause__)
+    return found
 
 
 def sample_formats(family: Family) -> list[str]:
