@@ -2,10 +2,10 @@
 
 python docs/measure/clip_choice.py FOLDER [--limit N] [--crf 10,14,18,22,26]
 
-FOLDER holds large originals. Of each a slow pan with zoom is made (24 frames of 480x272 px, bicubically reduced
-from 4 times the size) and encoded by x264 (4:2:0, preset medium) at several CRF. One frame of
-each clip is upscaled by adaformer-s and adaformer-s-photo; printed are the clips' bits per pixel and
-frame, and the PSNR-Y of both (8 bits, border of 4 px cut off).
+FOLDER holds large originals. Of each a slow pan with zoom is made (24 frames of 480x272 px, reduced
+bicubically from 4 times the size) and encoded by x264 (4:2:0, preset medium) at several CRF. One
+frame of each clip is upscaled by adaformer-s and adaformer-s-photo; printed are the clips' bits per
+pixel and frame, and the PSNR-Y of both (8 bits, border of 4 px cut off).
 """
 
 import argparse
