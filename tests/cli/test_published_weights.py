@@ -236,5 +236,6 @@ def test_a_person_is_told_of_better_weights_once(
 
 def test_the_entries_offered_are_published_ones() -> None:
     assert {published(name).model for name in PUBLISHED} == {
-        "adaformer-published", "atd-light", "ngswin", "smfanet", "smfanet-plus", "swinir-light",
+        "adaformer-published", "atd-light", "etds", "imdn", "ngswin", "rfdn", "rlfn", "smfanet",
+        "smfanet-plus", "swinir-light",
     }  # fmt: skip
