@@ -40,7 +40,7 @@ def test_well_known_names_are_all_there() -> None:
 
 
 def test_file_of_an_unknown_network_says_what_may_know_it(tmp_path: Path, cache: Path) -> None:
-    torch.save({"conv_first.weight": torch.zeros(8, 3, 3, 3)}, tmp_path / "a.pth")
+    torch.save({"model.0.weight": torch.zeros(8, 3, 3, 3)}, tmp_path / "a.pth")
     for bring in (import_weights, lambda path: as_known(str(path), Policy())):
         with pytest.raises(WeightsError, match=HOW):
             bring(tmp_path / "a.pth")
