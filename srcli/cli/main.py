@@ -12,6 +12,7 @@ from srcli.cli.config import config
 from srcli.cli.console import echo_line
 from srcli.cli.datasets import datasets
 from srcli.cli.doctor import doctor
+from srcli.cli.reproduce import reproduce
 from srcli.cli.settings_file import default_map, plain_words, read_settings, settings_named
 from srcli.cli.status import status, verify
 from srcli.cli.streams import StandardStreams
@@ -68,6 +69,7 @@ main.add_command(completion)
 main.add_command(config)
 main.add_command(datasets)
 main.add_command(doctor)
+main.add_command(reproduce)
 main.add_command(status)
 main.add_command(train)
 main.add_command(upscale)

@@ -46,10 +46,7 @@ class TokenBand:
 
     def compute(self, block: TSAB, threshold: float, chunk: int) -> None:
         """Run one block over what is live, `chunk` windows at a time."""
-        if self.confidence is not None:
-            self._masks = self._halted(threshold)
-            bucketed = self.tokens.device.type != "cpu"
-            self._active = pack(*self._masks, self.regions, bucketed=bucketed)
+        self.choose(threshold)
         for part in self._active.chunks(chunk):
             x = block(
                 part.gather(self.tokens),
@@ -61,6 +58,17 @@ class TokenBand:
             part.scatter(x, self.tokens)
         if block.passes:
             self._pass_idle(block, chunk)
+
+    def choose(self, threshold: float) -> None:
+        """Choose what the next block computes: all, until there is a confidence."""
+        if self.confidence is not None:
+            self.halt(*self._halted(threshold))
+
+    def halt(self, local_halted: Tensor, global_halted: Tensor) -> None:
+        """Leave these windows (n,) and tokens (n, t) out of the branches from now on."""
+        self._masks = (local_halted, global_halted)
+        bucketed = self.tokens.device.type != "cpu"
+        self._active = pack(*self._masks, self.regions, bucketed=bucketed)
 
     def _pass_idle(self, block: TSAB, chunk: int) -> None:
         """Run what a block does with idle tokens, as many at a time as `chunk` windows hold."""
