@@ -1,0 +1,126 @@
+"""`srcli reproduce`: the papers' figures beside ours, and what is missing."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from srcli.benchmark.paper_tables import PAPER_TABLES, paper_table
+from srcli.cli.main import run
+from srcli.cli.reproduce import reproduce
+from srcli.errors import UsageError
+
+Ended = tuple[int, str, str]
+
+
+@pytest.fixture
+def srcli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """The command in this process, with a cache of its own: code, stdout, stderr."""
+    monkeypatch.setenv("SRCLI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SRCLI_DATA", "")
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def ended(*words: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["srcli", "reproduce", *map(str, words)])
+        with pytest.raises(SystemExit) as ending:
+            run()
+        said = capsys.readouterr()
+        assert isinstance(ending.value.code, int)
+        return ending.value.code, said.out, said.err
+
+    return ended
+
+
+def row_of(out: str, name: str) -> list[str]:
+    (line,) = [line for line in out.splitlines() if line.strip().startswith(name + " ")]
+    return line.split()
+
+
+def test_paper_and_here_stand_side_by_side(srcli, tiny: Path, tmp_path: Path):
+    code, out, _ = srcli(
+        "adaformer-tab2", "-d", "b100", "-m", "rlfn,AdaFormer", "--repeats", "1",
+        "--data-root", tiny, "--out", tmp_path / "new" / "out",
+    )  # fmt: skip
+    assert code == 0
+    assert "Tab. 2" in out
+    assert "3 images measured, effort balanced" in out
+    assert "missing: RLFN: rlfn_x4 is not here yet: srcli weights download rlfn_x4" in out
+    assert "missing: AdaFormer: adaformer-published_x4 is not here yet" in out
+    assert row_of(out, "RLFN") == ["RLFN", "rlfn", "27.60", "0.7364"]
+    data = json.loads((tmp_path / "new" / "out" / "adaformer-tab2.json").read_text())
+    by_name = {one["row"]["name"]: one for one in data["rows"]}
+    assert by_name["AdaFormer"]["ours"] is None
+    assert by_name["AdaFormer"]["paper"]["psnr"] == 27.70
+    ours = by_name["adaformer"]["ours"]
+    assert ours["pictures"] == 3
+    assert ours["psnr"] > 20
+    text = (tmp_path / "new" / "out" / "adaformer-tab2.md").read_text()
+    assert "| RLFN | rlfn | 27.60 |" in text
+    assert "- missing: RLFN: rlfn_x4 is not here yet" in text
+
+
+def test_random_weights_are_timed_and_never_compared(srcli, tiny: Path, tmp_path: Path):
+    code, _, _ = srcli(
+        "adaformer-tab2", "-d", "B100", "-m", "etds", "--random-weights", "--repeats", "1",
+        "--limit", "1", "--data-root", tiny, "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    (row,) = json.loads((tmp_path / "adaformer-tab2.json").read_text())["rows"]
+    assert row["ours"]["psnr"] is None
+    assert row["ours"]["median"] > 0
+
+
+def test_exits_copy_the_learned_sparsity(srcli, tiny: Path, tmp_path: Path):
+    code, out, _ = srcli(
+        "adaformer-tab4", "-d", "B100", "--effort", "fast", "--repeats", "1", "--limit", "1",
+        "--data-root", tiny, "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    assert "missing: A-ViT: needs a network trained so" in out
+    rows = json.loads((tmp_path / "adaformer-tab4.json").read_text())["rows"]
+    ours = {one["row"]["name"]: one["ours"] for one in rows}
+    learned = ours["shared estimator"]
+    assert learned["halted_tokens"][-1] > 0
+    for name in ("uniform exit", "random exit"):
+        assert ours[name]["halted_tokens"] == pytest.approx(learned["halted_tokens"])
+        assert ours[name]["halted_windows"] == pytest.approx(learned["halted_windows"])
+
+
+def test_a_set_that_is_not_here_is_named_with_its_remedy(srcli, tmp_path: Path):
+    code, out, _ = srcli("adaformer-fig4", "-m", "adaformer", "--data-root", tmp_path)
+    assert code == 1
+    for name in ("Set14", "Test4K"):
+        assert f"missing: no data set {name}" in out or f"{name}" in out.partition("missing:")[2]
+    assert "hint:" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("adaformer-tab2", "-m", "edsr"), "adaformer-tab2 has no row edsr (have IMDN"),
+        (("adaformer-tab2", "-d", "Manga109"), "adaformer-tab2 has no set Manga109 (have Set5"),
+        (("adaformer-tab4", "-d", "Set5", "--effort", "exact"), "--effort exact halts nothing"),
+        (("adaformer-tab5",), "adaformer-tab5"),
+    ],
+)
+def test_what_cannot_be_is_refused(srcli, words: tuple[str, ...], told: str):
+    code, _, error = srcli(*words)
+    assert code == 2
+    assert told in error
+
+
+def test_the_command_takes_every_table():
+    (argument,) = [one for one in reproduce.params if one.name == "table"]
+    assert list(argument.type.choices) == list(PAPER_TABLES)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match="no table named 'tab9'"):
+        paper_table("tab9")
+
+
+def test_figures_are_of_the_tables_sets_and_rows_have_names_of_their_own():
+    for table in PAPER_TABLES.values():
+        names = [row.name for row in table.rows]
+        assert len(names) == len(set(names))
+        assert table.base in names
+        for row in table.rows:
+            assert set(row.figures) <= set(table.sets)
