@@ -3,14 +3,19 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchgen
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from srcli.inference.device_link import PlainLink, pack, unpack
+from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
-from srcli.models.layers import sparse
-from srcli.models.layers.packing import pack
+from srcli.models.layers import attention, indexing, sparse
+from srcli.models.layers.attention import attend
+from srcli.models.layers.category import CategoryAttention, PureSplit
+from srcli.models.layers.packing import pack as pack_tokens
 from srcli.models.spec import EXACT, Halting
 from srcli.weights import best_scale
 from srcli.weights.load import read_weights
@@ -41,6 +46,7 @@ class Ops(TorchDispatchMode):
         self.names: list[str] = []
         self.doubles: set[str] = set()
         self.masked = 0
+        self.integers_added = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
@@ -49,6 +55,8 @@ class Ops(TorchDispatchMode):
         if "index" in name:
             chosen = [i for i in args[1] if i is not None] if isinstance(args[1], list) else []
             self.masked += any(i.dtype == torch.bool for i in chosen)
+        if name.startswith(("index_add", "scatter_add")):
+            self.integers_added += not args[0].is_floating_point()
         for value in (*args, result):
             if isinstance(value, torch.Tensor) and value.dtype == torch.float64:
                 self.doubles.add(name)
@@ -91,8 +99,57 @@ def test_only_operations_that_mps_has(
         network(lr, halting)
     assert "baddbmm" in ops.names
     assert not ops.doubles
+    assert not ops.integers_added
     missing = {ELSEWHERE.get(name, name) for name in ops.names} - ops_on_mps()
     assert not missing
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["atd-light", "pp-atd-light", "camixer-atd-light"])
+def test_only_operations_that_mps_has_in_the_quality_family(
+    name: str, lr: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = model_spec(name).build(4).eval().requires_grad_(requires_grad=False)
+    halting = Halting(None, skip_pure=True)
+    built(lr, halting)  # what is kept for a size is made on the host
+    plain = built(lr, halting).image
+    monkeypatch.setattr(indexing, "_SLOW", ("cpu",))
+    with Ops() as ops:
+        other = built(lr, halting).image
+    assert torch.equal(other, plain)
+    assert "index_put_" in ops.names
+    assert not [one for one in ops.names if one.startswith("index_copy")]
+    centres = {
+        "_to_copy",
+        "mul.Tensor",
+        "round",
+        "square",
+        "pow.Tensor_Scalar",
+        "sum.dim_IntList",
+        "div.Tensor",
+    }
+    assert ops.doubles <= centres  # of colour centres, on the host
+    assert not {ELSEWHERE.get(one, one) for one in ops.names} - ops_on_mps()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("halting", HALTING[1:3], ids=str)
+def test_rows_are_put_otherwise_where_that_is_faster(
+    network: AdaFormer, lr: torch.Tensor, halting: Halting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = network(lr, halting).image
+    monkeypatch.setattr(indexing, "_SLOW", ("cpu",))
+    with Ops() as ops:
+        assert torch.equal(network(lr, halting).image, plain)
+    assert not [name for name in ops.names if name.startswith("index_copy")]
+
+
+def test_pixels_come_and_go_by_operations_that_mps_has() -> None:
+    image = np.zeros((5, 7, 3), np.uint16)
+    with Ops() as ops:
+        pack(unpack(PlainLink(torch.device("cpu")).send(image)), image.dtype)
+    assert not ops.doubles
+    assert not set(ops.names) - ops_on_mps()
 
 
 def test_the_table_knows_what_mps_lacks() -> None:
@@ -128,7 +185,7 @@ def test_bucketed_shapes_change_nothing(
 ) -> None:
     plain = network(lr, halting).image
     monkeypatch.setattr(
-        sparse, "pack", lambda *masks, bucketed: pack(*masks, bucketed=not bucketed)
+        sparse, "pack", lambda *masks, bucketed: pack_tokens(*masks, bucketed=not bucketed)
     )
     torch.testing.assert_close(network(lr, halting).image, plain, atol=1e-5, rtol=0)
 
@@ -161,3 +218,63 @@ def test_a_block_of_which_no_window_is_live_asks_attention_about_none(
     wanted = network.blocks[1](*given)
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", as_on_cuda)
     assert torch.equal(network.blocks[1](*given), wanted)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shared", [1, 20])
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_padded_heads_and_parted_groups_change_nothing(
+    scale: float | None, shared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(3, 20, 4, 64, 12, generator=random).unbind(0)  # heads of 12 channels
+    bias = torch.randn(shared, 4, 64, 64, generator=random)
+    plain = attend(q, k, v, bias=bias, scale=scale)
+    monkeypatch.setattr(attention, "_MOST_GROUPS", 7)
+    parted = attend(q, k, v, bias=bias, scale=scale)
+    torch.testing.assert_close(parted, plain, atol=1e-6, rtol=0)
+    monkeypatch.setattr(attention, "_head_multiple", lambda like: 8)
+    with Ops() as ops:
+        padded = attend(q, k, v, bias=bias, scale=scale)
+    torch.testing.assert_close(padded, plain, atol=1e-5, rtol=0)
+    assert padded.shape == q.shape
+    assert ops.names.count("constant_pad_nd") == 3 * 3  # of three parts, each three tensors
+
+
+class Elsewhere:
+    """As much of a tensor as `_head_multiple` asks for."""
+
+    def __init__(self, kind: str, dtype: torch.dtype) -> None:
+        self.device, self.dtype = torch.device(kind), dtype
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "multiple"),
+    [
+        ("cuda", torch.bfloat16, 8), ("cuda", torch.float16, 8), ("cuda", torch.float32, 1),
+        ("cpu", torch.bfloat16, 1), ("mps", torch.float16, 1),
+    ],
+)  # fmt: skip
+def test_heads_are_padded_for_fused_kernels_of_cuda(
+    kind: str, dtype: torch.dtype, multiple: int
+) -> None:
+    assert attention._head_multiple.__wrapped__(Elsewhere(kind, dtype)) == multiple
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("share", [None, 0.3])
+def test_category_attention_does_not_go_image_by_image(share: float | None) -> None:
+    random = torch.Generator().manual_seed(0)
+    layer = CategoryAttention(dim=12, heads=3, group=16)
+
+    def operations(batch: int) -> int:
+        tokens = torch.randn(batch, 70, 12, generator=random)
+        similarity = torch.rand(batch, 70, 6, generator=random)
+        qkv = attention.LazyQKV.of(tokens, torch.nn.Linear(12, 36))
+        mask = torch.rand(batch, 70, generator=random) < (share or 0)
+        exempt = None if share is None else PureSplit.where(mask)
+        with Ops() as ops:
+            layer(qkv, similarity, exempt)
+        return len(ops.names)
+
+    assert operations(3) == operations(9)

@@ -96,7 +96,7 @@ def test_packing_loses_and_doubles_nothing(windows: int, regions: int, seed: int
     local = torch.rand(windows, generator=g) < 0.6
     glob = torch.rand(windows, 4, generator=g) < 0.5
     region = torch.randint(0, regions, (windows,), generator=g)
-    grouped = Regions(region, region.argsort(stable=True), regions)
+    grouped = Regions.of(region, regions)
     tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
     computed = ~(local[:, None] & glob)
     for bucketed in (False, True):
@@ -121,7 +121,7 @@ def test_packing_loses_and_doubles_nothing(windows: int, regions: int, seed: int
 def test_pieces_are_the_whole(windows: int, regions: int, limit: int, seed: int) -> None:
     g = torch.Generator().manual_seed(seed)
     region = torch.randint(0, regions, (windows,), generator=g)
-    grouped = Regions(region, region.argsort(stable=True), regions)
+    grouped = Regions.of(region, regions)
     masks = torch.rand(windows, generator=g) < 0.5, torch.rand(windows, 4, generator=g) < 0.5
     tokens = torch.arange(windows * 4.0).view(windows, 4, 1) + 1
     for active in (pack(*masks, grouped), all_active(grouped)):

@@ -1,12 +1,16 @@
 """Attention among tokens of one category, wherever in the image they lie (ATD, Sec. 3.3)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from srcli.models.layers.attention import LazyQKV, attend, join_heads, split_heads, tokens_at_a_time
+from srcli.models.layers.indexing import put_rows
 
 __all__ = ["CategoryAttention", "PureSplit", "sorted_by_category"]
 
@@ -15,21 +19,26 @@ _SHARPEST = math.log(100.0)
 
 @dataclass(frozen=True)
 class PureSplit:
-    """Tokens that take part in the category attention of each image: found once, for all layers.
+    """Tokens that take part in the category attention: found once, for all layers.
+
+    Tokens count through the batch: b images of n.
 
     Args:
-        kept: For each image (k,) int64, the tokens that do, in reading order.
+        kept: (k,) int64, the tokens that do, in reading order.
         spared: Likewise, those that sit out.
+        counts: How many each image keeps.
     """
 
-    kept: tuple[Tensor, ...]
-    spared: tuple[Tensor, ...]
+    kept: Tensor
+    spared: Tensor
+    counts: tuple[int, ...]
 
     @classmethod
     def where(cls, mask: Tensor) -> "PureSplit":
         """Those that `mask` (b, n) names by True sit out."""
-        kept, spared = (tuple(row.nonzero().flatten() for row in m) for m in (~mask, mask))
-        return cls(kept, spared)
+        counts = cast("list[int]", (~mask).sum(1).tolist())
+        kept, spared = (m.flatten().nonzero().flatten() for m in (~mask, mask))
+        return cls(kept, spared, tuple(counts))
 
 
 class CategoryAttention(nn.Module):
@@ -71,69 +80,81 @@ class CategoryAttention(nn.Module):
         exempt_output: Tensor | None,
     ) -> Tensor:
         """Attend without the output projection; the exempt take from `exempt_output` (b, n, c)."""
-        mixed: list[Tensor] = []
-        for i in range(len(similarity)):
-            selection = None if exempt is None else (exempt.kept[i], exempt.spared[i])
-            other = None if exempt_output is None else exempt_output[i]
-            mixed.append(self._image(qkv.image(i), similarity[i], selection, other))
-        return torch.stack(mixed) if len(mixed) > 1 else mixed[0][None]
-
-    def _image(
-        self,
-        qkv: LazyQKV,
-        similarity: Tensor,
-        selection: tuple[Tensor, Tensor] | None,
-        exempt_output: Tensor | None,
-    ) -> Tensor:
-        """Mix the tokens of one image: (n, c)."""
-        order = self._order(similarity, None if selection is None else selection[0])
-        result = None if exempt_output is None else exempt_output.clone()
-        if selection is not None and exempt_output is None:
-            result = self._own_values(qkv, selection[1])
+        b, n, _ = similarity.shape
+        joined = qkv.joined().sharpened(self._sharpness()[0])
+        counts = (n,) * b if exempt is None else exempt.counts
+        result = None if exempt_output is None else exempt_output.flatten(0, 1).clone()
+        if exempt is not None and result is None:
+            result = self._own_values(joined, exempt.spared)
+        order = self._order(similarity, exempt)
         if not len(order):
             assert result is not None, "an image has tokens"
             if torch.is_grad_enabled():  # then nothing is left without a gradient, be it zero
                 result = result + 0 * self.logit_scale.to(result.dtype)
-            return result
-        groups = self._grouped(order)
-        count = max(1, tokens_at_a_time(qkv.tokens) // groups.shape[1])
-        qkv = qkv.sharpened(self._sharpness()[0])
-        for chunk, tokens in zip(
-            torch.split(groups, count),
-            torch.split(order, count * groups.shape[1]),
-            strict=True,
-        ):
-            packed = qkv.packed(chunk.flatten()).view(*chunk.shape, -1)
-            mixed = self._attend(packed).flatten(0, 1)[: len(tokens)]
+            return result.view(b, n, -1)
+        for size in dict.fromkeys(min(count, self.group) for count in counts if count):
+            result = self._mix_groups(joined, _groups(order, counts, size, self.group), result)
+        assert result is not None, "there are groups"
+        return result.view(b, n, -1)
+
+    def _mix_groups(
+        self, qkv: LazyQKV, grouped: tuple[Tensor, Tensor, Tensor | None], result: Tensor | None
+    ) -> Tensor:
+        """Attend within groups of one size, and put what comes of it into `result` (b·n, c).
+
+        Args:
+            qkv: Of all tokens as one image, sharpened.
+            grouped: As `_groups` returns it.
+            result: What is there already; None: nothing.
+        """
+        groups, tokens, places = grouped
+        size = groups.shape[1]
+        count = max(1, tokens_at_a_time(qkv.tokens) // size)
+        if places is not None:  # of several images: groups are filled up in between
+            mixed = torch.cat(
+                [self._attend_packed(qkv, chunk) for chunk in torch.split(groups, count)]
+            )
             if result is None:
                 result = mixed.new_empty(qkv.tokens.shape[1:])
-            result.index_copy_(0, tokens, mixed)
+            put_rows(result, tokens, mixed.index_select(0, places))
+            return result
+        for chunk, some in zip(
+            torch.split(groups, count), torch.split(tokens, count * size), strict=True
+        ):
+            mixed = self._attend_packed(qkv, chunk)[: len(some)]
+            if result is None:
+                result = mixed.new_empty(qkv.tokens.shape[1:])
+            put_rows(result, some, mixed)
         assert result is not None, "there are groups"
         return result
 
-    def _order(self, similarity: Tensor, kept: Tensor | None) -> Tensor:
-        """The tokens that take part, sorted by category: (k,) int64."""
-        if kept is None:
-            return sorted_by_category(similarity.argmax(-1))
-        chunks = torch.split(kept, tokens_at_a_time(similarity[None]))
-        category = [similarity.index_select(0, chunk).argmax(-1) for chunk in chunks]
-        return kept[sorted_by_category(torch.cat(category))]
+    def _attend_packed(self, qkv: LazyQKV, groups: Tensor) -> Tensor:
+        """Attend within groups (g, t) of token numbers: (g·t, c)."""
+        packed = qkv.packed(groups.flatten()).view(*groups.shape, -1)
+        q, k, v = split_heads(packed, 3, self.heads)  # (g, heads, t, d)
+        return join_heads(attend(q, k, v, scale=1.0)).flatten(0, 1)
+
+    def _order(self, similarity: Tensor, exempt: PureSplit | None) -> Tensor:
+        """The tokens that take part, image by image, sorted by category: (k,) int64."""
+        b, n, m = similarity.shape
+        if exempt is None:
+            category = similarity.argmax(-1)
+            if b > 1:
+                category = category + m * torch.arange(b, device=category.device)[:, None]
+            return sorted_by_category(category.flatten())
+        every, kept = similarity.flatten(0, 1), exempt.kept
+        chunks = torch.split(kept, tokens_at_a_time(every[None]))
+        category = torch.cat([every.index_select(0, chunk).argmax(-1) for chunk in chunks])
+        if b > 1:
+            category = category + m * (kept // n)
+        return kept[sorted_by_category(category)]
 
     def _own_values(self, qkv: LazyQKV, spared: Tensor) -> Tensor:
         """(n, c) with the values of the spared tokens, and anything elsewhere."""
         values = qkv.values(spared)[0]
-        return values.new_empty(qkv.tokens.shape[1:]).index_copy_(0, spared, values)
-
-    def _grouped(self, order: Tensor) -> Tensor:
-        """Cut `order` (k,) into groups, the last one filled up by mirroring the end."""
-        size = min(len(order), self.group)
-        missing = -len(order) % size
-        return torch.cat([order, order[len(order) - missing :].flip(0)]).view(-1, size)
-
-    def _attend(self, groups: Tensor) -> Tensor:
-        """Attend within each group of (g, t, 3·c), to (g, t, c)."""
-        q, k, v = split_heads(groups, 3, self.heads)  # (g, heads, t, d)
-        return join_heads(attend(q, k, v, scale=1.0))
+        result = values.new_empty(qkv.tokens.shape[1:])
+        put_rows(result, spared, values)
+        return result
 
     def _sharpness(self) -> Tensor:
         return self.logit_scale.clamp(max=_SHARPEST).exp()
@@ -155,6 +176,40 @@ class CategoryAttention(nn.Module):
                 real = order[first : first + size]
                 result[i, real] = join_heads(weight @ v)[0, : len(real)]
         return self.proj(result)
+
+
+def _groups(
+    order: Tensor, counts: Sequence[int], size: int, largest: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Cut what each image keeps into groups, an image's last one filled up by mirroring its end.
+
+    Args:
+        order: (k,) int64, the tokens of all images, image by image.
+        counts: How many of them each image has.
+        size: Tokens in a group. Only the images with groups of this size are cut.
+        largest: Tokens in a group of an image that has enough.
+
+    Returns:
+        The groups (g, size); their tokens (t,), each once; and where these are among the groups'
+        (t,), None if they are the first t.
+    """
+    starts = [0, *accumulate(counts)]
+    mine = [i for i, count in enumerate(counts) if count and min(count, largest) == size]
+    if len(mine) == 1:
+        here = order[starts[mine[0]] : starts[mine[0] + 1]]
+        missing = -len(here) % size
+        filled = torch.cat([here, here[len(here) - missing :].flip(0)])
+        return filled.view(-1, size), here, None
+    lengths = torch.tensor([counts[i] for i in mine])
+    filled = (lengths + size - 1) // size * size
+    rank = torch.arange(int(filled.sum())) - (filled.cumsum(0) - filled).repeat_interleave(filled)
+    length = lengths.repeat_interleave(filled)
+    begin = torch.tensor([starts[i] for i in mine]).repeat_interleave(filled)
+    place = begin + torch.minimum(rank, 2 * length - 1 - rank)  # of each slot in `order`
+    real = rank < length
+    first = real.nonzero().flatten().to(order.device)
+    groups = order[place.to(order.device)]
+    return groups.view(-1, size), groups[first], first
 
 
 def sorted_by_category(category: Tensor) -> Tensor:

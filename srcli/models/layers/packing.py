@@ -15,6 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from srcli.models.layers.indexing import put_rows, with_rows
 from srcli.models.layers.windows import Regions
 
 __all__ = ["ActiveTokens", "all_active", "idle_tokens", "pack"]
@@ -52,18 +53,18 @@ class ActiveTokens:
             return live
         _, t, c = tokens.shape
         stray_tokens = tokens.new_zeros(stray_blocks * t, c)
-        strays = stray_tokens.index_copy(
-            0, self.slots, tokens.flatten(0, 1).index_select(0, self.strays)
+        strays = with_rows(
+            stray_tokens, self.slots, tokens.flatten(0, 1).index_select(0, self.strays)
         )
         return torch.cat([live, strays.view(-1, t, c)])
 
     def scatter(self, blocks: Tensor, tokens: Tensor) -> None:
         """Replace the active of all tokens (n, t, c), in place, by `blocks`."""
         live = len(self.windows)
-        tokens.index_copy_(0, self.windows, blocks[:live])
+        put_rows(tokens, self.windows, blocks[:live])
         if len(self.strays):
             strays = blocks[live:].flatten(0, 1).index_select(0, self.slots)
-            tokens.view(-1, tokens.shape[2]).index_copy_(0, self.strays, strays)
+            put_rows(tokens.view(-1, tokens.shape[2]), self.strays, strays)
 
     def chunks(self, limit: int) -> Iterator["ActiveTokens"]:
         """Split the work between regions into chunks of about `limit` blocks, at least a region."""
@@ -169,10 +170,10 @@ def pack(
     live = ~local_halted[order]
     global_active = ~global_halted[order]
     stray = ~live[:, None] & global_active
-    strays_in = home.new_zeros(regions.count).index_add(0, home, stray.sum(1))
+    strays_in = regions.total(stray.sum(1))
     blocks_in = (strays_in + t - 1) // t
     touched = live | stray.any(1)
-    busy = strays_in.new_zeros(regions.count).index_add(0, home, touched.to(home.dtype)) > 0
+    busy = regions.total(touched) > 0
     sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum(), busy.sum()])
     live_count, stray_count, block_count, touched_count, regions_left = cast(
         "list[int]", sizes.tolist()

@@ -40,7 +40,7 @@ def nearest_centre(image: Tensor, centres: Tensor) -> Tensor:
         (b, h, w) int64 in 0..K-1; of two centres equally near, the first.
     """
     levels = (image.float() * 255).round()
-    exact = (centres.double().cpu() * (255 * _PARTS)).round()
+    exact = (centres.cpu().double() * (255 * _PARTS)).round()
     halved = (exact.square().sum(1) / (2 * _PARTS)).round()  # |c|² / 2
     fine = exact.float().to(levels.device)
     score = halved.float().to(levels.device)[:, None, None]

@@ -19,6 +19,7 @@ from srcli.models.layers.attention import (
     split_heads,
     tokens_at_a_time,
 )
+from srcli.models.layers.indexing import put_rows
 
 __all__ = ["ShiftedWindowAttention"]
 
@@ -92,7 +93,7 @@ class ShiftedWindowAttention(nn.Module):
                 mixed = self._attend(qkv.packed(tokens), bias)
                 if result is None:
                     result = mixed.new_empty((*qkv.tokens.shape[:2], mixed.shape[2]))
-                result.index_copy_(1, tokens, mixed)
+                put_rows(result.transpose(0, 1), tokens, mixed.transpose(0, 1))
         assert result is not None, "an image has windows"
         return self.proj(result)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from srcli.models.layers.confidence import REACH, ConfidenceEstimator
+from srcli.models.layers.indexing import put_rows, with_rows
 from srcli.models.layers.packing import all_active, idle_tokens, pack
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
@@ -77,7 +78,7 @@ class TokenBand:
         step = chunk * self.tokens.shape[1]
         for start in range(0, len(idle), step):
             some = idle[start : start + step]
-            tokens.index_copy_(0, some, block.forward_halted(tokens.index_select(0, some)))
+            put_rows(tokens, some, block.forward_halted(tokens.index_select(0, some)))
 
     def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
         """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""
@@ -103,10 +104,10 @@ class TokenBand:
             if self.confidence is None:
                 self.confidence = fresh
             else:
-                self.confidence = self.confidence.index_copy(0, touched, fresh[touched])
+                self.confidence = with_rows(self.confidence, touched, fresh[touched])
         else:
             fresh = estimator.on_windows(self.tokens, self.grid, touched, above, below)
-            self.confidence = self.confidence.index_copy(0, touched, fresh)
+            self.confidence = with_rows(self.confidence, touched, fresh)
         self.score = self.score + self.confidence  # Eq. 18
 
     def record(self) -> None:

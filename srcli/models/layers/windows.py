@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 __all__ = [
     "Regions",
@@ -29,12 +30,31 @@ class Regions:
     Args:
         of_window: (n,) int64, the region of each window.
         order: (n,) int64, the windows region by region, each region's in reading order.
+        ends: (count,) int64, how many windows `order` has up to the end of each region.
         count: Number of regions.
     """
 
     of_window: Tensor
     order: Tensor
+    ends: Tensor
     count: int
+
+    @classmethod
+    def of(cls, of_window: Tensor, count: int) -> "Regions":
+        """The grouping that tells each window (n,) its region, one of `count`."""
+        order = of_window.argsort(stable=True)
+        numbers = torch.arange(count, device=of_window.device)
+        return cls(
+            of_window, order, torch.searchsorted(of_window[order], numbers, right=True), count
+        )
+
+    def total(self, counts: Tensor) -> Tensor:
+        """Add up integers or truth values (n,), in the order of `order`, by region: (count,) int64.
+
+        By differences of a running sum, which every device has for int64, and in one order.
+        """
+        upto = F.pad(counts.cumsum(0), (1, 0))[self.ends]
+        return upto.diff(prepend=upto.new_zeros(1))
 
 
 @dataclass(frozen=True)
@@ -90,8 +110,7 @@ class WindowGrid:
         column = torch.arange(self.columns, device=device) // (side or self.columns)
         image = torch.arange(self.batch, device=device)
         number = (image[:, None, None] * down + row[:, None]) * across + column
-        of_window = number.reshape(-1)
-        return Regions(of_window, of_window.argsort(stable=True), self.batch * down * across)
+        return Regions.of(number.reshape(-1), self.batch * down * across)
 
 
 def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
