@@ -27,7 +27,7 @@ from srcli.inference.upscaler import Upscaler
 from srcli.models.spec import EXACT, Halting
 from srcli.weights import best_scale
 
-__all__ = ["Check", "SelfTest", "all_devices", "attention_backends", "self_test"]
+__all__ = ["Check", "SelfTest", "all_devices", "attention_backends", "self_test", "test_image"]
 
 _CPU = torch.device("cpu")
 # Largest difference of a result in [0, 1] that rounding explains; measured: docs/devices.md.
@@ -170,7 +170,7 @@ def _precisions(device: torch.device) -> Iterator[str]:
 
 def _comparisons(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
     """Compare the network and then whole images."""
-    pixels = _image(72, 104)
+    pixels = test_image(72, 104)
     lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     weights = best_scale(MODEL, 4)
     here = LoadedNetwork(weights, _CPU, torch.float32)
@@ -198,7 +198,7 @@ def _largest(found: Tensor, expected: Tensor) -> float:
 def _timings(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, float]]:
     """Milliseconds of the network by effort, the median of what some second allows."""
     network = LoadedNetwork(best_scale(MODEL, 4), device, dtype)
-    lr = torch.from_numpy(_image(*_SIDES.get(device.type, _LARGE))).permute(2, 0, 1)[None] / 255
+    lr = torch.from_numpy(test_image(*_SIDES.get(device.type, _LARGE))).permute(2, 0, 1)[None] / 255
     lr = network.take(lr)
     for effort in ("exact", "balanced"):
         halting: Halting = network.spec.efforts[effort]
@@ -211,7 +211,7 @@ def _timings(device: torch.device, dtype: torch.dtype) -> Iterator[tuple[str, fl
         yield effort, 1000 * statistics.median(taken[1:] or taken)  # the first chooses kernels
 
 
-def _image(height: int, width: int) -> Pixels:
+def test_image(height: int, width: int) -> Pixels:
     """A part that is flat, a ramp, and coarse noise, (height, width, 3) uint8."""
     y, x = np.mgrid[0:height, 0:width]
     noise = np.random.default_rng(0).integers(0, 256, (height // 4 + 1, width // 4 + 1, 3))

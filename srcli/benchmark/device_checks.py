@@ -1,0 +1,211 @@
+"""Checks of a device, each a comparison: with the CPU, with itself in another way, with a limit.
+
+Every network and effort with the CPU, tiles with whole images, maps with the run, frames in batches
+and threads with single images; a lack of memory is provoked, and memory has to come back.
+"""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from srcli.errors import SrcliError
+from srcli.inference.device import (
+    pick_precision,
+    precision_name,
+    release_cached_memory,
+    total_memory,
+)
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.planes import Pixels
+from srcli.inference.self_check import Check, test_image
+from srcli.inference.upscaler import Upscaler
+from srcli.models import model_spec
+from srcli.models.spec import Halting
+from srcli.weights import best_scale
+
+__all__ = ["CHECKS", "QUICK", "TRAINED", "CheckSizes", "precisions_to_check", "run_checks"]
+
+_CPU = torch.device("cpu")
+TRAINED = ("adaformer", "adaformer-s")
+_UNTRAINED = ("smfanet", "atd-light", "pp-atd-light")
+_LIMITS = {torch.float32: 2e-4, torch.bfloat16: 0.03, torch.float16: 0.015}
+# Random parameters make categories of which many are alike: there, only fp32 can be held to much.
+_UNTRAINED_LIMIT = 1e-3
+_HALTED_APART = 1e-3  # mean of a result in [0, 1]: a token at the threshold may go either way
+_SMALL, _VIDEO = 3 << 29, (720, 1280)
+
+
+@dataclass(frozen=True)
+class CheckSizes:
+    """How large the images are that checks and timings take, (height, width) in LR px.
+
+    Args:
+        image: Of what is compared with the CPU.
+        large: Of the image that memory is to run out with.
+        timed: Of those that are timed.
+        frames: Of the clip that is timed.
+        seconds: For each timing.
+    """
+
+    image: tuple[int, int] = (136, 200)
+    large: tuple[int, int] = (2000, 3000)
+    timed: tuple[tuple[int, int], ...] = ((341, 512), (683, 1024), (1080, 1920))
+    frames: tuple[int, int] = _VIDEO
+    seconds: float = 0.7
+
+
+QUICK = CheckSizes((40, 56), (64, 96), ((32, 48),), (16, 24), 0.0)
+
+
+def precisions_to_check(device: torch.device) -> list[torch.dtype]:
+    """fp32 and the precisions below it that are fast there."""
+    lower = [pick_precision("auto", device)]
+    if device.type == "cuda":
+        lower = [torch.bfloat16, torch.float16] if lower == [torch.bfloat16] else [torch.float16]
+    return list(dict.fromkeys([torch.float32, *lower]))
+
+
+def parity(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """Every network and effort, in every precision, against the CPU in fp32."""
+    lr = torch.from_numpy(test_image(*sizes.image)).permute(2, 0, 1)[None].float() / 255
+    for name in TRAINED:
+        here = LoadedNetwork(best_scale(name, 4), _CPU, torch.float32)
+        for dtype in precisions_to_check(device):
+            there = LoadedNetwork(best_scale(name, 4), device, dtype)
+            for effort, halting in here.spec.efforts.items():
+                off = (there(lr, halting).image.float().cpu() - here(lr, halting).image).abs()
+                label = f"{name}, {effort}, {precision_name(dtype)}"
+                if effort == "exact":
+                    yield Check(label, off.max().item(), _LIMITS[dtype])
+                else:
+                    yield Check(f"{label}, mean", off.mean().item(), _HALTED_APART)
+    for name in _UNTRAINED:
+        halting = Halting(None, skip_pure=True)
+        results = [
+            LoadedNetwork.untrained(model_spec(name), 4, where, torch.float32)(lr, halting).image
+            for where in (_CPU, device)
+        ]
+        off = (results[1].cpu() - results[0]).abs()
+        yield Check(f"{name} at random, fp32, mean", off.mean().item(), _UNTRAINED_LIMIT)
+
+
+def tiles(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """Exact tiles against the whole image, and a reduced result against the CPU's."""
+    image = test_image(*sizes.image)
+    for scale in (4, 2.7):
+        whole, tiled = (
+            Upscaler("adaformer", scale, str(device), "fp32", effort="exact", tile=tile)(image)
+            for tile in (0, 32)
+        )
+        yield _levels(f"x{scale} in tiles against whole", tiled, whole)
+    plain = Upscaler("adaformer", 2.7, "cpu", "fp32", effort="exact", tile=0)(image)
+    yield _levels("x2.7 reduced against the CPU", whole, plain)
+
+
+def maps(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """The maps of `explain` against what its own run computed; its image against a plain run."""
+    upscaler = Upscaler("adaformer", 4, str(device), tile=0)
+    image = test_image(*sizes.image)
+    explained = upscaler.explain(image)
+    told = [1 - layer.halted_windows for layer in explained.layers]
+    ran = explained.report.live_windows
+    apart = max(abs(one - other) for one, other in zip(told, ran, strict=True))
+    yield Check("maps against the run, share of windows", apart, 1e-6)
+    off = np.abs(explained.image.astype(int) - upscaler(image)).mean()
+    yield Check("an explained image against a plain run, mean levels", float(off), 0.05)
+
+
+def frames(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """Frames in a batch against each by itself."""
+    upscaler = Upscaler("adaformer-s", 4, str(device), "fp32", effort="exact")
+    images = [np.roll(test_image(*sizes.image), shift, 1) for shift in (0, 9, 20)]
+    batched, _ = upscaler.upscale_frames(images)
+    for number, (image, found) in enumerate(zip(images, batched, strict=True)):
+        yield _levels(f"frame {number} of a batch against alone", found, upscaler(image))
+
+
+def threads(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """One upscaler in two threads at once against one after the other."""
+    upscaler = Upscaler("adaformer-s", 2.7, str(device), "fp32", effort="exact", tile=32)
+    images = [np.roll(test_image(*sizes.image), shift, 1) for shift in (0, 9)]
+    found: dict[int, Pixels] = {}
+
+    def work(number: int) -> None:
+        for _ in range(3):
+            found[number] = upscaler(images[number])
+
+    both = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    for number, image in enumerate(images):
+        result = found.get(number)
+        if result is None:  # its thread has ended with an error, which stands on stderr
+            yield Check(f"thread {number} of two ended early", 1.0, 0.0)
+        else:
+            yield _levels(f"thread {number} of two at once", result, upscaler(image))
+
+
+def memory(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """Memory that runs out and is survived, and that all of it comes back. CUDA alone limits it."""
+    cuda = device.type == "cuda"
+    gc.collect()
+    release_cached_memory(device)
+    before = torch.cuda.memory_allocated(device) if cuda else 0
+    upscaler = Upscaler("adaformer-s", 2, str(device), tile=0)
+    image = test_image(*sizes.large)
+    if cuda:
+        share = _SMALL / total_memory(device)
+        torch.cuda.set_per_process_memory_fraction(share, device)
+    try:
+        upscaled = upscaler.upscale(image)
+    finally:
+        if cuda:
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
+    yield Check("a result although memory ran out, missing", float(not upscaled.image.any()), 0.0)
+    if cuda:
+        yield Check(
+            "memory ran out so often, less than once", float(not upscaled.report.restarts), 0
+        )
+    del upscaler, upscaled
+    gc.collect()
+    release_cached_memory(device)
+    left = (torch.cuda.memory_allocated(device) if cuda else 0) - before
+    yield Check("bytes that did not come back", float(left), float(1 << 20))
+
+
+CHECKS: dict[str, Callable[[torch.device, CheckSizes], Iterator[Check]]] = {
+    "parity": parity,
+    "tiles": tiles,
+    "maps": maps,
+    "frames": frames,
+    "threads": threads,
+    "memory": memory,
+}
+
+
+def _levels(name: str, found: Pixels, expected: Pixels) -> Check:
+    """The largest difference of two images in levels of 255; one is rounding."""
+    return Check(f"{name}, levels", float(np.abs(found.astype(int) - expected).max()), 1.0)
+
+
+def run_checks(device: torch.device, sizes: CheckSizes) -> tuple[list[Check], list[str]]:
+    """Run all checks; what one of them raises ends that one alone.
+
+    Returns:
+        What was compared, and what was raised, each in a line.
+    """
+    checks: list[Check] = []
+    errors: list[str] = []
+    for name, check in CHECKS.items():
+        try:
+            with torch.inference_mode():
+                checks.extend(check(device, sizes))
+        except (RuntimeError, SrcliError, MemoryError, NotImplementedError, ValueError) as error:
+            errors.append(f"{name}: {type(error).__name__}: {error}")
+    return checks, errors
