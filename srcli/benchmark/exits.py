@@ -99,6 +99,8 @@ def _order(count: int, spread: Spread, generator: torch.Generator) -> Tensor:
 class _RuledBand(TokenBand):
     """A whole image as one band, in which a rule says what halts."""
 
+    maskable = False
+
     def __init__(self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int,
                  rule: Rule) -> None:  # fmt: skip
         super().__init__(features, tokens, grid, region)

@@ -278,3 +278,43 @@ def test_category_attention_does_not_go_image_by_image(share: float | None) -> N
         return len(ops.names)
 
     assert operations(3) == operations(9)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rule", ["freeze", "pass"])
+@pytest.mark.parametrize("halting", HALTING[1:], ids=str)
+def test_computed_and_masked_is_what_is_packed_and_waits_for_nothing(
+    rule: str, halting: Halting, network: AdaFormer, lr: torch.Tensor, monkeypatch
+) -> None:
+    built = AdaFormer(AdaFormerConfig(4, halted=rule)).eval().requires_grad_(requires_grad=False)
+    built.load_state_dict(network.state_dict())
+    packed = built(lr, halting)
+    features = built.encode(built.extend(lr)).split(32, 2)
+    monkeypatch.setattr(sparse, "masked_up_to", lambda device: 10_000)
+    calls = []
+    with monkeypatch.context() as patch, Ops() as ops:
+        patch.setattr(torch.Tensor, "tolist", lambda self: calls.append(1))
+        masked = built(lr, halting)
+    assert not calls
+    assert not [name for name in ops.names if name.startswith(WAITS)]
+    assert not {ELSEWHERE.get(name, name) for name in ops.names} - ops_on_mps()
+    torch.testing.assert_close(masked.image, packed.image, atol=2e-5, rtol=0)
+    for one, other in zip(masked.layers, packed.layers, strict=True):
+        assert torch.equal(one.local_mask, other.local_mask)
+        assert torch.equal(one.global_mask, other.global_mask)
+        if other.confidence_map is not None:
+            torch.testing.assert_close(one.confidence_map, other.confidence_map, atol=1e-4, rtol=0)
+    assert packed.layers[-1].global_mask.any()
+    whole = torch.cat([band.features for band in built.attend(features, halting)], 2)
+    once = next(iter(built.attend([torch.cat(features, 2)], halting))).features
+    torch.testing.assert_close(whole, once, atol=2e-5, rtol=0)
+
+
+def test_small_bands_on_large_cards_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = type("Card", (), {"multi_processor_count": 132})
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    cuda = torch.device("cuda")
+    assert 341 * 512 // 64 < sparse.masked_up_to(cuda) < 20_000
+    card.multi_processor_count = 28
+    assert sparse.masked_up_to(cuda) < 341 * 512 // 64
+    assert sparse.masked_up_to(torch.device("cpu")) == sparse.masked_up_to(torch.device("mps")) == 0

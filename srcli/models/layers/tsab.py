@@ -85,6 +85,20 @@ class TSAB(nn.Module):
             mixed = torch.addcmul(mixed, y, sat_out[..., None])
         return self._add(x, mixed)
 
+    def forward_masked(
+        self,
+        x: Tensor,
+        local_halted: Tensor,
+        global_halted: Tensor,
+        region: Tensor,
+        regions: int,
+    ) -> Tensor:
+        """Compute all windows (n, t, c) and mask; arguments as in `reference`, which it equals."""
+        y = self.norm1(x)
+        exchanged = self.global_branch(y, ~global_halted, region, regions)
+        branches = self.local_branch(y), exchanged
+        return self.combine(x, y, branches, local_halted, global_halted)
+
     def forward_halted(self, x: Tensor) -> Tensor:
         """Compute tokens (..., c) that have halted in both branches, by the rule "pass"."""
         return self._add(x, 2.0 * self.norm1(x))
