@@ -161,7 +161,7 @@ class _Ledger(RunJournal):
     def __init__(self) -> None:
         pass
 
-    def whole(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
+    def before_rename(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
         return lambda temporary: None
 
     def done(self, job: Job) -> None:
