@@ -121,13 +121,14 @@ class ELANBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, h, w, c) to (b, h, w, c)."""
+        """Map (b, c, h, w) to (b, c, h, w), with a pixel's channels side by side in memory."""
+        x = x.permute(0, 2, 3, 1)
         matrices: Sequence[Tensor] | None = None
         for local, attention in zip(self.local, self.attention, strict=True):
             x = x + local(x)
             change, matrices = attention(x, matrices)
             x = x + change
-        return x
+        return x.permute(0, 3, 1, 2)
 
 
 class ELANLight(SRNetwork):
@@ -150,7 +151,7 @@ class ELANLight(SRNetwork):
             self.head.weight /= _RANGE
             self.tail.weight *= _RANGE
 
-    def steps(self) -> Mapping[nn.Module, int]:
+    def progress_modules(self) -> Mapping[nn.Module, int]:
         """The blocks."""
         return dict.fromkeys(self.blocks, 1)
 
@@ -168,10 +169,10 @@ class ELANLight(SRNetwork):
         """Upscale (b, 3, h, w). Nothing halts here: `halting` has no effect."""
         wide = extend_by_reflection(lr, max(self.config.windows))
         shallow = in_full(self.head, (wide - self.mean) * _RANGE)
-        x = shallow.permute(0, 2, 3, 1).to(self.blocks_dtype)
+        deep = shallow.to(self.blocks_dtype)
         for block in self.blocks:
-            x = block(x)
-        features = x.permute(0, 3, 1, 2).to(shallow.dtype) + shallow
+            deep = block(deep)
+        features = deep.to(shallow.dtype) + shallow
         image = F.pixel_shuffle(in_full(self.tail, features), self.scale) / _RANGE + self.mean
         return SROutput(image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale])
 

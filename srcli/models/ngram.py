@@ -79,7 +79,7 @@ class NGswin(SRNetwork):
         self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
         self.finish = nn.Conv2d(3, 3, 3, padding=1)
 
-    def steps(self) -> Mapping[nn.Module, int]:
+    def progress_modules(self) -> Mapping[nn.Module, int]:
         """The blocks of all stages; a px of a stage stands for 1, 4 or 16 of the image."""
         stages = [*self.encoder, self.decoder]
         return {

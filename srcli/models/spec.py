@@ -123,8 +123,8 @@ class SRNetwork(nn.Module, ABC):
     def progress_modules(self) -> "Mapping[nn.Module, int]":
         """Modules that are called in turn on every part of the image; none by default.
 
-        Of each how many LR px one px of its input stands for. Who watches them knows how far an
-        image is.
+        Of each how many LR px one px of its input, (b, c, h, w) or (b, n, c), stands for. Who
+        watches them knows how far an image is.
         """
         return {}
 

@@ -107,7 +107,7 @@ class SwinIRLight(SRNetwork):
         self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
         self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
 
-    def steps(self) -> Mapping[nn.Module, int]:
+    def progress_modules(self) -> Mapping[nn.Module, int]:
         """The layers of all groups."""
         return {layer: 1 for group in self.groups for layer in cast("SwinGroup", group).layers}
 

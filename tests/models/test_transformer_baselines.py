@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.inference.network import LoadedNetwork
+from srcli.inference.progress import watched_progress
+from srcli.inference.tile_planner import TilePlanner
 from srcli.models import elan_light, esrt, ngram, swinir_light
 from srcli.models.elan_light import ELANLight
 from srcli.models.esrt import ESRT, ESRTConfig
@@ -18,7 +21,7 @@ from srcli.models.layers.runs import RunAttention
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.windows import extend_by_reflection
 from srcli.models.ngram import NGswin
-from srcli.models.spec import ModelSpec, SRNetwork
+from srcli.models.spec import EXACT, ModelSpec, SRNetwork
 from srcli.models.swinir_light import SwinIRLight
 from tests.models.golden import largest_difference
 
@@ -189,3 +192,15 @@ def test_gradients_reach_every_parameter(spec: ModelSpec):
     without = {name for name, p in network.named_parameters() if p.grad is None}
     assert all(name.endswith(".unused") for name in without)
     assert len(without) == (12 if spec is esrt.SPEC else 0)
+
+
+@pytest.mark.parametrize("spec", SPECS[:3], ids=lambda spec: spec.name)
+def test_progress_grows_block_by_block_to_the_end(spec: ModelSpec):
+    network = LoadedNetwork.untrained(spec, 2, torch.device("cpu"), torch.float32)
+    plan = next(iter(TilePlanner(network, 0).attempts(64, 64)))
+    seen: list[float] = []
+    with watched_progress(network, plan, 1, seen.append), torch.inference_mode():
+        network(torch.rand(1, 3, 64, 64), EXACT)
+    assert len(seen) == len(network.module.progress_modules()) > 1
+    assert seen == sorted(set(seen))
+    assert seen[-2] < seen[-1] == 1.0
