@@ -10,9 +10,8 @@ wherever in the image they lie. The dictionary is refined from layer to layer.
 Dictionary and categories see every token: a tile is not a piece of the whole image's result.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +19,13 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import CategoryAttention, PureSplit
-from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
+from srcli.models.layers.token_groups import TokenGroupNetwork, renamed
 from srcli.models.layers.windows import as_map, as_tokens, extend_by_mirroring
-from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SROutput
 
 __all__ = ["SPEC", "ATDConfig", "ATDLayer", "ATDLight", "from_authors"]
-
-_DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 @dataclass(frozen=True)
@@ -159,34 +156,19 @@ class LayerMaker(Protocol):
         ...
 
 
-class ATDLight(SRNetwork):
+class ATDLight(TokenGroupNetwork):
     """Shallow convolution, groups of layers, upsampler."""
 
-    mean: Tensor
-
     def __init__(self, config: ATDConfig, layer: LayerMaker = ATDLayer) -> None:
-        super().__init__()
+        groups = (ATDGroup(config, layer) for _ in range(config.groups))
+        super().__init__(config.scale, config.dim, groups)
         self.config = config
-        self.scale = config.scale
-        dim = config.dim
-        self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.head = nn.Conv2d(3, dim, 3, padding=1)
-        self.norm_in = nn.LayerNorm(dim)
-        self.groups = nn.ModuleList(ATDGroup(config, layer) for _ in range(config.groups))
-        self.norm_out = nn.LayerNorm(dim)
-        self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
-        self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
-
-    def progress_modules(self) -> Mapping[nn.Module, int]:
-        """The layers of all groups."""
-        return {layer: 1 for group in self.groups for layer in cast("ATDGroup", group).layers}
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute all in `dtype` but `head`, `tail` and what tells categories."""
         told = [part for part in self.modules() if isinstance(part, DictionaryAttention)]
         full = [(one, one.data) for part in told for one in part.kept_full()]
-        for part in (self.norm_in, self.groups, self.norm_out, self.fuse):
-            part.to(dtype)
+        super().lower_precision(dtype)
         for parameter, values in full:
             parameter.data = values
 
@@ -205,26 +187,12 @@ class ATDLight(SRNetwork):
         Returns:
             (b, 3, s·h, s·w).
         """
-        size = (wide.shape[2], wide.shape[3])
         pure_split = None if exempt is None else PureSplit.where(exempt.flatten(1))
-        shallow = in_full(self.head, wide - self.mean)
-        tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
-        for group in self.groups:
-            tokens = cast("ATDGroup", group)(tokens, size, pure_split)
-        features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
-        return F.pixel_shuffle(in_full(self.tail, features), self.scale) + self.mean
-
-    def crop(self, image: Tensor, lr: Tensor) -> Tensor:
-        """Cut off what the extension of `lr` has added to its `image`."""
-        return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]
+        return self.upscale_windows(wide, pure_split)
 
 
-# The names of the authors' state dict, and ours: replaced in this order.
+# The names of layers in the authors' state dict, and ours: replaced in this order.
 _AUTHORS_NAMES = {
-    "conv_first.": "head.",
-    "patch_embed.norm.": "norm_in.",
-    "conv_after_body.": "fuse.",
-    "upsample.0.": "tail.",
     ".residual_group.td": ".entries",
     ".residual_group.layers.": ".layers.",
     ".attn_win.relative_position_bias_table": ".window.bias_table",
@@ -244,13 +212,7 @@ def from_authors(name: str) -> str | None:
     """Our name for a parameter of the authors' state dict; None for what is computed here."""
     if name == "relative_position_index_SA":
         return None
-    if name.startswith("layers."):
-        name = "groups." + name.removeprefix("layers.")
-    elif name.startswith("norm."):
-        name = "norm_out." + name.removeprefix("norm.")
-    for theirs, ours in _AUTHORS_NAMES.items():
-        name = name.replace(theirs, ours)
-    return name
+    return renamed(name, _AUTHORS_NAMES)
 
 
 def _build(scale: int) -> ATDLight:

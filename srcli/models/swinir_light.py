@@ -4,24 +4,18 @@ Liang, Cao, Sun, Zhang, Van Gool, Timofte: "SwinIR: Image Restoration Using Swin
 ICCV Workshops 2021.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import LazyQKV
-from srcli.models.layers.convolutions import in_full
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
+from srcli.models.layers.token_groups import TokenGroupNetwork, renamed
 from srcli.models.layers.tsab import MLP
 from srcli.models.layers.windows import as_map, as_tokens, extend_by_mirroring
-from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SRNetwork, SROutput
+from srcli.models.spec import EXACT, Halting, MemoryProfile, ModelSpec, SROutput
 
 __all__ = ["SPEC", "SwinIRConfig", "SwinIRLight", "from_authors"]
-
-_DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 @dataclass(frozen=True)
@@ -89,32 +83,13 @@ class SwinGroup(nn.Module):
         return tokens + as_tokens(self.conv(as_map(deep, *size)))
 
 
-class SwinIRLight(SRNetwork):
+class SwinIRLight(TokenGroupNetwork):
     """Shallow convolution, groups of layers, pixel shuffle (SwinIR, Fig. 2)."""
 
-    mean: Tensor
-
     def __init__(self, config: SwinIRConfig) -> None:
-        super().__init__()
+        groups = (SwinGroup(config) for _ in range(config.groups))
+        super().__init__(config.scale, config.dim, groups)
         self.config = config
-        self.scale = config.scale
-        dim = config.dim
-        self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.head = nn.Conv2d(3, dim, 3, padding=1)
-        self.norm_in = nn.LayerNorm(dim)
-        self.groups = nn.ModuleList(SwinGroup(config) for _ in range(config.groups))
-        self.norm_out = nn.LayerNorm(dim)
-        self.fuse = nn.Conv2d(dim, dim, 3, padding=1)
-        self.tail = nn.Conv2d(dim, 3 * config.scale**2, 3, padding=1)
-
-    def progress_modules(self) -> Mapping[nn.Module, int]:
-        """The layers of all groups."""
-        return {layer: 1 for group in self.groups for layer in cast("SwinGroup", group).layers}
-
-    def lower_precision(self, dtype: torch.dtype) -> None:
-        """Store and compute all in `dtype` but `head` and `tail`."""
-        for part in (self.norm_in, self.groups, self.norm_out, self.fuse):
-            part.to(dtype)
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), mirrored to whole windows. Nothing halts: `halting` has no effect.
@@ -122,26 +97,12 @@ class SwinIRLight(SRNetwork):
         The published figures come from images that are mirrored likewise, and by one more window
         where they are whole windows already.
         """
-        image = self.upscale(extend_by_mirroring(lr, self.config.window))
-        return SROutput(image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale])
-
-    def upscale(self, wide: Tensor) -> Tensor:
-        """Upscale (b, 3, h, w) whose sides are multiples of the window to (b, 3, s·h, s·w)."""
-        size = (wide.shape[2], wide.shape[3])
-        shallow = in_full(self.head, wide - self.mean)
-        tokens = self.norm_in(as_tokens(shallow.to(self.fuse.weight.dtype)))
-        for group in self.groups:
-            tokens = cast("SwinGroup", group)(tokens, size)
-        features = self.fuse(as_map(self.norm_out(tokens), *size)).to(shallow.dtype) + shallow
-        return F.pixel_shuffle(in_full(self.tail, features), self.scale) + self.mean
+        image = self.upscale_windows(extend_by_mirroring(lr, self.config.window))
+        return SROutput(self.crop(image, lr))
 
 
-# The names of the authors' state dict, and ours: replaced in this order.
+# The names of layers in the authors' state dict, and ours: replaced in this order.
 _AUTHORS_NAMES = {
-    "conv_first.": "head.",
-    "patch_embed.norm.": "norm_in.",
-    "conv_after_body.": "fuse.",
-    "upsample.0.": "tail.",
     ".residual_group.blocks.": ".layers.",
     ".attn.qkv.": ".qkv.",
     ".attn.relative_position_bias_table": ".window.bias_table",
@@ -158,13 +119,7 @@ def from_authors(name: str) -> str | None:
     """
     if name.endswith(_COMPUTED_HERE):
         return None
-    if name.startswith("layers."):
-        name = "groups." + name.removeprefix("layers.")
-    elif name.startswith("norm."):
-        name = "norm_out." + name.removeprefix("norm.")
-    for theirs, ours in _AUTHORS_NAMES.items():
-        name = name.replace(theirs, ours)
-    return name
+    return renamed(name, _AUTHORS_NAMES)
 
 
 def _build(scale: int) -> SwinIRLight:

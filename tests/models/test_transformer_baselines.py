@@ -37,7 +37,7 @@ def as_published(network: SRNetwork, lr: Tensor) -> Tensor:
     """
     height, width = lr.shape[2:]
     if isinstance(network, SwinIRLight):
-        image = network.upscale(extend_by_reflection(lr, 8))
+        image = network.upscale_windows(extend_by_reflection(lr, 8))
     elif isinstance(network, NGswin):
         image = network.upscale(F.pad(lr, (0, -width % 32, 0, -height % 32)))
     else:
