@@ -41,7 +41,7 @@ _SMALL, _VIDEO = 3 << 29, (720, 1280)
 
 @dataclass(frozen=True)
 class CheckSizes:
-    """How large the images are that checks and timings take, (height, width) in LR px.
+    """Sizes of the images that checks and timings take, (height, width) in LR px.
 
     Args:
         image: Of what is compared with the CPU.

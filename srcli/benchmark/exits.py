@@ -7,44 +7,32 @@ tokens the global one. `run_exits` computes only the others, as the network itse
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.adaformer import AdaFormer
-from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.sparse import TokenBand, layer_trace, sparse_layer
+from srcli.models.adaformer import AdaFormer, chunk_of_windows
+from srcli.models.layers.sparse import TokenBand, sparse_layer
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace, SROutput
 
 __all__ = ["Exits", "Rule", "Spread", "equal_sparsity", "learned", "reference", "run_exits"]
 
-_CHUNK = {"cpu": 96}  # windows computed at a time, as the network does
-_LARGE_CHUNK = 1 << 14
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 Exits = tuple[Tensor, Tensor]  # (n,) and (n, t) bool, True = halted
 Rule = Callable[[int, Tensor], Exits]
-"""What has halted before a layer (counted from 1 for the second), by the scores (n, t)."""
+"""Exits before a layer, whose number is 1 for the second, by the scores (n, t)."""
 
 
 class Spread(StrEnum):
-    """How halted tokens lie where confidence does not say it."""
+    """Pattern of halted tokens where confidence does not choose them."""
 
     UNIFORM = "uniform"
     RANDOM = "random"
-
-
-@dataclass(frozen=True)
-class _Layers:
-    """The network's parts that a run needs."""
-
-    blocks: list[TSAB]
-    estimator: ConfidenceEstimator
 
 
 def learned(threshold: float, *, local: bool = True, shared: bool = True) -> Rule:
@@ -121,38 +109,23 @@ def run_exits(network: AdaFormer, lr: Tensor, rule: Rule, *, estimates: bool) ->
         rule: What halts.
         estimates: The rule looks at scores, so that confidence is computed.
     """
-    wide, parts = network.extend(lr), _layers(network)
+    wide = network.extend(lr)
     features, tokens, grid = _begin(network, wide)
     band = _RuledBand(features, tokens, grid, network.config.region, rule)
-    chunk = _CHUNK.get(lr.device.type, _LARGE_CHUNK)
-    for number, block in enumerate(parts.blocks, start=1):
-        needed = parts.estimator if estimates and number < len(parts.blocks) else None
+    chunk, last = chunk_of_windows(lr.device), len(network.blocks)
+    for number, block in enumerate(network.blocks, start=1):
+        assert isinstance(block, TSAB)
+        needed = network.confidence if estimates and number < last else None
         (band,) = sparse_layer(block, needed, [band], math.inf, chunk)
     return _end(network, features, band.tokens, grid, (lr, wide), tuple(band.traces))
 
 
 def reference(network: AdaFormer, lr: Tensor, rule: Rule) -> SROutput:
-    """What `run_exits` gives, computed everywhere and masked: plain and slow."""
-    wide, parts = network.extend(lr), _layers(network)
+    """Upscale as `run_exits` does, computing everything and masking: plain and slow."""
+    wide = network.extend(lr)
     features, tokens, grid = _begin(network, wide)
-    regions = grid.regions(network.config.region, tokens.device)
-    score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-    traces: list[LayerTrace] = []
-    for number, block in enumerate(parts.blocks):
-        local = torch.zeros_like(score[:, 0], dtype=torch.bool)
-        shared = torch.zeros_like(score, dtype=torch.bool)
-        if number:
-            local, shared = rule(number, score)
-        tokens = block.reference(tokens, local, shared, regions.of_window, regions.count)
-        confidence = grid.split(parts.estimator(grid.merge(tokens))).squeeze(2)
-        score = score + confidence
-        traces.append(layer_trace(grid, confidence, local, shared))
-    return _end(network, features, tokens, grid, (lr, wide), tuple(traces))
-
-
-def _layers(network: AdaFormer) -> _Layers:
-    return _Layers([block for block in network.blocks if isinstance(block, TSAB)],
-                   network.confidence)  # fmt: skip
+    tokens, traces = network.masked_layers(tokens, grid, rule)
+    return _end(network, features, tokens, grid, (lr, wide), traces)
 
 
 def _begin(network: AdaFormer, wide: Tensor) -> tuple[Tensor, Tensor, WindowGrid]:

@@ -7,7 +7,7 @@ from srcli.errors import UsageError
 __all__ = ["PAPER_TABLES", "Kind", "PaperFigure", "PaperRow", "PaperTable", "paper_table"]
 
 Kind = str
-"""What a row runs: "network", or a rule for exits: unmasked, local, learned, uniform, random."""
+"""Kind of a row: "network", or a rule for exits: unmasked, local, learned, uniform, random."""
 
 
 @dataclass(frozen=True)

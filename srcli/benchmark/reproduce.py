@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ _PROTOCOL = "basicsr-y"  # of the small sets, and of ours on the large ones
 
 @dataclass(frozen=True)
 class ReproduceOptions:
-    """How a table is run.
+    """Options of a run of a table.
 
     Args:
         device: Where.
@@ -97,7 +98,7 @@ class Reproduction:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a reader has to know of rows, a line each."""
+        """Remarks on rows, a line each."""
         told = {row.row.name: row.row.remark for row in self.rows if row.row.model}
         return tuple(f"{name}: {remark}" for name, remark in told.items() if remark)
 
@@ -180,7 +181,7 @@ def _measured(
     left_out: list[str],
     on_image: Callable[[str], None],
 ) -> tuple[dict[str, Summary], bool]:
-    """What each row gives on a set; and True if someone stopped it."""
+    """Measure each row on a set; and True if someone stopped it."""
     inputs = BenchmarkInputs(dataset, None, None, None, None, options.data_root, options.limit)
     try:
         name, pairs = inputs.find(SCALE)
@@ -199,7 +200,7 @@ def _measured(
 
 
 def _method(row: PaperRow, options: ReproduceOptions, missing: _Missing) -> Method | None:
-    """What a row runs; None, and a line about it, where it cannot be run here."""
+    """The method of a row; None, and a line about it, where it cannot be run here."""
     if not row.model:
         missing.add(f"{row.name}: {row.remark}")
         return None
@@ -248,36 +249,34 @@ class ExitMethod(Method):
 
     def __init__(self, name: str, network: LoadedNetwork, kind: str, halting: Halting) -> None:
         super().__init__(name, network.fingerprint)
-        self._network, self._kind, self._halting = network, kind, halting
+        assert isinstance(network.module, AdaFormer), "exits are AdaFormer's"
+        self._adaformer, self._kind, self._halting = network.module, kind, halting
+        own = partial(network, halting=EXACT)
+        self._own = Network(name, network, own, own)
 
     @torch.inference_mode()
     def prepare(self, lr: Image8) -> tuple[Tensor, Callable[[], SROutput]]:
         """Bring the image to the device, and make its rule."""
-        image = torch.tensor(lr).permute(2, 0, 1)[None].float() / 255.0
-        image = self._network.take(image)
-        module = self._network.module
-        assert isinstance(module, AdaFormer), "exits are AdaFormer's"
+        image = self._own.prepare(lr)
         if self._kind in list(Spread):
-            layers = module(image, self._halting).layers
+            layers = self._adaformer(image, self._halting).layers
             rule, estimates = equal_sparsity(layers, Spread(self._kind)), False
         else:
             masks = {"unmasked": (False, False), "local": (True, False), "learned": (True, True)}
             local, shared = masks[self._kind]
             rule = learned(self._halting.threshold, local=local, shared=shared)
             estimates = local
-        return image, lambda: run_exits(module, image, rule, estimates=estimates)
+        return image, partial(run_exits, self._adaformer, image, rule, estimates=estimates)
 
     @torch.inference_mode()
     def forward(self, prepared: tuple[Tensor, Callable[[], SROutput]]) -> SROutput:
         """Upscale by the rule."""
         return prepared[1]()
 
-    @torch.inference_mode()
     def dense(self, prepared: tuple[Tensor, Callable[[], SROutput]]) -> SROutput:
         """Upscale with nothing spared."""
-        return self._network(prepared[0], EXACT)
+        return self._own.dense(prepared[0])
 
     def finish(self, raw: SROutput) -> MethodOutput:
         """Clamp, round, bring to the CPU."""
-        image = (raw.image[0].float().clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-        return MethodOutput(cast("Image8", image.permute(1, 2, 0).cpu().numpy()), raw.layers)
+        return self._own.finish(raw)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from srcli.benchmark.paper_tables import PAPER_TABLES, paper_table
 from srcli.cli.console import echo_line, loading, printable
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
@@ -13,12 +14,10 @@ __all__ = ["reproduce"]
 
 _FIRST_LINE = 2.0  # s; what is over sooner needs none
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_TABLES = ("adaformer-tab1", "adaformer-tab2", "adaformer-tab3", "adaformer-tab4",
-           "adaformer-fig4", "adaformer-fig6", "pure-pass-tab1")  # fmt: skip
 
 
 @click.command(short_help="Run a paper's table on this machine.")
-@click.argument("table", type=click.Choice(_TABLES), metavar="TABLE")
+@click.argument("table", type=click.Choice(list(PAPER_TABLES)), metavar="TABLE")
 @click.option("-d", "--datasets", metavar="NAME,…", help="Only these sets of the table.")
 @click.option("-m", "--rows", metavar="NAME,…", help="Only these rows, by either name.")
 @click.option("--data-root", type=_FOLDER, help="Folder of the sets.  [default: SRCLI_DATA]")
@@ -62,7 +61,6 @@ def reproduce(
     it; nothing is downloaded. Everything is computed in fp32 at x4, on whole images.
     """
     with loading():
-        from srcli.benchmark.paper_tables import paper_table
         from srcli.benchmark.reproduce import ReproduceOptions
         from srcli.benchmark.reproduce import reproduce as run
         from srcli.benchmark.reproduction_tables import reproduction_tables

@@ -1,4 +1,4 @@
-"""What fp32 means on CUDA while a network computes: fp32, unless TF32 was asked for.
+"""Arithmetic of fp32 on CUDA while a network computes: fp32, unless TF32 was asked for.
 
 PyTorch computes fp32 convolutions in TF32 there, of which ten bits of the mantissa are left, unless
 told otherwise, once for a whole process. So it is told while srcli computes, and afterwards is

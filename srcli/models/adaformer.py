@@ -161,7 +161,7 @@ class AdaFormer(BandedNetwork):
         """
         stream = self._token_bands(bands)
         last = len(self.blocks)
-        limit = chunk or _CHUNK.get(self.embed.weight.device.type, _LARGE_CHUNK)
+        limit = chunk or chunk_of_windows(self.embed.weight.device)
         for number, block in enumerate(self._tsabs(), start=1):
             steers = halting.eps is not None and number < last
             estimator = self.confidence if steers or halting.observe else None
@@ -191,7 +191,12 @@ class AdaFormer(BandedNetwork):
         shallow = self._shallow(self.extend(lr))
         features = self.encoder(shallow.to(self.embed.weight.dtype))  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
-        tokens, traces = self._masked_layers(grid.split(self.embed(features)), grid, halting)
+        limit = halting.threshold
+
+        def exits(_: int, score: Tensor) -> tuple[Tensor, Tensor]:
+            return score.mean(1) >= limit, score >= limit  # Eqs. 19 and 22
+
+        tokens, traces = self.masked_layers(grid.split(self.embed(features)), grid, exits)
         features = features + self.unembed(grid.merge(tokens))  # Eq. 7
         features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
         image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
@@ -223,18 +228,29 @@ class AdaFormer(BandedNetwork):
             )  # Eq. 5
             yield TokenBand(features, tokens, grid, self.config.region)
 
-    def _masked_layers(
-        self, tokens: Tensor, grid: WindowGrid, halting: Halting
+    def masked_layers(
+        self,
+        tokens: Tensor,
+        grid: WindowGrid,
+        exits: Callable[[int, Tensor], tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
-        """All TSABs over tokens (n, t, c), computed everywhere and masked."""
+        """Compute all TSABs over tokens (n, t, c) everywhere, and mask.
+
+        Args:
+            tokens: Of the whole extended image.
+            grid: Its windows.
+            exits: Takes a layer's number, 1 for the second, and the scores (n, t); gives the
+                windows (n,) and tokens (n, t) that have halted before it, bool.
+        """
         regions = grid.regions(self.config.region, tokens.device)
         score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
         traces: list[LayerTrace] = []
-        for number, block in enumerate(self._tsabs(), start=1):
+        for number, block in enumerate(self._tsabs()):
             # Nothing halts before there is a confidence, not even where ε_h = 1 asks for none.
-            threshold = float("inf") if number == 1 else halting.threshold
-            local_halted = score.mean(1) >= threshold  # Eq. 19
-            global_halted = score >= threshold  # Eq. 22
+            global_halted = torch.zeros_like(score, dtype=torch.bool)
+            local_halted = global_halted[:, 0]
+            if number:
+                local_halted, global_halted = exits(number, score)
             tokens = block.reference(
                 tokens, local_halted, global_halted, regions.of_window, regions.count
             )
@@ -255,6 +271,11 @@ def _passing(layer_end: nn.Module, bands: Iterable[TokenBand]) -> Iterator[Token
 # memory that the allocator has at hand; elsewhere few large kernels are best.
 _CHUNK = {"cpu": 96}
 _LARGE_CHUNK = 1 << 14
+
+
+def chunk_of_windows(device: torch.device) -> int:
+    """Number of windows that a layer computes at a time on a device."""
+    return _CHUNK.get(device.type, _LARGE_CHUNK)
 
 
 def _build(scale: int) -> AdaFormer:

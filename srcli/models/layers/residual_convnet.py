@@ -1,4 +1,4 @@
-"""What IMDN, RFDN and RLFN have in common: a long skip around blocks of convolutions."""
+"""The frame of IMDN, RFDN and RLFN: a long skip around blocks of convolutions."""
 
 from collections.abc import Iterable, Mapping
 
