@@ -95,7 +95,8 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 )
 @click.option(
     "--degrade", metavar="NAME,…",
-    help="Degrade LR images: jpeg:75, jpeg444:90, webp:50, noise:5, blur:0.5, joined by +; none.",
+    help="Degrade LR images: jpeg:75, jpeg444:90, webp:50, h264:28, noise:5, blur:0.5, joined by "
+    "+; none.",
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
