@@ -74,7 +74,9 @@ def named(image: Path, name: str) -> Path:
     ],
 )
 @pytest.mark.usefixtures("faulty")
-def test_a_bad_end_is_one_files_alone(image: Path, name: str, seconds: float, line: str) -> None:
+def test_decoder_crash_or_hang_fails_only_that_file(
+    image: Path, name: str, seconds: float, line: str
+) -> None:
     with DecoderProcess(DecodeLimits(seconds=60)) as decoder:  # the first start reads all of Python
         decoder.read(image)
         decoder.limits = DecodeLimits(seconds=seconds)
@@ -82,7 +84,8 @@ def test_a_bad_end_is_one_files_alone(image: Path, name: str, seconds: float, li
             decoder.read(named(image, name))
         assert line in str(caught.value)
         assert name in str(caught.value)
-        assert decoder.replaced == 1
+        # a machine that stops for half a minute lets the worker's alarm end it: it is read again
+        assert decoder.replaced in (1, 2)
         decoder.limits = DecodeLimits(seconds=60)
         assert np.array_equal(decoder.read(image).image.pixels, read_image(image).pixels)
 
