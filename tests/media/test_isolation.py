@@ -26,6 +26,7 @@ FAULTY = """
 import os, resource, signal, sys, time
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump takes its time
 from srcli.media import decoder_worker
+decoder_worker._GRACE_SECONDS = 3600  # or a machine that stands still has files read again
 whole = decoder_worker.read_image
 def read(path, **limits):
     if "crash" in path.name: os.kill(os.getpid(), signal.SIGSEGV)
@@ -84,8 +85,7 @@ def test_decoder_crash_or_hang_fails_only_that_file(
             decoder.read(named(image, name))
         assert line in str(caught.value)
         assert name in str(caught.value)
-        # a machine that stops for half a minute lets the worker's alarm end it: it is read again
-        assert decoder.replaced in (1, 2)
+        assert decoder.replaced == 1
         decoder.limits = DecodeLimits(seconds=60)
         assert np.array_equal(decoder.read(image).image.pixels, read_image(image).pixels)
 
