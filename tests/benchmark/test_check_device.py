@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from srcli.benchmark import device_checks
+from srcli.benchmark import check_device, device_checks
 from srcli.benchmark.device_checks import CHECKS, QUICK, CheckSizes, run_checks
+from srcli.errors import ExitCode
 from srcli.inference.device import pick_device
 from srcli.inference.self_check import Check
 
@@ -41,12 +42,30 @@ def test_what_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def two(device: torch.device, sizes: CheckSizes):
         yield Check("one", 2.0, 1.0)
-        raise RuntimeError("CUDA error: device-side assert triggered")
+        raise LookupError("CUDA error: device-side assert triggered")
 
     monkeypatch.setattr(device_checks, "CHECKS", {"mine": two, "other": lambda *_: iter(())})
     checks, errors = run_checks(CPU, QUICK)
-    assert errors == ["mine: RuntimeError: CUDA error: device-side assert triggered"]
+    assert len(errors) == 1  # of any kind, and with its place
+    expected = r"mine: LookupError: CUDA error: device-side assert triggered \(\w+\.py:\d+\)"
+    assert re.fullmatch(expected, errors[0])
     assert checks == [Check("one", 2.0, 1.0)]  # what came before the error is kept
+
+
+@pytest.mark.parametrize("part", ["checks", "times"])
+def test_checks_and_timings_can_be_had_one_without_the_other(
+    part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(device_checks, "CHECKS", {"one": lambda *_: [Check("a", 0.0, 0.0)]})
+    monkeypatch.setattr(check_device, "time_device", lambda *_: [{"way": "b"}])
+    monkeypatch.setattr(sys, "argv", ["check_device", "--device", "cpu", "--quick", "--part", part])
+    threads = torch.get_num_threads()
+    try:
+        assert check_device._main() == ExitCode.ALL_DONE
+    finally:
+        torch.set_num_threads(threads)
+    found = json.loads(capsys.readouterr().out)
+    assert [part for part in ("checks", "times") if found[part]] == [part]
 
 
 def test_images_that_differ_by_a_level_are_told_from_others() -> None:

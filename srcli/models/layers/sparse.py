@@ -27,9 +27,10 @@ _DENSE_SHARE = 0.6
 
 # What choosing and packing tokens costs the host is the same for a small band and a large one, and
 # what it spares a card grows with the band and shrinks with the card's processors. Below so many
-# windows a processor all is computed and masked. From an H100, 132 processors: 174,000 px took
-# 13.3 ms exact and 20.5 packed; if some 2 were spared, both are equal near 0.8 Mpx.
-_WINDOWS_A_PROCESSOR = 96
+# windows a processor all is computed and masked. adaformer x4 on an H100, 132 processors, bf16, the
+# shortest of some runs, packed and masked: 28.0 and 19.3 ms balanced at 174,000 px, 53.5 and 56.1
+# at 700,000, 139 and 158 at 2,074,000; fast 27.9 and 31.4, 42.6 and 56.2, 85 and 158.
+_WINDOWS_A_PROCESSOR = 64
 
 
 def masked_up_to(device: torch.device) -> int:
