@@ -1,17 +1,19 @@
 """Stages that overlap in threads, with never more than a few images or frames in memory."""
 
 import contextlib
+import math
 import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
 __all__ = [
     "StageResult",
+    "StorePool",
     "WriteQueue",
     "prefetch",
     "stream",
@@ -32,57 +34,120 @@ class StageResult(Generic[Item, Stored]):
     error: Exception | None
 
 
+@dataclass(frozen=True)
+class StorePool(Generic[Computed]):
+    """Options of storing several results at once.
+
+    Args:
+        threads: That store.
+        most_bytes: Of all results being stored; a larger one is stored alone.
+        bytes_of: Bytes of a result.
+        alone: Errors of computing that may come of the memory which results being stored hold:
+            the item is computed again once they are stored.
+    """
+
+    threads: int = 1
+    most_bytes: float = math.inf
+    bytes_of: Callable[[Computed], int] = lambda _: 0
+    alone: tuple[type[Exception], ...] = ()
+
+
 def stream(
     items: Iterable[Item],
     load: Callable[[Item], Loaded],
     compute: Callable[[Item, Loaded], Computed],
     store: Callable[[Item, Computed], Stored],
+    pool: StorePool[Computed] | None = None,
 ) -> Generator[StageResult[Item, Stored]]:
     """Run every item through three stages that overlap; one item's error ends that item alone.
 
-    While one item is computed, in the caller's thread, the next is loaded and the one before is
-    stored, each in a thread of its own: at most one loaded item waits, and at most one computed
-    item is being stored. An interrupt lets the item being stored finish, then propagates.
+    While one item is computed, in the caller's thread, the next is loaded and those before are
+    stored, in other threads: at most one loaded item waits, and no computed one. An interrupt lets
+    the items being stored finish, then propagates.
 
     Args:
         items: What to work on, in order.
         load: First stage.
         compute: Second stage, called with the item and what was loaded.
         store: Third stage, called with the item and what was computed.
+        pool: How many results are stored at once; None: one.
 
     Yields:
-        How each item ended. Errors come as soon as they happen, results once they are stored.
+        How each item ended. Errors come as soon as they happen, results once they are stored: in
+        order, unless several are stored at once.
     """
+    pool = pool or StorePool()
     source = iter(items)
     with (
         ThreadPoolExecutor(1, "srcli-load") as loader,
-        ThreadPoolExecutor(1, "srcli-store") as storer,
+        ThreadPoolExecutor(pool.threads, "srcli-store") as storer,
     ):
         loading: deque[tuple[Item, Future[Loaded]]] = deque()
-        storing: deque[tuple[Item, Future[Stored]]] = deque()
+        storing = _Storing[Item, Stored]()
 
         def load_next() -> None:
             loading.extend((item, loader.submit(load, item)) for item in islice(source, 1))
+
+        def attempt(item: Item, loaded: Future[Loaded]) -> Computed | _Failure:
+            try:
+                return compute(item, loaded.result())
+            except Exception as error:  # noqa: BLE001 one bad item must not end the others
+                return _Failure(error)
 
         load_next()
         while loading:
             item, loaded = loading.popleft()
             load_next()
             try:
-                computed = compute(item, loaded.result())
+                computed = attempt(item, loaded)
+                if isinstance(computed, _Failure) and isinstance(computed.error, pool.alone):
+                    others = list(storing.until(1, 0.0))
+                    yield from others
+                    computed = attempt(item, loaded) if others else computed
             except KeyboardInterrupt:
-                yield from (_ended(*one) for one in storing)
+                yield from storing.until(1, 0.0)
                 raise
-            except Exception as error:  # noqa: BLE001 one bad item must not end the others
-                yield StageResult(item, None, error)
-                continue
             finally:
                 del loaded
-            yield from (_ended(*one) for one in storing)
-            storing.clear()
-            storing.append((item, storer.submit(store, item, computed)))
+            if isinstance(computed, _Failure):
+                yield StageResult(item, None, computed.error)
+                continue
+            size = pool.bytes_of(computed)
+            yield from storing.until(pool.threads, pool.most_bytes - size)
+            storing.add(item, storer.submit(store, item, computed), size)
             del computed
-        yield from (_ended(*one) for one in storing)
+        yield from storing.until(1, 0.0)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """The error that computing ended with."""
+
+    error: Exception
+
+
+class _Storing(Generic[Item, Stored]):
+    """Items whose results are being stored, the oldest first, and the bytes of each."""
+
+    def __init__(self) -> None:
+        self._items: dict[Future[Stored], tuple[Item, int]] = {}
+
+    def add(self, item: Item, future: Future[Stored], size: int) -> None:
+        """Take note of one more."""
+        self._items[future] = item, size
+
+    def until(self, threads: int, most_bytes: float) -> Generator[StageResult[Item, Stored]]:
+        """Yield what is stored, until fewer than `threads` with at most these bytes are not.
+
+        None remains if their bytes are more, whatever the size of each.
+        """
+        while True:
+            for future in [future for future in self._items if future.done()]:
+                yield _ended(self._items.pop(future)[0], future)
+            held = sum(size for _, size in self._items.values())
+            if not self._items or (len(self._items) < threads and held <= most_bytes):
+                return
+            wait(self._items, return_when=FIRST_COMPLETED)
 
 
 def _ended(item: Item, future: Future[Stored]) -> StageResult[Item, Stored]:

@@ -2,7 +2,9 @@
 
 import gc
 import math
+import os
 import re
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ __all__ = [
     "precision_name",
     "release_cached_memory",
     "total_memory",
+    "usable_cores",
     "within_memory",
 ]
 
@@ -134,6 +137,13 @@ def total_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
     return psutil.virtual_memory().total
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def available_ram() -> int:

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
+from srcli.errors import ImageTooLarge, OutOfMemory
+from srcli.inference.device import available_ram, usable_cores
 from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
@@ -20,12 +22,24 @@ from srcli.media import (
     holds_pages,
     write_image,
 )
-from srcli.pipeline import StageResult, stream
+from srcli.pipeline import StageResult, StorePool, stream
 
 __all__ = ["run_batch"]
 
-_Store = Callable[[], tuple[tuple[str, ...], Report]]
-"""Writes what was computed; returns what was lost and what it took."""
+_MEMORY_SHARE = 8  # of the free memory at the start, what results being written may take
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What was computed.
+
+    Args:
+        write: Writes it; returns what was lost and what it took.
+        nbytes: Bytes of pixels.
+    """
+
+    write: Callable[[], tuple[tuple[str, ...], Report]]
+    nbytes: int
 
 
 class _Stopped(Exception):
@@ -44,6 +58,8 @@ def run_batch(
 ) -> Iterator[Finished]:
     """Upscale every job, decoding and encoding while the network works.
 
+    A GPU computes an image many times faster than one core encodes it: half of the cores encode.
+
     Args:
         jobs: What to do; existing outputs are replaced.
         upscalers: Do the work.
@@ -61,7 +77,7 @@ def run_batch(
     def load(job: Job) -> Decoded:
         return decoder.read(job.source)
 
-    def compute(job: Job, read: Decoded) -> _Store:
+    def compute(job: Job, read: Decoded) -> _Result:
         if stopping.is_set():
             raise _Stopped
         pages = (read.image, *read.image.later_pages)
@@ -75,12 +91,20 @@ def run_batch(
         made = upscale_to_size(read.image, upscalers, batch, *callbacks)
         left_out = read.image.left_out + len(read.image.later_pages)
         image = replace(read.image, pixels=made.image, left_out=left_out)
-        return partial(_store, job, image, made.report, origin_of(read), batch, run_journal)
+        write = partial(_store, job, image, made.report, origin_of(read), batch, run_journal)
+        return _Result(write, image.pixels.nbytes)
 
-    def store(_: Job, write: _Store) -> tuple[tuple[str, ...], Report]:
-        return write()
+    def store(_: Job, result: _Result) -> tuple[tuple[str, ...], Report]:
+        return result.write()
 
-    for outcome in stream(takewhile(lambda _: not stopping.is_set(), jobs), load, compute, store):
+    pool = StorePool[_Result](
+        max(1, usable_cores() // 2),
+        available_ram() / _MEMORY_SHARE,
+        lambda result: result.nbytes,
+        (ImageTooLarge, OutOfMemory),
+    )
+    todo = takewhile(lambda _: not stopping.is_set(), jobs)
+    for outcome in stream(todo, load, compute, store, pool):
         if isinstance(outcome.error, _Stopped):
             continue
         end = _finished(outcome)
@@ -109,9 +133,9 @@ def _store(
     return losses, report
 
 
-def _already_written(result: tuple[tuple[str, ...], Report]) -> _Store:
+def _already_written(result: tuple[tuple[str, ...], Report]) -> _Result:
     """A document is written as it is computed: nothing is left to store."""
-    return lambda: result
+    return _Result(lambda: result, 0)
 
 
 def _finished(outcome: StageResult[Job, tuple[tuple[str, ...], Report]]) -> Finished:

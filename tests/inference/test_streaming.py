@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from srcli.pipeline import stream
+from srcli.pipeline import StorePool, stream
 
 
 def test_stages_overlap() -> None:
@@ -89,5 +89,80 @@ def test_an_interrupt_lets_the_stored_item_finish() -> None:
     assert stored == [0, 1]
 
 
+def test_results_are_stored_by_several_threads_at_once() -> None:
+    """Each of three waits for the two others: with fewer threads none would end."""
+    meeting = threading.Barrier(3, timeout=60)
+
+    def store(item: int, value: int) -> int:
+        meeting.wait()
+        return value
+
+    outcomes = list(stream(range(9), _same, lambda item, value: value, store, StorePool[int](3)))
+    assert sorted(outcome.item for outcome in outcomes) == list(range(9))
+    assert [outcome.error for outcome in outcomes] == [None] * 9
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 3), (14, 2), (40, 1), (1, 4)])
+def test_results_being_stored_are_bounded_by_their_bytes(size: int, most: int) -> None:
+    """Of 30 bytes and four threads: what is too large for that is stored alone."""
+    storing = peak = 0
+    lock = threading.Lock()
+
+    def store(item: int, value: int) -> int:
+        nonlocal storing, peak
+        with lock:
+            storing += 1
+            peak = max(peak, storing)
+        time.sleep(0.02)
+        with lock:
+            storing -= 1
+        return value
+
+    pool = StorePool[int](4, 30, lambda value: size)
+    assert len(list(stream(range(12), _same, lambda item, value: value, store, pool))) == 12
+    assert peak == most
+
+
+def test_a_result_stored_early_is_told_before_a_slow_one() -> None:
+    first_may_end = threading.Event()
+
+    def store(item: int, value: int) -> int:
+        if not item:
+            assert first_may_end.wait(60)
+        return value
+
+    told = stream(range(5), _same, lambda item, value: value, store, StorePool[int](2))
+    assert next(told).item == 1
+    first_may_end.set()
+    assert sorted(outcome.item for outcome in told) == [0, 2, 3, 4]
+
+
+def test_what_lacked_memory_is_computed_again_once_the_others_are_stored() -> None:
+    stored: list[int] = []
+    tried: list[int] = []
+
+    def compute(item: int, value: int) -> int:
+        tried.append(item)
+        if item == 4 or (item == 2 and 1 not in stored):
+            raise MemoryError
+        return value
+
+    def store(item: int, value: int) -> int:
+        time.sleep(0.05)
+        stored.append(item)
+        return value
+
+    pool = StorePool[int](2, alone=(MemoryError,))
+    outcomes = {outcome.item: outcome for outcome in stream(range(5), _same, compute, store, pool)}
+    assert tried == [0, 1, 2, 2, 3, 4, 4]
+    assert {item for item, outcome in outcomes.items() if outcome.error} == {4}
+    assert sorted(stored) == [0, 1, 2, 3]
+
+
+def _same(item: int) -> int:
+    return item
+
+
 def test_no_items() -> None:
-    assert list(stream([], lambda item: item, lambda item, value: value, lambda item, v: v)) == []
+    none: list[int] = []
+    assert not list(stream(none, _same, lambda item, value: value, lambda item, value: value))
