@@ -34,7 +34,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are used 
 
 def fresh(*words: object, text: str = "", cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *map(str, words)]
-    return subprocess.run(command, input=text, capture_output=True, text=True, cwd=cwd, check=False)
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, cwd=cwd, env=os.environ, check=False
+    )
 
 
 def test_a_fork_is_as_a_fresh_process(tmp_path: Path) -> None:
@@ -80,3 +82,30 @@ def test_the_command_gives_the_same_in_a_fresh_interpreter(
     assert (forked.returncode, forked.stdout) == (plain.returncode, plain.stdout), plain.stderr
     assert forked.returncode == 0, forked.stderr
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+
+
+DECODING = """
+import atexit, os, sys
+from pathlib import Path
+from srcli.media import DecodeLimits, DecoderProcess
+atexit.register(lambda: Path("ended").write_text(Path("ended").read_text() + "x"))
+Path("ended").write_text("")
+print("before")
+with DecoderProcess(DecodeLimits()) as decoder:
+    image = decoder.read(Path("a.png")).image
+    worker = decoder._worker
+    print(image.pixels.sum(), type(worker).__name__, worker.poll())
+    worker.stdin.close()
+    print(worker.wait())
+"""
+
+
+def test_a_forks_decoder_is_a_fork_of_it_and_leaves_its_work_alone(
+    tmp_path: Path, photo: np.ndarray
+) -> None:
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    forked, plain = run_forked(["-c", DECODING], cwd=tmp_path), fresh("-c", DECODING, cwd=tmp_path)
+    expected = f"before\n{photo.sum()} Popen None\n0\n"
+    assert (plain.stdout, plain.stderr) == (expected, "")
+    assert forked.stdout == expected.replace("Popen", "_ForkOfOurs"), forked.stderr
+    assert (tmp_path / "ended").read_text() == "x"

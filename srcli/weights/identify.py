@@ -13,7 +13,7 @@ from srcli.models import model_names, model_spec
 from srcli.weights.header import Shape
 from srcli.weights.load import Fit, fit_of
 
-__all__ = ["Match", "closest", "match_parameters"]
+__all__ = ["Match", "closest", "expected_shapes", "match_parameters"]
 
 Renaming = Callable[[str], str | None]
 
@@ -144,7 +144,7 @@ def _matches(shapes: Mapping[str, Shape], model: str | None, scale: int | None) 
     for name in model_names() if model is None else (model,):
         spec = model_spec(name)
         for one in spec.scales if scale is None else {scale} & set(spec.scales):
-            expected = _expected(name, one)
+            expected = expected_shapes(name, one)
             yield _compare(shapes, expected, name, one, None)
             if spec.from_authors is not None:
                 yield _compare(shapes, expected, name, one, spec.from_authors)
@@ -173,7 +173,7 @@ def _compare(
 
 
 @cache
-def _expected(model: str, scale: int) -> Mapping[str, Shape]:
+def expected_shapes(model: str, scale: int) -> Mapping[str, Shape]:
     """The shapes of a network's parameters."""
     # On torch's meta device it would take three times as long.
     with torch.random.fork_rng(devices=[]):

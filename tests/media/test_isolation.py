@@ -123,6 +123,7 @@ def test_what_a_codec_prints_is_no_answer(image: Path) -> None:
         assert decoder.read(named(image, "chatter.png")).image.width == 56
 
 
+@pytest.mark.usefixtures("fresh_decoders")
 def test_it_is_what_the_plain_reader_gives(samples: list[Path], image: Path) -> None:
     deep = image.with_name("deep.png")
     Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30) * 100).save(deep)

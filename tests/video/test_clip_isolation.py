@@ -51,6 +51,7 @@ def alike(clip: IsolatedClip | ClipReader, done: int = 0, last: int | None = Non
     return frames, clip.info, clip.notes, clip.lossy
 
 
+@pytest.mark.usefixtures("fresh_decoders")
 @pytest.mark.parametrize("recipe", [Recipe(aspect=Fraction(4, 3)), DEEP], ids=["8 bits", "10 bits"])
 @pytest.mark.parametrize("reading", [DecodeOptions(), CUT], ids=["whole", "a part"])
 def test_frames_are_those_of_the_plain_reader(

@@ -96,4 +96,4 @@ def from_255(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tensors: By our names.
     """
     factors = {"head.weight": _LEVELS, "tail.weight": 1 / _LEVELS, "tail.bias": 1 / _LEVELS}
-    return {name: value * factors.get(name, 1.0) for name, value in tensors.items()}
+    return {n: value * factors[n] if n in factors else value for n, value in tensors.items()}
