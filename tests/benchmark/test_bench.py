@@ -31,6 +31,7 @@ def quiet(line: str) -> None:
     raise AssertionError(line)
 
 
+@pytest.mark.slow
 def test_one_run_gives_tables_and_files(tiny: Path, tmp_path: Path):
     ended = bench(
         "-d", "b100", "-m", "bicubic,lanczos,adaformer", "--repeats", "2", "--plain", "--pictures",
@@ -97,6 +98,7 @@ def test_json_to_stdout_is_json_alone(tmp_path: Path):
     assert [row["width"] for row in run["rows"]] == [24] * 3 + [16] * 3
 
 
+@pytest.mark.slow
 def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
     """The share is that of a scan of the image itself, in every output."""
     Image.fromarray(photo).save(tmp_path / "photo.png")
@@ -183,6 +185,7 @@ def test_plain_ways_that_are_not_there_are_told():
     ]
 
 
+@pytest.mark.slow
 def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
     sets = {"Set5": 28.42, "B100": 25.96}
     for name, psnr in sets.items():

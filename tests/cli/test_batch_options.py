@@ -15,6 +15,7 @@ from tests.cli import processes
 
 ROOT = Path(__file__).parents[2]
 FAST = ("--effort", "fast", "--precision", "fp32")
+SMALL = ("-m", "adaformer-s", *FAST)
 
 
 def srcli(
@@ -52,14 +53,14 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", 12, 8)
     save(tmp_path / "in" / "b.jpg", 8, 12)
     (tmp_path / "in" / "bad.png").write_bytes(b"no image")
-    shown = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
+    shown = srcli("upscale", "in", *SMALL, "--dry-run", cwd=tmp_path)
     assert shown.returncode == 1, shown.stderr
     assert re.search(r"in/a\.png +in_x4/a\.png +48x32", shown.stdout)
     assert re.search(r"in/b\.jpg +in_x4/b\.jpg +32x48", shown.stdout)
     assert "in/bad.png will fail: not a supported image" in shown.stdout
     assert "2 to do, 0 skipped, 1 will fail" in shown.stdout
     assert not (tmp_path / "in_x4").exists()
-    told = events(srcli("upscale", "in", "--dry-run", "--json", cwd=tmp_path).stdout)
+    told = events(srcli("upscale", "in", *SMALL, "--dry-run", "--json", cwd=tmp_path).stdout)
     assert [e["event"] for e in told] == ["planned"] * 3 + ["summary"]
     assert (told[0]["width"], told[0]["height"]) == (48, 32)
     for event in told:
@@ -111,7 +112,7 @@ def test_names_and_choices(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.png", "old/c.jpg"):
         save(tmp_path / "in" / name, 8, 6)
     choice = ("--name", "{stem}-{size}.{ext}", "--include", "*.jpg")
-    plan = ("upscale", "in", "--files-from", "-", "--dry-run", "--json")
+    plan = ("upscale", "in", "--files-from", "-", *SMALL, "--dry-run", "--json")
     named = srcli(*plan, *choice, cwd=tmp_path, text="in/b.png\n")
     targets = [e["output"] for e in events(named.stdout) if e["event"] == "planned"]
     assert targets == ["in_x4/a-x4.jpg", "in_x4/old/c-x4.jpg", "in/b-x4.png"]
@@ -203,7 +204,7 @@ def test_names_that_would_move_the_cursor(tmp_path: Path) -> None:
     for name in odd:
         (tmp_path / "in" / os.fsdecode(name)).write_bytes(good)
     (tmp_path / "in" / "bad\r.png").write_bytes(b"no image")
-    planned = srcli("upscale", "in", "--dry-run", cwd=tmp_path)
+    planned = srcli("upscale", "in", *SMALL, "--dry-run", cwd=tmp_path)
     ended = srcli("upscale", "in", *FAST, cwd=tmp_path)
     assert (planned.returncode, ended.returncode) == (1, 1), ended.stderr
     for text in (planned.stdout, ended.stdout, ended.stderr):

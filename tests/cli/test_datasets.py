@@ -62,6 +62,7 @@ def test_the_commands_about_sets_work_as_printed(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bench_needs_nothing_but_downloads(world: World, far: PublishedServer, sets: Path) -> None:
     serve_images(far, "Set5")
     command = (

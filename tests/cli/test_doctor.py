@@ -33,6 +33,7 @@ def test_a_sound_machine_passes() -> None:
     assert "ms for 24x16 px at x4, balanced" in ended.output
 
 
+@pytest.mark.slow
 def test_a_device_that_computes_otherwise_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_check, "_largest", lambda found, expected: float("nan"))
     ended = CliRunner().invoke(main, ["doctor", "--device", "cpu", "--json"], standalone_mode=False)
@@ -46,6 +47,7 @@ def test_a_device_that_computes_otherwise_fails(monkeypatch: pytest.MonkeyPatch)
     assert "adaformer_x4" in found["weights"]
 
 
+@pytest.mark.slow
 def test_a_device_that_breaks_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("CUDA error: no kernel image is available\nmore lines")

@@ -174,4 +174,5 @@ def test_names_that_no_result_can_have_are_refused_before_any_work(
     assert line in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     (tmp_path / "new.xyz").mkdir()
-    assert srcli("upscale", "a.png", "-o", "new.xyz", "--dry-run", cwd=tmp_path).returncode == 0
+    plan = srcli("upscale", "a.png", "-o", "new.xyz", *QUICK, "--dry-run", cwd=tmp_path)
+    assert plan.returncode == 0

@@ -36,7 +36,7 @@ def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images:
     source = folder_of(tmp_path / "in", rng, images, (24, 32))
     calm = tmp_path / "calm"
     began = time.monotonic()
-    assert srcli("upscale", source, "-o", calm, *FAST).returncode == 0
+    assert srcli("upscale", source, "-o", calm, *FAST, *SMALL).returncode == 0
     longest = time.monotonic() - began
     expected = hashes(calm)
     assert len(expected) == images
@@ -46,7 +46,7 @@ def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images:
         rounds += 1
         finished: dict[str, tuple[int, int]] = {}
         while done < kills:
-            command = ("upscale", source, "-o", out, *FAST)
+            command = ("upscale", source, "-o", out, *FAST, *SMALL)
             if done % 3 == 0:  # surely at work: with the fourth begun, the first is whole
                 process = start_signalled(signal.SIGKILL, 4, *command)
             else:
@@ -62,7 +62,7 @@ def kill_and_rerun(tmp_path: Path, rng: np.random.Generator, kills: int, images:
             finished = now
             if len(now) == images:
                 break
-        ended = srcli("upscale", source, "-o", out, *FAST)
+        ended = srcli("upscale", source, "-o", out, *FAST, *SMALL)
         assert ended.returncode == 0, ended.stderr
         assert hashes(out) == expected
         assert {name: instants(out)[name] for name in finished} == finished
@@ -100,7 +100,7 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, rng: np.random.G
     source = folder_of(tmp_path / "in", rng, 5, (40, 60))
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(8 * 2**20 - 330_000))  # room for two results and the journal
-    ended = srcli("upscale", source, "-o", small_disk / "out", *FAST)
+    ended = srcli("upscale", source, "-o", small_disk / "out", *FAST, *SMALL)
     assert ended.returncode == 1, ended.stderr
     done, _, failed = counts(ended.stdout)
     assert done > 0 < failed
@@ -113,7 +113,7 @@ def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, rng: np.random.G
         require_whole(path)
     assert not list((small_disk / "out").glob(".*srcli-tmp"))
     ballast.unlink()
-    again = srcli("upscale", source, "-o", small_disk / "out", *FAST)
+    again = srcli("upscale", source, "-o", small_disk / "out", *FAST, *SMALL)
     assert again.returncode == 0, again.stderr
     assert counts(again.stdout) == [failed, done, 0]
     now = instants(small_disk / "out")
@@ -134,7 +134,7 @@ def test_too_little_disk_is_refused_first(
 @pytest.fixture
 def long(tmp_path: Path, rng: np.random.Generator) -> Path:
     """Enough work to meddle with."""
-    return folder_of(tmp_path / "long", rng, 6, (64, 96))
+    return folder_of(tmp_path / "long", rng, 6, (32, 48))
 
 
 def test_two_runs_in_one_folder(long: Path, tmp_path: Path) -> None:

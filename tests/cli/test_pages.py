@@ -20,7 +20,7 @@ from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
 from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
-from tests.cli.test_batch_options import FAST, events, schema, srcli
+from tests.cli.test_batch_options import FAST, SMALL, events, schema, srcli
 
 
 def slope(height: int, width: int, dtype: type = np.uint8) -> np.ndarray:
@@ -70,7 +70,9 @@ def test_every_page_is_upscaled(tmp_path: Path) -> None:
 def test_exact_sizes_hold_for_every_page(tmp_path: Path) -> None:
     scan(tmp_path / "scan.tif")
     planned = events(
-        srcli("upscale", "scan.tif", "--fit", "20x20", "--dry-run", "--json", cwd=tmp_path).stdout
+        srcli(
+            "upscale", "scan.tif", "--fit", "20x20", *SMALL, "--dry-run", "--json", cwd=tmp_path
+        ).stdout
     )
     assert (planned[0]["width"], planned[0]["height"], planned[0]["pages"]) == (20, 13, 4)
     assert planned[0].keys() <= schema()["planned"]
@@ -83,7 +85,7 @@ def test_exact_sizes_hold_for_every_page(tmp_path: Path) -> None:
 
 def test_formats_of_one_page(tmp_path: Path) -> None:
     scan(tmp_path / "scan.tif")
-    for flags in (("--dry-run",), FAST):
+    for flags in (("--dry-run", *SMALL), FAST):
         refused = srcli("upscale", "scan.tif", "--format", "png", *flags, cwd=tmp_path)
         said = " ".join((refused.stdout + refused.stderr).split())
         assert "it has 3 pages, PNG holds one; hint: use --format tiff" in said

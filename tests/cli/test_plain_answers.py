@@ -57,7 +57,7 @@ def test_one_line_with_the_remedy(typed: tuple[str, ...], line: str, place: Path
 
 @pytest.mark.parametrize("typed", ["3x", "x3", "X3", "3\u00d7"])
 def test_a_scale_may_be_typed_as_it_is_written(typed: str, place: Path) -> None:
-    plan = srcli("upscale", "a.png", "-s", typed, "--dry-run", cwd=place)
+    plan = srcli("upscale", "a.png", *QUICK, "-s", typed, "--dry-run", cwd=place)
     assert "72x54" in plan.stdout
     assert srcli("bench", ".", "-s", typed, "-m", "bicubic", cwd=place).returncode == 0
 

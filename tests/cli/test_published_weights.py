@@ -38,6 +38,7 @@ def asked(far: PublishedServer) -> list[str]:
     return [place.rpartition("/")[2] for place, _ in far.requests]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works_as_printed(
     world: World, far: PublishedServer, photos: Path
 ) -> None:

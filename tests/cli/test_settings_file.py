@@ -17,7 +17,7 @@ def srcli(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def plan(*arguments: object, cwd: Path) -> list[dict[str, object]]:
-    ended = srcli("upscale", *arguments, "--dry-run", "--json", cwd=cwd)
+    ended = srcli("upscale", *arguments, "-m", "adaformer-s", "--dry-run", "--json", cwd=cwd)
     assert ended.returncode == 0, ended.stderr
     return [json.loads(line) for line in ended.stdout.splitlines()]
 

@@ -98,7 +98,9 @@ def test_gathers_what_the_loader_cuts(folder: Path, tmp_path: Path, kind: str, s
     assert {int(number) for one in drawn for number in one.sources} == set(range(4))
 
 
-@pytest.mark.parametrize(("share", "workers"), [(Share(), 2), (Share(1, 2), 0)])
+@pytest.mark.parametrize(
+    ("share", "workers"), [pytest.param(Share(), 2, marks=pytest.mark.slow), (Share(1, 2), 0)]
+)
 def test_degrades_as_the_loader_does_in_processes_of_their_own(
     folder: Path, tmp_path: Path, share: Share, workers: int
 ):

@@ -96,6 +96,7 @@ def test_python_about_masks_runs() -> None:
     assert names["explained"].depth.shape == (4, 6)
 
 
+@pytest.mark.slow
 def test_pure_shares_are_those_of_the_table(shared: Path) -> None:
     lr = shared / "data" / "benchmark" / "B100" / "x4" / "LR"
     told = subprocess.run(

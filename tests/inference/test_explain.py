@@ -60,7 +60,7 @@ def test_the_masks_are_those_that_ran(crop: np.ndarray, monkeypatch: pytest.Monk
     assert drawn[-1] < drawn[0]
 
 
-@pytest.mark.parametrize("blended", [False, True])
+@pytest.mark.parametrize("blended", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_in_tiles_each_window_is_drawn_once(
     crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:
@@ -90,7 +90,7 @@ def test_in_tiles_each_window_is_drawn_once(
         assert sum(drawn) == sum(computed)
 
 
-@pytest.mark.parametrize("blended", [False, True])
+@pytest.mark.parametrize("blended", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tiles_fit_together(
     crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:

@@ -12,6 +12,7 @@ import torch
 from srcli import Upscaler
 from srcli.inference.device import as_out_of_memory
 from tests.conftest import save_png
+from tests.forked_python import run_forked
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux")
 
@@ -61,10 +62,10 @@ run()
 
 
 def python(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    return run_forked(["-c", script, *arguments])
 
 
+@pytest.mark.slow
 def test_too_little_memory_means_smaller_tiles(tmp_path: Path, rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (256, 320, 3), dtype=np.uint8)  # nothing of it halts
     np.save(tmp_path / "lr.npy", image)

@@ -70,7 +70,7 @@ AS_WITH_AVX2 = {
 }
 
 
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("scale", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_gives_what_the_authors_implementation_gives(shared: Path, scale: int):
     run = subprocess.run(
         [sys.executable, "-c", PARITY, str(shared), str(scale)],

@@ -10,6 +10,9 @@ from srcli.models.spec import SRNetwork
 CASES = [(name, scale) for name in model_names() for scale in model_spec(name).scales]
 
 
+ONE_SCALE = dict(CASES)  # of each network, the last that it has
+
+
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
 def network(request: pytest.FixtureRequest) -> SRNetwork:
     name, scale = request.param
@@ -42,7 +45,15 @@ def test_every_effort_runs_and_leaves_its_traces(name: str) -> None:
 
 
 @torch.no_grad()
-def test_lower_precision_keeps_fp32_ends(network: SRNetwork) -> None:
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        pytest.param(name, scale, marks=pytest.mark.slow if scale != ONE_SCALE[name] else ())
+        for name, scale in CASES
+    ],
+)
+def test_lower_precision_keeps_fp32_ends(name: str, scale: int) -> None:
+    network = model_spec(name).build(scale).eval()
     lr = torch.rand(1, 3, 16, 24)
     full = network(lr).image
     network.lower_precision(torch.bfloat16)

@@ -1,7 +1,5 @@
 """Parts that run on an accelerator, tested on the CPU as far as possible."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +19,7 @@ from srcli.training.families import PlainNetwork
 from srcli.training.loop import RunOptions, train
 from srcli.training.network import PatchNetwork
 from srcli.training.step import Figures, StepOptions
+from tests.forked_python import run_forked
 from tests.training.conftest import Recorder, whole_checkpoint
 
 CPU = torch.device("cpu")
@@ -219,7 +218,9 @@ def test_images_on_the_device_make_the_same_run(config: TrainingConfig, tmp_path
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("network", [PatchNetwork, PlainNetwork])
+@pytest.mark.parametrize(
+    "network", [PatchNetwork, pytest.param(PlainNetwork, marks=pytest.mark.slow)]
+)
 def test_a_run_goes_on_where_compiling_fails(
     config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: type
 ):
@@ -265,10 +266,8 @@ def test_blocks_share_what_is_compiled():
 
     In a process of its own, without the checks of types that tests have, which would be compiled.
     """
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", COUNTING], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout == "3"
+    ran = run_forked(["-c", COUNTING])
+    assert ran.stdout == "3", ran.stderr
 
 
 def test_minutes_count_from_where_the_process_began(config: TrainingConfig, tmp_path: Path):

@@ -24,6 +24,7 @@ def folders(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
     return [tmp_path / "one", tmp_path / "two"]
 
 
+@pytest.mark.slow
 def test_images_fit_and_are_what_they_were(folders: list[Path], tmp_path: Path):
     out = tmp_path / "packed"
     large, small = pack(folders, out, 0.2), pack(folders, tmp_path / "smaller", 0.02)

@@ -50,18 +50,20 @@ def steps(folder: Path) -> list[dict]:
     return [entry for entry in log if entry["event"] == "steps"]
 
 
+@pytest.mark.slow
 def test_imports_without_the_command_lines_packages():
     ended = run("-c", LEAN)
     assert ended.returncode == 0, ended.stderr
 
 
 def test_runs_as_a_module(config_toml: Path, tmp_path: Path):
-    ended = run("-m", "srcli.training", config_toml, "--out", tmp_path / "run", "--steps", "2")
+    train = ("-m", "srcli.training", config_toml, "--out")
+    ended = run_forked([*train, tmp_path / "run", "--steps", "2"])
     assert ended.returncode == 0, ended.stderr
     assert "100.0 % step 2" not in ended.stderr
     assert "50.0 % step 2  L1" in ended.stderr
     assert len(steps(tmp_path / "run")) == 2
-    ended = run_forked(["-m", "srcli.training", config_toml, "--out", tmp_path / "new", "--resume"])
+    ended = run_forked([*train, tmp_path / "new", "--resume"])
     assert ended.returncode == 3
     assert ended.stderr.startswith("srcli: ")
     assert len(ended.stderr.splitlines()) == 1

@@ -29,6 +29,7 @@ from srcli.training.validation import find_validation_sets, measure
 from tests.training.conftest import Recorder, whole_checkpoint
 
 
+@pytest.mark.slow
 def test_learns(longer: TrainingConfig, tmp_path: Path):
     recorder = Recorder()
     train(longer, RunOptions(tmp_path / "run"), [recorder])
@@ -129,6 +130,7 @@ def test_resume_refuses_what_would_change_the_run(config: TrainingConfig, tmp_pa
         train(config, replace(again, init=tmp_path / "tiny.safetensors"), [])
 
 
+@pytest.mark.slow
 def test_init_takes_the_body_of_another_scale(config: TrainingConfig, tmp_path: Path):
     body = train(config, RunOptions(tmp_path / "x2"), [])
     x3 = replace(config, network=replace(config.network, scale=3), validation=ValidationConfig())
