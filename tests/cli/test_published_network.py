@@ -79,7 +79,7 @@ def test_a_damaged_file_is_refused_by_its_own_names(world: World) -> None:
 
 @pytest.mark.usefixtures("imported")
 def test_tiles_are_the_whole_image(world: World, photo: np.ndarray) -> None:
-    Image.fromarray(np.tile(photo, (3, 3, 1))).save(world.folder / "a.png")  # 168x120
+    Image.fromarray(np.tile(photo, (2, 2, 1))).save(world.folder / "a.png")  # 112x80
     made = []
     for tile in (0, 48):
         code, _, error = world.run(

@@ -152,6 +152,7 @@ def assert_adversary_exact(
         assert_exact(network, lr, max(tile, network.band), clear_halting(network, lr, 0.05))
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(st.integers(30, 80), st.integers(30, 80), st.integers(32, 64))
 def test_learned_masks(height: int, width: int, tile: int) -> None:

@@ -73,6 +73,7 @@ def test_hidden_matrices_neither_read_nor_make_pixels(family: str):
     assert sum(shapes[n][0] for n in names) > 1000
 
 
+@pytest.mark.slow
 def test_a_run_with_muon_learns_and_resumes_bit_for_bit(longer: TrainingConfig, tmp_path: Path):
     config = replace(longer, schedule=replace(longer.schedule, steps=20, muon_lr=1e-2))
     whole, parts = Recorder(), [Recorder(interrupt_at=13), Recorder()]
