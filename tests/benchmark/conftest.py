@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from srcli.benchmark.machine import Machine, describe_machine
 from srcli.cli.main import run
 from srcli.data.resize import downscale, resize
 from tests.forked_python import run_forked
@@ -23,6 +26,12 @@ def bench(*words: str | Path, data: Path | None = None) -> subprocess.CompletedP
         **os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "SRCLI_DATA": str(data or ""),
     }  # fmt: skip
     return run_forked(["-m", "srcli", "bench", *words], env=environment)
+
+
+@cache
+def machine() -> Machine:
+    """This machine, whose speed is measured once, and not while tests are collected."""
+    return describe_machine(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from srcli.benchmark.choose_methods import Setup, methods_named
-from srcli.benchmark.machine import PeakMemory, describe_machine
+from srcli.benchmark.machine import PeakMemory
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
@@ -21,10 +21,9 @@ from srcli.metrics.flops import count_flops
 from srcli.models import model_spec
 from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
-from tests.benchmark.conftest import bench
+from tests.benchmark.conftest import bench, machine
 
 CPU = torch.device("cpu")
-MACHINE = describe_machine(CPU, torch.float32)
 
 
 def quiet(line: str) -> None:
@@ -217,7 +216,7 @@ def test_random_weights_are_the_same_every_time():
 
 def run_of(seconds: tuple[float, ...], psnr: float) -> Run:
     row = Row("net", "a", 10, 10, psnr, 0.9, seconds, 1.0, 1.0, None)
-    return Run("Mini", {"scale": 4, "protocol": "rgb"}, MACHINE, {}, (row,), {})
+    return Run("Mini", {"scale": 4, "protocol": "rgb"}, machine(), {}, (row,), {})
 
 
 def test_compare_lists_only_what_moved_beyond_the_spread():
@@ -236,7 +235,7 @@ def test_summaries_over_images():
             ("a", 30.0, (1.0, 2.0, 3.0), 0.2), ("b", 32.0, (4.0, 4.0, 4.0), 0.4),
         )
     )  # fmt: skip
-    run = Run("Mini", {"scale": 2, "protocol": "rgb"}, MACHINE, {}, rows, {})
+    run = Run("Mini", {"scale": 2, "protocol": "rgb"}, machine(), {}, rows, {})
     (one,) = summaries(run)
     assert (one.psnr, one.ssim, one.median, one.ratio) == (31.0, None, 3.0, 1.0)
     assert one.p95 == pytest.approx(3.9)

@@ -4,21 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from srcli.benchmark.machine import describe_machine
 from srcli.benchmark.measure import Row
 from srcli.benchmark.results import Run
 from srcli.benchmark.tables import image_table, summary_tables
-from tests.benchmark.conftest import Here
-
-MACHINE = describe_machine(torch.device("cpu"), torch.float32)
+from tests.benchmark.conftest import Here, machine
 
 
 def set5_psnr(settings: dict[str, Any], failed: dict[str, str], untried: int = 0) -> str:
     row = Row("adaformer exact", "a", 10, 10, 30.0, 0.9, (1.0,), 1.0, 1.0, None)
     whole = {"scale": 4, "protocol": "basicsr-y", "precision": "float32", **settings}
-    tables = summary_tables(Run("Set5", whole, MACHINE, {}, (row,), failed, untried))
+    tables = summary_tables(Run("Set5", whole, machine(), {}, (row,), failed, untried))
     return " ".join(cell for cells in tables[0].cells for cell in cells)
 
 
@@ -54,5 +50,5 @@ def test_published_figures_need_a_whole_set_by_name(
 
 def test_a_images_median_is_between_two_runs():
     row = Row("net", "a", 10, 10, None, None, (1.0, 3.0), None, None, None)
-    (cells,) = image_table(Run("Set5", {"scale": 4}, MACHINE, {}, (row,), {})).cells
+    (cells,) = image_table(Run("Set5", {"scale": 4}, machine(), {}, (row,), {})).cells
     assert cells[5] == "2"

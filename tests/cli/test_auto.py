@@ -145,6 +145,7 @@ def test_a_clip_of_few_bits_gets_the_weights_for_compressed_ones(tmp_path: Path)
         assert f"weights {expected} (h264, " in ended.stderr
 
 
+@pytest.mark.slow
 def test_masks_are_those_of_the_chosen_weights(mixed: Path, tmp_path: Path) -> None:
     for name in ("low.jpg", "clean.png"):
         ended = srcli("visualize-mask", mixed / name, "-s", 2, "-o", tmp_path / "masks")

@@ -116,6 +116,7 @@ def test_masks_that_are_drawn_are_the_masks_that_ran(
     assert any(0 < layer.live_tokens < 1 for layer in layers)
 
 
+@pytest.mark.slow
 def test_it_is_measured_with_random_weights(world: World) -> None:
     code, out, error = world.run(
         "bench", "--latency", "24x16", "-m", "adaformer-published", "--random-weights",

@@ -139,6 +139,7 @@ def test_a_terminal_is_asked_for_trust_and_enter_means_no(
     assert len(far.requests) == bool(answer)
 
 
+@pytest.mark.slow
 def test_recommended_weights_can_all_be_verified(world: World, far: PublishedServer) -> None:
     code, out, error = world.run("weights", "download", "recommended")
     assert code == 0, error

@@ -19,13 +19,18 @@ def image(channels: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("effort", "tile", "scale", "channels"),
-    [("exact", 32, 4, 4), ("balanced", 0, 4, 3), ("balanced", 32, 2.5, 4), ("fast", 32, 4, 3)],
+    ("model", "effort", "tile", "scale", "channels"),
+    [
+        ("adaformer-s", "exact", 32, 4, 4),
+        ("adaformer", "balanced", 0, 4, 3),
+        ("adaformer-s", "balanced", 32, 2.5, 4),
+        ("adaformer-s", "fast", 32, 4, 3),
+    ],
 )
 def test_no_operation_mixes_devices(
-    effort: str, tile: int, scale: float, channels: int, monkeypatch: pytest.MonkeyPatch
+    model: str, effort: str, tile: int, scale: float, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upscaler = Upscaler(scale=scale, device="cpu", effort=effort, tile=tile)
+    upscaler = Upscaler(model, scale, device="cpu", effort=effort, tile=tile)
     plain = upscaler(image(channels))
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)

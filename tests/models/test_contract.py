@@ -8,12 +8,11 @@ from srcli.models import model_names, model_spec
 from srcli.models.spec import SRNetwork
 
 CASES = [(name, scale) for name in model_names() for scale in model_spec(name).scales]
+ONE_SCALE = dict(CASES)  # of each network, the last that it has: the others differ in the tail
+SIZES = [(1, 1), (3, 20), (17, 9)]
 
 
-ONE_SCALE = dict(CASES)  # of each network, the last that it has
-
-
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-x{case[1]}")
+@pytest.fixture(scope="module")
 def network(request: pytest.FixtureRequest) -> SRNetwork:
     name, scale = request.param
     built = model_spec(name).build(scale).eval()
@@ -22,7 +21,18 @@ def network(request: pytest.FixtureRequest) -> SRNetwork:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("size", [(1, 1), (3, 20), (17, 9)])
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        pytest.param(
+            case, size, id=f"{case[0]}-x{case[1]}-{size[0]}x{size[1]}",
+            marks=pytest.mark.slow if case[1] != ONE_SCALE[case[0]] and size != SIZES[-1] else (),
+        )
+        for case in CASES
+        for size in SIZES
+    ],
+    indirect=["network"],
+)  # fmt: skip
 def test_sizes(network: SRNetwork, size: tuple[int, int]) -> None:
     output = network(torch.rand(2, 3, *size))
     assert output.image.shape == (2, 3, size[0] * network.scale, size[1] * network.scale)
