@@ -97,6 +97,7 @@ def test_tiles_are_the_whole_image(world: World, photo: np.ndarray) -> None:
     assert "48 and up" in error
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imported")
 def test_masks_that_are_drawn_are_the_masks_that_ran(
     folder: Path, photo: np.ndarray, capsys: pytest.CaptureFixture[str]

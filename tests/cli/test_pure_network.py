@@ -51,6 +51,7 @@ def test_whole_and_in_tiles(scene: World) -> None:
     assert 0 < abs(tiled - whole).mean() < 8
 
 
+@pytest.mark.slow
 def test_masks_of_tiles_are_those_of_the_whole_image(scene: World, wide: np.ndarray) -> None:
     code, out, error = scene.run(
         "visualize-mask", "wide.png", "-m", "mine", "-s", 2, "--npz", "--tile", 32

@@ -81,7 +81,8 @@ def test_choices(folder: Path, capsys) -> None:
 
 def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     image, made = folder / "sub" / "b.jpg", folder / "sub" / "b_masks"
-    quick = (image, "--what", "depth")
+    small = (image, "-m", "adaformer-s")
+    quick = (*small, "--what", "depth")
     made.mkdir()
     (made / "mine.txt").write_text("mine")
     code, _, error = run_here(capsys, *quick)
@@ -92,7 +93,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
 
     assert run_here(capsys, *quick)[0] == 0
     assert run_here(capsys, *quick)[1].split()[:4] == ["done", "0", "skipped", "1"]
-    assert run_here(capsys, image, "--what", "local", "--layers", 1, "--overwrite")[0] == 0
+    assert run_here(capsys, *small, "--what", "local", "--layers", 1, "--overwrite")[0] == 0
     assert files(made) == ["contact-sheet.png", "local-1.png", "sparsity.png", "summary.json"]
 
     (made / "mine.txt").write_text("mine")
