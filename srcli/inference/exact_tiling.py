@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from srcli.geometry import TileGrid, TileSpan
+from srcli.inference.flat_blocks import FlatBlocks
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
 __all__ = ["OutputTile", "band_rows", "exact_parts"]
@@ -45,6 +46,7 @@ def exact_parts(
     grid: TileGrid,
     halting: Halting,
     on_layers: Callable[[tuple[LayerTrace, ...]], None],
+    flat: FlatBlocks | None = None,
 ) -> Iterator[OutputTile]:
     """Upscale an image tile by tile; the parts together are what `network(lr)` gives.
 
@@ -54,6 +56,7 @@ def exact_parts(
         grid: The tiles; their cores start on multiples of the network's `band`.
         halting: When tokens stop being computed.
         on_layers: Called with the traces of each band, from top to bottom.
+        flat: Blocks of the extended image that encoder and decoder are spared; None: none.
 
     Yields:
         One part for each tile, in reading order.
@@ -62,15 +65,17 @@ def exact_parts(
     lr = network.extend(lr)
     rows = _reaches(grid.rows, network.decoder_halo, lr.shape[2])
     columns = _reaches(grid.columns, network.decoder_halo, lr.shape[3])
-    window = _RowWindow(network.attend(_encoded(network, lr, grid), halting), on_layers)
+    window = _RowWindow(network.attend(_encoded(network, lr, grid, flat), halting), on_layers)
+
+    def decode(y: _Reach, x: _Reach) -> Tensor:
+        return network.decode(window.crop(y, x), lr[..., y.start : y.stop, x.start : x.stop])
+
     for y in rows:
         window.move(y.start, y.stop)
         for x in columns:
-            features = window.crop(x.start, x.stop)
-            image = network.decode(features, lr[..., y.start : y.stop, x.start : x.stop])
+            image = _computed(decode, y, x, flat, FlatBlocks.image, network.scale)
             top, left = y.core * network.scale, x.core * network.scale
-            image = image[0, :, y.inner(network.scale), x.inner(network.scale)]
-            yield OutputTile(top, left, image[:, : height - top, : width - left])
+            yield OutputTile(top, left, image[0, :, : height - top, : width - left])
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,24 @@ class _Reach:
         stop: First px that they no longer see.
         core: First px that belongs to the tile.
         length: Px that belong to it.
+        halo: Px on both sides that convolutions see, but for the image's border.
     """
 
     start: int
     stop: int
     core: int
     length: int
+    halo: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """What belongs to the tile."""
+        return self.core, self.core + self.length
+
+    def part(self, start: int, stop: int) -> "_Reach":
+        """What is seen for some of what belongs to the tile."""
+        first, last = max(start - self.halo, self.start), min(stop + self.halo, self.stop)
+        return _Reach(first, last, start, stop - start, self.halo)
 
     def inner(self, scale: int = 1) -> slice:
         """Where the core lies within what is seen."""
@@ -99,20 +116,56 @@ def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach
     """The tiles of an axis; the last also has what the image was extended by."""
     starts = [span.core_start for span in spans]
     return [
-        _Reach(max(start - halo, 0), min(stop + halo, extended), start, stop - start)
+        _Reach(max(start - halo, 0), min(stop + halo, extended), start, stop - start, halo)
         for start, stop in pairwise([*starts, extended])
     ]
 
 
-def _encoded(network: BandedNetwork, lr: Tensor, grid: TileGrid) -> Iterator[Tensor]:
+def _computed(
+    compute: Callable[[_Reach, _Reach], Tensor],
+    y: _Reach,
+    x: _Reach,
+    flat: FlatBlocks | None,
+    copy: Callable[[FlatBlocks, tuple[int, int], tuple[int, int]], Tensor],
+    scale: int = 1,
+) -> Tensor:
+    """A tile (1, c, s·h, s·w): computed, or where it is flat copied.
+
+    Args:
+        compute: Gives what is seen of two axes, (1, c, s·h, s·w).
+        y: The tile's rows.
+        x: Its columns.
+        flat: The flat blocks; None: none.
+        copy: Gives rows and columns of the image, right where it is flat.
+        scale: The s of the result.
+    """
+    live = None if flat is None else flat.live(y.span, x.span, y.halo)
+    if flat is None or live is None:
+        return compute(y, x)[..., y.inner(scale), x.inner(scale)]
+    tile = copy(flat, y.span, x.span)
+    spared = (y.stop - y.start) * (x.stop - x.start)
+    for rows, columns in live:
+        part_y, part_x = y.part(*rows), x.part(*columns)
+        spared -= (part_y.stop - part_y.start) * (part_x.stop - part_x.start)
+        part = compute(part_y, part_x)[..., part_y.inner(scale), part_x.inner(scale)]
+        top, left = (rows[0] - y.core) * scale, (columns[0] - x.core) * scale
+        tile[..., top : top + part.shape[2], left : left + part.shape[3]] = part
+    flat.on_spared(spared)
+    return tile
+
+
+def _encoded(
+    network: BandedNetwork, lr: Tensor, grid: TileGrid, flat: FlatBlocks | None
+) -> Iterator[Tensor]:
     """The features of an extended image, strip by strip, in bands."""
     columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
     height = band_rows(lr.device, network.band, lr.shape[3])
+
+    def encode(y: _Reach, x: _Reach) -> Tensor:
+        return network.encode(lr[..., y.start : y.stop, x.start : x.stop])
+
     for y in _reaches(grid.rows, network.encoder_halo, lr.shape[2]):
-        parts = [
-            network.encode(lr[..., y.start : y.stop, x.start : x.stop])[..., y.inner(), x.inner()]
-            for x in columns
-        ]
+        parts = [_computed(encode, y, x, flat, FlatBlocks.encoded) for x in columns]
         strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
         parts.clear()
         yield from strip.split(height, 2)
@@ -141,7 +194,6 @@ class _RowWindow:
         self._held: deque[Tensor] = deque()
         self._top = 0  # of what is held
         self._bottom = 0
-        self._seen = slice(0)
 
     def move(self, start: int, stop: int) -> None:
         """Show the rows from `start` to `stop`; none above `start` is asked for again."""
@@ -152,8 +204,15 @@ class _RowWindow:
             self._on_layers(band.layers)
         while self._top + self._held[0].shape[2] <= start:
             self._top += self._held.popleft().shape[2]
-        self._seen = slice(start - self._top, stop - self._top)
 
-    def crop(self, left: int, right: int) -> Tensor:
-        """The rows shown, from column `left` to `right`, (1, c, h, w)."""
-        return torch.cat([band[..., left:right] for band in self._held], 2)[:, :, self._seen]
+    def crop(self, y: _Reach, x: _Reach) -> Tensor:
+        """What is seen of the rows shown, (1, c, h, w)."""
+        parts: list[Tensor] = []
+        top = self._top
+        for band in self._held:
+            bottom = top + band.shape[2]
+            if top < y.stop and bottom > y.start:
+                rows = slice(max(y.start - top, 0), y.stop - top)
+                parts.append(band[:, :, rows, x.start : x.stop])
+            top = bottom
+        return torch.cat(parts, 2)

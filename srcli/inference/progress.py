@@ -57,7 +57,7 @@ def _progress_modules(network: LoadedNetwork) -> dict[nn.Module, int]:
 @contextmanager
 def watched_progress(
     network: LoadedNetwork, plan: TilePlan, planes: int, on_progress: Callable[[float], None] | None
-) -> Generator[None]:
+) -> Generator[Callable[[int], None] | None]:
     """Tell how far an image is while it is computed inside.
 
     Args:
@@ -65,10 +65,14 @@ def watched_progress(
         plan: How the image is cut.
         planes: How many are computed so.
         on_progress: See `Callbacks`.
+
+    Yields:
+        What to tell of LR px that half of the steps, encoder or decoder, will not see; None if
+        no one needs to know.
     """
     steps = _progress_modules(network)
     if on_progress is None or not steps:
-        yield
+        yield None
         return
     banded = (
         set(network.module.band_progress_modules())
@@ -79,16 +83,19 @@ def watched_progress(
     expected = planes * sum(_pixels(plan, halo) for halo in halos)
     passed = 0
 
-    def count(module: nn.Module, inputs: tuple[object, ...], _: object) -> None:
+    def add(pixels: int) -> None:
         nonlocal passed
+        passed += pixels
+        on_progress(min(passed / expected, 1.0))
+
+    def count(module: nn.Module, inputs: tuple[object, ...], _: object) -> None:
         features = cast("Tensor", inputs[0])
         channels = features.shape[1] if features.ndim == 4 else features.shape[-1]
-        passed += features.numel() // channels * steps[module]
-        on_progress(min(passed / expected, 1.0))
+        add(features.numel() // channels * steps[module])
 
     handles = [module.register_forward_hook(count) for module in steps]
     try:
-        yield
+        yield lambda pixels: add(pixels * (len(steps) - len(banded)) // 2)
     finally:
         for handle in handles:
             handle.remove()

@@ -104,11 +104,18 @@ class Tally:
     Args:
         total: Tiles of all planes.
         on_tile: Called after each tile with the number done and the number in all.
+        on_spared: Called with the LR px that convolutions before or after the layers were spared.
     """
 
-    def __init__(self, total: int, on_tile: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self,
+        total: int,
+        on_tile: Callable[[int, int], None] | None,
+        on_spared: Callable[[int], None] | None = None,
+    ) -> None:
         self._total = total
         self._on_tile = on_tile
+        self._on_spared = on_spared
         self._done = 0
         self._expected = 0  # tiles once the present plane is done
         self._seconds = 0.0
@@ -140,6 +147,11 @@ class Tally:
         self._done += 1
         if self._on_tile is not None:
             self._on_tile(self._done, self._total)
+
+    def add_spared(self, pixels: int) -> None:
+        """Tell of LR px that encoder or decoder need not compute."""
+        if self._on_spared is not None:
+            self._on_spared(pixels)
 
     def add_layers(self, layers: tuple[LayerTrace, ...]) -> None:
         """Count the windows of a tile or band in; they stay on the device until asked for."""

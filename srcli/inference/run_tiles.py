@@ -11,6 +11,7 @@ from srcli.geometry import Tile
 from srcli.inference.blended_tiling import blend_tiles
 from srcli.inference.device import as_out_of_memory, release_cached_memory
 from srcli.inference.exact_tiling import OutputTile, exact_parts
+from srcli.inference.flat_blocks import find_flat_blocks
 from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.report import Tally
@@ -101,7 +102,11 @@ def _run_exact(
         tally.begin(len(plan.grid))
         if maps is not None:
             maps.begin()
-        for part in exact_parts(in_precision, lr, plan.grid, halting, on_band):
+        flat = None
+        if halting.eps and network.spec.keeps_colours:
+            extended = in_precision.extend(lr)
+            flat = find_flat_blocks(in_precision, extended, halting, tally.add_spared)
+        for part in exact_parts(in_precision, lr, plan.grid, halting, on_band, flat):
             if not bool(part.image.isfinite().all()):
                 break
             tally.add_tile()

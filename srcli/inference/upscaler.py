@@ -288,8 +288,9 @@ class Upscaler:
         network, reruns = self.network, self.network.reruns
 
         def attempt(plan: TilePlan, restarts: int) -> Report:
-            tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network))
-            with watched_progress(network, plan, len(tasks), callbacks.on_progress):
+            progress = watched_progress(network, plan, len(tasks), callbacks.on_progress)
+            with progress as on_spared:
+                tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network), on_spared)
                 for task in tasks:
                     self._upscale_plane(task, plan, halting, tally)
             return tally.report(
