@@ -25,8 +25,9 @@ from srcli.models.spec import BandedNetwork, Halting
 __all__ = ["BLOCK", "FlatBlocks", "find_flat_blocks"]
 
 BLOCK = 8  # LR px to a side
-_AROUND = 12  # LR px around a block that have to have its colour, or what convolutions see
+_AROUND = 17  # LR px around a block that have to have its colour, or what convolutions see
 _LEAST = 64  # blocks of a colour: fewer are no work that would be worth its patches
+_LEAST_SHARE = 0.1  # of an image's blocks: fewer save no more than looking and copying cost
 _COLOURS = 32  # at most; their features are held as long as the image is computed
 _OFF = 0.5 / 255  # how far the network's result for a constant image may be from its colour
 _FIXED = 16  # blocks: what a rectangle costs however small it is
@@ -126,7 +127,7 @@ def find_flat_blocks(
         _common_colours(lr, around, network.band).cpu().numpy()
     )  # waits for the device; (4, y, x)
     flat = blocks[3] > 0
-    if flat.sum() < _LEAST:
+    if flat.sum() < max(_LEAST, _LEAST_SHARE * flat.size):
         return None
     colours, of_block, counts = np.unique(
         blocks[:3, flat], axis=1, return_inverse=True, return_counts=True
