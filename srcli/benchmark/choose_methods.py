@@ -15,6 +15,7 @@ from srcli.data.resize import resize
 from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import Size
+from srcli.inference.device import precision_name
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
@@ -51,6 +52,7 @@ class Setup:
         end_to_end: A folder for files, to measure networks from file to file as well.
         degrade: Degradations of LR by name; each method is measured on each. Empty: on LR as it
             is.
+        tf32: What is in fp32 may be computed in TF32.
     """
 
     scale: int
@@ -61,6 +63,7 @@ class Setup:
     plain: bool = False
     end_to_end: Path | None = None
     degrade: Sequence[str] = ()
+    tf32: bool = False
 
 
 def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
@@ -184,8 +187,8 @@ def _at_scale(output: SROutput, lr: Tensor, scale: int) -> SROutput:
 
 
 def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
-    precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-    return Upscaler(name, setup.scale, str(setup.device), precision[setup.dtype], effort=effort)
+    precision = "tf32" if setup.tf32 else precision_name(setup.dtype)
+    return Upscaler(name, setup.scale, str(setup.device), precision, effort=effort)
 
 
 def _network(name: str, setup: Setup) -> LoadedNetwork:
@@ -197,5 +200,8 @@ def _network(name: str, setup: Setup) -> LoadedNetwork:
         if setup.scale not in spec.scales:
             have = ", ".join(map(str, spec.scales))
             raise UsageError(f"{name} has no scale {setup.scale} (have {have})")
-        return LoadedNetwork.untrained(spec, setup.scale, setup.device, setup.dtype)
-    return LoadedNetwork(best_scale(name, setup.scale), setup.device, setup.dtype)
+        return LoadedNetwork.untrained(
+            spec, setup.scale, setup.device, setup.dtype, tf32=setup.tf32
+        )
+    weights = best_scale(name, setup.scale)
+    return LoadedNetwork(weights, setup.device, setup.dtype, tf32=setup.tf32)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from srcli.inference.device import (
     pick_precision,
@@ -25,6 +26,7 @@ from srcli.inference.planes import Pixels
 from srcli.inference.self_check import Check, test_image
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_spec
+from srcli.models.layers.attention import attend
 from srcli.models.spec import Halting
 from srcli.weights import best_scale
 
@@ -46,6 +48,7 @@ _LIMITS = {torch.float32: 2e-4, torch.bfloat16: 0.03, torch.float16: 0.015}
 # bit moves a token to another category, and with it all that are sorted after it: a mean of 0.03 at
 # 200x136 px, where 64x48 px come to 3e-7.
 _UNTRAINED_LIMIT = 1e-3
+_HEAD_WIDTHS = (16, 12)  # channels of adaformer's and adaformer-s'
 _HALTED_APART = 1e-3  # mean of a result in [0, 1]: a token at the threshold may go either way
 _SMALL, _VIDEO = 3 << 29, (720, 1280)
 
@@ -57,6 +60,7 @@ class CheckSizes:
     Args:
         image: Of what is compared with the CPU.
         untrained: Of what is compared with random parameters.
+        attention: Groups, heads and tokens of the attention that is compared.
         large: Of the image that memory is to run out with.
         timed: Of those that are timed.
         frames: Of the clip that is timed.
@@ -65,13 +69,14 @@ class CheckSizes:
 
     image: tuple[int, int] = (136, 200)
     untrained: tuple[int, int] = (48, 64)
+    attention: tuple[int, int, int] = (300, 6, 64)
     large: tuple[int, int] = (2000, 3000)
     timed: tuple[tuple[int, int], ...] = ((341, 512), (683, 1024), (1080, 1920))
     frames: tuple[int, int] = _VIDEO
     seconds: float = 0.7
 
 
-QUICK = CheckSizes((40, 56), (24, 32), (64, 96), ((32, 48),), (16, 24), 0.0)
+QUICK = CheckSizes((40, 56), (24, 32), (3, 2, 16), (64, 96), ((32, 48),), (16, 24), 0.0)
 
 
 def precisions_to_check(device: torch.device) -> list[torch.dtype]:
@@ -105,6 +110,29 @@ def parity(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
         ]
         off = (results[1].cpu() - results[0]).abs()
         yield Check(f"{name} at random, fp32, mean", off.mean().item(), _UNTRAINED_LIMIT)
+
+
+def attention(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
+    """Attention of both networks' heads by fused kernels alone, against the CPU in fp32.
+
+    Where no fused kernel takes the heads, PyTorch raises `RuntimeError`. Elsewhere than on CUDA it
+    has none that takes a bias: there, all are allowed.
+    """
+    fused = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
+    allowed = fused if device.type == "cuda" else [*fused, SDPBackend.MATH]
+    random = torch.Generator().manual_seed(0)
+    for width in _HEAD_WIDTHS:
+        q, k, v = 0.5 * torch.randn(3, *sizes.attention, width, generator=random)
+        bias = 0.5 * torch.randn(1, q.shape[1], q.shape[2], q.shape[2], generator=random)
+        expected = attend(q, k, v, bias=bias)
+        for dtype in precisions_to_check(device):
+            with sdpa_kernel(allowed):
+                found = attend(
+                    *(x.to(device, dtype) for x in (q, k, v)), bias=bias.to(device, dtype)
+                )
+            off = (found.float().cpu() - expected).abs().max().item()
+            name = f"attention by fused kernels, heads of {width}, {precision_name(dtype)}"
+            yield Check(name, off, _LIMITS[dtype])
 
 
 def tiles(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
@@ -199,6 +227,7 @@ def memory(device: torch.device, sizes: CheckSizes) -> Iterator[Check]:
 
 CHECKS: dict[str, Callable[[torch.device, CheckSizes], Iterator[Check]]] = {
     "parity": parity,
+    "attention": attention,
     "tiles": tiles,
     "maps": maps,
     "frames": frames,

@@ -100,7 +100,8 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+    "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
+    default="auto",
     show_default=True, help="Number format in the networks.",
 )  # fmt: skip
 @click.option("--pictures", is_flag=True, help="Also print a line for each image.")
@@ -197,6 +198,7 @@ def bench(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
             end_to_end=Path(scratch) if end_to_end else None, degrade=_listed(degrade or ""),
+            tf32=precision == "tf32",
         )  # fmt: skip
         methods = methods_named(_listed(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -211,9 +213,9 @@ def bench(
         dataset=name,
         settings={
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
-            "precision": str(dtype).removeprefix("torch."), "models": models, "efforts": efforts,
-            "random_weights": random_weights, "plain": plain, "end_to_end": end_to_end,
-            "degrade": degrade,
+            "precision": "tf32" if setup.tf32 else str(dtype).removeprefix("torch."),
+            "models": models, "efforts": efforts, "random_weights": random_weights,
+            "plain": plain, "end_to_end": end_to_end, "degrade": degrade,
             "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),

@@ -67,10 +67,17 @@ class LoadedNetwork:
 
     @classmethod
     def untrained(
-        cls, spec: ModelSpec, scale: int, device: torch.device, dtype: torch.dtype
+        cls,
+        spec: ModelSpec,
+        scale: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        tf32: bool = False,
     ) -> "LoadedNetwork":
         """A network with random parameters, the same in every run: to measure its speed."""
         network = cls.__new__(cls)
+        network._tf32 = tf32
         network._set_up(spec, scale, None, device, dtype)
         return network
 

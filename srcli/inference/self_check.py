@@ -24,6 +24,7 @@ from srcli.inference.device import (
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels
 from srcli.inference.upscaler import Upscaler
+from srcli.models.layers.attention import head_multiple
 from srcli.models.spec import EXACT, Halting
 from srcli.weights import best_scale
 
@@ -143,9 +144,11 @@ def self_test(device: torch.device) -> SelfTest:
 def attention_backends(device: torch.device, dtype: torch.dtype, width: int) -> tuple[str, ...]:
     """Kernels that take attention in windows of 64 tokens with a bias, heads of `width` channels.
 
-    The first is what PyTorch takes, of those that it has for the device.
+    Heads are padded as `attend` pads them. The first kernel is what PyTorch takes, of those that it
+    has for the device.
     """
     q = torch.zeros(4, 4, 64, width, device=device, dtype=dtype)
+    q = F.pad(q, (0, -width % head_multiple(q)))
     bias = torch.zeros(1, 4, 64, 64, device=device, dtype=dtype)
     able: list[str] = []
     for backend in _BACKENDS:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from srcli.benchmark.choose_methods import Setup, methods_named
 from srcli.benchmark.machine import PeakMemory
 from srcli.benchmark.measure import Row
+from srcli.benchmark.methods import Network
 from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
 from srcli.errors import UsageError
@@ -169,17 +171,26 @@ def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.
     assert "identical images" in again.stdout
 
 
+def test_tf32_is_asked_of_networks_and_of_what_runs_from_file_to_file(tmp_path: Path):
+    setup = Setup(4, CPU, torch.float32, ["exact"], random=True, tf32=True)
+    (network,) = methods_named(["adaformer-s"], setup, quiet)
+    assert isinstance(network, Network)
+    assert network._network._tf32
+    with pytest.raises(UsageError, match="tf32"):  # it was asked for, and a CPU has none
+        methods_named(["adaformer-s"], replace(setup, random=False, end_to_end=tmp_path), quiet)
+
+
 def test_plain_ways_that_are_not_there_are_told():
     told: list[str] = []
-    x2 = Setup(2, CPU, torch.float32, None, plain=True)
-    names = [one.name for one in methods_named(["adaformer"], x2, told.append)]
+    x3 = Setup(3, CPU, torch.float32, None, plain=True)
+    names = [one.name for one in methods_named(["adaformer"], x3, told.append)]
     assert names == ["adaformer x4 reduced exact", "adaformer x4 reduced balanced"]
     x4 = Setup(4, CPU, torch.float32, None, random=True, plain=True)
     names = [one.name for one in methods_named(["atd-light", "adaformer"], x4, told.append)]
     assert names[0] == "atd-light"
     assert names[-1] == "adaformer convolutions"
     assert told == [
-        "--plain adds nothing for adaformer, which has no weights for x2 (-s 4 has)",
+        "--plain adds nothing for adaformer, which has no weights for x3 (-s 4 has)",
         "--plain adds nothing for atd-light, which has no plain ways",
     ]
 

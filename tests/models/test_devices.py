@@ -233,7 +233,7 @@ def test_padded_heads_and_parted_groups_change_nothing(
     monkeypatch.setattr(attention, "_MOST_GROUPS", 7)
     parted = attend(q, k, v, bias=bias, scale=scale)
     torch.testing.assert_close(parted, plain, atol=1e-6, rtol=0)
-    monkeypatch.setattr(attention, "_head_multiple", lambda like: 8)
+    monkeypatch.setattr(attention, "head_multiple", lambda like: 8)
     with Ops() as ops:
         padded = attend(q, k, v, bias=bias, scale=scale)
     torch.testing.assert_close(padded, plain, atol=1e-5, rtol=0)
@@ -242,7 +242,7 @@ def test_padded_heads_and_parted_groups_change_nothing(
 
 
 class Elsewhere:
-    """As much of a tensor as `_head_multiple` asks for."""
+    """As much of a tensor as `head_multiple` asks for."""
 
     def __init__(self, kind: str, dtype: torch.dtype) -> None:
         self.device, self.dtype = torch.device(kind), dtype
@@ -258,7 +258,7 @@ class Elsewhere:
 def test_heads_are_padded_for_fused_kernels_of_cuda(
     kind: str, dtype: torch.dtype, multiple: int
 ) -> None:
-    assert attention._head_multiple.__wrapped__(Elsewhere(kind, dtype)) == multiple
+    assert attention.head_multiple.__wrapped__(Elsewhere(kind, dtype)) == multiple
 
 
 @torch.no_grad()

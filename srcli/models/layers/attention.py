@@ -15,6 +15,8 @@ __all__ = [
     "LazyQKV",
     "LocalAttention",
     "PrototypeAttention",
+    "attend",
+    "head_multiple",
     "tokens_at_a_time",
 ]
 
@@ -58,7 +60,7 @@ def attend(
         return torch.cat(
             [attend(*part, bias=one, scale=scale) for part, one in zip(parts, cycle(biases))]
         )
-    own, multiple = v.shape[-1], _head_multiple(q)
+    own, multiple = v.shape[-1], head_multiple(q)
     if q.shape[-1] % multiple or own % multiple:
         scale = q.shape[-1] ** -0.5 if scale is None else scale
         # Zeros change no logit, and add channels of zeros.
@@ -67,7 +69,7 @@ def attend(
     return mixed[..., :own] if mixed.shape[-1] > own else mixed
 
 
-def _head_multiple(like: Tensor) -> int:
+def head_multiple(like: Tensor) -> int:
     """The multiple that a head's channels must be of, so that fused kernels take them.
 
     Of 16-bit numbers CUDA's want whole 16 bytes; with others, heads of 12 channels take four steps
