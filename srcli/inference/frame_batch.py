@@ -15,7 +15,9 @@ from srcli.models.spec import Halting
 
 __all__ = ["batch_size", "upscale_batch"]
 
-_MAX_PIXELS = 1 << 18  # LR px in one go: more are no faster
+# LR px in one go. An H100 in bf16 took 54 ns a px of 174,000 px images for adaformer-s at `exact`,
+# 37 of 700,000 and of 2,074,000; adaformer 84, 72 and 73 (python -m srcli.benchmark.check_device).
+_MAX_PIXELS = 700_000
 _MAX_FRAMES = 16
 
 

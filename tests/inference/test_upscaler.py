@@ -129,7 +129,7 @@ def test_plain_alpha_costs_nothing(x4: Upscaler, photo: np.ndarray) -> None:
     assert (upscaled.image[..., 3] == 128).all()
 
 
-@pytest.mark.parametrize("scale", [1.5, 2, 3, 3.3])
+@pytest.mark.parametrize("scale", [1.5, 2.5, 3, 3.3])
 def test_other_scales_reduce(photo: np.ndarray, scale: float) -> None:
     small = Upscaler(scale=scale, device="cpu", precision="fp32")
     assert small.reduces
