@@ -63,10 +63,10 @@ def test_a_folder(folder: Path) -> None:
 
 
 def test_the_smaller_scale_is_said_once(folder: Path) -> None:
-    ended = srcli("upscale", folder, "-s", 2, "--format", "webp")
+    ended = srcli("upscale", folder, "-s", 3, "--format", "webp")
     assert ended.returncode == 0, ended.stderr
-    assert size(folder.parent / "in_x2" / "a.webp") == (112, 80)
-    assert ended.stderr.count("has no x2 weights: upscaling x4 and reducing to x2") == 1
+    assert size(folder.parent / "in_x3" / "a.webp") == (168, 120)
+    assert ended.stderr.count("has no x3 weights: upscaling x4 and reducing to x3") == 1
 
 
 def test_every_option_changes_something(folder: Path, samples: list[Path]) -> None:
