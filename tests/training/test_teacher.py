@@ -176,7 +176,7 @@ def test_unsuitable_teachers_get_one_line(tmp_path: Path):
     wrong = {
         ("none-such", 2): "distillation.teacher: no weights named 'none-such'",
         (str(SMALL_X2), 4): r"adaformer-s_x2.safetensors is for x2, .* train is x4; hint:",
-        ("adaformer-s", 2): "adaformer-s is for x4, the network to train is x2; hint:",
+        ("adaformer-s", 3): "adaformer-s is for x2, x4, the network to train is x3; hint:",
         (str(tmp_path / "gone.pth"), 2): "gone.pth: No such file .*; hint: name a file",
         (str(tmp_path / "text.pth"), 2): "text.pth.*; hint: name a file",
         (
