@@ -137,9 +137,11 @@ class _Storing(Generic[Item, Stored]):
         self._items[future] = item, size
 
     def until(self, threads: int, most_bytes: float) -> Generator[StageResult[Item, Stored]]:
-        """Yield what is stored, until fewer than `threads` with at most these bytes are not.
+        """Yield results as they are stored, until there is room for another.
 
-        None remains if their bytes are more, whatever the size of each.
+        Args:
+            threads: There is room once fewer than these are being stored,
+            most_bytes: and have at most these bytes together; or once none is being stored.
         """
         while True:
             for future in [future for future in self._items if future.done()]:

@@ -23,7 +23,7 @@ from tests.forked_python import LONGEST_REQUEST, ForkedPython, fork_workers
 
 
 class _ForkOfOurs(ForkedPython):
-    """The same in a process that is a fork itself: a child of it, forked from it."""
+    """Start a child by forking this process, which is a fork itself."""
 
     def fork(self, request: dict[str, Any], standard: list[int]) -> int:
         pid = os.fork()

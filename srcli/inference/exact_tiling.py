@@ -98,11 +98,11 @@ class _Reach:
 
     @property
     def span(self) -> tuple[int, int]:
-        """What belongs to the tile."""
+        """The tile's own rows or columns, first and past the last."""
         return self.core, self.core + self.length
 
     def part(self, start: int, stop: int) -> "_Reach":
-        """What is seen for some of what belongs to the tile."""
+        """The reach of some of the tile's rows or columns."""
         first, last = max(start - self.halo, self.start), min(stop + self.halo, self.stop)
         return _Reach(first, last, start, stop - start, self.halo)
 
@@ -206,7 +206,7 @@ class _RowWindow:
             self._top += self._held.popleft().shape[2]
 
     def crop(self, y: _Reach, x: _Reach) -> Tensor:
-        """What is seen of the rows shown, (1, c, h, w)."""
+        """Crop the shown rows to the reach of a tile, (1, c, h, w)."""
         parts: list[Tensor] = []
         top = self._top
         for band in self._held:

@@ -123,9 +123,8 @@ def find_flat_blocks(
     around = _around(network)
     if _possible(lr, around) < _LEAST:
         return None
-    blocks = (
-        _common_colours(lr, around, network.band).cpu().numpy()
-    )  # waits for the device; (4, y, x)
+    # Waits for the device; (4, y, x).
+    blocks = _common_colours(lr, around, network.band).cpu().numpy()
     flat = blocks[3] > 0
     if flat.sum() < max(_LEAST, _LEAST_SHARE * flat.size):
         return None

@@ -31,7 +31,7 @@ _MEMORY_SHARE = 8  # of the free memory at the start, what results being written
 
 @dataclass(frozen=True)
 class _Result:
-    """What was computed.
+    """A computed result that waits to be written.
 
     Args:
         write: Writes it; returns what was lost and what it took.

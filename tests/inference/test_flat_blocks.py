@@ -135,7 +135,7 @@ def test_tiles_of_all_sizes_give_the_same(tile: int) -> None:
 
 @torch.inference_mode()
 def feature_error(network: AdaFormer, lr: torch.Tensor) -> float:
-    """How far copied features are from the encoder's, as a share of the largest feature."""
+    """Largest distance of copied features from the encoder's, as a share of the largest feature."""
     lr = network.extend(lr)
     flat = find_flat_blocks(network, lr, Halting(0.05), lambda _: None)
     assert flat is not None
@@ -227,7 +227,7 @@ def test_a_colour_that_the_network_does_not_keep_is_computed() -> None:
 
 
 def without(upscale: Callable[[], np.ndarray], monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """What it gives where nothing is taken for flat."""
+    """Upscale with nothing taken for flat."""
     with monkeypatch.context() as patch:
         patch.setattr(run_tiles, "find_flat_blocks", lambda *_: None)
         return upscale()
