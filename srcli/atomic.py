@@ -12,15 +12,25 @@ from functools import cache
 from io import BufferedWriter
 from pathlib import Path
 
-__all__ = ["TEMPORARY_SUFFIX", "atomic_file", "process_place", "temporary_name"]
+__all__ = [
+    "TEMPORARY_SUFFIX",
+    "BeforeRename",
+    "atomic_file",
+    "give_name",
+    "process_place",
+    "temporary_name",
+]
 
 TEMPORARY_SUFFIX = ".srcli-tmp"
+BeforeRename = Callable[[Path], bool | None]
+"""Called with a temporary file that is whole on disk; False leaves its name to the caller."""
+
 _NAME_CHARACTERS = 40  # of the final name, so that the temporary one stays under 255 bytes
 
 
 @contextmanager
 def atomic_file(
-    path: Path, before_rename: Callable[[Path], None] | None = None
+    path: Path, before_rename: BeforeRename | None = None
 ) -> Generator[BufferedWriter, None, None]:
     """Open a hidden temporary file beside `path`; it takes that name once it is whole on disk.
 
@@ -31,7 +41,8 @@ def atomic_file(
     Args:
         path: Final name; an existing file is replaced.
         before_rename: Called with the temporary file when it is whole on disk, before it gets its
-            name; an error it raises is as good as one in the block.
+            name; an error it raises is as good as one in the block. If it returns False, the
+            temporary file stays, for `give_name`.
 
     Yields:
         The stream to write and to seek in.
@@ -42,12 +53,18 @@ def atomic_file(
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        if before_rename is not None:
-            before_rename(temporary)
+        if before_rename is not None and before_rename(temporary) is False:
+            return
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def give_name(temporary: Path, path: Path) -> None:
+    """Give a temporary file that is whole on disk its name, in place of a file that has it."""
+    temporary.replace(path)
     _sync_folder(path.parent)
 
 

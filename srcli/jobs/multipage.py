@@ -10,20 +10,26 @@ from srcli.errors import UnreadableImage
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Job
-from srcli.jobs.run_journal import OutputRecord, RunJournal
+from srcli.jobs.run_journal import OutputRecord, ResultRecorder
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
 from srcli.media import Decoded, DecodedImage, DecoderProcess, write_pages
 from srcli.pipeline import StageResult, stream
 
-__all__ = ["MultipageContext", "origin_of", "upscale_multipage"]
+__all__ = ["ImageContext", "origin_of", "upscale_multipage"]
 
 
 @dataclass(frozen=True)
-class MultipageContext:
-    """Options of a multi-page job: decoder, commit callback, observer."""
+class ImageContext:
+    """What works on an image beside the network.
+
+    Args:
+        decoder: Reads it.
+        recorder: Learns of results.
+        observer: Receives progress.
+    """
 
     decoder: DecoderProcess
-    run_journal: RunJournal
+    recorder: ResultRecorder
     observer: BatchObserver
 
 
@@ -41,7 +47,7 @@ def upscale_multipage(
     first: Decoded,
     upscalers: UpscalersByScale,
     batch: BatchOptions,
-    context: MultipageContext,
+    context: ImageContext,
 ) -> tuple[tuple[str, ...], Report]:
     """Upscale every page, in order, into one file; while one is computed the next is decoded.
 
@@ -71,7 +77,7 @@ def upscale_multipage(
         with closing(pages):
             for page in pages:
                 document.ended(page)
-    context.run_journal.done(job)
+    context.recorder.done(job)
     return document.losses(), add_reports(document.reports)
 
 
@@ -84,7 +90,7 @@ class _Multipage:
         first: Decoded,
         upscalers: UpscalersByScale,
         batch: BatchOptions,
-        context: MultipageContext,
+        context: ImageContext,
     ) -> None:
         self._job, self._first, self._context = job, first, context
         self._upscalers, self._batch = upscalers, batch
@@ -132,11 +138,11 @@ class _Multipage:
                 self._losses.setdefault(line, []).append(number)
         self._context.observer.page(self._job, number, self.pages)
 
-    def before_rename(self, temporary: Path) -> None:
+    def before_rename(self, temporary: Path) -> bool | None:
         """Tell the journal, once all pages are on disk."""
         total = add_reports(self.reports)
         made = OutputRecord(origin_of(self._first), *self._sizes[0], total.seconds, total.chosen)
-        self._context.run_journal.before_rename(self._job, made)(temporary)
+        return self._context.recorder.before_rename(self._job, made)(temporary)
 
     def losses(self) -> tuple[str, ...]:
         """Losses, with the pages they concern."""

@@ -22,7 +22,12 @@ __all__ = ["read_record", "record_name", "record_names", "record_of", "write_rec
 
 
 def record_of(
-    source: Path, target: Path, origin: Identity, settings: str, chosen: str = ""
+    source: Path,
+    target: Path,
+    origin: Identity,
+    settings: str,
+    chosen: str = "",
+    sha256: str = "",
 ) -> Entry | None:
     """Describe a result that has just been made; None if it is not a file.
 
@@ -32,11 +37,12 @@ def record_of(
         origin: What the input was when it was read.
         settings: Text of the settings it was made with.
         chosen: The weights that `auto` chose, and why.
+        sha256: Of the result; "" reads it.
     """
     found = identity_of(target)
     if found is None:
         return None
-    output = Identity(found.size, found.mtime_ns, digest(target))
+    output = Identity(found.size, found.mtime_ns, sha256 or digest(target))
     return Entry(
         Path(os.path.abspath(target)),  # noqa: PTH100 a link in the way is part of the name
         Path(os.path.abspath(source)),  # noqa: PTH100

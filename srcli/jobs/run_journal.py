@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
+from srcli.atomic import BeforeRename
 from srcli.errors import FolderBusy, SrcliError, cannot_write
 from srcli.jobs.identity import Identity, give_time, identity_of, is_there
 from srcli.jobs.job import Job, is_moving
@@ -18,7 +19,7 @@ from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftove
 from srcli.jobs.settings import Settings
 from srcli.locks import FolderLock
 
-__all__ = ["OutputRecord", "RunJournal"]
+__all__ = ["OutputRecord", "ResultRecorder", "RunJournal"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class OutputRecord:
         height: Of the output, px.
         seconds: Time in the network.
         chosen: The weights that `auto` chose, and why; empty if a model was named.
+        sha256: Of the output; "" if it is to be read for that.
     """
 
     origin: Identity
@@ -38,6 +40,20 @@ class OutputRecord:
     height: int
     seconds: float
     chosen: str = ""
+    sha256: str = ""
+
+
+@runtime_checkable
+class ResultRecorder(Protocol):
+    """Interface of what learns of results: a run's journal, or a worker of a cluster."""
+
+    def before_rename(self, job: Job, made: OutputRecord) -> BeforeRename:
+        """Callback for the temporary file before it is renamed."""
+        ...
+
+    def done(self, job: Job) -> None:
+        """An output is written."""
+        ...
 
 
 @contextmanager
@@ -190,14 +206,14 @@ class RunJournal:
             else:
                 self._try(journal, partial(Journal.recognise, entry=entry))
 
-    def before_rename(self, job: Job, made: OutputRecord) -> Callable[[Path], None]:
+    def before_rename(self, job: Job, made: OutputRecord) -> BeforeRename:
         """Callback for the temporary file before it is renamed."""
 
         def write_down(temporary: Path) -> None:
             if self._times:
                 give_time(temporary, made.origin.mtime_ns)
             text = self._settings.text(job.image_format)
-            entry = record_of(job.source, temporary, made.origin, text)
+            entry = record_of(job.source, temporary, made.origin, text, sha256=made.sha256)
             if entry is None:
                 return
             entry = replace(entry, chosen=made.chosen)

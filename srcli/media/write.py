@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from srcli.atomic import atomic_file
+from srcli.atomic import BeforeRename, atomic_file
 from srcli.defaults import QUALITY
 from srcli.errors import UnwritableImage, UsageError
 from srcli.media.format import Format, FormatError
@@ -22,7 +22,7 @@ def write_image(
     path: Path,
     *,
     quality: int = QUALITY,
-    before_rename: Callable[[Path], None] | None = None,
+    before_rename: BeforeRename | None = None,
 ) -> tuple[str, ...]:
     """Write an image in its `format`, all at once or not at all.
 
@@ -57,7 +57,7 @@ def write_image(
 
 @contextmanager
 def write_pages(
-    format: str, path: Path, *, before_rename: Callable[[Path], None] | None = None
+    format: str, path: Path, *, before_rename: BeforeRename | None = None
 ) -> Generator[Callable[[DecodedImage], tuple[str, ...]]]:
     """Write a file of several pages, all at once or not at all; one page is in memory at a time.
 

@@ -14,7 +14,7 @@ from srcli.cli.progress import QuietReporter
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaled
 from srcli.jobs.job import Job
-from srcli.jobs.multipage import MultipageContext, _named, upscale_multipage
+from srcli.jobs.multipage import ImageContext, _named, upscale_multipage
 from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
         with DecoderProcess(DecodeLimits()) as decoder:
             first = decoder.read(path)
             tracemalloc.start()
-            means = MultipageContext(decoder, _Ledger(), QuietReporter(1))
+            means = ImageContext(decoder, _Ledger(), QuietReporter(1))
             upscale_multipage(job, first, _Upscalers(), batch, means)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()

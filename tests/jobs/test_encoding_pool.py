@@ -12,16 +12,16 @@ from srcli.jobs.journal import Journal
 MEETING_WRITERS = """
 import sys, threading
 from srcli.cli.main import main
-from srcli.jobs import run_batch
+from srcli.jobs import image_stages, run_batch
 
 meeting = threading.Barrier(3, timeout=60)
-write_image = run_batch.write_image
+write_image = image_stages.write_image
 
 def write(*given, **options):
     meeting.wait()
     return write_image(*given, **options)
 
-run_batch.write_image = write
+image_stages.write_image = write
 run_batch.usable_cores = lambda: 6
 main(sys.argv[1:])
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from srcli.atomic import give_name
 from srcli.errors import UnwritableImage, UsageError
 from srcli.media import (
     TEMPORARY_SUFFIX,
@@ -45,6 +46,23 @@ def test_the_temporary_file_is_hidden_beside_the_final_one(tmp_path):
         (temporary,) = tmp_path.iterdir()
         assert temporary.name.startswith(".image.png.")
         assert temporary.name.endswith(TEMPORARY_SUFFIX)
+    assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
+
+
+def test_a_whole_file_can_be_left_for_its_caller_to_name(tmp_path):
+    path, left = tmp_path / "image.png", []
+    path.write_bytes(b"before")
+
+    def leave(temporary):
+        left.append(temporary)
+        return False
+
+    with atomic_file(path, leave) as stream:
+        stream.write(b"after")
+    assert path.read_bytes() == b"before"
+    assert left[0].read_bytes() == b"after"
+    give_name(left[0], path)
+    assert path.read_bytes() == b"after"
     assert [file.name for file in tmp_path.iterdir()] == ["image.png"]
 
 
