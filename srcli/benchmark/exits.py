@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.adaformer import AdaFormer, chunk_of_windows
-from srcli.models.layers.sparse import TokenBand, sparse_layer
+from srcli.models.adaformer import AdaFormer
+from srcli.models.layers.sparse import TokenBand, chunk_of_windows, sparse_layer
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace, SROutput
@@ -115,7 +115,7 @@ def run_exits(network: AdaFormer, lr: Tensor, rule: Rule, *, estimates: bool) ->
     chunk, last = chunk_of_windows(lr.device), len(network.blocks)
     for number, block in enumerate(network.blocks, start=1):
         assert isinstance(block, TSAB)
-        needed = network.confidence if estimates and number < last else None
+        needed = network.estimator_after(number) if estimates and number < last else None
         (band,) = sparse_layer(block, needed, [band], math.inf, chunk)
     return _end(network, features, band.tokens, grid, (lr, wide), tuple(band.traces))
 

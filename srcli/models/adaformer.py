@@ -23,9 +23,21 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.defaults import HALT_EPS
 from srcli.errors import UsageError
-from srcli.models.layers.confidence import ConfidenceEstimator
+from srcli.models.layers.confidence import (
+    ConfidenceEstimator,
+    estimator_after,
+    make_estimators,
+)
 from srcli.models.layers.convolutions import ResidualBlock
-from srcli.models.layers.sparse import TokenBand, layer_trace, sparse_layer
+from srcli.models.layers.sparse import (
+    MASKS,
+    TokenBand,
+    chunk_of_windows,
+    halted_by,
+    layer_trace,
+    sparse_layer,
+    watched,
+)
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection
 from srcli.models.spec import (
@@ -42,7 +54,7 @@ from srcli.models.spec import (
 __all__ = ["SPEC", "AdaFormer", "AdaFormerConfig"]
 
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-_HALTED = ("freeze", "pass")
+_CHOICES = {"halted": ("freeze", "pass"), "masks": MASKS}
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class AdaFormerConfig:
         layers: TSABs L.
         heads: Attention heads in both branches.
         window: Side S of a window, LR px.
-        prototypes: Prototypes M of the global branch.
+        prototypes: Prototypes M of the global branch; 0: no such branch (Tab. 3, case 1).
         mlp_ratio: Width of the MLP's middle, in D.
         confidence_channels: Width of the confidence estimator's middle.
         region: Side of the global branch's region, in windows; 0 is the whole image.
@@ -65,9 +77,11 @@ class AdaFormerConfig:
             normalised value in place of the attention, and runs the MLP everywhere.
         projected: A linear layer follows the attention.
         shared_query: Prototypes ask by the projection that makes the queries of tokens.
+        masks: What halts: "both", "local" for windows in the local branch (Tab. 3, case 3), "none".
+        shared_estimator: All layers share a confidence estimator; else one each (Tab. 4).
 
     Raises:
-        UsageError: There is no such rule for halted tokens.
+        UsageError: There is no such rule for halted tokens, or no such masks.
     """
 
     scale: int
@@ -84,10 +98,13 @@ class AdaFormerConfig:
     halted: str = "freeze"
     projected: bool = True
     shared_query: bool = False
+    masks: str = "both"
+    shared_estimator: bool = True
 
     def __post_init__(self) -> None:
-        if self.halted not in _HALTED:
-            raise UsageError(f"halted is {self.halted!r}: have {', '.join(_HALTED)}")
+        for name, have in _CHOICES.items():
+            if (value := getattr(self, name)) not in have:
+                raise UsageError(f"{name} is {value!r}: have {', '.join(have)}")
 
 
 class AdaFormer(BandedNetwork):
@@ -120,7 +137,9 @@ class AdaFormer(BandedNetwork):
             for _ in range(config.layers)
         )
         self.layer_outputs = nn.ModuleList(nn.Identity() for _ in range(config.layers))  # to watch
-        self.confidence = ConfidenceEstimator(d, config.confidence_channels)
+        self.confidence = make_estimators(
+            d, config.confidence_channels, None if config.shared_estimator else config.layers
+        )
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
         self.tail = nn.Conv2d(c, 3 * config.scale**2, 3, padding=1)
@@ -143,6 +162,10 @@ class AdaFormer(BandedNetwork):
         """Encoder, decoder and each block; what packs tokens between them stays as it is."""
         return (self.encoder, *self.blocks, self.decoder)
 
+    def estimator_after(self, layer: int) -> ConfidenceEstimator:
+        """The confidence estimator that follows a layer, counted from 1."""
+        return estimator_after(self.confidence, layer)
+
     def extend(self, lr: Tensor) -> Tensor:
         """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
         return extend_by_reflection(lr, self.config.window)
@@ -163,10 +186,10 @@ class AdaFormer(BandedNetwork):
         last = len(self.blocks)
         limit = chunk or chunk_of_windows(self.embed.weight.device)
         for number, block in enumerate(self._tsabs(), start=1):
-            steers = halting.eps is not None and number < last
-            estimator = self.confidence if steers or halting.observe else None
+            steers = halting.eps is not None and number < last and self.config.masks != "none"
+            estimator = self.estimator_after(number) if steers or halting.observe else None
             stream = sparse_layer(block, estimator, stream, halting.threshold, limit)
-            stream = _passing(self.layer_outputs[number - 1], stream)
+            stream = watched(stream, self.layer_outputs[number - 1])
         for band in stream:
             change = F.linear(band.tokens, self.unembed.weight.flatten(1), self.unembed.bias)
             yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))
@@ -191,12 +214,10 @@ class AdaFormer(BandedNetwork):
         shallow = self._shallow(self.extend(lr))
         features = self.encoder(shallow.to(self.embed.weight.dtype))  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
-        limit = halting.threshold
-
-        def exits(_: int, score: Tensor) -> tuple[Tensor, Tensor]:
-            return score.mean(1) >= limit, score >= limit  # Eqs. 19 and 22
-
-        tokens, traces = self.masked_layers(grid.split(self.embed(features)), grid, exits)
+        limit, masks = halting.threshold, self.config.masks
+        tokens, traces = self.masked_layers(
+            grid.split(self.embed(features)), grid, lambda _, score: halted_by(score, limit, masks)
+        )
         features = features + self.unembed(grid.merge(tokens))  # Eq. 7
         features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
         image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
@@ -226,7 +247,7 @@ class AdaFormer(BandedNetwork):
             tokens = F.linear(
                 grid.split(features), self.embed.weight.flatten(1), self.embed.bias
             )  # Eq. 5
-            yield TokenBand(features, tokens, grid, self.config.region)
+            yield TokenBand(features, tokens, grid, self.config.region, self.config.masks)
 
     def masked_layers(
         self,
@@ -254,28 +275,11 @@ class AdaFormer(BandedNetwork):
             tokens = block.reference(
                 tokens, local_halted, global_halted, regions.of_window, regions.count
             )
-            confidence = grid.split(self.confidence(grid.merge(tokens))).squeeze(2)
+            estimator = self.estimator_after(number + 1)
+            confidence = grid.split(estimator(grid.merge(tokens))).squeeze(2)
             score = score + confidence  # Eq. 18
             traces.append(layer_trace(grid, confidence, local_halted, global_halted))
         return tokens, tuple(traces)
-
-
-def _passing(layer_end: nn.Module, bands: Iterable[TokenBand]) -> Iterator[TokenBand]:
-    """Pass on bands, each by way of a module that does nothing and can be watched."""
-    for band in bands:
-        layer_end(band.features)
-        yield band
-
-
-# Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in
-# memory that the allocator has at hand; elsewhere few large kernels are best.
-_CHUNK = {"cpu": 96}
-_LARGE_CHUNK = 1 << 14
-
-
-def chunk_of_windows(device: torch.device) -> int:
-    """Number of windows that a layer computes at a time on a device."""
-    return _CHUNK.get(device.type, _LARGE_CHUNK)
 
 
 def _build(scale: int) -> AdaFormer:

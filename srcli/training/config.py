@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 from srcli.data.degradation import DegradationRanges
 from srcli.errors import UsageError
+from srcli.training.exit_losses import EXITS
 from srcli.training.families import NetworkConfig
 from srcli.training.limits import faults
 
@@ -71,7 +72,9 @@ class LossConfig:
     """Eq. 25 and how it is followed downhill.
 
     Args:
-        uncertainty: The weight α of the uncertainty loss.
+        uncertainty: The weight α of the uncertainty loss, or what `exits` has in its place.
+        exits: What the confidence estimator learns: "uncertainty" (Eq. 17), or, as in Tab. 4,
+            "increment" after APE or "ponder" after A-ViT.
         token_share: The share of the estimator's gradient that reaches the tokens, 0..1.
         eps: ε_h of the last phase, 0..1.
         clip: The largest norm of a step's gradient, loss in 8-bit units; 0 clips nothing.
@@ -79,6 +82,7 @@ class LossConfig:
     """
 
     uncertainty: float = 1.0
+    exits: str = "uncertainty"
     token_share: float = 0.1
     eps: float = 0.05
     clip: float = 100.0
@@ -250,6 +254,16 @@ class TrainingConfig:
                 "data.images is 'device', with degradations and distillation.own_size: patches of "
                 "own size are degraded from images on the host; hint: 'auto'"
             )
+        words = {
+            "loss.exits": (self.loss.exits, EXITS),
+            "schedule.shape": (self.schedule.shape, _SCHEDULES),
+            "run.precision": (self.run.precision, _PRECISIONS),
+            "run.compile": (self.run.compile, _COMPILE),
+            "data.images": (self.data.images, _IMAGES),
+        }
+        for key, (word, have) in words.items():
+            if word not in have:
+                raise UsageError(f"{key} is {word!r}: have {', '.join(have)}")
         window, schedule, network = self.network.window, self.schedule, self.network
         teaching = self.distillation
         unfit = {
@@ -265,9 +279,6 @@ class TrainingConfig:
             "schedule has no end; hint: set schedule.steps or schedule.minutes": (
                 schedule.steps == 0 and schedule.minutes == 0
             ),
-            f"schedule.shape is {schedule.shape!r}: have {', '.join(_SCHEDULES)}": (
-                schedule.shape not in _SCHEDULES
-            ),
             f"schedule.warmup is {schedule.warmup} and halting_from {schedule.halting_from}: "
             "they must rise from 0 to 1": schedule.warmup >= schedule.halting_from,
             f"distillation.falls_from is {teaching.falls_from} and falls_until "
@@ -280,15 +291,6 @@ class TrainingConfig:
             f"distillation.own_size is true with a batch of {self.data.batch}: half a batch is of "
             "such patches; hint: set data.batch to 2 or more": (
                 teaching.own_size and self.data.batch < 2
-            ),
-            f"run.precision is {self.run.precision!r}: have {', '.join(_PRECISIONS)}": (
-                self.run.precision not in _PRECISIONS
-            ),
-            f"run.compile is {self.run.compile!r}: have {', '.join(_COMPILE)}": (
-                self.run.compile not in _COMPILE
-            ),
-            f"data.images is {self.data.images!r}: have {', '.join(_IMAGES)}": (
-                self.data.images not in _IMAGES
             ),
         }
         for line, wrong in unfit.items():

@@ -28,9 +28,11 @@ __all__ = [
     "describe_built",
     "family_of",
     "for_patches",
+    "started",
 ]
 
 NetworkConfig = AdaFormerConfig | ATDConfig
+Parameters = Mapping[str, Tensor]
 
 
 class PlainNetwork(nn.Module):
@@ -74,17 +76,19 @@ class Family:
         config: Its configuration, the section [network] of a run.
         build: Makes it with untrained parameters.
         last_phase: Halting in the last phase of a run, for an ε in [0, 1].
-        for_patches: The network as it is trained, for the estimator's share of the gradient.
+        for_patches: The network as it is trained; further arguments as in `PatchNetwork`.
         fit_upsampler: Fits a new upsampler to a body of another scale, if that can be done.
         same_network: The configuration without what does not tell networks of a kind apart.
+        started: Parameters to start from, changed to what a configuration makes of the network.
     """
 
     config: type[NetworkConfig]
     build: Callable[[Any], SRNetwork]
     last_phase: Callable[[float], Halting]
-    for_patches: Callable[[Any, float], PatchNetwork | PlainNetwork]
+    for_patches: Callable[[Any, float, str, float], PatchNetwork | PlainNetwork]
     fit_upsampler: Callable[[Any, Iterable[PatchBatch], int], None] | None = None
     same_network: Callable[[Any], NetworkConfig] = lambda config: config
+    started: Callable[[Any, Parameters], Parameters] = lambda _, given: given
 
 
 def _pure_pixels(_: float) -> Halting:
@@ -92,7 +96,20 @@ def _pure_pixels(_: float) -> Halting:
     return Halting(eps=None, skip_pure=True)
 
 
-def _without_confidence(network: SRNetwork, _: float) -> PlainNetwork:
+def _started(config: AdaFormerConfig, given: Parameters) -> Parameters:
+    """Those of a whole AdaFormer for one with a part less, or with estimators of its own."""
+    kept = {n: t for n, t in given.items() if config.prototypes or ".global_branch." not in n}
+    if config.shared_estimator or "confidence.conv1.weight" not in kept:
+        return kept
+    return {
+        name.replace("confidence.", f"confidence.{layer}.") if shared else name: tensor
+        for name, tensor in kept.items()
+        for shared in (name.startswith("confidence."),)
+        for layer in range(config.layers if shared else 1)
+    }
+
+
+def _without_confidence(network: SRNetwork, *_: float | str) -> PlainNetwork:
     return PlainNetwork(network)
 
 
@@ -100,6 +117,7 @@ FAMILIES: Mapping[str, Family] = {
     "adaformer": Family(
         AdaFormerConfig, AdaFormer, Halting, PatchNetwork, fit_upsampler=fit_upsampler,
         same_network=lambda config: replace(config, region=0),  # a patch is a region of its own
+        started=_started,
     ),
     "atd-light": Family(
         ATDConfig, lambda config: PPATDLight(config, PureConfig()), _pure_pixels,
@@ -116,6 +134,11 @@ def family_of(config: NetworkConfig) -> Family:
     return next(family for family in FAMILIES.values() if family.config is type(config))
 
 
+def started(config: NetworkConfig, given: Parameters) -> Parameters:
+    """Parameters of a whole network, changed to what a configuration makes of it."""
+    return family_of(config).started(config, given)
+
+
 def build(config: NetworkConfig) -> SRNetwork:
     """Make the network with untrained parameters."""
     return family_of(config).build(config)
@@ -126,12 +149,14 @@ def adaptive(config: NetworkConfig, eps: float) -> Halting:
     return family_of(config).last_phase(eps)
 
 
-def for_patches(network: SRNetwork, token_share: float) -> PatchNetwork | PlainNetwork:
-    """The network as it is trained: (lr, threshold) to `PatchOutput`."""
+def for_patches(
+    network: SRNetwork, token_share: float, exits: str = "uncertainty", ends_at: float = 0.95
+) -> PatchNetwork | PlainNetwork:
+    """The network as it is trained: (lr, threshold) to `PatchOutput`; see `PatchNetwork`."""
     config = config_of(network)
     if config is None:
         return PlainNetwork(network)
-    return family_of(config).for_patches(network, token_share)
+    return family_of(config).for_patches(network, token_share, exits, ends_at)
 
 
 def config_of(network: SRNetwork) -> NetworkConfig | None:

@@ -79,6 +79,7 @@ _RANGES = {
     "run.log_every": _COUNT,
     "run.checkpoint_minutes": _AMOUNT,
     "network.region": _AMOUNT,  # 0 is the whole image
+    "network.prototypes": _AMOUNT,  # 0 is no global branch
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 

@@ -15,8 +15,10 @@ from torch.nn import functional as F  # noqa: N812
 from srcli.models.adaformer import AdaFormer
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.convolutions import in_full
+from srcli.models.layers.sparse import halted_by
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
+from srcli.training.exit_losses import halting_shares
 
 __all__ = ["Backend", "PatchNetwork", "PatchOutput"]
 
@@ -31,11 +33,14 @@ class PatchOutput:
         image: (b, 3, s·h, s·w), nominally in [0, 1].
         confidence: (b, L, h, w) in [0, 1], the confidence maps of all layers.
         live_windows: (L,) in [0, 1], the share of windows the local branch of each layer computed.
+        earlier: Images if the network ended after each layer but the last; only where they are
+            needed.
     """
 
     image: Tensor
     confidence: Tensor
     live_windows: Tensor
+    earlier: tuple[Tensor, ...] = ()
 
 
 class PatchNetwork(nn.Module):
@@ -46,12 +51,21 @@ class PatchNetwork(nn.Module):
         token_share: The share of the estimator's gradient that reaches the tokens, in [0, 1]:
             with none of it the estimator cannot follow the tokens and collapses to a constant,
             with all of it halting costs PSNR.
+        exits: What the estimator learns, one of `exit_losses.EXITS`.
+        ends_at: Score at which tokens halt once they do; only for "ponder".
     """
 
-    def __init__(self, net: AdaFormer, token_share: float) -> None:
+    def __init__(
+        self,
+        net: AdaFormer,
+        token_share: float,
+        exits: str = "uncertainty",
+        ends_at: float = 0.95,
+    ) -> None:
         super().__init__()
         self.net = net
         self.token_share = token_share
+        self.exits, self.ends_at = exits, ends_at
         self.run_plain()
 
     def run_plain(self) -> None:
@@ -78,18 +92,48 @@ class PatchNetwork(nn.Module):
         score = torch.zeros_like(tokens[..., 0], dtype=torch.float32)  # (n, t)
         maps: list[Tensor] = []
         live: list[Tensor] = []
-        for block in net.blocks:
+        states: list[Tensor] = []  # (n, t, c) after each layer, without gradients
+        for number, block in enumerate(net.blocks, start=1):
             assert isinstance(block, TSAB)
             halts = threshold if maps else float("inf")  # nothing before there is a confidence
-            local_halted = score.mean(1) >= halts  # Eq. 19
-            tokens = self._attend(block, tokens, local_halted, score >= halts, grid.batch)
-            maps.append(self._estimate(net.confidence, tokens, grid, self.token_share))
+            local_halted, global_halted = halted_by(score, halts, net.config.masks)
+            tokens = self._attend(block, tokens, local_halted, global_halted, grid.batch)
+            estimator = net.estimator_after(number)
+            maps.append(self._estimate(estimator, tokens, grid, self.token_share))
             live.append(1.0 - local_halted.float().mean())
+            states.append(tokens.detach())
             score = score + grid.split(maps[-1].detach()).squeeze(2)  # Eq. 18
+        confidence = torch.cat(maps, 1)
+        earlier: tuple[Tensor, ...] = ()
+        if self.exits == "ponder":
+            tokens = self._with_gradient_of_depth(tokens, states, grid, confidence)
+        if self.exits == "increment":
+            with torch.no_grad():
+                earlier = tuple(self._decode(features, t, grid, shallow) for t in states[:-1])
+        image = self._decode(features, tokens, grid, shallow)
+        return PatchOutput(image, confidence, torch.stack(live), earlier)
+
+    def _decode(
+        self, features: Tensor, tokens: Tensor, grid: WindowGrid, shallow: Tensor
+    ) -> Tensor:
+        """The image (b, 3, s·h, s·w) from tokens (n, t, c)."""
+        net = self.net
         features = features + net.unembed(grid.merge(tokens))
         features = self._convolve(net.decoder, features) + shallow
-        image = F.pixel_shuffle(in_full(net.tail, features), net.scale) + net.mean
-        return PatchOutput(image, torch.cat(maps, 1), torch.stack(live))
+        return F.pixel_shuffle(in_full(net.tail, features), net.scale) + net.mean
+
+    def _with_gradient_of_depth(
+        self, tokens: Tensor, states: list[Tensor], grid: WindowGrid, confidence: Tensor
+    ) -> Tensor:
+        """The same tokens, through which the image's loss reaches the confidence.
+
+        A-ViT's output is the mean of a token's states, weighted by the probabilities that it halts
+        there. Here tokens keep their last state, as they do when the network runs; only the
+        gradient is that of the mean.
+        """
+        shares = grid.split(halting_shares(confidence, self.ends_at))  # (n, t, L)
+        mean = (torch.stack(states, 3) * shares[:, :, None]).sum(3)  # (n, t, c)
+        return tokens + mean - mean.detach()
 
 
 def _apply(stack: nn.Module, features: Tensor) -> Tensor:

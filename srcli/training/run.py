@@ -175,7 +175,8 @@ class Run:
         """Make the stepper: on CUDA compiled and recorded, as the configuration says."""
         run, processes = self._config.run, self._processes
         device, cuda = processes.device, processes.device.type == "cuda"
-        plain = for_patches(self._state.network, self._config.loss.token_share)
+        loss = self._config.loss
+        plain = for_patches(self._state.network, loss.token_share, loss.exits, 1.0 - loss.eps)
         compiles = run.compile == "always" or (run.compile == "auto" and cuda)
         if compiles:
             plain.compile_parts()

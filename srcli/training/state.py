@@ -15,7 +15,7 @@ from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
 from srcli.training.config import DistillationConfig, TrainingConfig
-from srcli.training.families import NetworkConfig, build
+from srcli.training.families import NetworkConfig, build, started
 from srcli.training.optimizers import FUSED, make_optimizers, set_rate
 from srcli.training.schedule import Rates
 
@@ -117,7 +117,7 @@ class TrainingState:
                 f"{path} is a run's checkpoint: --resume continues from it; --init takes the "
                 "weights that a run exports at its end"
             )
-        given = file.tensors
+        given = started(self._config.network, file.tensors)
         wanted = self.network.state_dict()
         fitting = {
             name: given[name]

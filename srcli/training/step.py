@@ -16,12 +16,8 @@ from srcli.training.accelerate import Graphs, Replay, in_a_line
 from srcli.training.checkpoint import write_whole
 from srcli.training.config import TrainingConfig
 from srcli.training.distributed import ProcessGroup
-from srcli.training.losses import (
-    error_map,
-    estimator_correlation,
-    restoration_loss,
-    uncertainty_loss,
-)
+from srcli.training.exit_losses import exit_loss
+from srcli.training.losses import error_map, estimator_correlation, restoration_loss
 from srcli.training.network import PatchOutput
 from srcli.training.schedule import Rates
 from srcli.training.state import TrainingState
@@ -35,7 +31,7 @@ class Figures:
 
     Args:
         restoration: L1 to the originals in 8-bit units, a scalar.
-        uncertainty: Uncertainty loss, a scalar.
+        uncertainty: Loss of the confidence estimator, a scalar.
         gradient: Norm of the gradient before clipping, a scalar.
         correlation: (L,), of log confidence with log 1/error.
         live_windows: (L,), share of windows computed.
@@ -213,7 +209,9 @@ class Stepper:
             objective = weight * distance + (1.0 - weight) * objective
         known = len(error) - own_size  # patches of which there is an original
         error, confidence = error[:known], output.confidence.float()[:known]
-        restoration, uncertainty = restoration_loss(error), uncertainty_loss(confidence, error)
+        earlier = [error_map(one[:known].float(), hr[:known]) for one in output.earlier]
+        restoration = restoration_loss(error)
+        uncertainty = exit_loss(loss.exits, confidence, earlier, error, loss.eps)
         self._state.network.zero_grad()
         torch.autograd.backward(objective + loss.uncertainty * uncertainty)
         gradient = nn.utils.clip_grad_norm_(self._parameters, loss.clip or math.inf)

@@ -1,13 +1,16 @@
 """AdaFormer against the authors-side golden outputs, and its two ways against each other."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from srcli.errors import UsageError
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.spec import EXACT, Halting
 from srcli.weights import best_scale
@@ -32,9 +35,10 @@ def small(
     return network
 
 
-def set_confidence(network: AdaFormer, masks: str) -> None:
+def set_confidence(network: AdaFormer, masks: str, layer: int = 1) -> None:
     """Make the estimator halt at random, nothing, or everything after the first layer."""
-    conv1, conv2 = network.confidence.conv1, network.confidence.conv2
+    estimator = network.estimator_after(layer)
+    conv1, conv2 = estimator.conv1, estimator.conv2
     with torch.no_grad():
         if masks == "random":
             for conv in (conv1, conv2):  # zero-sum kernels answer to detail, not to level
@@ -79,6 +83,61 @@ def test_sparse_equals_masked(
         assert any(0 < share < 1 for of_size in shares for share in of_size)
     else:
         assert all(s[1:] == [float(masks == "empty")] * 3 for s in shares)
+
+
+def ablated(generator: torch.Generator, **options: Any) -> AdaFormer:
+    """As `small`, with other options; estimators of their own differ from each other."""
+    network = AdaFormer(replace(small(generator, region=2).config, **options)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    for layer in range(1, 2 if network.config.shared_estimator else 5):
+        set_confidence(network, "random", layer)
+    return network
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"prototypes": 0}, {"prototypes": 0, "masks": "none"}, {"masks": "local"}, {"masks": "none"},
+     {"shared_estimator": False}, {"masks": "local", "halted": "pass"}],
+    ids=str,
+)  # fmt: skip
+def test_ablations_compute_sparsely_what_masking_gives(
+    generator: torch.Generator, options: dict[str, Any]
+) -> None:
+    network, lr = ablated(generator, **options), torch.rand(2, 3, 70, 90, generator=generator)
+    live = assert_same(network, lr, BALANCED)
+    assert live[0] == 1
+    assert (live[-1] == 1) is (options.get("masks") == "none")
+    with torch.no_grad():
+        layers = network(lr, BALANCED).layers
+    assert layers[-1].global_mask.any() == (options.get("masks", "both") == "both")
+    assert_same(network, lr, EXACT)
+
+
+def test_without_prototypes_blocks_have_no_parameters_of_a_global_branch(
+    generator: torch.Generator,
+) -> None:
+    names = ablated(generator, prototypes=0).state_dict()
+    assert not [name for name in names if "global" in name]
+    assert any("global" in name for name in small(generator).state_dict())
+
+
+def test_estimators_of_their_own_follow_their_layers(generator: torch.Generator) -> None:
+    network = ablated(generator, shared_estimator=False)
+    lr = torch.rand(1, 3, 24, 24, generator=generator)
+    halting = Halting(eps=None, observe=True)
+    with torch.no_grad():
+        before = [layer.confidence_map for layer in network(lr, halting).layers]
+        network.estimator_after(3).conv2.bias.add_(1.0)
+        after = [layer.confidence_map for layer in network(lr, halting).layers]
+    changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert changed == [False, False, True, False]
+
+
+def test_unknown_masks_are_refused() -> None:
+    with pytest.raises(UsageError, match="masks is 'global': have both, local, none"):
+        AdaFormerConfig(2, masks="global")
 
 
 def test_with_eps_one_all_halts_once_there_is_a_confidence(generator: torch.Generator) -> None:

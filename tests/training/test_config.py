@@ -4,14 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import srcli.training
 from srcli.errors import UsageError
 from srcli.training.config import ScheduleConfig
 from srcli.training.config_file import read_config
 from srcli.training.schedule import progress, rates
+from srcli.training.state import TrainingState
 
 SHIPPED = sorted((Path(srcli.training.__file__).parent / "configs").glob("*.toml"))
+ABLATIONS = sorted((SHIPPED[0].parent / "ablation").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
 WHOLE = """
 weights = {name = "w", licence = "CC0-1.0", training_data = "none"}
 network = {scale = 4}
@@ -25,6 +29,18 @@ def test_shipped_configurations_read(path: Path):
     config = read_config(path)
     assert config.weights.name == path.stem.partition("_accelerator")[0]  # the same weights there
     assert not any("benchmark" in folder for folder in config.data.folders)
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
+def test_ablations_differ_in_the_network_and_the_loss_alone(path: Path):
+    """And start from the whole network's weights, of which some lack a part."""
+    config, whole = read_config(path), read_config(path.with_name("both-masks.toml"))
+    assert config.weights.name == f"ablation-{path.stem}"
+    same = replace(config, weights=whole.weights, network=whole.network, loss=whole.loss)
+    assert same == whole
+    assert path.stem == "both-masks" or (config.network, config.loss) != (whole.network, whole.loss)
+    state = TrainingState(config, torch.device("cpu"))
+    assert state.start_from(ROOT / "weights" / "adaformer-s_x4.safetensors") == []
 
 
 @pytest.mark.parametrize(
@@ -48,6 +64,13 @@ def test_shipped_configurations_read(path: Path):
             "network.simple is 4: it must be odd",
         ),
         ("scale = 4", 'scale = "4"', "network.scale is '4': it must be of type int"),
+        ("scale = 4", 'scale = 4, masks = "global"', "masks is 'global': have both, local, none"),
+        ("scale = 4", "scale = 4, prototypes = -1", "network.prototypes is -1: it must be at"),
+        (
+            "steps = 10}",
+            'steps = 10}\nloss = {exits = "ape"}',
+            "loss.exits is 'ape': have uncertainty, increment, ponder",
+        ),
         ("{scale = 4}", "4", r"network must be a section, \[network\]"),
         ("{scale = 4}", "{}", "network.scale is missing"),
         ('["hr"]', '"hr"', "data.folders is 'hr': it must be a list"),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from srcli.models.adaformer import AdaFormer
 from srcli.models.atd import ATDConfig, ATDLight
+from srcli.models.layers.tsab import NoExchange
 from srcli.models.spec import Halting
-from srcli.training.families import for_patches
+from srcli.training.families import for_patches, started
 from srcli.training.network import PatchNetwork
 from tests.training.conftest import TINY
 
@@ -49,6 +51,75 @@ def test_computes_what_inference_computes(
     assert trained.live_windows.tolist() == pytest.approx(live)
     assert eps != 0.05 or any(0 < share < 1 for share in live), "the masks must matter"
     assert eps != 1.0 or live == [1.0, 0.0, 0.0], "all halts, but not before a confidence"
+
+
+@pytest.mark.parametrize(
+    "options", [{"masks": "local"}, {"masks": "none"}, {"shared_estimator": False}], ids=str
+)
+def test_computes_ablations_as_inference_does(
+    network: AdaFormer, lr: Tensor, options: dict[str, Any]
+):
+    config = replace(TINY, **options)
+    ablated = AdaFormer(config)
+    ablated.load_state_dict(started(config, network.state_dict()))
+    with torch.no_grad():
+        trained = PatchNetwork(ablated, token_share=0.1)(lr, 0.95)
+        inferred = ablated(lr, Halting(0.05, observe=True))
+    torch.testing.assert_close(trained.image, inferred.image, atol=1e-4, rtol=1e-5)
+    assert trained.live_windows.tolist() == pytest.approx(
+        [layer.live_windows for layer in inferred.layers]
+    )
+
+
+def test_without_a_global_branch_it_starts_from_the_rest_of_a_whole_network(
+    network: AdaFormer, lr: Tensor
+):
+    config = replace(TINY, prototypes=0)
+    ablated = AdaFormer(config)
+    ablated.load_state_dict(started(config, network.state_dict()))
+    with torch.no_grad():
+        trained = PatchNetwork(ablated, token_share=0.1)(lr, 0.95).image
+        torch.testing.assert_close(trained, ablated(lr, Halting(0.05)).image, atol=1e-4, rtol=1e-5)
+        for block in network.blocks:
+            block.global_branch = NoExchange()
+        torch.testing.assert_close(ablated(lr).image, network(lr).image)
+
+
+def test_estimators_of_their_own_start_alike_from_the_shared_one(network: AdaFormer):
+    config = replace(TINY, shared_estimator=False)
+    given = started(config, network.state_dict())
+    bias = network.confidence.conv2.bias
+    assert [torch.equal(given[f"confidence.{layer}.conv2.bias"], bias) for layer in range(3)] == [
+        True
+    ] * 3
+    assert started(config, given).keys() == given.keys()  # and from themselves
+
+
+@pytest.mark.parametrize("eps", [None, 0.05])
+def test_earlier_images_are_those_of_a_network_that_ends_there(
+    network: AdaFormer, lr: Tensor, eps: float | None
+):
+    output = PatchNetwork(network, 0.1, "increment")(lr, threshold(eps))
+    assert len(output.earlier) == len(network.blocks) - 1
+    assert not any(image.requires_grad for image in output.earlier)
+    for layers, image in enumerate(output.earlier, start=1):
+        shorter = AdaFormer(replace(TINY, layers=layers))
+        shorter.load_state_dict(network.state_dict(), strict=False)
+        with torch.no_grad():
+            wanted = shorter(lr, Halting(eps)).image
+        torch.testing.assert_close(image, wanted, atol=1e-4, rtol=1e-5)
+
+
+def test_pondering_leaves_the_image_and_gives_confidence_a_gradient(network: AdaFormer, lr: Tensor):
+    """The gradient is that of the mean of a token's states by its halting probabilities."""
+    plain = PatchNetwork(network, 0.0)(lr, 0.95)
+    ponders = PatchNetwork(network, 0.0, "ponder", 0.95)(lr, 0.95)
+    torch.testing.assert_close(ponders.image, plain.image)
+    wanted = [network.confidence.conv2.bias, network.embed.weight]
+    (bias, embed) = torch.autograd.grad(ponders.image.square().mean(), wanted)
+    assert bias.abs().max() > 0
+    (alone,) = torch.autograd.grad(plain.image.square().mean(), wanted[1:])
+    torch.testing.assert_close(embed, alone)
 
 
 @pytest.mark.parametrize("eps", [None, 0.05, 1.0])

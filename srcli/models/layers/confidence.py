@@ -1,4 +1,7 @@
-"""The confidence estimator that all layers share (AdaFormer, Eq. 15)."""
+"""The confidence estimator that all layers share (AdaFormer, Eq. 15), or one each (Tab. 4)."""
+
+import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.windows import WindowGrid
 
-__all__ = ["REACH", "ConfidenceEstimator"]
+__all__ = ["REACH", "ConfidenceEstimator", "estimator_after", "make_estimators"]
 
 REACH = 2  # px that the estimate looks beyond a token: two 3×3 convolutions
 
@@ -56,6 +59,20 @@ class ConfidenceEstimator(nn.Module):
         hidden = hidden * inside[:, None, 1:-1, 1:-1]
         logits = F.conv2d(hidden, self.conv2.weight, self.conv2.bias)  # (k, 1, S, S)
         return torch.sigmoid(logits.float()).flatten(1)
+
+
+def make_estimators(dim: int, hidden: int, layers: int | None) -> nn.Module:
+    """One estimator, or a list of `layers`, which begin alike."""
+    first = ConfidenceEstimator(dim, hidden)
+    if layers is None:
+        return first
+    return nn.ModuleList([first, *(copy.deepcopy(first) for _ in range(layers - 1))])
+
+
+def estimator_after(estimators: nn.Module, layer: int) -> ConfidenceEstimator:
+    """The estimator of `make_estimators` that follows a layer, counted from 1."""
+    mine = estimators[layer - 1] if isinstance(estimators, nn.ModuleList) else estimators
+    return cast("ConfidenceEstimator", mine)
 
 
 def _surroundings(

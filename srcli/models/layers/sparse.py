@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from srcli.models.layers.confidence import REACH, ConfidenceEstimator
 from srcli.models.layers.indexing import put_rows, with_rows
@@ -19,7 +19,17 @@ from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace
 
-__all__ = ["TokenBand", "layer_trace", "sparse_layer"]
+__all__ = [
+    "MASKS",
+    "TokenBand",
+    "chunk_of_windows",
+    "halted_by",
+    "layer_trace",
+    "sparse_layer",
+    "watched",
+]
+
+MASKS = ("both", "local", "none")
 
 # Above this share of windows, one convolution over the whole map beats one per neighbourhood.
 _DENSE_SHARE = 0.6
@@ -41,6 +51,32 @@ def masked_up_to(device: torch.device) -> int:
     return _WINDOWS_A_PROCESSOR * cast("int", card.multi_processor_count)
 
 
+# Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in
+# memory that the allocator has at hand; elsewhere few large kernels are best.
+_CHUNK = {"cpu": 96}
+_LARGE_CHUNK = 1 << 14
+
+
+def chunk_of_windows(device: torch.device) -> int:
+    """Number of windows that a layer computes at a time on a device."""
+    return _CHUNK.get(device.type, _LARGE_CHUNK)
+
+
+def halted_by(score: Tensor, threshold: float, masks: str) -> tuple[Tensor, Tensor]:
+    """Windows (n,) and tokens (n, t) that have halted, bool (AdaFormer, Eqs. 19 and 22).
+
+    Args:
+        score: (n, t), confidence so far.
+        threshold: Score at which a window or token halts.
+        masks: "both"; "local": only windows halt, in the local branch; "none": nothing does.
+    """
+    local, shared = score.mean(1) >= threshold, score >= threshold
+    return (
+        torch.zeros_like(local) if masks == "none" else local,
+        shared if masks == "both" else torch.zeros_like(shared),
+    )
+
+
 class TokenBand:
     """A band on its way through the layers.
 
@@ -49,12 +85,15 @@ class TokenBand:
         tokens: (n, t, c) in window order; updated in place.
         grid: How the band is cut into windows.
         region: Side of the global branch's region, in windows; 0 is the whole band.
+        masks: What halts, as in `halted_by`.
     """
 
     maskable = True
     """Small ones may be computed and masked; not where operations are counted."""
 
-    def __init__(self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int) -> None:
+    def __init__(
+        self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int, masks: str = "both"
+    ) -> None:
         self.features = features
         self.tokens = tokens
         self.grid = grid
@@ -62,6 +101,7 @@ class TokenBand:
         self.score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)  # R, Eq. 18
         self.confidence: Tensor | None = None  # (n, t)
         self.traces: list[LayerTrace] = []
+        self._which = masks
         self._may_mask = False
         self._touched: Tensor | None = None  # (n,) bool, of a layer that is computed and masked
         self._masks = self._halted(float("inf"))
@@ -119,7 +159,7 @@ class TokenBand:
 
     def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
         """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""
-        return self.score.mean(1) >= threshold, self.score >= threshold
+        return halted_by(self.score, threshold, self._which)
 
     def estimate(
         self, estimator: ConfidenceEstimator, above: Tensor | None, below: Tensor | None
@@ -203,6 +243,13 @@ def sparse_layer(
         waiting.estimate(estimator, above, None)
         waiting.record()
         yield waiting
+
+
+def watched(bands: Iterable[TokenBand], layer_end: nn.Module) -> Iterator[TokenBand]:
+    """Pass on bands, each by way of a module that does nothing and can be watched."""
+    for band in bands:
+        layer_end(band.features)
+        yield band
 
 
 def layer_trace(

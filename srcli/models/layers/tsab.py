@@ -22,6 +22,18 @@ class MLP(nn.Module):
         return self.fc2(F.gelu(self.fc1(tokens)))
 
 
+class NoExchange(nn.Module):
+    """Stands where a block has no global branch: every token gets zeros (AdaFormer, Tab. 3)."""
+
+    def forward(self, blocks: Tensor, live: Tensor | None, region: Tensor, regions: int) -> Tensor:
+        """Give zeros for tokens (n, t, c); the rest is as `PrototypeAttention` takes it."""
+        return torch.zeros_like(blocks)
+
+    def reference(self, tokens: Tensor, live: Tensor) -> Tensor:
+        """Give zeros for tokens (r, t, c)."""
+        return torch.zeros_like(tokens)
+
+
 class TSAB(nn.Module):
     """Texture-relevant sparse attention block (AdaFormer, Eqs. 8 to 14 and 20 to 24).
 
@@ -36,7 +48,7 @@ class TSAB(nn.Module):
         dim: Token width c.
         heads: Attention heads in both branches.
         window: Side of a window, LR px.
-        prototypes: Prototypes of the global branch.
+        prototypes: Prototypes of the global branch; 0: there is none.
         ratio: Width of the MLP's middle, in c.
         halted: The rule, "freeze" or "pass".
         projected: A linear layer follows the attention.
@@ -59,7 +71,11 @@ class TSAB(nn.Module):
         self.passes = halted == "pass"
         self.norm1 = nn.LayerNorm(dim)
         self.local_branch = LocalAttention(dim, heads, window)
-        self.global_branch = PrototypeAttention(dim, heads, prototypes, shared_query=shared_query)
+        self.global_branch = (
+            PrototypeAttention(dim, heads, prototypes, shared_query=shared_query)
+            if prototypes
+            else NoExchange()
+        )
         self.proj = nn.Linear(dim, dim) if projected else nn.Identity()
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, ratio)
