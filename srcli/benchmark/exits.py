@@ -19,7 +19,16 @@ from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace, SROutput
 
-__all__ = ["Exits", "Rule", "Spread", "equal_sparsity", "learned", "reference", "run_exits"]
+__all__ = [
+    "Exits",
+    "Rule",
+    "Spread",
+    "equal_sparsity",
+    "learned",
+    "ranked",
+    "reference",
+    "run_exits",
+]
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -65,7 +74,7 @@ def equal_sparsity(layers: Sequence[LayerTrace], spread: Spread, seed: int = 0) 
         spread: Evenly, by multiples of the golden section, or at random.
         seed: Of the random order.
     """
-    halted = [(int(one.local_mask.sum()), int(one.global_mask.sum())) for one in layers]
+    halted = _halted_counts(layers)
 
     def rule(layer: int, score: Tensor) -> Exits:
         windows, tokens = halted[layer]
@@ -75,6 +84,45 @@ def equal_sparsity(layers: Sequence[LayerTrace], spread: Spread, seed: int = 0) 
         return local.to(score.device), shared.view_as(score).to(score.device)
 
     return rule
+
+
+def ranked(layers: Sequence[LayerTrace], *, shared: bool = True) -> Rule:
+    """As many halt before each layer as in another network's run: those of the highest score.
+
+    So networks that halt at scores of different meaning are compared at equal sparsity, each by
+    its own order. What has halted stays so. The rule is for one image at a time.
+
+    Args:
+        layers: Traces of the other run, of the same image.
+        shared: Tokens halt in the global branch, too.
+    """
+    halted = _halted_counts(layers)
+    by_layer: dict[int, Exits] = {}
+
+    def rule(layer: int, score: Tensor) -> Exits:
+        windows, tokens = halted[layer]
+        local, token = by_layer.get(layer - 1, (None, None))
+        by_layer[layer] = (
+            _highest(score.mean(1), local, windows),
+            _highest(score, token, tokens if shared else 0),
+        )
+        return by_layer[layer]
+
+    return rule
+
+
+def _halted_counts(layers: Sequence[LayerTrace]) -> list[tuple[int, int]]:
+    """Number of windows and tokens that have halted before each layer."""
+    return [(int(one.local_mask.sum()), int(one.global_mask.sum())) for one in layers]
+
+
+def _highest(score: Tensor, halted: Tensor | None, count: int) -> Tensor:
+    """Mask of the `count` highest scores, those that have halted already first."""
+    if halted is not None:
+        score = score.masked_fill(halted, math.inf)
+    mask = torch.zeros(score.numel(), dtype=torch.bool, device=score.device)
+    mask[score.flatten().argsort(descending=True, stable=True)[:count]] = True
+    return mask.view_as(score)
 
 
 def _order(count: int, spread: Spread, generator: torch.Generator) -> Tensor:

@@ -1,13 +1,15 @@
 """The papers' tables: what was compared, on which sets, and the figures as they stand there."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from srcli.errors import UsageError
 
 __all__ = ["PAPER_TABLES", "Kind", "PaperFigure", "PaperRow", "PaperTable", "paper_table"]
 
 Kind = str
-"""Kind of a row: "network", or a rule for exits: unmasked, local, learned, uniform, random."""
+"""Kind of a row: "network", or a rule for exits: unmasked, local, learned, uniform, random, and
+ranked for the network's own order at the sparsity of the table's base."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class PaperRow:
         kind: What is run of it.
         figures: By set.
         remark: What a reader has to know.
+        trained: Its network is an ablation that a person trains; `model` is the training's name.
     """
 
     name: str
@@ -44,6 +47,7 @@ class PaperRow:
     kind: Kind = "network"
     figures: dict[str, PaperFigure] = field(default_factory=dict[str, PaperFigure])
     remark: str = ""
+    trained: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class PaperTable:
         rows: In the paper's order.
         base: The row that times are relative to.
         sparsity: It shows what halts, layer by layer.
+        ablations: Its rows where each has a network that was trained for it; () for most tables.
     """
 
     name: str
@@ -65,6 +70,27 @@ class PaperTable:
     rows: tuple[PaperRow, ...]
     base: str
     sparsity: bool = False
+    ablations: tuple[PaperRow, ...] = ()
+
+    @property
+    def base_row(self) -> PaperRow:
+        """The row that others are relative to."""
+        return next(row for row in self.rows if row.name == self.base)
+
+    def of_ablations(self) -> "PaperTable":
+        """The table whose rows each have a network trained for it.
+
+        Raises:
+            UsageError: No row of it is trained.
+        """
+        if not self.ablations:
+            have = ", ".join(one.name for one in PAPER_TABLES.values() if one.ablations)
+            raise UsageError(
+                f"{self.name} compares no trained ablations, so that --weights-folder has no use "
+                f"(have {have}); hint: leave it out"
+            )
+        title = f"{self.title}, a network trained for each row"
+        return replace(self, title=title, rows=self.ablations)
 
 
 def _row(
@@ -119,31 +145,56 @@ _TAB2 = (
 )  # fmt: skip
 
 _ABLATED = ("Set5", "Set14", "B100", "Test4K")  # the paper: Test4K alone
-_UNTRAINED = "needs a network trained so; the other rows are one trained network"
+_AT_EQUAL = " at equal sparsity"  # that of the table's base, in each image
 
 
 def _ablation(
-    name: str, kind: Kind, psnr: float, milliseconds: float, gflops: float, remark: str = ""
-) -> PaperRow:
-    model = "adaformer" if kind else ""
-    figure = PaperFigure(psnr, None, milliseconds, gflops)
-    return PaperRow(name, model, kind or "network", {"Test4K": figure}, remark)
+    name: str, kind: Kind, training: str, psnr: float, milliseconds: float, gflops: float
+) -> tuple[PaperRow, ...]:
+    """A row by a rule for the exits of `adaformer`, and by a network trained for it.
+
+    Args:
+        name: As the paper calls it.
+        kind: The rule; "network": there is none.
+        training: Its configuration in srcli/training/configs/ablation.
+        psnr: dB.
+        milliseconds: On the authors' GPU.
+        gflops: As the authors count them.
+    """
+    figures = {"Test4K": PaperFigure(psnr, None, milliseconds, gflops)}
+    trained = PaperRow(name, training, "network", figures, trained=True)
+    if kind == "network":
+        return trained, trained
+    again = replace(trained, kind=kind if kind in ("uniform", "random") else "network")
+    return PaperRow(name, "adaformer", kind, figures), again
+
+
+def _at_equal_sparsity(rows: Sequence[PaperRow], *names: str) -> tuple[PaperRow, ...]:
+    """Rows, and after each of those named the same at equal sparsity; the paper has no figures."""
+    return tuple(
+        one
+        for row in rows
+        for one in (row, PaperRow(row.name + _AT_EQUAL, row.model, "ranked", trained=True))
+        if one is row or row.name in names
+    )
 
 
 _TAB3 = (
-    _ablation("1: local branch", "", 29.03, 314.98, 654.25, _UNTRAINED),
-    _ablation("2: and global branch", "unmasked", 29.06, 406.83, 696.08),
-    _ablation("3: and local mask", "local", 29.04, 334.69, 686.83),
-    _ablation("4: and global mask", "learned", 29.10, 257.94, 623.51),
+    _ablation("1: local branch", "network", "local-branch", 29.03, 314.98, 654.25),
+    _ablation("2: and global branch", "unmasked", "both-branches", 29.06, 406.83, 696.08),
+    _ablation("3: and local mask", "local", "local-mask", 29.04, 334.69, 686.83),
+    _ablation("4: and global mask", "learned", "both-masks", 29.10, 257.94, 623.51),
 )
 _TAB4 = (
-    _ablation("uniform exit", "uniform", 28.78, 310.01, 671.78),
-    _ablation("random exit", "random", 28.85, 238.10, 653.67),
-    _ablation("A-ViT", "", 28.81, 374.87, 648.52, _UNTRAINED),
-    _ablation("APE", "", 29.10, 499.45, 664.92, _UNTRAINED),
-    _ablation("unshared estimator", "", 29.09, 279.92, 666.44, _UNTRAINED),
-    _ablation("shared estimator", "learned", 29.10, 267.24, 623.51),
+    _ablation("uniform exit", "uniform", "both-masks", 28.78, 310.01, 671.78),
+    _ablation("random exit", "random", "both-masks", 28.85, 238.10, 653.67),
+    _ablation("A-ViT", "network", "ponder", 28.81, 374.87, 648.52),
+    _ablation("APE", "network", "increment", 29.10, 499.45, 664.92),
+    _ablation("unshared estimator", "network", "unshared", 29.09, 279.92, 666.44),
+    _ablation("shared estimator", "learned", "both-masks", 29.10, 267.24, 623.51),
 )
+_RULES3, _TRAINED3 = zip(*_TAB3, strict=True)
+_RULES4, _TRAINED4 = zip(*_TAB4, strict=True)
 _ADAFORMERS = (
     PaperRow("AdaFormer", "adaformer-published"),
     PaperRow("adaformer", "adaformer", remark=_OURS),
@@ -165,9 +216,11 @@ PAPER_TABLES = {
         PaperTable("adaformer-tab2", "AdaFormer, Tab. 2: efficient networks, x4",
                    _SMALL, _TAB2, "adaformer"),
         PaperTable("adaformer-tab3", "AdaFormer, Tab. 3: branches and masks, x4",
-                   _ABLATED, _TAB3, "4: and global mask"),
+                   _ABLATED, _RULES3, "4: and global mask",
+                   ablations=_at_equal_sparsity(_TRAINED3, "3: and local mask")),
         PaperTable("adaformer-tab4", "AdaFormer, Tab. 4: early exits, x4",
-                   _ABLATED, _TAB4, "shared estimator"),
+                   _ABLATED, _RULES4, "shared estimator",
+                   ablations=_at_equal_sparsity(_TRAINED4, "A-ViT", "APE", "unshared estimator")),
         PaperTable("adaformer-fig4", "AdaFormer, Fig. 4: halted by layer, x4",
                    ("Set14", "Test4K"), _ADAFORMERS, "adaformer", sparsity=True),
         PaperTable("adaformer-fig6", "AdaFormer, Fig. 6: what halts and where, x4",

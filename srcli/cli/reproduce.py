@@ -37,6 +37,11 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     help="Effort of networks in which tokens halt.",
 )
 @click.option("--random-weights", is_flag=True, help="Also time rows that have no weights here.")
+@click.option(
+    "--weights-folder",
+    type=_FOLDER,
+    help="Folder of trained ablations, for adaformer-tab3 and -tab4.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--out", type=_FOLDER, help="Folder for TABLE.md and TABLE.json; it is made if need be."
@@ -49,6 +54,7 @@ def reproduce(
     limit: int | None,
     repeats: int,
     effort: str,
+    weights_folder: Path | None,
     device: str,
     out: Path | None,
     *,
@@ -58,7 +64,8 @@ def reproduce(
 
     TABLE is one of adaformer-tab1, adaformer-tab2, adaformer-tab3, adaformer-tab4,
     adaformer-fig4, adaformer-fig6 and pure-pass-tab1. What is missing is listed, with how to get
-    it; nothing is downloaded. Everything is computed in fp32 at x4, on whole images.
+    it; nothing is downloaded. Everything is computed in fp32 at x4, on whole images. With
+    --weights-folder, each row of adaformer-tab3 and adaformer-tab4 is a network trained for it.
     """
     with loading():
         from srcli.benchmark.reproduce import ReproduceOptions
@@ -72,7 +79,7 @@ def reproduce(
         _make(out)
     options = ReproduceOptions(
         pick_device(device), _listed(datasets), _listed(rows), data_root, limit, repeats, effort,
-        random_weights,
+        random_weights, weights_folder,
     )  # fmt: skip
     with Heartbeat(echo_line, f"running {table}", _FIRST_LINE) as heartbeat:
 

@@ -49,6 +49,7 @@ class LoadedNetwork:
     """
 
     _tf32 = False
+    _fingerprint = ""
 
     def __init__(
         self,
@@ -89,10 +90,22 @@ class LoadedNetwork:
         parameters: Mapping[str, Tensor],
         device: torch.device,
         dtype: torch.dtype,
+        *,
+        fingerprint: str = "",
     ) -> "LoadedNetwork":
-        """A network with parameters that are in memory, by srcli's names for them."""
+        """A network with parameters that are in memory, by srcli's names for them.
+
+        Args:
+            spec: The network.
+            scale: SR px per LR px to a side.
+            parameters: By name.
+            device: Where to compute.
+            dtype: In which precision.
+            fingerprint: Hash of what they were read from, if that is known.
+        """
         network = cls.__new__(cls)
         network._set_up(spec, scale, None, device, dtype, parameters)
+        network._fingerprint = fingerprint
         return network
 
     def _set_up(
@@ -125,6 +138,8 @@ class LoadedNetwork:
     @property
     def fingerprint(self) -> str:
         """Hash of the weights' file as published; "random" if there are none."""
+        if self._parameters is not None:
+            return self._fingerprint
         return "random" if self.weights is None else fingerprint_of(self.weights)
 
     @property

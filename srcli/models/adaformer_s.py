@@ -9,14 +9,18 @@ from dataclasses import replace
 from srcli.models import adaformer
 from srcli.models.spec import EXACT, Halting
 
-__all__ = ["SPEC"]
+__all__ = ["SPEC", "configuration"]
+
+
+def configuration(scale: int) -> adaformer.AdaFormerConfig:
+    """The network's configuration at a scale."""
+    return adaformer.AdaFormerConfig(
+        scale=scale, channels=48, dim=48, residual_blocks=2, layers=3, confidence_channels=24
+    )
 
 
 def _build(scale: int) -> adaformer.AdaFormer:
-    config = adaformer.AdaFormerConfig(
-        scale=scale, channels=48, dim=48, residual_blocks=2, layers=3, confidence_channels=24
-    )
-    return adaformer.AdaFormer(config)
+    return adaformer.AdaFormer(configuration(scale))
 
 
 SPEC = replace(

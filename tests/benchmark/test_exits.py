@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from srcli.benchmark.exits import Spread, equal_sparsity, learned, reference, run_exits
+from srcli.benchmark.exits import Spread, equal_sparsity, learned, ranked, reference, run_exits
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.spec import Halting, LayerTrace
 
@@ -79,6 +79,38 @@ def test_as_many_halt_but_others_and_for_good(spread: Spread):
     assert any(not torch.equal(a.global_mask, b.global_mask)
                for a, b in zip(own, other, strict=True))  # fmt: skip
     for before, after in pairwise(other):
+        assert not (before.global_mask & ~after.global_mask).any()
+        assert not (before.local_mask & ~after.local_mask).any()
+
+
+@torch.inference_mode()
+def test_ranked_by_its_own_scores_a_network_halts_as_by_its_own_threshold():
+    network = small()
+    own = network(image(), Halting(EPS))
+    by_rank = run_exits(network, image(), ranked(own.layers), estimates=True)
+    assert masks(own.layers)[-1] > (0, 0)
+    for mine, other in zip(own.layers, by_rank.layers, strict=True):
+        assert torch.equal(mine.local_mask, other.local_mask)
+        assert torch.equal(mine.global_mask, other.global_mask)
+    assert (by_rank.image - own.image).abs().max() < 1e-5
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("shared", [True, False])
+def test_another_network_halts_as_much_by_its_own_order_and_for_good(shared: bool):
+    layers = small()(image(), Halting(EPS)).layers
+    other = small()
+    with torch.no_grad():
+        other.confidence.conv2.weight.mul_(-0.3)  # another order, other scores
+    rule = ranked(layers, shared=shared)
+    first = run_exits(other, image(), rule, estimates=True)
+    again = run_exits(other, image(), rule, estimates=True)
+    wanted = masks(layers) if shared else [(windows, 0) for windows, _ in masks(layers)]
+    assert masks(first.layers) == masks(again.layers) == wanted
+    assert torch.equal(first.image, again.image)
+    assert any(not torch.equal(a.local_mask, b.local_mask)
+               for a, b in zip(layers, first.layers, strict=True))  # fmt: skip
+    for before, after in pairwise(first.layers):
         assert not (before.global_mask & ~after.global_mask).any()
         assert not (before.local_mask & ~after.local_mask).any()
 

@@ -12,6 +12,7 @@ from srcli.benchmark.paper_tables import PAPER_TABLES, paper_table
 from srcli.cli.main import run
 from srcli.cli.reproduce import reproduce
 from srcli.errors import UsageError
+from tests.benchmark.trained_ablations import save_ablation
 
 Here: TypeAlias = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +92,64 @@ def test_exits_copy_the_learned_sparsity(srcli: Here, tiny: Path, tmp_path: Path
         assert ours[name]["halted_windows"] == pytest.approx(learned["halted_windows"])
 
 
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A folder of two of the ablations' weights, as training leaves them."""
+    folder = tmp_path / "trained"
+    for name in ("both-masks", "ponder"):
+        save_ablation(name, folder)
+    return folder
+
+
+def test_trained_ablations_have_a_network_for_each_row(
+    srcli: Here, tiny: Path, trained: Path, tmp_path: Path
+):
+    code, out, _ = srcli(
+        "adaformer-tab4", "-d", "B100", "--effort", "fast", "--repeats", "1", "--limit", "1",
+        "--data-root", tiny, "--weights-folder", trained, "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    assert "a network trained for each row: B100, 1 images measured" in out
+    assert "PSNR dB paper, Test4K" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("missing: APE: ")]
+    assert "srcli train srcli/training/configs/ablation/increment.toml --init" in line
+    assert line.endswith(f"-o {trained / 'increment'}")
+    rows = json.loads((tmp_path / "adaformer-tab4.json").read_text())["rows"]
+    ours = {one["row"]["name"]: one["ours"] for one in rows}
+    base = ours["shared estimator"]
+    assert base["halted_tokens"][-1] > 0
+    for name in ("uniform exit", "random exit", "A-ViT at equal sparsity"):
+        assert ours[name]["halted_tokens"] == pytest.approx(base["halted_tokens"])
+        assert ours[name]["halted_windows"] == pytest.approx(base["halted_windows"])
+    assert ours["A-ViT"]["psnr"] > 20
+    assert ours["APE"] is ours["APE at equal sparsity"] is None
+    text = (tmp_path / "adaformer-tab4.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| shared estimator |")]
+    assert row.startswith("| shared estimator | both-masks | 29.10 |")
+    assert "| +0.00 | +0.000 |" in row
+
+
+def test_equal_sparsity_needs_the_network_it_copies(srcli: Here, tiny: Path, tmp_path: Path):
+    save_ablation("ponder", tmp_path / "trained")
+    code, out, _ = srcli(
+        "adaformer-tab4", "-d", "B100", "-m", "ponder", "--repeats", "1", "--limit", "1",
+        "--data-root", tiny, "--weights-folder", tmp_path / "trained",
+    )  # fmt: skip
+    assert code == 0
+    assert "missing: A-ViT at equal sparsity: it copies the sparsity of shared estimator" in out
+    assert "missing: shared estimator: needs a network trained so: srcli train" in out
+
+
+def test_altered_ablations_are_missing_and_say_why(srcli: Here, tiny: Path, trained: Path):
+    (trained / "ponder" / "ablation-ponder.safetensors").write_bytes(b"")
+    code, out, _ = srcli(
+        "adaformer-tab4", "-d", "B100", "-m", "A-ViT", "--data-root", tiny,
+        "--weights-folder", trained,
+    )  # fmt: skip
+    assert code == 1
+    assert "ablation-ponder.safetensors: size is 0, the manifest says" in out
+
+
 def test_a_set_that_is_not_here_is_named_with_its_remedy(srcli: Here, tmp_path: Path):
     code, out, _ = srcli("adaformer-fig4", "-m", "adaformer", "--data-root", tmp_path)
     assert code == 1
@@ -107,6 +166,8 @@ def test_a_set_that_is_not_here_is_named_with_its_remedy(srcli: Here, tmp_path: 
         (("adaformer-tab2", "-d", "Manga109"), "adaformer-tab2 has no set Manga109 (have Set5"),
         (("adaformer-tab4", "-d", "Set5", "--effort", "exact"), "--effort exact halts nothing"),
         (("adaformer-tab5",), "adaformer-tab5"),
+        (("adaformer-tab1", "--weights-folder", "."), "adaformer-tab1 compares no trained abl"),
+        (("adaformer-tab3", "--weights-folder", "no-such"), "no-such is not a folder; hint"),
     ],
 )
 def test_what_cannot_be_is_refused(srcli: Here, words: tuple[str, ...], told: str):
@@ -123,7 +184,9 @@ def test_the_command_takes_every_table():
 
 
 def test_figures_are_of_the_tables_sets_and_rows_have_names_of_their_own():
-    for table in PAPER_TABLES.values():
+    tables = list(PAPER_TABLES.values())
+    tables += [table.of_ablations() for table in tables if table.ablations]
+    for table in tables:
         names = [row.name for row in table.rows]
         assert len(names) == len(set(names))
         assert table.base in names
