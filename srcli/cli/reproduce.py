@@ -44,7 +44,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
-    "--out", type=_FOLDER, help="Folder for TABLE.md and TABLE.json; it is made if need be."
+    "--out",
+    type=_FOLDER,
+    help="Folder for TABLE.md and TABLE.json, and fig. 6; it is made if need be.",
 )
 def reproduce(
     table: str,
@@ -73,6 +75,7 @@ def reproduce(
         from srcli.benchmark.reproduction_tables import reproduction_tables
         from srcli.benchmark.tables import markdown
         from srcli.cli.bench_output import print_tables
+        from srcli.cli.exit_figures import exit_figures
         from srcli.inference.device import pick_device
 
     if out is not None:
@@ -87,6 +90,10 @@ def reproduce(
             heartbeat.work = f"running {table}, the last image {printable(image)}"
 
         done = run(paper_table(table), options, tell)
+        if done.table.draws and out is not None and not done.interrupted:
+            for name, figure in exit_figures(done, options, tell):
+                _make(out / table)
+                _write(out / table / name, figure)
     tables = reproduction_tables(done)
     print_tables(tables)
     notes = [*done.remarks, *(f"missing: {line}" for line in done.missing)]
@@ -96,9 +103,9 @@ def reproduce(
         echo_line(f"left out: {printable(line)}")
     if out is not None:
         listed = "".join(f"- {line}\n" for line in notes)
-        _write(out / f"{table}.md", "\n".join(filter(None, (markdown(tables), listed))))
+        _write(out / f"{table}.md", "\n".join(filter(None, (markdown(tables), listed))).encode())
         data = json.dumps(done.as_data(), indent=1, ensure_ascii=False, default=str)
-        _write(out / f"{table}.json", data + "\n")
+        _write(out / f"{table}.json", f"{data}\n".encode())
     if done.interrupted:
         echo_line("interrupted: these figures are over the images done by then")
         return ExitCode.INTERRUPTED
@@ -122,7 +129,7 @@ def _make(folder: Path) -> None:
         raise UsageError(f"cannot make {folder}: {error.strerror or error}") from error
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Let a file appear when it is whole.
 
     Raises:
@@ -132,6 +139,6 @@ def _write(path: Path, text: str) -> None:
 
     try:
         with atomic_file(path.resolve()) as file:
-            file.write(text.encode())
+            file.write(content)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error

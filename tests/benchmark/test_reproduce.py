@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from PIL import Image
 
 from srcli.benchmark.paper_tables import PAPER_TABLES, paper_table
 from srcli.cli.main import run
@@ -148,6 +149,23 @@ def test_altered_ablations_are_missing_and_say_why(srcli: Here, tiny: Path, trai
     )  # fmt: skip
     assert code == 1
     assert "ablation-ponder.safetensors: size is 0, the manifest says" in out
+
+
+def test_figure_6_draws_each_image(srcli: Here, tiny: Path, tmp_path: Path):
+    (tiny / "B100").rename(tiny / "Set14")
+    code, out, _ = srcli(
+        "adaformer-fig6", "-d", "Set14", "-m", "adaformer", "--effort", "fast", "--repeats", "1",
+        "--limit", "2", "--data-root", tiny, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0
+    assert "layer 6 windows / tokens" in out
+    figures = sorted((tmp_path / "out" / "adaformer-fig6").iterdir())
+    assert [path.name for path in figures] == ["Set14_0_adaformer.png", "Set14_1_adaformer.png"]
+    data = json.loads((tmp_path / "out" / "adaformer-fig6.json").read_text())
+    assert data["rows"][-1]["ours"]["pictures"] == 2
+    for path in figures:
+        with Image.open(path) as figure:
+            assert min(figure.size) > 1000
 
 
 def test_a_set_that_is_not_here_is_named_with_its_remedy(srcli: Here, tmp_path: Path):
