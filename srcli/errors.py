@@ -14,6 +14,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
     ├── DownloadError         a file cannot be had from its server (exit 3)
+    ├── ClusterError          no worker of a cluster can do the work (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch continues (exit 1)
         ├── UnreadableImage
@@ -29,6 +30,7 @@ import errno
 from enum import IntEnum
 
 __all__ = [
+    "ClusterError",
     "DownloadError",
     "ExitCode",
     "ImageTooLarge",
@@ -132,6 +134,10 @@ class LossDiverged(SrcliError):
 
 class DownloadError(SrcliError):
     """A file cannot be had from its server, or cannot be kept."""
+
+
+class ClusterError(SrcliError):
+    """No worker of a cluster can do the work, or none is left."""
 
 
 class WeightsError(SrcliError):

@@ -6,6 +6,7 @@ from typing import ClassVar
 import click
 
 from srcli.cli.click_classes import SectionedCommand
+from srcli.cli.cluster_options import ClusterOptions, cluster_options
 from srcli.cli.console import loading
 from srcli.cli.run_options import (
     LimitOptions,
@@ -55,6 +56,7 @@ class UpscaleCommand(SectionedCommand):
         "Limits": (
             "max_megapixels", "max_output_megapixels", "max_file_size", "max_memory", "max_seconds",
         ),
+        "Several machines": ("address", "workers", "gpus_per_worker"),
         "Messages": ("json", "quiet", "verbose"),
     }  # fmt: skip
 
@@ -67,6 +69,7 @@ class UpscaleCommand(SectionedCommand):
 @limit_options
 @clip_options
 @compare_options
+@cluster_options
 def upscale(
     selection: InputOptions,
     results: OutputOptions,
@@ -75,6 +78,7 @@ def upscale(
     limits: LimitOptions,
     clips: ClipOptions,
     comparison: CompareOptions,
+    cluster: ClusterOptions,
 ) -> ExitCode:
     """Upscale images and video: files, and folders with their subfolders.
 
@@ -85,4 +89,6 @@ def upscale(
     with loading(quiet=run.quiet):
         from srcli.cli.upscale_run import run_upscale
 
-    return run_upscale(UpscaleOptions(selection, results, network, run, limits, clips, comparison))
+    return run_upscale(
+        UpscaleOptions(selection, results, network, run, limits, clips, comparison, cluster)
+    )

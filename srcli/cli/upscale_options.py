@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from srcli.cli.click_classes import Decorator, grouped
+from srcli.cli.cluster_options import ClusterOptions
 from srcli.cli.option_types import BoxSize, FormatName, FrameRate, ScaleFactor, Seconds
 from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
 from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE
@@ -287,3 +288,4 @@ class UpscaleOptions:
     limits: LimitOptions
     clips: ClipOptions
     compare: CompareOptions
+    cluster: ClusterOptions

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain
 
@@ -11,7 +11,6 @@ import torch
 from srcli.cli.console import in_words
 from srcli.cli.upscale_plan import RunContext, RunPlan
 from srcli.errors import UnknownModel, UnknownScale
-from srcli.inference.device import device_name
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.clip_job import run_clips
@@ -19,10 +18,25 @@ from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
-from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
+from srcli.jobs.upscale_image import (
+    BatchOptions,
+    NetworkRequest,
+    UpscalersByScale,
+    load_network,
+)
 from srcli.weights import best_scale, fingerprint
 
-__all__ = ["clip_estimate", "faster_model", "run_jobs", "seconds_per_pixel"]
+__all__ = [
+    "batch_options",
+    "clip_estimate",
+    "collect",
+    "faster_model",
+    "network_request",
+    "run_jobs",
+    "run_record",
+    "scale_notes",
+    "seconds_per_pixel",
+]
 
 _SMALL_NETWORK = "adaformer-s"
 _PROBE = 96  # px to a side of the image that is timed
@@ -47,27 +61,39 @@ def run_jobs(
         result: The ends of the jobs are added to it.
     """
     plan, reporter, run_journal = context.plan, context.reporter, context.run_journal
-    upscalers = _load(plan)
-    for line in _notes(plan, upscalers):
+    upscalers = load_network(network_request(plan))
+    for line in chain(scale_notes(plan), _compile_notes(plan, upscalers)):
         reporter.note(line)
-    network = upscalers.first.network
-    result.device = f"{device_name(network.device)}, {network.precision}"
-    run_journal.begin(_record(plan, upscalers), images)
-    batch = BatchOptions(
-        plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata
+    result.device = result.device or upscalers.device
+    run_journal.begin(run_record(plan, upscalers.resolved), images)
+    image_ends = run_batch(
+        images,
+        upscalers,
+        batch_options(plan),
+        decoder=context.decoder,
+        run_journal=run_journal,
+        stopping=stopping,
+        observer=reporter,
     )
+    clip_ends = _run_clips(clips, upscalers.first, context, stopping)
+    collect(chain(image_ends, clip_ends), context, stopping, result)
+
+
+def collect(
+    ends: Iterable[Finished], context: RunContext, stopping: threading.Event, result: BatchResult
+) -> None:
+    """Take the ends of jobs as they come; the journal records how the run ended.
+
+    Args:
+        ends: Of the jobs.
+        context: Objects that the run works with.
+        stopping: Set once the run is to stop.
+        result: The ends are added to it.
+    """
+    plan, reporter = context.plan, context.reporter
     outcome = "died"
     try:
-        image_ends = run_batch(
-            images,
-            upscalers,
-            batch,
-            decoder=context.decoder,
-            run_journal=run_journal,
-            stopping=stopping,
-            observer=reporter,
-        )
-        for end in chain(image_ends, _run_clips(clips, upscalers.first, context, stopping)):
+        for end in ends:
             result.finished.append(end)
             reporter.finished(end)
             if plan.options.run.verbose and end.report is not None and end.report.chosen:
@@ -78,37 +104,44 @@ def run_jobs(
         result.interrupted = True
         outcome = "stopped"
     finally:
-        run_journal.end(outcome)
+        context.run_journal.end(outcome)
     if result.interrupted:
         reporter.note("interrupted; run the same command again to continue")
 
 
-def _load(plan: RunPlan) -> UpscalersByScale:
-    """Load the network; others of its scales when an image needs them."""
+def batch_options(plan: RunPlan) -> BatchOptions:
+    """Options that all images of a run share."""
+    return BatchOptions(
+        plan.target_size, plan.options.output.quality, plan.size_limits, plan.metadata
+    )
+
+
+def network_request(plan: RunPlan) -> NetworkRequest:
+    """The network that a run's options ask for."""
     network = plan.options.network
-
-    def make(scale: float) -> Upscaler:
-        return Upscaler(
-            network.model,
-            scale,
-            network.device,
-            network.precision,
-            effort=network.effort_or_eps,
-            tile=network.tile,
-            compiled=network.compiled,
-        )
-
-    return UpscalersByScale(network.model, make, plan.target_size.scale or plan.weights.scale)
+    return NetworkRequest(
+        network.model,
+        plan.target_size.scale or plan.weights.scale,
+        network.device,
+        network.precision,
+        network.effort_or_eps,
+        network.tile,
+        network.compiled,
+    )
 
 
-def _notes(plan: RunPlan, upscalers: UpscalersByScale) -> Iterator[str]:
-    """Lines about a scale that is reduced, and about --compile without effect."""
+def scale_notes(plan: RunPlan) -> Iterator[str]:
+    """Lines about a scale that is reduced."""
     weights, scale = plan.weights, plan.target_size.scale
     if scale is not None and weights.scale != scale:
         yield (
             f"{weights.label} has no x{scale:g} weights: upscaling "
             f"x{weights.scale} and reducing to x{scale:g}"
         )
+
+
+def _compile_notes(plan: RunPlan, upscalers: UpscalersByScale) -> Iterator[str]:
+    """Lines about --compile without effect."""
     network = upscalers.first.network
     if plan.options.network.compiled and not network.compilable:
         yield f"--compile has no effect on {network.spec.name}: it has no parts to compile"
@@ -116,16 +149,20 @@ def _notes(plan: RunPlan, upscalers: UpscalersByScale) -> Iterator[str]:
         yield network.uncompiled
 
 
-def _record(plan: RunPlan, upscalers: UpscalersByScale) -> RunRecord:
-    """Record of a run for the journal."""
-    first = upscalers.first
+def run_record(plan: RunPlan, resolved: str) -> RunRecord:
+    """Record of a run for the journal.
+
+    Args:
+        plan: Of the run.
+        resolved: Device and number format that "auto" was resolved to.
+    """
     return RunRecord(
         pid=os.getpid(),
         version=version("srcli"),
         model=plan.options.network.model,
         weights_sha256=fingerprint(plan.options.network.model, plan.weights),
         settings=plan.settings.text("any"),
-        resolved=f"{first.device}, {str(first.network.dtype).removeprefix('torch.')}",
+        resolved=resolved,
     )
 
 

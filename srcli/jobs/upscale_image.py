@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from srcli.inference.choose_weights import choose_weights
+from srcli.inference.device import device_name
 from srcli.inference.upscaler import Upscaled, Upscaler
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize, scale_needed
@@ -11,7 +12,7 @@ from srcli.media import DecodedImage, MetadataPolicy, Pixels
 from srcli.weights import entry_for_growth
 from srcli.weights.local_files import is_here
 
-__all__ = ["BatchOptions", "UpscalersByScale", "upscale_to_size"]
+__all__ = ["BatchOptions", "NetworkRequest", "UpscalersByScale", "load_network", "upscale_to_size"]
 
 
 class UpscalersByScale:
@@ -31,6 +32,17 @@ class UpscalersByScale:
         self._by_growth: dict[int, Upscaler] = {}
         self.first = first
 
+    @property
+    def resolved(self) -> str:
+        """Device and number format that "auto" was resolved to, for the journal."""
+        return f"{self.first.device}, {str(self.first.network.dtype).removeprefix('torch.')}"
+
+    @property
+    def device(self) -> str:
+        """Device and precision for people."""
+        network = self.first.network
+        return f"{device_name(network.device)}, {network.precision}"
+
     def for_scale(self, needed: int) -> Upscaler:
         """The smallest network here whose result need only be reduced.
 
@@ -44,6 +56,36 @@ class UpscalersByScale:
                 self._loaded[scale] = self._make(scale)
             self._by_growth[needed] = self._loaded[scale]
         return self._by_growth[needed]
+
+
+@dataclass(frozen=True)
+class NetworkRequest:
+    """The network of a batch: arguments of `Upscaler`."""
+
+    model: str
+    scale: float
+    device: str
+    precision: str
+    effort: str | float
+    tile: int | None
+    compiled: bool
+
+
+def load_network(request: NetworkRequest) -> UpscalersByScale:
+    """Load a batch's network; others of its scales when an image needs them."""
+
+    def make(scale: float) -> Upscaler:
+        return Upscaler(
+            request.model,
+            scale,
+            request.device,
+            request.precision,
+            effort=request.effort,
+            tile=request.tile,
+            compiled=request.compiled,
+        )
+
+    return UpscalersByScale(request.model, make, request.scale)
 
 
 @dataclass(frozen=True)

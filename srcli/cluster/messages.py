@@ -1,0 +1,85 @@
+"""What driver and workers of a cluster tell each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from srcli.inference.report import Report
+from srcli.jobs.run_journal import OutputRecord
+from srcli.jobs.upscale_image import BatchOptions, NetworkRequest
+from srcli.media import DecodeLimits
+
+__all__ = ["JobResult", "WorkerPlace", "WorkerSetup", "WorkerStart"]
+
+
+@dataclass(frozen=True)
+class WorkerPlace:
+    """A worker's process.
+
+    Args:
+        host: Name of its machine.
+        pid: Number of the process.
+        names: `process_place` there, which stands in the names of its temporary files.
+        problem: Why it cannot work for this driver; "" if it can.
+    """
+
+    host: str
+    pid: int
+    names: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """All that a worker needs to know before its first job.
+
+    Args:
+        network: What to load.
+        weights: sha256 of each weights file that the driver would use, by the entry's name.
+        batch: How jobs are done.
+        limits: Of the decoder.
+        encoders: Results stored at once.
+    """
+
+    network: NetworkRequest
+    weights: dict[str, str]
+    batch: BatchOptions
+    limits: DecodeLimits
+    encoders: int
+
+
+@dataclass(frozen=True)
+class WorkerStart:
+    """A worker's answer to its setup.
+
+    Args:
+        device: Device and precision, for the summary; "" if it has not begun.
+        resolved: Device and number format, for the journal.
+        lacks_weights: It has other weights than the driver and wants the driver's files.
+        problem: Why it cannot begin, one line; "" if nothing is wrong.
+    """
+
+    device: str = ""
+    resolved: str = ""
+    lacks_weights: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The end of a job in a worker.
+
+    Args:
+        temporary: The result, whole on disk, which waits for its name; None: there is none.
+        made: What the journal keeps of it.
+        losses: What the output's format could not hold.
+        report: What it took.
+        reason: Why it failed, one line; "" if it did not.
+        begun: False if the worker was told to stop before it computed this.
+    """
+
+    temporary: Path | None = None
+    made: OutputRecord | None = None
+    losses: tuple[str, ...] = ()
+    report: Report | None = None
+    reason: str = ""
+    begun: bool = True

@@ -1,0 +1,141 @@
+"""A worker of a cluster: one process that holds a loaded network and takes whole jobs.
+
+A plain class, which Ray makes an actor of; its methods are called from several threads at once.
+"""
+
+import os
+import platform
+from dataclasses import replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from srcli.atomic import BeforeRename, process_place
+from srcli.cluster.concurrent_stages import ConcurrentStages, NotBegun
+from srcli.cluster.messages import JobResult, WorkerPlace, WorkerSetup, WorkerStart
+from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
+from srcli.errors import SrcliError
+from srcli.inference.device import available_ram
+from srcli.jobs.identity import digest
+from srcli.jobs.image_stages import ImageContext, ImageStages
+from srcli.jobs.job import Job, reason_of
+from srcli.jobs.run_journal import OutputRecord
+from srcli.jobs.upscale_image import UpscalersByScale, load_network
+from srcli.media import DecoderProcess
+
+__all__ = ["ClusterWorker"]
+
+_MEMORY_SHARE = 8  # as of a batch on one machine
+
+
+class ClusterWorker:
+    """Decodes, computes and encodes; the driver gives results their names."""
+
+    def __init__(self) -> None:
+        self._host = platform.node()
+        self._setup: WorkerSetup | None = None
+        self._decoder: DecoderProcess | None = None
+        self._lanes: ConcurrentStages | None = None
+        self._upscalers: UpscalersByScale | None = None
+
+    def place(self, version: str) -> WorkerPlace:
+        """Tell where this process is, and if it is of the driver's version."""
+        problem, mine = "", version_of("srcli")
+        if mine != version:
+            problem = (
+                f"{self._host}: srcli {mine} is installed there, and {version} here; "
+                f"hint: pip install 'srcli[cluster]=={version}' on every node"
+            )
+        return WorkerPlace(self._host, os.getpid(), process_place(), problem)
+
+    def begin(self, setup: WorkerSetup, files: tuple[WeightsFile, ...] = ()) -> WorkerStart:
+        """Load the network.
+
+        Args:
+            setup: What the jobs have in common.
+            files: The driver's weights; none unless this worker has said that it lacks them.
+        """
+        try:
+            if files:
+                use_files(files, setup.weights)
+            if weights_hashes(setup.network.model) != setup.weights:
+                if not files:
+                    return WorkerStart(lacks_weights=True)
+                return WorkerStart(problem=f"{self._host}: other weights than the driver's")
+            lanes = ConcurrentStages(setup.encoders, available_ram() / _MEMORY_SHARE)
+            upscalers = lanes.in_network_thread(lambda: load_network(setup.network))
+        except (OSError, SrcliError) as error:
+            return WorkerStart(problem=f"{self._host}: {error}")
+        self._lanes, self._upscalers, self._setup = lanes, upscalers, setup
+        self._decoder = DecoderProcess(setup.limits)
+        return WorkerStart(upscalers.device, upscalers.resolved)
+
+    def stop(self) -> None:
+        """Compute nothing more after the present job."""
+        if self._lanes is not None:
+            self._lanes.stop()
+
+    def close(self) -> None:
+        """End the decoder, whatever it does."""
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def upscale(self, job: Job) -> JobResult:
+        """Do a job; its paths are absolute. Every error is in the result."""
+        assert self._setup is not None
+        assert self._decoder is not None
+        assert self._lanes is not None
+        assert self._upscalers is not None
+        recorder = _Recorder()
+        context = ImageContext(self._decoder, recorder, _Silent())
+        stages = ImageStages(self._upscalers, self._setup.batch, context)
+        try:
+            losses, report = self._lanes.run(stages, job)
+        except NotBegun:
+            return JobResult(begun=False)
+        except Exception as error:  # noqa: BLE001 one bad input must not end the worker
+            return JobResult(reason=self._reason(job, error))
+        return JobResult(recorder.temporary, recorder.made, losses, report)
+
+    def _reason(self, job: Job, error: Exception) -> str:
+        if not job.source.exists():
+            return (
+                f"{job.source}: {self._host} has no such file; hint: every node needs the folders "
+                "of inputs and results under the same names"
+            )
+        return reason_of(job, error)
+
+
+class _Recorder:
+    """Keeps what is known of one result, and leaves its name to the driver."""
+
+    def __init__(self) -> None:
+        self.temporary: Path | None = None
+        self.made: OutputRecord | None = None
+
+    def before_rename(self, job: Job, made: OutputRecord) -> BeforeRename:
+        """See `ResultRecorder`."""
+
+        def keep(temporary: Path) -> bool:
+            self.temporary, self.made = temporary, replace(made, sha256=digest(temporary))
+            return False
+
+        return keep
+
+    def done(self, job: Job) -> None:
+        """See `ResultRecorder`: only the driver knows."""
+
+
+class _Silent:
+    """An observer that tells nobody: the driver hears of a job when it has ended."""
+
+    def begun(self, job: Job) -> None:
+        """See `BatchObserver`."""
+
+    def tile(self, job: Job, done: int, total: int) -> None:
+        """See `BatchObserver`."""
+
+    def progress(self, job: Job, share: float) -> None:
+        """See `BatchObserver`."""
+
+    def page(self, job: Job, done: int, total: int) -> None:
+        """See `BatchObserver`."""
