@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from srcli.errors import UnknownModel, WeightsError
@@ -55,8 +55,26 @@ def known() -> tuple[WeightsEntry, ...]:
         path for folder in (downloads(), imports()) for path in sorted(folder.glob("*.toml"))
     ]
     for path in [*theirs, *brought]:
-        found.update({entry.name: entry for entry in read_manifest(path, path.absolute().parent)})
+        found.update({entry.name: entry for entry in _read_once(path, _version_of(path))})
     return tuple(found.values())
+
+
+@lru_cache(maxsize=256)
+def _read_once(path: Path, version: tuple[int, ...]) -> tuple[WeightsEntry, ...]:
+    """The entries of a manifest beside its files, read again only when it has changed.
+
+    A batch asks for weights image by image.
+    """
+    return read_manifest(path, path.absolute().parent)
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    """Numbers that change with a file's content; none for one that is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def weights_named(name: str) -> tuple[WeightsEntry, ...]:

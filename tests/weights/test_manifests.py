@@ -1,6 +1,7 @@
 """Manifests: what is written comes back, and what is none is refused."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from srcli.errors import WeightsError
 from srcli.weights import best_scale, box, known, manifest
-from srcli.weights.manifest_file import as_toml, read_manifest
+from srcli.weights.manifest_file import WeightsEntry, as_toml, read_manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
 
@@ -68,3 +69,27 @@ def test_a_hash_in_capitals_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "capitals.toml"
     path.write_text(as_toml(replace(entry, sha256=entry.sha256.upper())), "utf-8")
     assert read_manifest(path) == (entry,)
+
+
+def test_a_manifest_is_read_again_only_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "team.toml"
+    monkeypatch.setenv("SRCLI_WEIGHTS_MANIFEST", str(path))
+    reads: list[Path] = []
+
+    def counted(one: Path, folder: Path | None = None) -> tuple[WeightsEntry, ...]:
+        reads.append(one)
+        return read_manifest(one, folder)
+
+    module = import_module("srcli.weights.manifest")  # a function of that name hides it
+    monkeypatch.setattr(module, "read_manifest", counted)
+    for name in ("first", "second"):
+        path.write_text(as_toml(replace(manifest()[0], name=name, urls=(), page="")))
+        for _ in range(3):
+            assert name in {entry.name for entry in known()}
+    assert reads.count(path) == 2
+    assert "first" not in {entry.name for entry in known()}
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"team\.toml"):
+        known()
