@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from srcli.atomic import atomic_file
+from srcli.inference.device import PRECISIONS, precision_name
 from srcli.models.community import CommunityNetwork, build_network
 from srcli.models.spec import EXACT, MemoryProfile, ModelSpec
 from srcli.weights import WeightsEntry
@@ -37,7 +38,6 @@ _PLATEAU = 16  # LR px, the farthest: what reaches there is no matter of the bor
 _TOLERANCE = 0.5 / 255  # in [0, 1]: half a step of 8 bits
 _WORKSPACE = 1.5  # of the tensors' peak: what convolutions take for themselves beside them
 _SLOWER = 1.2  # channels last is left where it takes so much longer
-_TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def community_spec(weights: WeightsEntry, device: torch.device) -> ModelSpec:
         memory=MemoryProfile(forward=measured.bytes_per_pixel),
         efforts={"exact": EXACT},
         build=build,
-        precisions=tuple(_TYPES[name] for name in measured.precisions),
+        precisions=tuple(PRECISIONS[name] for name in measured.precisions),
         keeps_colours=False,
     )
 
@@ -134,7 +134,7 @@ def measure_network(network: CommunityNetwork, device: torch.device) -> Measured
         bytes_per_pixel=math.ceil(_WORKSPACE * memory.peak / (height * width)),
         channels_last=_is_faster_channels_last(network, noise[..., : on_grid(_HEIGHT)]),
         alignment=alignment,
-        precisions=tuple(name for name, one in _TYPES.items() if one in traits.precisions),
+        precisions=tuple(map(precision_name, traits.precisions)),
     )
 
 
@@ -233,7 +233,7 @@ def _kept(path: Path) -> Measured | None:
             bytes_per_pixel=int(table["bytes_per_pixel"]),
             channels_last=bool(table["channels_last"]),
             alignment=int(table["alignment"]),
-            precisions=tuple(name for name in table["precisions"] if name in _TYPES),
+            precisions=tuple(name for name in table["precisions"] if name in PRECISIONS),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

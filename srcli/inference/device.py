@@ -16,6 +16,7 @@ from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
 from srcli.inference.planes import Pixels
 
 __all__ = [
+    "PRECISIONS",
     "as_out_of_memory",
     "available_ram",
     "computes_bf16",
@@ -31,9 +32,11 @@ __all__ = [
     "within_memory",
 ]
 
-_PRECISIONS = {
+PRECISIONS = {
     "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
 }  # fmt: skip
+"""Number formats by the names of `--precision`; tf32 is fp32, computed otherwise."""
+
 _AMPERE = (8, 0)  # compute capability from which on cards compute bf16 and TF32
 
 # Only CUDA has a class for it, and that for tensors alone: what else runs out says so in a plain
@@ -105,8 +108,8 @@ def pick_precision(
         if computes_bf16(device):
             return torch.bfloat16
         return torch.float16 if device.type == "cuda" else torch.float32
-    if name not in _PRECISIONS:
-        raise UsageError(f"no precision named {name!r} (have auto, {', '.join(_PRECISIONS)})")
+    if name not in PRECISIONS:
+        raise UsageError(f"no precision named {name!r} (have auto, {', '.join(PRECISIONS)})")
     if name == "fp16" and device.type == "cpu":
         raise UsageError(
             "precision fp16 is not for the CPU; hint: use fp32, or bf16 on a recent one"
@@ -116,12 +119,12 @@ def pick_precision(
             f"precision tf32 is not for {device}: NVIDIA cards compute it from compute capability "
             "8.0 on; hint: use fp32"
         )
-    return _PRECISIONS[name]
+    return PRECISIONS[name]
 
 
 def precision_name(dtype: torch.dtype) -> str:
     """The name by which `--precision` knows a number format."""
-    return next(name for name, known in _PRECISIONS.items() if known == dtype)
+    return next(name for name, known in PRECISIONS.items() if known == dtype)
 
 
 def free_memory(device: torch.device) -> int:
