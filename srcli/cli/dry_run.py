@@ -16,7 +16,8 @@ from srcli.cli.upscale_options import UpscaleOptions
 from srcli.cli.upscale_plan import RunPlan
 from srcli.defaults import SCALE
 from srcli.errors import ExitCode, UnknownScale
-from srcli.inference.choose_weights import WeightsChoice, choose_weights
+from srcli.inference.choose_weights import choose_weights
+from srcli.inference.report import WeightsChoice
 from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room

@@ -1,34 +1,17 @@
 """Choose between weights for clean and for compressed images, by what a file tells: `-m auto`."""
 
-from dataclasses import dataclass
-
 from srcli.defaults import SCALE
+from srcli.inference.report import WeightsChoice
 from srcli.media import Compression
 from srcli.weights import clean_model, photo_model
 
-__all__ = ["WeightsChoice", "choose_weights"]
+__all__ = ["choose_weights"]
 
 # Where the weights for compressed images begin to win: docs/measure/auto_choice.py.
 _JPEG_QUALITY = 96
 _BLOCKINESS = 0.08
 _BITS_PER_PIXEL = {"WebP": 4.0, "AVIF": 3.0, "HEIC": 3.0, "JPEG XL": 1.0}
 _CLIP_BITS_PER_PIXEL = 0.3
-
-
-@dataclass(frozen=True)
-class WeightsChoice:
-    """Weights that were chosen for an input.
-
-    Args:
-        model: Their name, as `-m` takes it.
-        reason: What the file tells, in a few words.
-    """
-
-    model: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.model} ({self.reason})"
 
 
 def choose_weights(

@@ -9,8 +9,9 @@ from srcli.geometry import Size
 from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.planes import Pixels, split_planes
-from srcli.inference.report import Report, Tally
+from srcli.inference.report import Report
 from srcli.inference.result_writer import ResultWriter, result_writer
+from srcli.inference.tally import Tally
 from srcli.models.spec import Halting
 
 __all__ = ["batch_size", "upscale_batch"]

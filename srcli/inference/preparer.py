@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.report import Report, Tally
+from srcli.inference.report import Report
 from srcli.inference.run_tiles import run_tiles, with_plans
+from srcli.inference.tally import Tally
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models.spec import EXACT
 

@@ -14,7 +14,7 @@ from srcli.inference.exact_tiling import OutputTile, exact_parts
 from srcli.inference.flat_blocks import find_flat_blocks
 from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
-from srcli.inference.report import Tally
+from srcli.inference.tally import Tally
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models.spec import BandedNetwork, Halting, LayerTrace
 

@@ -23,7 +23,7 @@ from srcli.errors import UsageError
 from srcli.geometry import Size
 from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.argument_types import require_types
-from srcli.inference.choose_weights import WeightsChoice, choose_weights
+from srcli.inference.choose_weights import choose_weights
 from srcli.inference.device import (
     as_out_of_memory,
     pick_device,
@@ -40,9 +40,10 @@ from srcli.inference.output_size import Resizing
 from srcli.inference.planes import Pixels, as_pixels, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_progress
-from srcli.inference.report import Report, Tally, add_reports
+from srcli.inference.report import Report, WeightsChoice, add_reports
 from srcli.inference.result_writer import result_writer
 from srcli.inference.run_tiles import run_tiles, with_plans
+from srcli.inference.tally import Tally
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting

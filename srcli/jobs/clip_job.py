@@ -11,8 +11,8 @@ from pathlib import Path
 from srcli.defaults import AUTO
 from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
-from srcli.inference.choose_weights import WeightsChoice, choose_weights
-from srcli.inference.report import Report
+from srcli.inference.choose_weights import choose_weights
+from srcli.inference.report import Report, WeightsChoice
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from srcli.errors import SrcliError
-
-if TYPE_CHECKING:
-    from srcli.inference.report import Report
+from srcli.inference.report import Report
 
 __all__ = [
     "ANIMATION",
@@ -103,7 +101,7 @@ class Finished:
     state: State
     reason: str = ""
     losses: tuple[str, ...] = ()
-    report: "Report | None" = None
+    report: Report | None = None
 
 
 @dataclass
