@@ -73,6 +73,7 @@ def test_signals_reach_a_fork() -> None:
         assert process.returncode == -number
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_in_a_fresh_interpreter(
     tmp_path: Path, photo: np.ndarray
 ) -> None:

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from srcli.data.degradation import DegradationRanges, HRRegion, random_degradations
-from srcli.data.patches import Draws, turned_patch
+from srcli.data.patch_draws import Draws
+from srcli.data.patches import turned_patch
 from srcli.data.reduction_kernels import region_around
 
 __all__ = ["DegradedLR", "HostImages", "PlacedImages", "patch_corners"]

@@ -16,12 +16,10 @@ from typing import Generic
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import Size
-from srcli.inference.alpha import clamp_alpha_to_source
 from srcli.inference.argument_types import require_types
 from srcli.inference.choose_weights import choose_weights
 from srcli.inference.device import (
@@ -30,7 +28,6 @@ from srcli.inference.device import (
     release_cached_memory,
     within_memory,
 )
-from srcli.inference.flat_border import restore_flat_border
 from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import resolve_halting
 from srcli.inference.image_conversion import AnyImage, compression_of, to_input_kind
@@ -41,10 +38,10 @@ from srcli.inference.planes import Pixels, as_pixels, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
 from srcli.inference.progress import Callbacks, watched_progress
 from srcli.inference.report import Report, WeightsChoice, add_reports
-from srcli.inference.result_writer import result_writer
-from srcli.inference.run_tiles import run_tiles, with_plans
+from srcli.inference.run_tiles import with_plans
 from srcli.inference.tally import Tally
 from srcli.inference.tile_planner import TilePlan, TilePlanner
+from srcli.inference.upscale_plane import PlaneTask, upscale_plane
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
 from srcli.weights import best_scale, clean_model, is_from_outside, preparer_entries
@@ -277,14 +274,14 @@ class Upscaler:
                 alpha = None
             color = planes.color.to(self.device)
             color, before = prepare_all(self._preparers if resizing.computes else (), color)
-            tasks = [_Task(color, result[..., : len(color)], resizing, maps)]
+            tasks = [PlaneTask(color, result[..., : len(color)], resizing, maps)]
             if alpha is not None:
                 alpha = alpha.to(self.device)
-                tasks.append(_Task(alpha, result[..., -1:], resizing, is_alpha=True))
+                tasks.append(PlaneTask(alpha, result[..., -1:], resizing, is_alpha=True))
             report = self._compute(tasks, halting, callbacks).after(before)
         return Upscaled(to_input_kind(result, image), report)
 
-    def _compute(self, tasks: "list[_Task]", halting: Halting, callbacks: Callbacks) -> Report:
+    def _compute(self, tasks: list[PlaneTask], halting: Halting, callbacks: Callbacks) -> Report:
         """Run all tasks; if memory runs out, run all again with smaller tiles."""
         network, reruns = self.network, self.network.reruns
 
@@ -293,7 +290,7 @@ class Upscaler:
             with progress as on_spared:
                 tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network), on_spared)
                 for task in tasks:
-                    self._upscale_plane(task, plan, halting, tally)
+                    upscale_plane(network, task, plan, halting, tally)
             return tally.report(
                 reruns=network.reruns - reruns,
                 restarts=restarts,
@@ -302,34 +299,3 @@ class Upscaler:
             )
 
         return with_plans(network, self._planner, tasks[0].plane, attempt)
-
-    def _upscale_plane(self, task: "_Task", plan: TilePlan, halting: Halting, tally: Tally) -> None:
-        """Upscale a plane into its target, part by part."""
-        plane, target, scale = task.plane, task.target, self.network.scale
-        link = self.network.link
-        writer = result_writer(target, task.resizing.made, link)
-        if not task.resizing.computes:
-            writer.put(plane, 0, 0)
-            writer.finish()
-            return
-        for part in run_tiles(self.network, plane, plan, halting, tally, task.maps):
-            image = part.image if len(plane) == 3 else part.image.mean(0, keepdim=True)
-            at = part.top, part.left
-            if self.network.spec.keeps_colours:
-                image = restore_flat_border(image, plane, *at, scale, look_first=link is None)
-            if task.is_alpha:
-                image = clamp_alpha_to_source(image, plane, *at, scale)
-            writer.put(image, *at)
-            del part, image  # before the next one is made
-        writer.finish()
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A plane (c, h, w) in [0, 1] to upscale, and the array (H, W, c) for the result."""
-
-    plane: Tensor
-    target: Pixels
-    resizing: Resizing
-    maps: MapStitcher | None = None
-    is_alpha: bool = False

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.token_groups import TokenGroupNetwork, renamed
 from srcli.models.layers.windows import as_map, as_tokens, extend_by_mirroring

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from srcli.errors import UsageError
 from srcli.models import atd
 from srcli.models.atd import ATDConfig, ATDLayer, ATDLight
-from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.category import PureSplit
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.windows import WindowGrid, as_map, as_tokens
 from srcli.models.spec import EXACT, ModelSpec
 

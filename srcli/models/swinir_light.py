@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from srcli.models.layers.attention import LazyQKV
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.layers.token_groups import TokenGroupNetwork, renamed
 from srcli.models.layers.tsab import MLP

@@ -11,7 +11,8 @@ import torch
 from srcli.data.coded_frames import require_h264
 from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, Source, find_sources
-from srcli.data.patches import PatchLoader, PatchSampler, Share
+from srcli.data.patch_draws import Share
+from srcli.data.patches import PatchLoader, PatchSampler
 from srcli.data.targets import TargetImages
 from srcli.training.accelerate import step_precision
 from srcli.training.config import TrainingConfig

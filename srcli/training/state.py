@@ -1,32 +1,29 @@
 """All that a run carries from step to step, and that a checkpoint must bring back."""
 
 import copy
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from srcli.data.degradation import DegradationRanges
 from srcli.errors import UsageError, WeightsError
 from srcli.models.spec import SRNetwork
 from srcli.training.checkpoint import read_checkpoint, read_tensors, write_checkpoint
-from srcli.training.config import DistillationConfig, TrainingConfig
-from srcli.training.families import NetworkConfig, build, started
+from srcli.training.config import TrainingConfig
+from srcli.training.families import build, started
 from srcli.training.optimizers import FUSED, make_optimizers, set_rate
+from srcli.training.run_identity import (
+    changeable_settings,
+    changed_settings,
+    check_identity,
+    run_identity,
+)
 from srcli.training.schedule import Rates
 
 __all__ = ["TrainingState"]
 
-_LENGTH = ("schedule.steps", "schedule.minutes")
-_TEACHER_WEIGHT = ("weight", "last_weight", "falls_from", "falls_until")
-_HINTS = {
-    "distillation": "; hint: continue with the same [distillation], or begin another run from "
-    "weights (--init)"
-}
 _OPTIMIZER_STATE = ("step", "exp_avg", "exp_avg_sq", "average")
 
 
@@ -59,7 +56,7 @@ class TrainingState:
         self.idle = 0.0  # of these minutes, those without steps
         self.origin = ""
         self._config = config
-        self._identity, self._images = _identity(config, teacher), images
+        self._identity, self._images = run_identity(config, teacher), images
 
     @property
     def leaves_steps_out(self) -> bool:
@@ -151,7 +148,9 @@ class TrainingState:
                 for key, value in optimizer.state.get(parameter, {}).items():
                     held[f"{kind}.{key}.{name}"] = value
         run = {"step": self.step, "minutes": self.minutes, "idle": self.idle, "origin": self.origin}
-        notes = self._identity | {"pictures": self._images} | _settings(self._config) | run
+        notes = (
+            self._identity | {"pictures": self._images} | changeable_settings(self._config) | run
+        )
         both = _prefixed("network", self.network) | _prefixed("average", self.average)
         write_checkpoint(path, both, held, notes)
 
@@ -171,16 +170,7 @@ class TrainingState:
             raise WeightsError(
                 f"{path} is not a checkpoint; hint: weights to start from go to --init"
             )
-        for key, value in self._identity.items():
-            before = file.note(key)
-            if key == "distillation" and before is None:  # made when there were no teachers
-                before = _teaching(DistillationConfig(), "")
-            section = {"network": self._config.network, "degradation": self._config.degradation}
-            if key in section and before is not None:
-                before = _default_settings(section[key]) | cast("dict[str, object]", before)
-            if others := list(_differences(key, before, value)):
-                kind = WeightsError if key == "network" else UsageError
-                raise kind(f"{path} was made with {'; '.join(others)}{_HINTS.get(key, '')}")
+        check_identity(path, file, self._identity, self._config)
         images = file.note("pictures")
         if images and self._images and images != self._images:
             raise UsageError(
@@ -194,11 +184,7 @@ class TrainingState:
         self.minutes = float(str(file.note("minutes")))
         self.idle = float(str(file.note("idle") or 0))
         self.origin = str(file.note("origin"))
-        return [
-            f"{key} was {before}, and is {now} from step {self.step} on"
-            for key, now in _settings(self._config).items()
-            if (before := file.note(key)) not in (None, now) and key not in _LENGTH
-        ]
+        return changed_settings(file, self._config, self.step)
 
     def _take(self, tensors: Mapping[str, Tensor]) -> None:
         """Set network, average and optimizer from a checkpoint's tensors."""
@@ -244,60 +230,3 @@ def _prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
 def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
     """`value` on the parameter's device and in its memory order."""
     return torch.empty_like(parameter).copy_(value)
-
-
-def _identity(config: TrainingConfig, teacher: str) -> dict[str, object]:
-    """Settings that must not change between parts of one run."""
-    data = config.data
-    degradation = {"degradation": asdict(config.degradation)} if config.degradation.share else {}
-    return {
-        **degradation,
-        "network": asdict(config.network),  # names in TOML: `tests/stored` holds them
-        "seed": config.run.seed,
-        "patch": data.patch,
-        "batch": data.batch,
-        "folders": list(data.folders),
-        "reductions": [data.large, *data.reductions],
-        "distillation": _teaching(config.distillation, teacher),
-    }
-
-
-def _default_settings(section: NetworkConfig | DegradationRanges) -> dict[str, object]:
-    """Defaults of a section's settings: those that a checkpoint of an earlier srcli lacks."""
-    return {field.name: field.default for field in fields(section) if field.default is not MISSING}
-
-
-def _teaching(told: DistillationConfig, teacher: str) -> dict[str, object]:
-    """Settings of a teacher that must not change; its weight may. `teacher` is its sha256."""
-    return {
-        "teacher": f"sha256 {teacher[:16]}" if teacher else "none",
-        "self_ensemble": told.self_ensemble,
-        "own_size": told.own_size,
-    }
-
-
-def _differences(key: str, before: object, now: object) -> Iterator[str]:
-    """List the values that differ, by their names in TOML."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        old, new = cast("dict[str, object]", before), cast("dict[str, object]", now)
-        for field in {**old, **new}:
-            yield from _differences(f"{key}.{field}", old.get(field), new.get(field))
-    elif json.dumps(before) != json.dumps(now):
-        yield f"{key} {before}, now it is {now}"
-
-
-def _settings(config: TrainingConfig) -> dict[str, object]:
-    """Settings that may change between parts of one run, its length included, by name in TOML."""
-    run = {"device": config.run.device, "precision": config.run.precision}
-    taught = asdict(config.distillation)
-    sections = {
-        "loss": asdict(config.loss),
-        "distillation": {key: taught[key] for key in _TEACHER_WEIGHT},
-        "schedule": asdict(config.schedule),
-        "run": run,
-    }
-    return {
-        f"{section}.{field}": value
-        for section, fields in sections.items()
-        for field, value in fields.items()
-    }

@@ -1,8 +1,5 @@
 """Getting one file over HTTP: piece by piece, continuing where it stopped, never more than said."""
 
-import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,7 +11,8 @@ from urllib.parse import urljoin
 
 import httpx
 
-from srcli.transfer.policy import Policy, proxy_named
+from srcli.transfer.network_errors import failure_reason, failure_remedy, is_about_certificates
+from srcli.transfer.policy import Policy
 from srcli.transfer.server import HttpClient, Refused
 
 __all__ = ["OnBytes", "RemoteFile", "transfer", "transfer_checked"]
@@ -26,7 +24,6 @@ OnBytes = Callable[[int, int], None]
 
 _RETRY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _LONGEST_WAIT = 60.0  # s, whatever the server says
 _PAGE_START = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
@@ -87,9 +84,9 @@ def transfer(
             size = _go_on(client, replace(remote, size=size), partial, policy, on_bytes)
             _expect_all(partial, size)
         except (_Interrupted, httpx.TransportError) as error:
-            if _is_about_certificates(error):
+            if is_about_certificates(error):
                 raise Refused(
-                    f"{address}: {_reason(error)}",
+                    f"{address}: {failure_reason(error)}",
                     "if your network has a certificate authority of its own, SSL_CERT_FILE names "
                     "its file",
                 ) from error
@@ -97,8 +94,8 @@ def transfer(
                 partial.unlink()
             failures = 1 if _size(partial) > best else failures + 1
             if failures > policy.retries:
-                message = f"{address}: {_reason(error)} ({failures} times)"
-                raise Refused(message, _remedy(error)) from error
+                message = f"{address}: {failure_reason(error)} ({failures} times)"
+                raise Refused(message, failure_remedy(error)) from error
             wait = error.wait if isinstance(error, _Interrupted) else None
             time.sleep(policy.back_off * 2 ** (failures - 1) if wait is None else wait)
 
@@ -273,35 +270,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _is_about_certificates(error: BaseException | None) -> bool:
-    """Tell if the other side could not prove its identity."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _reason(error: Exception) -> str:
-    if _is_unknown_host(error):
-        return "the server's name cannot be resolved"
-    return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
-
-
-def _is_unknown_host(error: BaseException | None) -> bool:
-    """Tell if no address was found for the server's name, without a network for one."""
-    while error is not None:
-        if isinstance(error, socket.gaierror):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _remedy(error: Exception) -> str:
-    """Remedy for a failure of the network."""
-    if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
-        proxy = proxy_named()
-        return f"check the internet connection{f', and the proxy {proxy}' if proxy else ''}"
-    return "try again later: it continues where it stopped"

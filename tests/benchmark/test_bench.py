@@ -89,6 +89,7 @@ def test_degraded_lr_is_measured_beside_the_clean_one(tiny: Path):
     assert "no degradation named 'fog:3'" in refused.stderr
 
 
+@pytest.mark.slow
 def test_json_to_stdout_is_json_alone(tmp_path: Path):
     ended = bench("--latency", "24x16,16x16", "-m", "atd-light,adaformer-s", "--random-weights",
                   "--repeats", "1", "--json", "-")  # fmt: skip
@@ -130,6 +131,7 @@ def test_pure_pixels_are_told(tmp_path: Path, photo: np.ndarray):
     assert "pure pixels" in ended.stdout
 
 
+@pytest.mark.slow
 def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.random.Generator):
     folder = tmp_path / "hr"
     folder.mkdir()
@@ -256,6 +258,7 @@ def test_summaries_over_images():
     assert one.halted_windows == pytest.approx((0.0, 0.3))
 
 
+@pytest.mark.slow
 def test_from_file_to_file_dense_is_the_exact_run(tmp_path: Path):
     setup = Setup(4, CPU, torch.float32, ["fast"], end_to_end=tmp_path)
     inner, outer = methods_named(["adaformer"], setup, quiet)

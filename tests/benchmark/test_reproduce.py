@@ -43,6 +43,7 @@ def row_of(out: str, name: str) -> list[str]:
     return line.split()
 
 
+@pytest.mark.slow
 def test_paper_and_here_stand_side_by_side(srcli: Here, tiny: Path, tmp_path: Path):
     code, out, _ = srcli(
         "adaformer-tab2", "-d", "b100", "-m", "rlfn,AdaFormer", "--repeats", "1",
@@ -77,6 +78,7 @@ def test_random_weights_are_timed_and_never_compared(srcli: Here, tiny: Path, tm
     assert row["ours"]["median"] > 0
 
 
+@pytest.mark.slow
 def test_exits_copy_the_learned_sparsity(srcli: Here, tiny: Path, tmp_path: Path):
     code, out, _ = srcli(
         "adaformer-tab4", "-d", "B100", "--effort", "fast", "--repeats", "1", "--limit", "1",

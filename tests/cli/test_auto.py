@@ -95,6 +95,7 @@ def test_each_input_gets_its_weights_and_the_result_is_theirs(mixed: Path, tmp_p
     )
 
 
+@pytest.mark.slow
 def test_the_choice_is_in_the_events_the_journal_and_the_dry_run(
     mixed: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def inputs(tmp_path: Path, photo: np.ndarray) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_of_everything(inputs: Path, tmp_path: Path) -> None:
     ended = compare(inputs, "--dry-run", "--json")
     assert ended.returncode == 1, ended.stderr  # one is damaged

@@ -34,6 +34,7 @@ def lines_of(error: str) -> list[str]:
     return error.splitlines()
 
 
+@pytest.mark.slow
 def test_the_commands_about_sets_work_as_printed(
     world: World, far: PublishedServer, sets: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +104,7 @@ def test_bench_asks_on_a_terminal(world: World, far: PublishedServer) -> None:
     assert (code, far.requests) == (3, [])
 
 
+@pytest.mark.slow
 def test_visualize_mask_fetches_its_network(
     world: World, far: PublishedServer, photos: Path
 ) -> None:

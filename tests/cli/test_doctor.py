@@ -23,6 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_check, "_SIDES", {"cpu": (16, 24)})
 
 
+@pytest.mark.slow
 def test_a_sound_machine_passes() -> None:
     ended = CliRunner().invoke(main, ["doctor"], standalone_mode=False)
     assert ended.return_value == 0

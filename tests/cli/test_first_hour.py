@@ -65,6 +65,7 @@ def test_the_help_of_upscale_lists_every_option_once_under_headings() -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.slow
 def test_other_settings_make_a_single_result_again(tmp_path: Path, photo: np.ndarray) -> None:
     Image.fromarray(photo).save(tmp_path / "a.png")
     result = tmp_path / "a_x2.png"
@@ -138,6 +139,7 @@ def test_other_settings_make_a_clip_again(tmp_path: Path, photo: np.ndarray) -> 
     assert "made with other settings (crf 40.0, now default)" in kept.stderr
 
 
+@pytest.mark.slow
 def test_a_report_is_added_to_masks_that_exist(tmp_path: Path, photo: np.ndarray) -> None:
     Image.fromarray(photo[:16, :24]).save(tmp_path / "a.png")
     draw = ("visualize-mask", "a.png", "-m", "adaformer-s", "--what", "depth")

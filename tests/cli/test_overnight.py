@@ -96,6 +96,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(small_disk: Path, tmp_path: Path, rng: np.random.Generator) -> None:
     source = folder_of(tmp_path / "in", rng, 5, (40, 60))
     ballast = small_disk / "ballast"
@@ -178,6 +179,7 @@ def test_the_first_signal_finishes_the_present_file(long: Path, number: signal.S
     assert counts(again.stdout) == [5, 1, 0]
 
 
+@pytest.mark.slow
 def test_the_second_signal_stops_at_once(tmp_path: Path, rng: np.random.Generator) -> None:
     source = folder_of(tmp_path / "in", rng, 2, (600, 800))  # many seconds each
     with start("upscale", source, "--json", "--effort", "exact", "--tile", "64", *SMALL) as process:

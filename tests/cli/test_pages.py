@@ -170,6 +170,7 @@ class _Ledger(RunJournal):
         pass
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
     page = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     peaks: list[int] = []

@@ -55,6 +55,7 @@ def test_one_line_with_the_remedy(typed: tuple[str, ...], line: str, place: Path
     assert [path.name for path in place.iterdir()] == ["a.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["3x", "x3", "X3", "3\u00d7"])
 def test_a_scale_may_be_typed_as_it_is_written(typed: str, place: Path) -> None:
     plan = srcli("upscale", "a.png", *QUICK, "-s", typed, "--dry-run", cwd=place)

@@ -77,6 +77,7 @@ def test_a_damaged_file_is_refused_by_its_own_names(world: World) -> None:
     assert "tail.bias holds values that are not finite" in refusal(poisoned)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imported")
 def test_tiles_are_the_whole_image(world: World, photo: np.ndarray) -> None:
     Image.fromarray(np.tile(photo, (2, 2, 1))).save(world.folder / "a.png")  # 112x80

@@ -84,6 +84,7 @@ def test_without_a_terminal_both_remedies_are_told(
     assert not (world.folder / "photos_x4").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accepted", ["1", "all", "MIT, apache-2.0"])
 def test_a_script_names_the_licences_it_accepts(
     world: World, far: PublishedServer, photos: Path, accepted: str
@@ -107,6 +108,7 @@ def test_the_authors_adaformer_runs_from_nothing(
     assert (photos / "a_x4.png").exists()
 
 
+@pytest.mark.slow
 def test_what_nobody_can_verify_needs_trust_once(
     world: World, far: PublishedServer, photos: Path
 ) -> None:
@@ -200,6 +202,7 @@ def test_an_older_srcli_refuses_a_network_it_has_not(world: World, far: Publishe
     assert not far.requests
 
 
+@pytest.mark.slow
 def test_the_summary_says_that_better_weights_can_be_had(
     world: World, far: PublishedServer, photos: Path
 ) -> None:

@@ -38,6 +38,7 @@ def upscaled(scene: World, *arguments: object) -> tuple[np.ndarray, str, str]:
         return np.asarray(made).astype(int), out, error
 
 
+@pytest.mark.slow
 def test_whole_and_in_tiles(scene: World) -> None:
     """Whole, nothing is said of tiles; compiling, which there is nothing for, is owned up to."""
     whole, out, error = upscaled(scene, "--compile")

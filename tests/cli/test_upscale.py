@@ -69,6 +69,7 @@ def test_the_smaller_scale_is_said_once(folder: Path) -> None:
     assert ended.stderr.count("has no x3 weights: upscaling x4 and reducing to x3") == 1
 
 
+@pytest.mark.slow
 def test_every_option_changes_something(folder: Path, samples: list[Path]) -> None:
     """No option is parsed and then forgotten."""
     source = save(folder / "busy.png", np.asarray(Image.open(samples[0]))[:40, :56])

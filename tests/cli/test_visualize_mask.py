@@ -63,6 +63,7 @@ def test_a_folder(folder: Path, photo: np.ndarray) -> None:
     assert (made / "summary.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_choices(folder: Path, capsys) -> None:
     code, _, error = run_here(
         capsys, folder, "-o", folder.parent / "out", "--what", "depth,local", "--layers", "6,2",
@@ -110,6 +111,7 @@ def test_overwriting_takes_only_what_is_ours(folder: Path, capsys) -> None:
     assert not [path for path in made.parent.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_scales_near_one(folder: Path, capsys) -> None:
     """Layers are known where a small image is not enlarged; one that is not says so."""
     image, tiny = folder / "sub" / "b.jpg", folder / "tiny.png"
@@ -168,6 +170,7 @@ def test_wrong_input(
     assert not list(root.rglob("*_masks"))
 
 
+@pytest.mark.slow
 def test_open_shows_the_report(folder: Path, tmp_path: Path) -> None:
     if sys.platform != "linux":
         pytest.skip("what opens a file is faked with Linux's xdg-open")

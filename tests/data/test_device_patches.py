@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 from srcli.data.degradation import DegradationRanges
 from srcli.data.device_patches import DegradedInput, DevicePatches
 from srcli.data.images import ImageStore, find_sources
-from srcli.data.patches import PatchBatch, PatchLoader, PatchSampler, Share
+from srcli.data.patch_draws import Share
+from srcli.data.patches import PatchBatch, PatchLoader, PatchSampler
 from srcli.data.resize import resize
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UsageError

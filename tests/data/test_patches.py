@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 
 from srcli.data.degradation import DegradationRanges
 from srcli.data.images import ImageStore, find_sources, read_rgb
-from srcli.data.patches import PatchLoader, PatchSampler, Share
+from srcli.data.patch_draws import Share
+from srcli.data.patches import PatchLoader, PatchSampler
 from srcli.data.resize import downscale, resize
 from srcli.data.targets import TENSOR, TargetImages
 from srcli.errors import UnreadableImage, UsageError

@@ -163,6 +163,7 @@ def test_learned_masks(height: int, width: int, tile: int) -> None:
         assert_exact(network, lr, tile, clear_halting(network, lr, 0.6))
 
 
+@pytest.mark.slow
 def test_masks_of_both_kinds_were_in_play() -> None:
     """The comparisons above mean something: halting starts, continues, and is not all there is."""
     lr = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
@@ -242,6 +243,7 @@ def test_out_of_memory_with_the_smallest_tiles_fails(
         upscaler.upscale(large)
 
 
+@pytest.mark.slow
 def test_little_memory_means_blended_tiles(
     upscaler: Upscaler, large: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

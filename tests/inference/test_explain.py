@@ -90,6 +90,7 @@ def test_in_tiles_each_window_is_drawn_once(
         assert sum(drawn) == sum(computed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blended", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tiles_fit_together(
     crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool

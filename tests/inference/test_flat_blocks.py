@@ -94,6 +94,7 @@ def flat_pixels(network: AdaFormer, lr: torch.Tensor, halting: Halting) -> torch
     return mask[: lr.shape[2] * network.scale, : lr.shape[3] * network.scale]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "effort"),
     [("adaformer", "balanced"), ("adaformer-s", "balanced"), ("adaformer-s", "fast")],
@@ -111,6 +112,7 @@ def test_copied_blocks_are_what_the_network_computes(
     assert difference[~copied].max() <= _ROUNDING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", ["#f5f0e0", "#101010", "red", "#61e035", "#73a6eb"])
 def test_no_step_shows_at_the_seam_whatever_the_colour(paper: str) -> None:
     network = learned("adaformer-s")
@@ -285,6 +287,7 @@ def test_progress_reaches_the_end_and_no_further() -> None:
     assert sum(share == 1 for share in shares) <= len(shares) // 5  # not there long before the end
 
 
+@pytest.mark.slow
 def test_maps_and_counts_are_those_of_the_run() -> None:
     pixels = (page(150, 170)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     upscaler = Upscaler("adaformer-s")

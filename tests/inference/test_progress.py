@@ -19,6 +19,7 @@ def shares_of(upscaler: Upscaler, image: np.ndarray) -> list[float]:
     return shares
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [0, 32])
 @pytest.mark.parametrize("model", ["adaformer", "adaformer-s"])
 def test_the_share_rises_step_by_step_to_all(image: np.ndarray, model: str, tile: int) -> None:

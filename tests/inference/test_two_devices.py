@@ -48,6 +48,7 @@ def test_nor_do_maps_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(frame, explained.image)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.parametrize("name", ["atd-light", "pp-atd-light", "camixer-atd-light"])
 def test_nor_does_the_quality_family(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,7 @@ def test_tiles_agree_with_the_whole(
             assert difference.mean() <= 0.05, (effort, tile)
 
 
+@pytest.mark.slow
 def test_tile_is_chosen_by_free_memory(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.tile(photo, (6, 6, 1))
     upscaler = Upscaler("adaformer-s", device="cpu", precision="fp32")

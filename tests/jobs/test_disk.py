@@ -20,6 +20,7 @@ def upscaler() -> Upscaler:
     return Upscaler(scale=4, device="cpu", precision="fp32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_real_results_are_near_the_forecast(

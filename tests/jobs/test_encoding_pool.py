@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from srcli.jobs.journal import Journal
@@ -27,6 +28,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_three_results_are_encoded_at_once_and_all_are_done(tmp_path: Path) -> None:
     """Each of three waits for the two others before it is written."""
     rng = np.random.default_rng(3)

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from srcli.models import model_spec
 from srcli.models.atd import ATDConfig, ATDLight, from_authors
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight, CAMixerLayer
-from srcli.models.layers import attention as lazy_qkv_module
-from srcli.models.layers.attention import LazyQKV
+from srcli.models.layers import lazy_qkv as lazy_qkv_module
 from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.dictionary import DictionaryAttention, DictionaryRefinement
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.pure_pixels import colour_centres
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention
 from srcli.models.pp_atd import PPATDLight, PureConfig
@@ -70,6 +70,7 @@ AS_WITH_AVX2 = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_gives_what_the_authors_implementation_gives(shared: Path, scale: int):
     run = subprocess.run(

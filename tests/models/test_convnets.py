@@ -148,8 +148,9 @@ def test_sides_too_short_for_spatial_attention_are_mirrored(name: str, size: tup
 def test_parameters_for_255_levels_work_in_0_to_1(name: str):
     network, converted = drawn(name), model_spec(name).build(2).eval()
     converted.load_state_dict(from_255(network.state_dict()))
-    expected = network(image(20, 24) * 255).image / 255
-    assert (converted(image(20, 24)).image - expected).abs().max() < 1e-4 * expected.abs().max()
+    lr = image(20, 24).double()  # in float32 the processor's kernels differ by more
+    expected = network.double()(lr * 255).image / 255
+    assert (converted.double()(lr).image - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 @pytest.mark.parametrize("name", [*GOLDEN, "rfdn-l"])
@@ -166,6 +167,7 @@ def test_untrained_networks_are_not_silent(name: str):
         assert model_spec(name).build(4)(image(16, 24)).image.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "file"), [("rlfn", "rlfn_x4.pth"), ("etds", "ETDS_M7C48_x4.pth")])
 def test_published_files_are_recognised_and_near_the_picture(shared: Path, name: str, file: str):
     """In the wrong range an image still comes out, 27.7 dB on Set5: its levels are off."""

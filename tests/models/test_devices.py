@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from srcli.inference.device_link import PlainLink, pack, unpack
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
-from srcli.models.layers import attention, indexing, sparse
+from srcli.models.layers import attention, indexing, lazy_qkv, sparse
 from srcli.models.layers.attention import attend
 from srcli.models.layers.category import CategoryAttention, PureSplit
 from srcli.models.layers.packing import pack as pack_tokens
@@ -104,6 +104,7 @@ def test_only_operations_that_mps_has(
     assert not missing
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["atd-light", "pp-atd-light", "camixer-atd-light"])
 def test_only_operations_that_mps_has_in_the_quality_family(
@@ -270,7 +271,7 @@ def test_category_attention_does_not_go_image_by_image(share: float | None) -> N
     def operations(batch: int) -> int:
         tokens = torch.randn(batch, 70, 12, generator=random)
         similarity = torch.rand(batch, 70, 6, generator=random)
-        qkv = attention.LazyQKV.of(tokens, torch.nn.Linear(12, 36))
+        qkv = lazy_qkv.LazyQKV.of(tokens, torch.nn.Linear(12, 36))
         mask = torch.rand(batch, 70, generator=random) < (share or 0)
         exempt = None if share is None else PureSplit.where(mask)
         with Ops() as ops:

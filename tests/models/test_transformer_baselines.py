@@ -14,8 +14,8 @@ from srcli.inference.tile_planner import TilePlanner
 from srcli.models import elan_light, esrt, ngram, swinir_light
 from srcli.models.elan_light import ELANLight
 from srcli.models.esrt import ESRT, ESRTConfig
-from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.cosine_attention import NGramContext, ShiftedCosineAttention
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.pixel_projections import NormedProjection, shift_by_one
 from srcli.models.layers.runs import RunAttention
 from srcli.models.layers.shifted_windows import ShiftedWindowAttention

@@ -217,6 +217,7 @@ def test_images_on_the_device_make_the_same_run(config: TrainingConfig, tmp_path
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     "network", [PatchNetwork, pytest.param(PlainNetwork, marks=pytest.mark.slow)]

@@ -94,6 +94,7 @@ def test_a_checkpoint_in_one_file_is_read_too(config: TrainingConfig, tmp_path: 
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
+@pytest.mark.slow
 def test_both_files_of_the_largest_network_come_back_from_a_lent_machine(tmp_path: Path):
     """Of what is trained there: 16 MiB a file are fetched."""
     for name, muon_lr in itertools.product(("adaformer", "atd-light"), (0.0, 1e-3)):

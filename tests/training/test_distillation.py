@@ -139,6 +139,7 @@ def test_resume_goes_on_bit_for_bit(taught: TrainingConfig, tmp_path: Path):
     assert not parts[1].warnings
 
 
+@pytest.mark.slow
 def test_resume_tells_of_weights_and_refuses_another_teacher(
     taught: TrainingConfig, config: TrainingConfig, tmp_path: Path
 ):

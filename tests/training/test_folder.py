@@ -43,6 +43,7 @@ def test_one_run_at_a_time(config: TrainingConfig, tmp_path: Path):
     assert train(config, RunOptions(out, steps=1), []) is not None
 
 
+@pytest.mark.slow
 def test_what_the_command_line_says_when_interrupted_is_so(config_toml: Path, tmp_path: Path):
     out = tmp_path / "run"
     words = [sys.executable, "-m", "srcli", "train", str(config_toml), "--out", str(out)]

@@ -52,6 +52,7 @@ def test_refuses_what_cannot_be(folders: list[Path], tmp_path: Path):
         pack([tmp_path / "empty"], tmp_path / "packed", 1)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_made(folders: list[Path], tmp_path: Path):
     words = ["-m", "srcli.training.pack", *folders, "--size", "0.1", "--out"]
     done = run_forked([*words, tmp_path / "packed"])

@@ -11,7 +11,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from srcli.data.images import ImageStore, find_sources
-from srcli.data.patches import PatchSampler, Share
+from srcli.data.patch_draws import Share
+from srcli.data.patches import PatchSampler
 from srcli.errors import LossDiverged, UsageError, WeightsError
 from srcli.models import model_spec
 from srcli.models.adaformer import AdaFormer, AdaFormerConfig
@@ -75,6 +76,7 @@ def test_export_names_the_network_it_fits():
     assert model_of(CAMixerATDConfig(scale=4, ratio=0.25)) == "custom"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [ATDConfig, CAMixerATDConfig])
 def test_atd_trains_resumes_and_is_adaptive_at_the_end(
     config: TrainingConfig, tmp_path: Path, family: type[ATDConfig]

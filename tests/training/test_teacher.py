@@ -267,6 +267,7 @@ _main()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_pass_goes_on_where_it_was(config_toml: Path, tmp_path: Path):
     text = config_toml.read_text()
     config_toml.write_text(f'{text}distillation = {{teacher = "{SMALL_X2}"}}\n')

@@ -37,6 +37,7 @@ def test_a_folder_of_clips_and_images(tmp_path: Path) -> None:
     assert again.stdout.split()[:6] == ["done", "0", "skipped", "2", "failed", "1"]
 
 
+@pytest.mark.slow
 def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
     make_clip(tmp_path / "in.mp4", Recipe(frames=10, size=(16, 16)))
     ended = srcli(

@@ -43,6 +43,7 @@ class Disk:
         monkeypatch.setattr(opening, "_ClipFile", Broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".ts", ".avi", ".flv"])
 @pytest.mark.parametrize("after", [3, 40], ids=["while decoding", "while joining"])
 def test_a_read_error_is_a_failure_and_keeps_the_segments(

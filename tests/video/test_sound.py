@@ -50,6 +50,7 @@ def hear(path: Path) -> tuple[Fraction, np.ndarray]:
     return begins, np.concatenate([piece.to_ndarray()[0] for piece in pieces])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".webm"])
 @pytest.mark.parametrize(
     ("name", "codec"), [("in.wmv", "wmav2"), ("in.wmv", "wmav1"), ("in.avi", "adpcm_ms")]

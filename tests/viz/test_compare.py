@@ -227,6 +227,7 @@ def set_slider(page, value: int) -> None:
     browsing.set_range(page.locator(".frame ~ .controls input"), value)
 
 
+@pytest.mark.slow
 def test_the_slider_shows_bicubic_and_result(browser, written: Path) -> None:
     pixels = read_image(written / NAME).pixels
     result = read_image(written / "result.png").pixels

@@ -14,6 +14,7 @@ def exact() -> Upscaler:
     return Upscaler(device="cpu", precision="fp32", effort="exact", tile=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest", [512, 48])
 def test_a_part_tells_for_the_whole(exact: Upscaler, case, monkeypatch, largest: int) -> None:
     monkeypatch.setattr(stats, "_LARGEST", largest)

@@ -146,6 +146,7 @@ def test_sheet_and_chart(case) -> None:
     assert abs(tallest[-1] - expected) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(40, 3), (3, 60), (1, 1), (9, 9, 4), (9, 10, 1), (9, 10, 2)])
 def test_sheets_of_odd_images(shape: tuple[int, ...], tmp_path, rng) -> None:
     shape = shape if len(shape) == 3 else (*shape, 3)

@@ -20,6 +20,7 @@ from srcli.weights.local_files import remove_weights
 from tests.weights.states import CPU, published_swinir, state, theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4))])
 def test_every_network_is_recognised_by_its_parameters(scale: int) -> None:
     names = [name for name in model_names() if scale in model_spec(name).scales]
@@ -148,6 +149,7 @@ def test_at_most_ten_faults_are_listed() -> None:
     assert "both is 2x3 and not 3x2" in fit_of({"both": (2, 3)}, {"both": (3, 2)}).describe()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["params_ema", "params", "state_dict", "", "module"])
 def test_an_imported_checkpoint_runs(tmp_path: Path, cache: Path, place: str) -> None:
     ours = state("atd-light", 4)

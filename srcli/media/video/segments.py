@@ -24,7 +24,7 @@ from srcli.media.image import Pixels
 from srcli.media.video.choose_encoding import Encoding
 from srcli.media.video.colour import RGB, Colour, Conversion, Samples, swscale_white
 from srcli.media.video.container import AnyPacket, Sink, reason_of
-from srcli.media.video.encoders import device_of
+from srcli.media.video.encoders import device_of, repeatable_options
 from srcli.media.video.frames import ClipInfo
 
 __all__ = ["Segment", "SegmentWriter", "find_segments"]
@@ -98,7 +98,7 @@ class SegmentWriter:
         self._stream = self._container.add_stream(
             self._encoding.encoder,
             rate=rate,
-            options=self._encoding.options,
+            options=repeatable_options(self._encoding.encoder, self._encoding.options),
             hwaccel=device_of(self._encoding.encoder),
         )
         context = self._stream.codec_context

@@ -9,8 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from srcli.models.layers.attention import LazyQKV, attend, join_heads, split_heads, tokens_at_a_time
+from srcli.models.layers.attention import attend, join_heads, split_heads
 from srcli.models.layers.indexing import put_rows
+from srcli.models.layers.lazy_qkv import LazyQKV, tokens_at_a_time
 
 __all__ = ["CategoryAttention", "PureSplit", "sorted_by_category"]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.attention import LazyQKV
 from srcli.models.layers.cosine_attention import NGramContext, ShiftedCosineAttention
+from srcli.models.layers.lazy_qkv import LazyQKV
 from srcli.models.layers.tsab import MLP
 from srcli.models.layers.windows import as_map, as_tokens
 

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from srcli.models.layers.attention import (
-    LazyQKV,
     attend,
     join_heads,
     relative_positions,
     split_heads,
-    tokens_at_a_time,
 )
 from srcli.models.layers.indexing import put_rows
+from srcli.models.layers.lazy_qkv import LazyQKV, tokens_at_a_time
 
 __all__ = ["ShiftedWindowAttention"]
 
