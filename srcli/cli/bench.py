@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from srcli.cli.console import echo_line, loading, printable
-from srcli.cli.option_types import WholeScale
+from srcli.cli.option_types import WholeScale, split_names
 from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
@@ -167,7 +167,7 @@ def bench(
     from srcli.benchmark.inputs import BenchmarkInputs, as_text, loaded
 
     inputs = BenchmarkInputs(
-        dataset, folder, hr, lr, None if sizes is None else _listed(sizes), data_root, limit
+        dataset, folder, hr, lr, None if sizes is None else split_names(sizes), data_root, limit
     )
     inputs.require_one()  # before torch is imported
     with loading():
@@ -185,7 +185,7 @@ def bench(
     where = pick_device(device)
     dtype = pick_precision(precision, where)
     settings = MeasureSettings(scale, protocol_named(protocol), repeats, where)
-    asked = None if _is_default("efforts") else _listed(efforts)
+    asked = None if _is_default("efforts") else split_names(efforts)
     models = _fetched(models, asked, scale, downloads, random_weights=random_weights)
     failed: dict[str, str] = {}
 
@@ -197,10 +197,10 @@ def bench(
         setup = Setup(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
-            end_to_end=Path(scratch) if end_to_end else None, degrade=_listed(degrade or ""),
+            end_to_end=Path(scratch) if end_to_end else None, degrade=split_names(degrade or ""),
             tf32=precision == "tf32",
         )  # fmt: skip
-        methods = methods_named(_listed(models), setup, echo_line)
+        methods = methods_named(split_names(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
         smallest = settings.protocol.smallest(scale) if compares else 0
         samples = loaded(pairs, scale, smallest, leave_out)
@@ -268,7 +268,7 @@ def _fetched(
 
     known = known_model(models, policy_of(downloads))
     if not random_weights:
-        networks = networks_named(_listed(known), efforts)
+        networks = networks_named(split_names(known), efforts)
         wanted = [(one, scale) for one in networks]
         fetch_before_use(wanted, policy_of(downloads), yes=downloads.yes)
     return known
@@ -297,7 +297,3 @@ def _progress(total: int) -> Generator[Callable[[str], None]]:
 def _count(heartbeat: Heartbeat, total: int, numbers: Iterator[int], name: str) -> None:
     """Let the next line off a terminal tell how many images are measured, and the last one."""
     heartbeat.work = f"{next(numbers)} of {total} images measured, the last {printable(name)}"
-
-
-def _listed(words: str) -> list[str]:
-    return [word.strip() for word in words.split(",") if word.strip()]

@@ -17,6 +17,7 @@ __all__ = [
     "Seconds",
     "TileSize",
     "WholeScale",
+    "split_names",
 ]
 
 _BROADCAST = Fraction(1000, 1001)  # 23.976 a second are 24 of these
@@ -193,3 +194,12 @@ class Seconds(click.ParamType[Fraction]):
                 f"{value!r} is not a time; hint: seconds (1.5) or hours:minutes:seconds (1:02:03.5)"
             )
         return functools.reduce(lambda total, part: total * 60 + part, parts, Fraction(0))
+
+
+def split_names(words: str | None) -> list[str]:
+    """Names of an option that takes several with commas between them; none for None.
+
+    >>> split_names("adaformer, pp-atd-light,")
+    ['adaformer', 'pp-atd-light']
+    """
+    return [word.strip() for word in (words or "").split(",") if word.strip()]

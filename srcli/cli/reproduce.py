@@ -7,6 +7,7 @@ import click
 
 from srcli.benchmark.paper_tables import PAPER_TABLES, paper_table
 from srcli.cli.console import echo_line, loading, printable
+from srcli.cli.option_types import split_names
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
 
@@ -81,7 +82,8 @@ def reproduce(
     if out is not None:
         _make(out)
     options = ReproduceOptions(
-        pick_device(device), _listed(datasets), _listed(rows), data_root, limit, repeats, effort,
+        pick_device(device), tuple(split_names(datasets)), tuple(split_names(rows)),
+        data_root, limit, repeats, effort,
         random_weights, weights_folder,
     )  # fmt: skip
     with Heartbeat(echo_line, f"running {table}", _FIRST_LINE) as heartbeat:
@@ -111,10 +113,6 @@ def reproduce(
         return ExitCode.INTERRUPTED
     measured = any(row.ours for row in done.rows)
     return ExitCode.ALL_DONE if measured and not done.left_out else ExitCode.SOME_FAILED
-
-
-def _listed(words: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (words or "").split(",") if word.strip())
 
 
 def _make(folder: Path) -> None:

@@ -224,8 +224,7 @@ class Upscaler:
 
         Args:
             image: See `__call__`.
-            on_tile: See `upscale`.
-            on_progress: See `upscale`; of both runs together.
+            on_tile, on_progress: See `upscale`; of both runs together.
 
         Returns:
             The result and the maps; these are without layers for a network that computes

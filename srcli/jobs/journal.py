@@ -8,13 +8,11 @@ after a crash at any instant it can be told what was finished.
 """
 
 import errno
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from srcli.errors import JournalError, NoRoom
@@ -28,13 +26,11 @@ from srcli.jobs.journal_schema import (
     entry_from_row,
     path_to_cell,
 )
+from srcli.jobs.open_database import open_database
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
 FOLDER = ".srcli"
-_OPENING_SECONDS = 0.5  # after which a lock is taken for one that no one will grant
-_PATIENCE_SECONDS = 10  # with who reads or writes the file meanwhile
-_NO_LOCKS = "win32-none" if os.name == "nt" else "unix-none"  # SQLite's name for such files
 
 
 def journal_path(folder: Path) -> Path:
@@ -62,37 +58,13 @@ class Journal:
         if not create and not path.exists():
             raise JournalError(f"{folder} has no journal: it is not the output folder of a batch")
         with self._readable():
-            self._db = self._opened(path, create=create)
+            self._db = open_database(path, create=create)
         try:
             self._check_version(path, create=create)
             self._columns = self._known_columns(create=create)
         except BaseException:
             self._db.close()
             raise
-
-    def _opened(self, path: Path, *, create: bool) -> sqlite3.Connection:
-        """Open the file, in the first way that its file system allows."""
-        ways = _WRITING if create else (_Way(_access(path)), *_READING)
-        for way in ways[:-1]:
-            try:
-                return self._connection(path, way)
-            except sqlite3.OperationalError:
-                continue
-        return self._connection(path, ways[-1])
-
-    def _connection(self, path: Path, way: "_Way") -> sqlite3.Connection:
-        db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{way.access}",
-            uri=True,
-            timeout=_OPENING_SECONDS,
-            check_same_thread=False,
-        )
-        try:
-            _set_up(db, way)
-        except BaseException:
-            db.close()
-            raise
-        return db
 
     def _check_version(self, path: Path, *, create: bool) -> None:
         """Write the tables into a new file, or see that it is one of ours."""
@@ -253,53 +225,5 @@ class Journal:
         )
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A way to open the file.
-
-    Args:
-        access: Of SQLite's URI.
-        mode: How changes are made whole: "wal", "truncate" or, for reading, "".
-        alone: Nobody else has the file open, so that nothing in memory is shared.
-    """
-
-    access: str
-    mode: str = ""
-    alone: bool = False
-
-
-_WRITING = (
-    _Way("mode=rwc", "wal"),
-    _Way(f"mode=rwc&vfs={_NO_LOCKS}", "truncate", alone=True),
-)
-_READING = (_Way(f"mode=ro&vfs={_NO_LOCKS}", alone=True), _Way("immutable=1"))
-"""After the usual way."""
-
-
-def _set_up(db: sqlite3.Connection, way: _Way) -> None:
-    """Choose how changes are made whole, and touch the file: some refuse only then.
-
-    Raises:
-        sqlite3.OperationalError: The file system does not allow it.
-    """
-    if way.alone:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read
-    if way.mode:
-        (mode,) = db.execute(f"PRAGMA journal_mode = {way.mode}").fetchone()
-        if mode != way.mode:
-            raise sqlite3.OperationalError(f"no {way.mode} journal there")
-        db.execute("PRAGMA synchronous = FULL")  # a record must outlast a power cut
-        db.execute("PRAGMA wal_autocheckpoint = 100")  # pages: small on a full disk
-    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    db.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000}")
-
-
 def _is_full(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _access(path: Path) -> str:
-    """URI for SQLite to read the file; that, too, needs room beside it for a shared index."""
-    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        return "mode=rw"
-    return "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"

@@ -11,7 +11,7 @@ import pytest
 
 from srcli.errors import JournalError
 from srcli.jobs.job import Job
-from srcli.jobs.journal import _Way
+from srcli.jobs.open_database import _Way
 from tests.conftest import ROOT
 from tests.jobs.journalling import RUN, run_journal
 
@@ -128,7 +128,7 @@ def test_a_journal_that_cannot_be_opened_leaves_nothing_behind(
 ) -> None:
     out = tmp_path / "out"
     jobs = [Job(tmp_path / name, out / name, "png", out) for name in ("a.png", "b.png")]
-    monkeypatch.setattr("srcli.jobs.journal._WRITING", (_Way("mode=rwc&vfs=none-such"),))
+    monkeypatch.setattr("srcli.jobs.open_database._WRITING", (_Way("mode=rwc&vfs=none-such"),))
     with run_journal(jobs) as journal, pytest.raises(JournalError, match="another disk with -o"):
         journal.begin(RUN, jobs)
     assert list(out.iterdir()) == []
