@@ -101,8 +101,7 @@ class Upscaler:
             from srcli.weights.outside import as_known  # brings httpx: most have no use for it
 
             model = as_known(model)
-        self.model = model
-        self.scale = scale
+        self.model, self.scale = model, scale
         self.device = pick_device(device)
         weights = best_scale(model, scale)
         self.network = load_network(weights, self.device, precision, compiled=compiled)
@@ -224,7 +223,8 @@ class Upscaler:
 
         Args:
             image: See `__call__`.
-            on_tile, on_progress: See `upscale`; of both runs together.
+            on_tile: See `upscale`.
+            on_progress: See `upscale`; of both runs together.
 
         Returns:
             The result and the maps; these are without layers for a network that computes
