@@ -10,8 +10,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # has no name at run time before Python 3.12
     from _typeshed import ReadableBuffer
+else:
+    ReadableBuffer = bytes | bytearray | memoryview
 
 __all__ = ["StandardStreams"]
 
@@ -33,7 +35,7 @@ class _ForgivingWriter(io.RawIOBase):
     def isatty(self) -> bool:
         return self._inner.isatty()
 
-    def write(self, content: "ReadableBuffer", /) -> int:
+    def write(self, content: ReadableBuffer, /) -> int:
         size = memoryview(content).nbytes
         if self.error is None:
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from srcli.cli.main import run
 from tests.cli.processes import ENVIRONMENT, FAST, srcli
 from tests.forked_python import ForkedPython
 
@@ -92,3 +93,15 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(photos: Path) -> None:
 def test_text_reaches_a_pipe_whole(photos: Path) -> None:
     ended = srcli("upscale", "photos", "-o", "out", "--json", *MODEL, cwd=photos.parent)
     assert [json.loads(line)["event"] for line in ended.stdout.splitlines()][-1] == "summary"
+
+
+def test_a_batch_runs_in_a_process_that_checks_types(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As this one does: of the writer behind a stream, and of reports, too."""
+    monkeypatch.setattr(sys, "argv", ["srcli", "upscale", str(photos), "-o", "out", *MODEL])
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(SystemExit) as ending:
+        run()
+    assert ending.value.code == 0
+    assert made(photos) == {"a.png", "b.png"}
