@@ -2,13 +2,14 @@
 
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import UsageError
 from srcli.jobs.job import CLIP, Job, Settled, State
 from srcli.jobs.known_outputs import KnownOutputs
+from srcli.jobs.many_keys import JobsByName, hashes_of, shared_with, with_repeated
 from srcli.jobs.naming import case_folded, real_path
 
 __all__ = ["resolve_conflicts"]
@@ -39,21 +40,24 @@ def resolve_conflicts(
         UsageError: No input is left that would not become the same file as another, or a result
             would replace an input.
     """
-    known = KnownOutputs()
-    inputs: dict[str, list[Job]] = {}
-    for job in jobs:
-        inputs.setdefault(case_folded(job.source), []).append(job)
-    makers = _outputs_by_folder(jobs, inputs)
-    recorded = {job.source: known.maker(job, inputs) for job in jobs if job.source not in makers}
-    left_out = makers | {path: maker for path, maker in recorded.items() if maker is not None}
-    making = {maker.source for maker in makers.values()}
-    kept = [
-        _refuse_inputs_as_outputs(job, overwrite=overwrite)
-        if job.source in making and not known.is_result(job)
-        else job
-        for job in jobs
-        if job.source not in left_out
-    ]
+    inputs = JobsByName(jobs)
+    with KnownOutputs() as known:
+        makers = _outputs_by_folder(jobs, inputs)
+        recorded = [
+            (job.source, maker)
+            for job in jobs
+            if job.source not in makers and (maker := known.maker(job, inputs)) is not None
+        ]
+        left_out = makers | dict(recorded)
+        making = {maker.source for maker in makers.values()}
+        kept = [
+            _refuse_inputs_as_outputs(job, overwrite=overwrite)
+            if making and job.source in making and not known.is_result(job)
+            else job
+            for job in jobs
+            if not left_out or job.source not in left_out
+        ]
+    del inputs
     kept = _without_shadowed_clips(kept)
     kept = _parted_collisions(kept, tell)
     _refuse_inputs_replaced([job for job in kept if not job.settled])
@@ -65,11 +69,11 @@ def resolve_conflicts(
     return kept
 
 
-def _outputs_by_folder(jobs: Sequence[Job], inputs: dict[str, list[Job]]) -> dict[Path, Job]:
+def _outputs_by_folder(jobs: Sequence[Job], inputs: JobsByName) -> dict[Path, Job]:
     """The inputs that are there under the name of another's result, and that other's job."""
     found: dict[Path, Job] = {}
     for job in jobs:
-        for other in inputs.get(case_folded(job.target), ()):
+        for other in inputs.named(case_folded(job.target)):
             if other is not job and _is_file(job.target, other.source):
                 found[other.source] = job
     return found
@@ -94,36 +98,46 @@ def _refuse_inputs_as_outputs(job: Job, *, overwrite: bool) -> Job:
     return replace(job, guarded=True)
 
 
-def _without_shadowed_clips(jobs: Sequence[Job]) -> list[Job]:
+def _without_shadowed_clips(jobs: list[Job]) -> list[Job]:
     """Settle clips whose result would have another clip's name, as of a.avi and a.flv: a.mkv."""
     taken: dict[str, Path] = {}
-    kept: list[Job] = []
-    for job in jobs:
+    settled: dict[Path, Settled] = {}
+    for job in with_repeated(jobs, lambda job: case_folded(job.target)):
         first = taken.setdefault(case_folded(job.target), job.source)
-        if job.image_format == CLIP and job.base is not None and first is not job.source:
+        if job.image_format == CLIP and job.base is not None and first != job.source:
             reason = (
                 f"{job.source} would become {job.target}, as {first} does; hint: upscale it into "
                 "another folder"
             )
-            kept.append(replace(job, settled=Settled(State.FAILED, reason)))
-        else:
-            kept.append(job)
-    return kept
+            settled[job.source] = Settled(State.FAILED, reason)
+    return _with_ends(jobs, settled)
+
+
+def _with_ends(jobs: list[Job], ends: Mapping[Path, Settled]) -> list[Job]:
+    """The jobs, those whose end is known settled."""
+    if not ends:
+        return jobs
+    return [replace(job, settled=ends[job.source]) if job.source in ends else job for job in jobs]
 
 
 def _refuse_inputs_replaced(jobs: Sequence[Job]) -> None:
-    there = {number: job for job in jobs if (number := _file_number(job.target)) is not None}
-    for job in jobs if there else ():
+    numbers = hashes_of(_file_number(job.target) for job in jobs)
+    there = numbers[numbers != hash(None)]
+    for job in shared_with(lambda job: _file_number(job.source), jobs, there):
         number = _file_number(job.source)
-        if number is not None and number in there:
-            raise _replaces(there[number])
-    inputs = {real_path(job.source) for job in jobs}
+        for maker in jobs:
+            if _file_number(maker.target) == number:
+                raise _replaces(maker)
+    inputs = hashes_of(real_path(job.source) for job in jobs)
+    suspects = shared_with(lambda job: real_path(job.target), jobs, inputs)
+    names = {real_path(job.source) for job in jobs} if suspects else set[str]()
+    replacing = {job.target for job in suspects if real_path(job.target) in names}
     for job in jobs:
-        if case_folded(job.target) == case_folded(job.source) or real_path(job.target) in inputs:
+        if case_folded(job.target) == case_folded(job.source) or job.target in replacing:
             raise _replaces(job)
 
 
-def _parted_collisions(jobs: Sequence[Job], tell: Callable[[str], None]) -> list[Job]:
+def _parted_collisions(jobs: list[Job], tell: Callable[[str], None]) -> list[Job]:
     """Keep jobs whose results have one name from each other.
 
     Of several names of one file the first that is no link is done, the others are skipped. Names
@@ -134,7 +148,7 @@ def _parted_collisions(jobs: Sequence[Job], tell: Callable[[str], None]) -> list
         UsageError: All of them do.
     """
     by_target: dict[str, list[Job]] = {}
-    for job in jobs:
+    for job in with_repeated(jobs, lambda job: case_folded(job.target)):
         if not job.settled:
             by_target.setdefault(case_folded(job.target), []).append(job)
     ends: dict[Path, Settled] = {}
@@ -150,7 +164,7 @@ def _parted_collisions(jobs: Sequence[Job], tell: Callable[[str], None]) -> list
     more = [f"and {len(lines) - _SHOWN} more such names"] if len(lines) > _SHOWN else []
     for line in (*lines[:_SHOWN], *more):
         tell(line)
-    kept = [replace(job, settled=ends.get(job.source, job.settled)) for job in jobs]
+    kept = _with_ends(jobs, ends)
     failed = [end.reason for end in ends.values() if end.state is State.FAILED]
     if failed and all(job.settled for job in kept):
         raise UsageError(failed[0])

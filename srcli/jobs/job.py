@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from srcli.compact_paths import FolderSlots, compact_paths
 from srcli.errors import SrcliError
 from srcli.inference.report import Report
 
@@ -48,8 +49,9 @@ class Settled:
     reason: str
 
 
-@dataclass(frozen=True)
-class Job:
+@compact_paths("source", "target")
+@dataclass(frozen=True, slots=True)
+class Job(FolderSlots):
     """One input and the file it becomes.
 
     Args:
@@ -85,7 +87,7 @@ def is_moving(job: Job) -> bool:
     return job.image_format in (CLIP, ANIMATION, FRAMES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A job's end.
 

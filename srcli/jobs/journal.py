@@ -99,6 +99,14 @@ class Journal:
             rows = self._db.execute(f"SELECT {self._columns} FROM files ORDER BY rowid").fetchall()
         return {entry.target: entry for entry in map(entry_from_row, rows)}
 
+    def entry(self, target: Path) -> Entry | None:
+        """What is known of one output, named relative to the folder; None if nothing is."""
+        with self._readable(), self._lock:
+            row = self._db.execute(
+                f"SELECT {self._columns} FROM files WHERE target = ?", (path_to_cell(target),)
+            ).fetchone()
+        return None if row is None else entry_from_row(row)
+
     def last_run(self) -> RunRecord | None:
         """The latest run; None if there was none."""
         with self._readable(), self._lock:
@@ -123,10 +131,10 @@ class Journal:
                 "INSERT INTO files (target, source, state, run) VALUES (?, ?, 'pending', ?) "
                 "ON CONFLICT (target) DO UPDATE SET source = excluded.source, run = excluded.run, "
                 "reason = '', state = iif(state = 'writing', 'writing', 'pending')",
-                [
+                (
                     (path_to_cell(target), path_to_cell(source), self._run)
                     for target, source in planned
-                ],
+                ),
             )
 
     def end(self, outcome: str) -> None:

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Self
 
 from srcli.errors import JournalError
 from srcli.jobs.identity import unchanged
 from srcli.jobs.job import Job
 from srcli.jobs.journal import Entry, Journal, journal_path
+from srcli.jobs.many_keys import JobsByName
 from srcli.jobs.naming import case_folded
 from srcli.jobs.result_records import read_record, record_name, record_names
 
@@ -14,27 +16,37 @@ __all__ = ["KnownOutputs"]
 
 
 class KnownOutputs:
-    """Entries of several folders' journals, each read once, and records of single results."""
+    """Journals of several folders, and records of single results; a context manager."""
 
     def __init__(self) -> None:
-        self._entries: dict[Path, dict[Path, Entry]] = {}
+        self._journals: dict[Path, Journal | None] = {}
         self._above: dict[Path, tuple[Path, ...]] = {}  # folders with journals, by a folder in them
         self._records = record_names()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for journal in self._journals.values():
+            if journal is not None:
+                journal.close()
+        self._journals = {}
+
     def is_result(self, job: Job) -> bool:
         """Tell if the file under the name of a job's result was made by srcli."""
-        entry = self._of(job.folder).get(job.inside)
+        entry = self._entry(job.folder, job.inside)
         return _made(entry, job.target) or _made(self._record(job.target), job.target)
 
-    def maker(self, job: Job, inputs: dict[str, list[Job]]) -> Job | None:
+    def maker(self, job: Job, inputs: JobsByName) -> Job | None:
         """The job of the input that a job's input was once made of; None if there is none.
 
         The journals of all folders above it are asked, for a result may lie in a subfolder.
         """
         folders = self._journals_above(job.source.parent)
         for folder in (*folders, job.folder):
-            entries = self._of(folder)
-            entry = entries.get(_inside(job.source, folder)) if entries else None
+            if self._of(folder) is None:
+                continue
+            entry = self._entry(folder, _inside(job.source, folder))
             if entry is not None and _made(entry, job.source):
                 return _other(job, entry, inputs)
         record = self._record(job.source)
@@ -46,7 +58,9 @@ class KnownOutputs:
         """The folder and those above it, as far as they have journals."""
         if folder not in self._above:
             here = Path(os.path.abspath(folder))  # noqa: PTH100 links are left as they are
-            self._above[folder] = tuple(one for one in (here, *here.parents) if self._of(one))
+            self._above[folder] = tuple(
+                one for one in (here, *here.parents) if self._of(one) is not None
+            )
         return self._above[folder]
 
     def _record(self, path: Path) -> Entry | None:
@@ -55,16 +69,23 @@ class KnownOutputs:
             return None
         return read_record(path)
 
-    def _of(self, folder: Path) -> dict[Path, Entry]:
-        if folder not in self._entries:
-            self._entries[folder] = _read(folder)
-        return self._entries[folder]
+    def _entry(self, folder: Path, inside: Path) -> Entry | None:
+        journal = self._of(folder)
+        try:
+            return None if journal is None else journal.entry(inside)
+        except JournalError:
+            return None
+
+    def _of(self, folder: Path) -> Journal | None:
+        if folder not in self._journals:
+            self._journals[folder] = _opened(folder)
+        return self._journals[folder]
 
 
-def _other(job: Job, entry: Entry, inputs: dict[str, list[Job]]) -> Job | None:
+def _other(job: Job, entry: Entry, inputs: JobsByName) -> Job | None:
     """The job of the input that an entry names; None if it is not among the inputs."""
-    origin = inputs.get(case_folded(entry.source), [job])[0]
-    return None if origin is job else origin
+    origins = inputs.named(case_folded(entry.source)) or [job]
+    return None if origins[0] is job else origins[0]
 
 
 def _inside(path: Path, folder: Path) -> Path:
@@ -75,20 +96,14 @@ def _inside(path: Path, folder: Path) -> Path:
         return path
 
 
-def _read(folder: Path) -> dict[Path, Entry]:
-    """A journal's entries; none where there is no journal, or none that can be read."""
+def _opened(folder: Path) -> Journal | None:
+    """A folder's journal; None where there is none, or none that can be read."""
     if not os.path.lexists(journal_path(folder)):
-        return {}
+        return None
     try:
-        journal = Journal(folder, create=False)
+        return Journal(folder, create=False)
     except JournalError:
-        return {}
-    try:
-        return journal.entries()
-    except JournalError:
-        return {}
-    finally:
-        journal.close()
+        return None
 
 
 def _made(entry: Entry | None, path: Path) -> bool:

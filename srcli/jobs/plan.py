@@ -79,8 +79,9 @@ def plan_jobs(
             _refuse_unknown_suffix(output)
         jobs = _planned(sources, output, label, image_format, pattern, count)
     settled = [job for job in jobs if job.settled]
-    others = [job for job in jobs if not job.settled]
-    return [*resolve_conflicts(others, overwrite=overwrite, tell=tell), *settled]
+    if settled:
+        jobs = [job for job in jobs if not job.settled]
+    return [*resolve_conflicts(jobs, overwrite=overwrite, tell=tell), *settled]
 
 
 def _planned(

@@ -32,7 +32,7 @@ class OutputState(StrEnum):
     ALTERED = "altered"  # somebody has changed it since
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """State of a job's output.
 
@@ -40,7 +40,8 @@ class Verdict:
         job: The job.
         state: State of its output.
         reason: In words.
-        known: Record of an output that is done, with the places and times of today.
+        known: Record of an output that is done, with the places and times of today, where the
+            journal has others; None: as the journal has it.
         stale: The journal has others.
     """
 
@@ -82,7 +83,8 @@ def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
         return Verdict(job, OutputState.SETTINGS_CHANGED, reason)
     known = _as_it_is(job, entry, there)
     reason = "done before, with the same settings"
-    return Verdict(job, OutputState.DONE, reason, known, stale=known != entry)
+    stale = known != entry
+    return Verdict(job, OutputState.DONE, reason, known if stale else None, stale)
 
 
 def _as_it_is(job: Job, entry: Entry, there: Identity) -> Entry:

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from srcli.jobs.identity import Identity, give_time, identity_of, is_there
 from srcli.jobs.job import Job, is_moving
 from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
 from srcli.jobs.result_records import read_record, record_of, write_record
-from srcli.jobs.resume import Verdict, absolute, classify_output, remove_leftovers
+from srcli.jobs.resume import OutputState, Verdict, absolute, classify_output, remove_leftovers
 from srcli.jobs.settings import Settings
 from srcli.locks import FolderLock
 
@@ -117,12 +117,11 @@ class RunJournal:
             for folder in dict.fromkeys(job.folder for job in jobs):
                 if journal_path(folder).exists():
                     self._open(folder)
-            known = {folder: journal.entries() for folder, journal in self._journals.items()}
             texts = {kind: settings.text(kind) for kind in {job.image_format for job in jobs}}
             self.verdicts: tuple[Verdict, ...] = tuple(
                 classify_output(
                     job,
-                    self._known(job, known.get(job.folder, {})),
+                    self._known(job),
                     texts[job.image_format],
                 )
                 for job in jobs
@@ -132,9 +131,10 @@ class RunJournal:
             self.close()
             raise
 
-    def _known(self, job: Job, entries: Mapping[Path, Entry]) -> Entry | None:
+    def _known(self, job: Job) -> Entry | None:
         """Entry of an output in its folder's journal or a record of its own; None without one."""
-        entry = entries.get(job.inside)
+        journal = self._journals.get(job.folder)
+        entry = None if journal is None else journal.entry(job.inside)
         if (entry is not None and entry.output is not None) or not is_there(job.target):
             return entry
         record = read_record(job.target)  # made alone, perhaps before the folder had a journal
@@ -166,32 +166,38 @@ class RunJournal:
             UsageError: A folder cannot be written.
             NoRoom: The disk is full.
         """
-        for folder in dict.fromkeys(job.folder for job in todo):
-            here = [job for job in todo if job.folder == folder]
+        folders: dict[Path, list[Job]] = {}
+        for job in todo:
+            folders.setdefault(job.folder, []).append(job)
+        for folder, here in folders.items():
             try:
                 if self._keeps and folder not in self._journals:
                     self._open(folder)
                 remove_leftovers({job.target.parent for job in here})
                 if journal := self._journals.get(folder):
-                    journal.begin(run, [(job.inside, absolute(job.source)) for job in here])
+                    journal.begin(run, ((job.inside, absolute(job.source)) for job in here))
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
                     f"{folder}: {reason}; hint: name another folder with -o", error
                 ) from error
-        busy = set(todo)
-        for verdict in self.verdicts:
+        stale = [verdict for verdict in self.verdicts if verdict.stale]
+        busy = set(todo) if stale else set[Job]()
+        for verdict in stale:
             journal = self._journals.get(verdict.job.folder)
             known = verdict.known
             if verdict.job.target in self._recorded:
                 continue
-            if journal and known is not None and verdict.stale and verdict.job not in busy:
+            if journal and known is not None and verdict.job not in busy:
                 self._try(journal, partial(Journal.recognise, entry=known))
 
     def keep_times(self, verdicts: Sequence[Verdict]) -> None:
         """Give results that were done before the modification times of their inputs."""
         for verdict in verdicts:
             known = verdict.known
+            if verdict.state is OutputState.DONE and not verdict.stale:  # as it was written down
+                moving = is_moving(verdict.job)
+                known = read_record(verdict.job.target) if moving else self._known(verdict.job)
             if known is None or known.origin is None or known.output is None:
                 continue
             give_time(verdict.job.target, known.origin.mtime_ns)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from srcli.compact_paths import FolderSlots, compact_paths
 from srcli.jobs.ignored import Ignored, is_junk_folder
 from srcli.jobs.job import Settled, State
 from srcli.masks import is_mask_folder
@@ -18,8 +19,9 @@ _NOT_FOLLOWED = "a link to a folder; hint: --follow-links follows it"
 _SEARCHED = "by a link, a folder that is searched already"
 
 
-@dataclass(frozen=True)
-class Source:
+@compact_paths("path")
+@dataclass(frozen=True, slots=True)
+class Source(FolderSlots):
     """One input.
 
     Args:
