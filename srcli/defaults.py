@@ -1,6 +1,15 @@
 """Defaults of options that several rooms of srcli need; each stands here and nowhere else."""
 
-__all__ = ["AUTO", "HALT_EPS", "LARGEST_SCALE", "MODEL", "PHOTO_MODELS", "QUALITY", "SCALE"]
+__all__ = [
+    "AUTO",
+    "HALT_EPS",
+    "LARGEST_SCALE",
+    "MODEL",
+    "PHOTO_MODELS",
+    "QUALITY",
+    "SCALE",
+    "TEMPORAL_MODES",
+]
 
 AUTO = "auto"
 """In place of a model: `MODEL` or, for inputs that compression has damaged, a photo model."""
@@ -15,3 +24,7 @@ LARGEST_SCALE = 4
 """The largest that the networks here make at once."""
 HALT_EPS = {"balanced": 0.05, "fast": 0.8}
 """The tolerances ε at which `MODEL` halts tokens, by effort; other networks have their own."""
+
+TEMPORAL_MODES = ("off", "exact", "fast")
+"""Results of earlier frames that are used again: of frames that repeat as a whole; also of parts
+that no change reaches; also of parts that changed by coding noise alone or are reached weakly."""

@@ -78,6 +78,8 @@ def clips_of(
         "device": model.device,
         "precision": model.precision,
     }
+    if settings.temporal != "off":  # keys of earlier versions have none
+        key["temporal"] = settings.temporal
     recorded = _recorded(key, options, target_size, policy, weights)
     verdicts = [_verdict(job, recorded) for job in kept]
     return Clips(verdicts, refused, replace(settings, key=key), recorded)
@@ -101,7 +103,7 @@ def _recorded(
     chosen = {
         name: None if value is None else str(value)
         for field in fields(options)
-        if (name := field.name) != "frames_dir"
+        if (name := field.name) not in {"frames_dir", "temporal"}
         for value in [getattr(options, name)]
     }
     others = {"size": target_size.label, "metadata": policy.label, "weights": weights}
@@ -117,7 +119,9 @@ def _settings(options: ClipOptions) -> ClipSettings:
     hdr = "tonemap" if options.tonemap else "sdr" if options.force_sdr else "refuse"
     reading = DecodeOptions(options.start, options.duration, options.deinterlace, hdr)
     encoder = EncoderOptions(options.codec, options.crf, options.preset, options.pix_fmt)
-    return ClipSettings(reading, encoder, rate=options.fps, isolated=True)
+    return ClipSettings(
+        reading, encoder, rate=options.fps, isolated=True, temporal=options.temporal
+    )
 
 
 def _refuse_size(job: Job) -> Finished:

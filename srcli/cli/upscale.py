@@ -51,7 +51,7 @@ class UpscaleCommand(SectionedCommand):
         "Results that exist": ("on_mismatch", "wait", "disk_check"),
         "Video": (
             "codec", "crf", "preset", "pix_fmt", "start", "duration", "deinterlace", "tonemap",
-            "force_sdr", "fps", "frames_dir",
+            "force_sdr", "fps", "frames_dir", "temporal",
         ),
         "Limits": (
             "max_megapixels", "max_output_megapixels", "max_file_size", "max_memory", "max_seconds",

@@ -10,7 +10,7 @@ from srcli.cli.click_classes import Decorator, grouped
 from srcli.cli.cluster_options import ClusterOptions
 from srcli.cli.option_types import BoxSize, FormatName, FrameRate, ScaleFactor, Seconds
 from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
-from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE
+from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE, TEMPORAL_MODES
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
@@ -194,6 +194,7 @@ class ClipOptions:
     force_sdr: bool
     fps: Fraction | None
     frames_dir: Path | None
+    temporal: str = "off"
 
 
 clip_options: Decorator = grouped(
@@ -245,6 +246,14 @@ clip_options: Decorator = grouped(
         "--frames-dir",
         type=click.Path(path_type=Path, file_okay=False),
         help="Write frames as PNG files with times.txt into this folder instead of a clip.",
+    ),
+    click.option(
+        "--temporal",
+        type=click.Choice(TEMPORAL_MODES),
+        default="off",
+        show_default=True,
+        help="Reuse of earlier frames' results: whole frames that repeat; with exact, also parts "
+        "that no change reaches; with fast, also those that changed by coding noise alone.",
     ),
 )
 

@@ -7,7 +7,6 @@ and are blended (`blended_tiling`). Finished parts are reduced to the size asked
 network's scale is larger, rounded, and written into the result (`result_writer`).
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from srcli.errors import UsageError
 from srcli.geometry import Size
 from srcli.inference.argument_types import require_types
 from srcli.inference.choose_weights import choose_weights
+from srcli.inference.crop_reach import CropReach, crop_reach
 from srcli.inference.device import (
     as_out_of_memory,
     pick_device,
@@ -36,12 +36,10 @@ from srcli.inference.network import load_network
 from srcli.inference.output_size import Resizing
 from srcli.inference.planes import Pixels, as_pixels, split_planes
 from srcli.inference.preparer import Preparer, prepare_all
-from srcli.inference.progress import Callbacks, watched_progress
+from srcli.inference.progress import Callbacks
 from srcli.inference.report import Report, WeightsChoice, add_reports
-from srcli.inference.run_tiles import with_plans
-from srcli.inference.tally import Tally
-from srcli.inference.tile_planner import TilePlan, TilePlanner
-from srcli.inference.upscale_plane import PlaneTask, upscale_plane
+from srcli.inference.tile_planner import TilePlanner
+from srcli.inference.upscale_planes import PlaneTask, upscale_planes
 from srcli.metrics.flops import count_flops
 from srcli.models.spec import Halting
 from srcli.weights import best_scale, clean_model, is_from_outside, preparer_entries
@@ -185,6 +183,16 @@ class Upscaler:
         upscaled = upscaler._upscale(image, callbacks, upscaler._halting, None, size)
         return replace(upscaled, report=upscaled.report.with_choice(choice))
 
+    def crop_reach(self, *, exact: bool) -> CropReach | None:
+        """How far a change in an image reaches; None: over the whole image, or not known.
+
+        Args:
+            exact: All of it; else only as far as it can be seen.
+        """
+        if self._preparers or self.scale != int(self.scale):
+            return None
+        return crop_reach(self.network, self._halting, exact=exact)
+
     def batch_for(self, height: int, width: int) -> int:
         """Number of frames of so many LR px worth computing at once."""
         return batch_size(self.network, height * width)
@@ -277,24 +285,6 @@ class Upscaler:
             if alpha is not None:
                 alpha = alpha.to(self.device)
                 tasks.append(PlaneTask(alpha, result[..., -1:], resizing, is_alpha=True))
-            report = self._compute(tasks, halting, callbacks).after(before)
+            done = upscale_planes(self.network, self._planner, tasks, halting, callbacks)
+            report = done.after(before)
         return Upscaled(to_input_kind(result, image), report)
-
-    def _compute(self, tasks: list[PlaneTask], halting: Halting, callbacks: Callbacks) -> Report:
-        """Run all tasks; if memory runs out, run all again with smaller tiles."""
-        network, reruns = self.network, self.network.reruns
-
-        def attempt(plan: TilePlan, restarts: int) -> Report:
-            progress = watched_progress(network, plan, len(tasks), callbacks.on_progress)
-            with progress as on_spared:
-                tally = Tally(len(plan.grid) * len(tasks), callbacks.tile_done(network), on_spared)
-                for task in tasks:
-                    upscale_plane(network, task, plan, halting, tally)
-            return tally.report(
-                reruns=network.reruns - reruns,
-                restarts=restarts,
-                megapixels=math.prod(tasks[0].target.shape[:2]) / 1e6,
-                exact=not plan.blends,
-            )
-
-        return with_plans(network, self._planner, tasks[0].plane, attempt)

@@ -58,9 +58,8 @@ def upscale_to_frames(
     def write(frame: Frame) -> None:
         write_image(DecodedImage(frame.pixels, "png"), _name(folder, frame.pts))
 
-    report = FrameStage(upscaler, missing, has_alpha, on_frame, settings.segment).run(
-        0, None, write
-    )
+    stage = FrameStage(upscaler, missing, has_alpha, on_frame, settings.segment, settings.temporal)
+    report = stage.run(0, None, write)
     with atomic_file(folder / _TIMES) as stream:
         stream.write(("\n".join(["# timecode format v2", *missing.times]) + "\n").encode())
     return tuple(source.frames.notes), report
@@ -83,7 +82,7 @@ def upscale_animation(
     policy = settings.policy
     _require_memory(job, reader.info, upscaler.scale)
     writer = AnimationWriter(job.target, reader.loop, policy.applied(reader.metadata))
-    work = FrameStage(upscaler, reader, has_alpha=True, on_frame=on_frame, segment=settings.segment)
+    work = FrameStage(upscaler, reader, True, on_frame, settings.segment, settings.temporal)
     report = work.run(0, None, lambda frame: writer.add(frame.pixels))
     unread = [name for name in reader.unread if name != "XMP" or not policy.strip]
     notes = [f"{job.source}: its {name} is not kept" for name in unread]

@@ -90,7 +90,10 @@ def upscale_clip(
         if not segments:
             preflight_encode(encoding, info, job.target, rest, parts.folder)
         cutter = _Cutter(parts, encoding, info, settings.segment, segments, source.frames)
-        work = FrameStage(upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment)
+        work = FrameStage(
+            upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment,
+            settings.temporal,
+        )  # fmt: skip
         try:
             done = sum(len(segment.pts) for segment in segments)
             report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)

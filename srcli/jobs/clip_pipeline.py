@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
+from srcli.inference.crop_reach import CropReach
 from srcli.inference.report import Report, add_reports
+from srcli.jobs.frame_changes import ChangedPart, FrameChanges
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
 from srcli.pipeline import WriteQueue, prefetch
@@ -37,6 +37,10 @@ class FrameUpscaler(Protocol):
         """Upscale frames of one size and type, each as if it were alone."""
         ...
 
+    def crop_reach(self, *, exact: bool) -> CropReach | None:
+        """Px around changed px that a result depends on; None: on the whole frame."""
+        ...
+
 
 @dataclass
 class FrameStage:
@@ -48,6 +52,7 @@ class FrameStage:
         has_alpha: Whether the result can hold alpha; it is dropped before the network otherwise.
         on_frame: Told of every frame.
         segment: Frames that are computed apart from those after them.
+        temporal: Which results are reused, one of `defaults.TEMPORAL_MODES`.
     """
 
     upscaler: FrameUpscaler
@@ -55,7 +60,15 @@ class FrameStage:
     has_alpha: bool
     on_frame: Progress
     segment: int
+    temporal: str = "off"
     _reports: list[Report] = field(default_factory=list[Report])
+
+    def __post_init__(self) -> None:
+        reach = self.upscaler.crop_reach
+        self._changes = FrameChanges.for_mode(
+            self.temporal, exact=reach(exact=True), fast=reach(exact=False)
+        )
+        self._result: Pixels | None = None  # of the last frame
 
     def run(self, done: int, last: int | None, take: Callable[[Frame], None]) -> Report:
         """Upscale the frames after the first `done`.
@@ -90,47 +103,46 @@ class FrameStage:
         So what is computed together does not depend on where a former run was stopped.
         """
         waiting: list[Frame] = []
-        before: _Pair | None = None
         for number, frame in enumerate(frames, start=1):
             waiting.append(frame)
             ends = number % self.segment == 0
             if len(waiting) == batch or ends:
-                pairs = self._batch(waiting, before)
-                yield from (
-                    replace(f, pixels=p.larger) for f, p in zip(waiting, pairs, strict=True)
-                )
-                waiting, before = [], None if ends else pairs[-1]
-        pairs = self._batch(waiting, before)
-        yield from (replace(f, pixels=p.larger) for f, p in zip(waiting, pairs, strict=True))
+                yield from self._batch(waiting)
+                waiting = []
+            if ends:
+                self._changes.reset()
+        yield from self._batch(waiting)
 
-    def _batch(self, waiting: Sequence[Frame], before: "_Pair | None") -> list["_Pair"]:
-        """Upscale what differs from the frame before it; the others reuse that one's result."""
+    def _batch(self, waiting: Sequence[Frame]) -> Iterator[Frame]:
+        """Upscale what changed from frame to frame; the rest of the last result is reused."""
         channels = 4 if self.has_alpha else 3
-        distinct: list[Pixels] = []
-        places: list[int] = []
-        previous = None if before is None else before.smaller
-        for frame in waiting:
-            pixels = frame.pixels[..., :channels]
-            if previous is None or not np.array_equal(previous, pixels):
-                distinct.append(pixels)
-            places.append(len(distinct) - 1)
-            previous = pixels
-        made: list[_Pair] = []
-        if distinct:
-            larger, report = self.upscaler.upscale_frames(distinct)
-            self._reports.append(report)
-            made = [_Pair(*pair) for pair in zip(distinct, larger, strict=True)]
-        return [made[place] if place >= 0 else _known(before) for place in places]
+        frames = [frame.pixels[..., :channels] for frame in waiting]
+        parts = [self._changes.parts(pixels) for pixels in frames]
+        whole = [pixels for pixels, some in zip(frames, parts, strict=True) if some is None]
+        larger = iter(self._upscale(whole) if whole else ())
+        for frame, pixels, some in zip(waiting, frames, parts, strict=True):
+            if some is None:
+                self._result = next(larger)
+            elif some:
+                self._result = self._with_parts(pixels, some)
+            assert self._result is not None, "the first frame is computed whole"
+            yield replace(frame, pixels=self._result)
 
+    def _with_parts(self, pixels: Pixels, parts: Sequence[ChangedPart]) -> Pixels:
+        """Copy the last result with some parts computed anew."""
+        assert self._result is not None, "the first frame is computed whole"
+        result, scale = self._result.copy(), round(self.upscaler.scale)
+        for one in parts:
+            crop, part = one.crop, one.part
+            (larger,) = self._upscale([pixels[crop.top : crop.bottom, crop.left : crop.right]])
+            top, left = scale * (part.top - crop.top), scale * (part.left - crop.left)
+            target = result[
+                scale * part.top : scale * part.bottom, scale * part.left : scale * part.right
+            ]
+            target[:] = larger[top:, left:][: target.shape[0], : target.shape[1]]
+        return result
 
-@dataclass(frozen=True)
-class _Pair:
-    """A frame's pixels before and after."""
-
-    smaller: Pixels
-    larger: Pixels
-
-
-def _known(pair: _Pair | None) -> _Pair:
-    assert pair is not None, "the first frame repeats none"
-    return pair
+    def _upscale(self, frames: Sequence[Pixels]) -> list[Pixels]:
+        larger, report = self.upscaler.upscale_frames(frames)
+        self._reports.append(report)
+        return larger

@@ -39,6 +39,7 @@ class ClipSettings:
         rate: Frames a second of numbered images, which do not say it themselves.
         policy: Which tags are kept.
         isolated: Decode video files in a process of their own.
+        temporal: Which results of earlier frames are reused, one of `defaults.TEMPORAL_MODES`.
     """
 
     reading: DecodeOptions = field(default_factory=DecodeOptions)
@@ -48,6 +49,7 @@ class ClipSettings:
     rate: Fraction | None = None
     policy: MetadataPolicy = field(default_factory=MetadataPolicy)
     isolated: bool = False
+    temporal: str = "off"
 
 
 @dataclass(frozen=True)

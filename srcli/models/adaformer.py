@@ -117,7 +117,8 @@ class AdaFormer(BandedNetwork):
         self.config = config
         self.scale = config.scale
         self.encoder_halo = self.decoder_halo = 1 + 2 * config.residual_blocks
-        self.band = config.region * config.window
+        band = self.band = config.region * config.window
+        self.attends_beyond = (band - 1, config.layers * (band + 1) - 2) if band else None
         c, d, blocks = config.channels, config.dim, config.residual_blocks
         self.register_buffer("mean", torch.tensor(_DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
         self.head = nn.Conv2d(3, c, 3, padding=1)

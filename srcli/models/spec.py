@@ -158,6 +158,9 @@ class BandedNetwork(SRNetwork):
     encoder_halo: int  # LR px
     decoder_halo: int  # LR px
     band: int  # LR px; bands start on multiples of it; 0: cannot be parted after all
+    attends_beyond: tuple[int, int] | None = None
+    """LR px that the adaptive layers together look beyond a px: with nothing halted, and with
+    halting, whose decisions look further; None: over the whole image."""
 
     def band_progress_modules(self) -> Collection[nn.Module]:
         """Those of `steps` that see bands, and so no px twice; none by default."""

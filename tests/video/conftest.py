@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from srcli.inference.crop_reach import CropReach
 from srcli.inference.report import Report
 from srcli.jobs.clip_job import upscale_clip
 from srcli.jobs.clip_source import ClipSettings
@@ -30,6 +31,9 @@ class Doubler:
 
     def batch_for(self, height: int, width: int) -> int:
         return self.batch
+
+    def crop_reach(self, *, exact: bool) -> CropReach | None:
+        return CropReach(0, 8 if exact else 0, 8)
 
     def upscale_frames(self, frames: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Report]:
         self.given.append(len(frames))

@@ -58,6 +58,28 @@ def test_options_of_clips_reach_the_clip(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "f").glob("*.png")) == ["000000.png", "000001.png"]
 
 
+def test_temporal_reuse_is_a_setting_of_the_result(tmp_path: Path) -> None:
+    """A GIF of one moving dot: the same frames, and the record tells of another setting."""
+    frames = [Image.new("RGB", (200, 64), (90, 120, 150)) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.paste((250, 250, 250), (4 + number, 20, 8 + number, 24))
+    frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=40)
+    command = ("upscale", "in.gif", "-s", 2, "-m", "adaformer-s", "--effort", "exact")
+    for folder, temporal in (("off", ()), ("reused", ("--temporal", "exact"))):
+        ended = srcli(*command, "--frames-dir", folder, *temporal, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    for number in range(3):
+        one, other = (
+            np.asarray(Image.open(tmp_path / folder / f"{number:06}.png")).astype(int)
+            for folder in ("off", "reused")
+        )
+        assert np.abs(one - other).max() <= 1
+    to_clip = (*command, "-o", "out.mp4")
+    assert srcli(*to_clip, cwd=tmp_path).returncode == 0
+    kept = srcli(*to_clip, "--temporal", "fast", "--on-mismatch", "keep", cwd=tmp_path)
+    assert "made with other settings (temporal default, now fast)" in kept.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [

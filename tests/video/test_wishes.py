@@ -15,6 +15,7 @@ from srcli.cli.option_types import FrameRate, Seconds
 from srcli.cli.run_options import NetworkOptions
 from srcli.cli.upscale_options import ClipOptions
 from srcli.errors import UsageError
+from srcli.inference.crop_reach import CropReach
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs import job
@@ -39,6 +40,9 @@ class StandIn(Upscaler):
 
     def batch_for(self, height: int, width: int) -> int:
         return self._doubler.batch_for(height, width)
+
+    def crop_reach(self, *, exact: bool) -> CropReach | None:
+        return self._doubler.crop_reach(exact=exact)
 
     def upscale_frames(self, frames: Sequence[np.ndarray]) -> tuple[list[np.ndarray], Report]:
         return self._doubler.upscale_frames(frames)

@@ -13,6 +13,7 @@ class LocalNetwork(BandedNetwork):
     """A network without layers between encoder and decoder, so that tiles give the whole image."""
 
     band = 1
+    attends_beyond = 0, 0
 
     def extend(self, lr: Tensor) -> Tensor:
         """The image as it is: every size can be computed."""
