@@ -14,7 +14,7 @@ __all__ = ["ChangedPart", "FrameChanges"]
 _NOISE = 4  # levels of 255
 _BLOCK = 8  # LR px
 _FIXED = 32  # blocks that a crop costs besides its area
-_WORTH = 0.8  # of the frame's area; parts that cost more are not worth their seams
+_WORTH = 0.6  # of the frame's area; parts that cost more are not worth their seams
 
 
 @dataclass(frozen=True)
