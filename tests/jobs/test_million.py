@@ -1,4 +1,4 @@
-"""Inputs by the million: planned, and written into a journal, in memory that a small machine has."""
+"""Inputs by the million: planned and journalled in memory that a small machine has."""
 
 import subprocess
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-MOST = 500  # MB
-COUNT = 300_000  # a million takes minutes; what each input takes does not depend on their number
+COUNT = 250_000  # a million takes minutes: docs/cluster.md has its figures
+MOST = 190  # MB
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -18,11 +18,6 @@ from tests.jobs.journalling import RUN, make, run_journal
 folder, count, done = Path(sys.argv[1]), int(sys.argv[2]), 20
 root, out = folder / "in", folder / "out"
 began = time.monotonic()
-
-def peak():
-    return next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-
-before = peak()
 
 def stated(what):
     global began
@@ -53,19 +48,17 @@ with run_journal(jobs) as journal:
 stated("continued")
 size = (out / ".srcli" / "journal.sqlite").stat().st_size
 print(f"journal: {size / 1e6:.0f} MB")
-print(before, peak())
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_what_an_input_takes_lets_a_million_fit_in_500_mb(tmp_path: Path) -> None:
+def test_a_quarter_of_a_million_inputs_fits_in_190_mb(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), str(COUNT)],
         check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
-    *told, memory = ended.stdout.splitlines()
-    before, peak = (int(kilobytes) / 1000 for kilobytes in memory.split())
-    million = before + (peak - before) * 1_000_000 / COUNT
-    sys.stdout.write(f"{' '.join(told)}, memory: {peak:.0f} MB, of a million {million:.0f} MB\n")
-    assert million <= MOST
+    *told, kilobytes = ended.stdout.splitlines()
+    sys.stdout.write(f"{' '.join(told)}, memory: {int(kilobytes) / 1000:.0f} MB\n")
+    assert int(kilobytes) / 1000 <= MOST
