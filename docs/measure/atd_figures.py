@@ -1,4 +1,4 @@
-"""How long ATD-light takes beside AdaFormer's convolutions, and what Pure-Pass saves of it.
+"""Time of ATD-light beside AdaFormer's convolutions, and the part that Pure-Pass saves.
 
 python docs/measure/atd_figures.py PHOTO 256x256 --find 1024x683 --runs 5
 python docs/measure/atd_figures.py PHOTO 256x256 --runs 5 --processor

@@ -1,4 +1,4 @@
-"""What the journal and the worker process cost: time of a batch with them and without.
+"""Cost of the journal and the worker process: time of a batch with them and without.
 
 python docs/measure/batch_cost.py FOLDER [COUNT]
 

@@ -22,6 +22,7 @@ import av
 import numpy as np
 import torch
 
+from srcli.inference.crop_reach import CropReach
 from srcli.inference.device import pick_device, pick_precision
 from srcli.inference.frame_batch import batch_size, upscale_batch
 from srcli.inference.halting import resolve_halting
@@ -40,7 +41,7 @@ RATE = 25
 
 
 class Frames:
-    """What a clip needs of an upscaler, for a network with or without weights."""
+    """Stand-in for an upscaler of clips, for a network with or without weights."""
 
     def __init__(self, wanted: argparse.Namespace) -> None:
         device = pick_device(wanted.device)
@@ -57,6 +58,10 @@ class Frames:
     def batch_for(self, height: int, width: int) -> int:
         """See `FrameUpscaler`."""
         return batch_size(self.network, height * width)
+
+    def crop_reach(self, *, exact: bool) -> CropReach | None:
+        """See `FrameUpscaler`; whole frames."""
+        return None
 
     def upscale_frames(self, frames: Sequence[Pixels]) -> tuple[list[Pixels], Report]:
         """See `FrameUpscaler`."""

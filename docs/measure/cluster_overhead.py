@@ -1,4 +1,4 @@
-"""What a cluster of one worker costs: time of a batch by `--cluster local` and without, in turn.
+"""Overhead of a cluster of one worker: time of a batch by `--cluster local` and without, in turn.
 
 python docs/measure/cluster_overhead.py IMAGE [TURNS [SIDE]]
 

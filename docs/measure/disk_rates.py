@@ -1,4 +1,4 @@
-"""What results take on disk: bytes a sample of real x4 results, by format.
+"""Room that results take on disk: bytes a sample of real x4 results, by format.
 
 python docs/measure/disk_rates.py FOLDER [FOLDER ...]
 

@@ -1,4 +1,4 @@
-"""What an image's flat areas save: `python docs/measure/flat_saving.py IMAGE ... [--model M]`.
+"""Saving by an image's flat areas: `python docs/measure/flat_saving.py IMAGE ... [--model M]`.
 
 Each image is upscaled with its flat blocks copied and with everything computed, in turns, on one
 thread; prints the ratio of the least processor times and the largest difference of the results.

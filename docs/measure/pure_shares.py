@@ -1,4 +1,4 @@
-"""How many pixels are pure, by colour centres, window and windowings. No network runs.
+"""Share of pure pixels by colour centres, window and windowings. No network runs.
 
 python docs/measure/pure_shares.py LR
 

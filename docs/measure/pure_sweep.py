@@ -1,4 +1,4 @@
-"""What PP-ATD-light loses and saves by what Pure-Pass leaves open: K, window, shifts, compensation.
+"""Loss and saving of PP-ATD-light by what Pure-Pass leaves open: K, window, shifts, compensation.
 
 python docs/measure/pure_sweep.py WEIGHTS SET [SET ...]
 
@@ -50,7 +50,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Result:
-    """What one way made of one image: share of pure px, dB, and seconds of the processor."""
+    """Result of one way on one image: share of pure px, dB, and seconds of the processor."""
 
     pure: float
     psnr: float
@@ -95,7 +95,7 @@ def ways() -> Iterator[Way]:
 
 
 def networks(weights: Path) -> Mapping[str, PPATDLight]:
-    """The same network for each compensation."""
+    """One network for each compensation."""
     state = {name: tensor.float() for name, tensor in load_file(weights).items()}
     made: dict[str, PPATDLight] = {}
     for instead in ("projected value", "value", "nothing"):

@@ -1,4 +1,4 @@
-"""What a training step of adaformer x4 costs, and what each way of making it faster is worth.
+"""Cost of a training step of adaformer x4, and the gain of each way of making it faster.
 
 python docs/measure/step_cost.py CONFIG.toml [RUNS [THREADS]]
 
@@ -40,7 +40,7 @@ class Fused(nn.Module):
         self.attention = attention
 
     def reference(self, windows: Tensor) -> Tensor:
-        """What the training network calls."""
+        """Attend, by the name that the training network calls."""
         return self.attention(windows)
 
 
@@ -63,7 +63,7 @@ def stepper(
     fused: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> Callable[[], object]:
-    """What takes one step."""
+    """Make the callable that takes one step."""
     state = TrainingState(config, _CPU)
     for module in list(state.network.modules()):
         if isinstance(module, nn.Conv2d) and channels_last:

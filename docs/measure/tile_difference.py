@@ -1,4 +1,4 @@
-"""What blended tiles change, for a network whose tokens see the whole image.
+"""Difference that blended tiles make, for a network whose tokens see the whole image.
 
 python docs/measure/tile_difference.py NAME SCALE IMAGE [IMAGE ...]
 

@@ -19,7 +19,7 @@ from srcli.errors import ClusterError
 __all__ = ["PooledWorker", "WorkerPool"]
 
 _FAILED_STARTS = 3  # in succession, after which a worker that dies is not started again
-_PATIENCE_SECONDS = 300.0  # without any worker
+_NO_WORKER_SECONDS = 300.0  # after which a run without any worker ends
 _WORTH_A_LINE = 30.0
 _CLOSING_SECONDS = 3.0
 _NO_SRCLI = "No module named 'srcli'"
@@ -170,9 +170,9 @@ class WorkerPool:
             if name in ("CPU", "GPU")
         }
         wanted = f"{self.size.cores} cores and {self.size.gpus:g} GPUs; free in the cluster: {free}"
-        if passed > _PATIENCE_SECONDS:
+        if passed > _NO_WORKER_SECONDS:
             raise ClusterError(
-                f"no worker could start within {_PATIENCE_SECONDS:g} s: it needs {wanted}; hint: "
+                f"no worker could start within {_NO_WORKER_SECONDS:g} s: it needs {wanted}; hint: "
                 "free some, or --workers with a larger number for smaller ones"
             )
         if passed > _WORTH_A_LINE and not self._told:

@@ -100,7 +100,7 @@ class Journal:
         return {entry.target: entry for entry in map(entry_from_row, rows)}
 
     def entry(self, target: Path) -> Entry | None:
-        """What is known of one output, named relative to the folder; None if nothing is."""
+        """Entry of one output, named relative to the folder; None if there is none."""
         with self._readable(), self._lock:
             row = self._db.execute(
                 f"SELECT {self._columns} FROM files WHERE target = ?", (path_to_cell(target),)

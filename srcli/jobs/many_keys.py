@@ -1,4 +1,4 @@
-"""Which of millions of names are alike, in a few bytes each: by hashes, then looked at exactly."""
+"""Find the names that are alike among millions, in a few bytes each: by hash, then exactly."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 

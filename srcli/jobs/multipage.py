@@ -20,7 +20,7 @@ __all__ = ["ImageContext", "origin_of", "upscale_multipage"]
 
 @dataclass(frozen=True)
 class ImageContext:
-    """What works on an image beside the network.
+    """Parts that work on an image beside the network.
 
     Args:
         decoder: Reads it.

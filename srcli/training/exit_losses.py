@@ -1,4 +1,4 @@
-"""What the confidence estimator learns: when a token may stop (AdaFormer, Eq. 17 and Tab. 4).
+"""Losses of the confidence estimator, which learns when tokens stop (AdaFormer, Eq. 17 and Tab. 4).
 
 Besides the paper's own loss, which makes confidence predict the error, two that follow the rules it
 is compared with, as far as a halting score that adds up and tokens that keep their last value

@@ -125,7 +125,7 @@ class PatchNetwork(nn.Module):
     def _with_gradient_of_depth(
         self, tokens: Tensor, states: list[Tensor], grid: WindowGrid, confidence: Tensor
     ) -> Tensor:
-        """The same tokens, through which the image's loss reaches the confidence.
+        """Let the image's loss reach the confidence through the tokens, which keep their values.
 
         A-ViT's output is the mean of a token's states, weighted by the probabilities that it halts
         there. Here tokens keep their last state, as they do when the network runs; only the

@@ -25,7 +25,7 @@ def compare(*arguments: object, **environment: str):
 
 
 def words(page: Path) -> str:
-    """What a page says, without its images."""
+    """Text of a page, without its images."""
     text = re.sub(r"data:image/webp;base64,[\w+/=]+", "", page.read_text("utf-8"))
     return html.unescape(text)
 

@@ -1,4 +1,4 @@
-"""What people type who do not know srcli, and what they are told when nothing seems to happen."""
+"""First commands of people who do not know srcli, and the answers when nothing seems to happen."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What commands print fits 80 columns, and no word of it is broken."""
+"""Output of commands fits 80 columns, and no word of it is broken."""
 
 from pathlib import Path
 

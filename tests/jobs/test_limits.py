@@ -43,7 +43,7 @@ def test_megapixels_beyond_the_limit_are_refused_with_the_option() -> None:
 def test_a_remedy_never_leads_to_the_next_refusal(
     old: tuple[int, int], limit: float, format: str
 ) -> None:
-    """What the hint says is done, and the size is allowed."""
+    """Follow the hint: then the size is allowed."""
     asked = TargetSize(width=100000)
     limits = SizeLimits("adaformer", 4, limit)
     try:

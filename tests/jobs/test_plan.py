@@ -24,7 +24,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def images(*inputs: Path, exclude: Path | None = None) -> list[Source]:
-    """What is found there, without the link that is not followed."""
+    """Entries found there, without the link that is not followed."""
     return [source for source in discover(inputs, exclude=exclude) if not source.settled]
 
 

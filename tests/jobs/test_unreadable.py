@@ -50,7 +50,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, OSError]]:
 
 
 def ends(sources: list[Source]) -> dict[str, str]:
-    """What is settled, by its name."""
+    """Verdicts by name."""
     return {s.path.name: f"{s.settled.state} {s.settled.reason}" for s in sources if s.settled}
 
 

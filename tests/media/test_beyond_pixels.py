@@ -1,4 +1,4 @@
-"""What files hold besides pixels: EXIF in AVIF, profiles of BMP, trailers of JPEG, missing ends."""
+"""Files besides their pixels: EXIF in AVIF, profiles of BMP, trailers of JPEG, missing ends."""
 
 import io
 import struct

@@ -44,7 +44,7 @@ def marked(path: Path, mark: int) -> Path:
 
 
 def table() -> dict[str, dict[str, str]]:
-    """What docs/video_reference.md says of each container, by the name of the row."""
+    """Rows of docs/video_reference.md for each container, by the name of the row."""
     text = TABLE.read_text("utf-8").partition("## What goes into which container")[2]
     lines = text.partition("## ")[0].splitlines()
     rows = [[cell.strip() for cell in x.strip("|").split("|")] for x in lines if x.startswith("|")]

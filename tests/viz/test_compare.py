@@ -219,7 +219,7 @@ def opened(browser, path: Path, **context: object):
 
 
 def shown(page) -> np.ndarray:
-    """What the frame shows above the words at its foot."""
+    """Content of the frame above the words at its foot."""
     return browsing.shown(page, ".frame")[:600]
 
 
