@@ -54,7 +54,7 @@ def test_the_help_of_upscale_lists_every_option_once_under_headings() -> None:
     headings = [line[:-1] for line in lines if re.fullmatch(r"[A-Z][a-z ]+:", line)]
     assert headings == [
         "Most used", "Input and output", "Size", "Model and speed", "Results that exist", "Video",
-        "Limits", "Messages",
+        "Limits", "Several machines", "Messages",
     ]  # fmt: skip
     shown = [name for line in lines for name in re.findall(r"^  (?:-\w, )?(--[\w-]+)", line)]
     options = [p for p in main.commands["upscale"].params if p.param_type_name == "option"]

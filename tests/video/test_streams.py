@@ -145,6 +145,7 @@ def test_odd_sizes_get_the_line_that_chroma_needs(tmp_path: Path) -> None:
     class Same:
         scale = 1
         batch_for = staticmethod(lambda height, width: 1)
+        crop_reach = staticmethod(lambda *, exact: None)
 
         def upscale_frames(self, frames: list[np.ndarray]) -> tuple[list[np.ndarray], object]:
             from tests.video.conftest import Doubler

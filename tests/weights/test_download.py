@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from srcli.errors import DownloadError, WeightsError
-from srcli.transfer import remote_file
+from srcli.transfer.network_errors import failure_reason
 from srcli.transfer.policy import Policy
 from srcli.weights.download import download
 from srcli.weights.local_files import file_of
@@ -261,5 +261,5 @@ def test_passwords_are_not_shown(server: Server, cache: Path) -> None:
 def test_a_server_whose_name_has_no_address_is_said_in_words() -> None:
     error = httpx.ConnectError("[Errno -2] Name or service not known")
     error.__cause__ = socket.gaierror(-2, "Name or service not known")
-    assert remote_file._reason(error) == "the server's name cannot be resolved"
-    assert remote_file._reason(OSError("[Errno 111] Connection refused")) == "Connection refused"
+    assert failure_reason(error) == "the server's name cannot be resolved"
+    assert failure_reason(OSError("[Errno 111] Connection refused")) == "Connection refused"
