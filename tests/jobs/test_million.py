@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 COUNT = 250_000  # a million takes minutes: docs/cluster.md has its figures
-MOST = 190  # MB
+MOST = 200  # MB
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -54,7 +54,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_quarter_of_a_million_inputs_fits_in_190_mb(tmp_path: Path) -> None:
+def test_a_quarter_of_a_million_inputs_fits_in_200_mb(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), str(COUNT)],
         check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2],
