@@ -8,6 +8,7 @@ __all__ = [
     "PHOTO_MODELS",
     "QUALITY",
     "SCALE",
+    "TEMPORAL",
     "TEMPORAL_MODES",
 ]
 
@@ -25,6 +26,8 @@ LARGEST_SCALE = 4
 HALT_EPS = {"balanced": 0.05, "fast": 0.8}
 """The tolerances ε at which `MODEL` halts tokens, by effort; other networks have their own."""
 
+TEMPORAL = "off"
+"""The one of `TEMPORAL_MODES` that is used unless another is asked for."""
 TEMPORAL_MODES = ("off", "exact", "fast")
 """Results of earlier frames that are used again: of frames that repeat as a whole; also of parts
 that no change reaches; also of parts that changed by coding noise alone or are reached weakly."""

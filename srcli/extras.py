@@ -2,7 +2,19 @@
 
 from importlib.util import find_spec
 
-__all__ = ["CLUSTER_HINT", "COMMUNITY_HINT", "ray_is_here", "spandrel_is_here"]
+__all__ = [
+    "CLIENT",
+    "CLUSTER_HINT",
+    "COMMUNITY_HINT",
+    "LOCAL",
+    "ray_is_here",
+    "spandrel_is_here",
+]
+
+LOCAL = "local"
+"""The address of a cluster of this machine alone, which ends with the run."""
+CLIENT = "ray://"
+"""Before HOST:PORT, the address of a cluster that this machine is no node of."""
 
 CLUSTER_HINT = "pip install 'srcli[cluster]' adds Ray"
 COMMUNITY_HINT = "pip install 'srcli[community]' adds spandrel, which runs the community's networks"

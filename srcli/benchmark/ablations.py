@@ -39,7 +39,7 @@ ABLATIONS: Mapping[str, AdaFormerConfig] = {
 
 
 def ablation_spec(name: str) -> ModelSpec:
-    """What the network of an ablation promises; its efforts are adaformer-s's."""
+    """Spec of an ablation's network; its efforts are adaformer-s's."""
 
     def build(_: int) -> AdaFormer:
         return AdaFormer(ABLATIONS[name])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from srcli.cli.run_options import NetworkOptions
 from srcli.cli.upscale_options import ClipOptions
+from srcli.defaults import TEMPORAL
 from srcli.errors import UsageError
 from srcli.jobs.clip_source import ClipSettings, rate_for
 from srcli.jobs.job import CLIP, FRAMES, Finished, Job, State
@@ -78,7 +79,7 @@ def clips_of(
         "device": model.device,
         "precision": model.precision,
     }
-    if settings.temporal != "off":  # keys of earlier versions have none
+    if settings.temporal != TEMPORAL:  # keys of earlier versions have none
         key["temporal"] = settings.temporal
     recorded = _recorded(key, options, target_size, policy, weights)
     verdicts = [_verdict(job, recorded) for job in kept]

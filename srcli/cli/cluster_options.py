@@ -6,11 +6,9 @@ import click
 
 from srcli.cli.click_classes import Decorator, grouped
 from srcli.errors import UsageError
-from srcli.extras import CLUSTER_HINT, ray_is_here
+from srcli.extras import CLIENT, CLUSTER_HINT, LOCAL, ray_is_here
 
 __all__ = ["ClusterOptions", "cluster_options"]
-
-_RAY = "ray://"
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,10 @@ class ClusterOptions:
 
 def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Check the address of a cluster."""
-    if value is None or value in ("local", "auto"):
+    if value is None or value in (LOCAL, "auto"):
         return value
-    host, _, port = value.removeprefix(_RAY).rpartition(":")
-    if not (value.startswith(_RAY) and host and port.isdecimal()):
+    host, _, port = value.removeprefix(CLIENT).rpartition(":")
+    if not (value.startswith(CLIENT) and host and port.isdecimal()):
         raise click.BadParameter(
             f"{value!r} is none of local, auto and ray://HOST:PORT; hint: --cluster local uses "
             "this machine"

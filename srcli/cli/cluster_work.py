@@ -18,6 +18,7 @@ from srcli.cluster.messages import WorkerSetup
 from srcli.cluster.weights_set import weights_hashes
 from srcli.cluster.worker_pool import WorkerPool
 from srcli.cluster.worker_sizes import worker_size
+from srcli.jobs.image_stages import encoders_among
 from srcli.jobs.job import BatchResult, Job
 from srcli.media import DecodeLimits
 
@@ -63,11 +64,11 @@ def run_images_on_cluster(
 
 
 def _setup(plan: RunPlan, limits: DecodeLimits, cores: int) -> WorkerSetup:
-    """All that workers need to know; like a batch on one machine, half of the cores encode."""
+    """All that workers need to know."""
     return WorkerSetup(
         network_request(plan),
         weights_hashes(plan.options.network.model),
         batch_options(plan),
         limits,
-        encoders=max(1, cores // 2),
+        encoders=encoders_among(cores),
     )

@@ -10,7 +10,7 @@ from srcli.cli.click_classes import Decorator, grouped
 from srcli.cli.cluster_options import ClusterOptions
 from srcli.cli.option_types import BoxSize, FormatName, FrameRate, ScaleFactor, Seconds
 from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
-from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE, TEMPORAL_MODES
+from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE, TEMPORAL, TEMPORAL_MODES
 from srcli.jobs.target_size import TargetSize
 
 __all__ = [
@@ -194,7 +194,7 @@ class ClipOptions:
     force_sdr: bool
     fps: Fraction | None
     frames_dir: Path | None
-    temporal: str = "off"
+    temporal: str
 
 
 clip_options: Decorator = grouped(
@@ -250,7 +250,7 @@ clip_options: Decorator = grouped(
     click.option(
         "--temporal",
         type=click.Choice(TEMPORAL_MODES),
-        default="off",
+        default=TEMPORAL,
         show_default=True,
         help="Reuse of earlier frames' results: whole frames that repeat; with exact, also parts "
         "that no change reaches; with fast, also those that changed by coding noise alone.",

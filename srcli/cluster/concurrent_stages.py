@@ -10,16 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
 
-from srcli.errors import ImageTooLarge, OutOfMemory
 from srcli.inference.report import Report
-from srcli.jobs.image_stages import ComputedResult
+from srcli.jobs.image_stages import AGAIN_ALONE, ComputedResult
 from srcli.jobs.job import Job
 from srcli.media import Decoded
 
-__all__ = ["ConcurrentStages", "NotBegun", "Stages"]
+__all__ = ["AHEAD", "ConcurrentStages", "NotBegun", "Stages"]
 
-_AHEAD = 2  # images in memory before they are stored: one being computed, and the next
-_ALONE = (ImageTooLarge, OutOfMemory)
+AHEAD = 2
+"""Images in memory before they are stored: one being computed, and the next."""
 Result = TypeVar("Result")
 
 
@@ -55,16 +54,11 @@ class ConcurrentStages:
     def __init__(self, encoders: int, most_bytes: float) -> None:
         self._encoders, self._most_bytes = encoders, most_bytes
         self._network = ThreadPoolExecutor(1, "srcli-network")
-        self._ahead = threading.BoundedSemaphore(_AHEAD)
+        self._ahead = threading.BoundedSemaphore(AHEAD)
         self._storing: dict[int, int] = {}  # bytes of each, by a number of its own
         self._stored = threading.Condition()
         self._stopping = threading.Event()
         self._numbers = 0
-
-    @property
-    def callers(self) -> int:
-        """Number of threads worth calling at once."""
-        return _AHEAD + self._encoders
 
     def in_network_thread(self, work: Callable[[], Result]) -> Result:
         """Do something in the thread that computes."""
@@ -99,7 +93,7 @@ class ConcurrentStages:
             raise NotBegun
         try:
             result = stages.compute(job, read)
-        except _ALONE:
+        except AGAIN_ALONE:
             if not self._others_stored():
                 raise
             result = stages.compute(job, read)

@@ -11,14 +11,11 @@ from typing import Any
 
 from srcli.cluster.worker_sizes import NodeResources
 from srcli.errors import UsageError
+from srcli.extras import CLIENT, LOCAL
 from srcli.inference.device import usable_cores
 
-__all__ = ["CLIENT", "LOCAL", "connected", "node_resources"]
+__all__ = ["connected", "node_resources"]
 
-LOCAL = "local"
-"""The address that means a cluster of this machine alone, which ends with the run."""
-CLIENT = "ray://"
-"""Before HOST:PORT, the address of a cluster that this machine is no node of."""
 _ANSWER_SECONDS = 10
 _STORE_BYTES = 256 << 20  # of this machine's memory; nothing but weights is kept there
 _TROUBLE = (ConnectionError, RuntimeError, ValueError, ImportError, AssertionError, OSError)

@@ -16,7 +16,7 @@ from srcli.jobs.run_journal import RunJournal
 __all__ = ["MOST_LOSSES", "run_on_workers"]
 
 MOST_LOSSES = 3
-"""How often a job may lose its worker; then it fails."""
+"""Lost workers after which a job fails."""
 _LOOK_SECONDS = 0.2  # between looks at whether the run is to stop
 
 

@@ -1,4 +1,4 @@
-"""What driver and workers of a cluster tell each other."""
+"""Messages between the driver and the workers of a cluster."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from srcli.atomic import atomic_file
 from srcli.defaults import AUTO, PHOTO_MODELS
+from srcli.jobs.identity import digest
 from srcli.user_folders import user_cache
 from srcli.weights import WeightsEntry, known, split_chain
 from srcli.weights.local_files import file_of, is_here, resolved
@@ -33,10 +34,7 @@ class WeightsFile:
 
 def weights_hashes(model: str) -> dict[str, str]:
     """The sha256 of every file that `-m model` may load on this machine, by the entry's name."""
-    return {
-        entry.name: hashlib.sha256(file_of(entry).read_bytes()).hexdigest()
-        for entry in _entries(model)
-    }
+    return {entry.name: digest(file_of(entry)) for entry in _entries(model)}
 
 
 def weights_files(model: str) -> tuple[WeightsFile, ...]:

@@ -16,15 +16,13 @@ from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
 from srcli.errors import SrcliError
 from srcli.inference.device import available_ram
 from srcli.jobs.identity import digest
-from srcli.jobs.image_stages import ImageContext, ImageStages
+from srcli.jobs.image_stages import STORING_SHARE, ImageContext, ImageStages
 from srcli.jobs.job import Job, reason_of
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import UpscalersByScale, load_network
 from srcli.media import DecoderProcess
 
 __all__ = ["ClusterWorker"]
-
-_MEMORY_SHARE = 8  # as of a batch on one machine
 
 
 class ClusterWorker:
@@ -61,7 +59,7 @@ class ClusterWorker:
                 if not files:
                     return WorkerStart(lacks_weights=True)
                 return WorkerStart(problem=f"{self._host}: other weights than the driver's")
-            lanes = ConcurrentStages(setup.encoders, available_ram() / _MEMORY_SHARE)
+            lanes = ConcurrentStages(setup.encoders, available_ram() * STORING_SHARE)
             upscalers = lanes.in_network_thread(lambda: load_network(setup.network))
         except (OSError, SrcliError) as error:
             return WorkerStart(problem=f"{self._host}: {error}")

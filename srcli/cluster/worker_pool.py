@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from srcli.atomic import TEMPORARY_SUFFIX
+from srcli.cluster.concurrent_stages import AHEAD
 from srcli.cluster.messages import WorkerPlace, WorkerSetup, WorkerStart
 from srcli.cluster.weights_set import weights_files
 from srcli.cluster.worker import ClusterWorker
@@ -90,7 +91,7 @@ class WorkerPool:
     @property
     def callers(self) -> int:
         """Jobs that a worker has at once: computed, loaded and being encoded."""
-        return 2 + self.setup.encoders
+        return AHEAD + self.setup.encoders
 
     @property
     def ready(self) -> list[PooledWorker]:

@@ -18,7 +18,7 @@ class NodeResources:
 
 @dataclass(frozen=True)
 class WorkerSize:
-    """How many workers there are, and what each gets.
+    """Number of workers, and the share of the cluster that each gets.
 
     Args:
         count: Of workers.

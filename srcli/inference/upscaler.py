@@ -184,7 +184,7 @@ class Upscaler:
         return replace(upscaled, report=upscaled.report.with_choice(choice))
 
     def crop_reach(self, *, exact: bool) -> CropReach | None:
-        """How far a change in an image reaches; None: over the whole image, or not known.
+        """Reach of a change in an image; None: over all of it, or not known.
 
         Args:
             exact: All of it; else only as far as it can be seen.

@@ -5,9 +5,10 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
+from srcli.defaults import TEMPORAL
 from srcli.inference.crop_reach import CropReach
 from srcli.inference.report import Report, add_reports
-from srcli.jobs.frame_changes import ChangedPart, FrameChanges
+from srcli.jobs.frame_changes import CODING_NOISE, ChangedPart, FrameChanges
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
 from srcli.pipeline import WriteQueue, prefetch
@@ -60,15 +61,15 @@ class FrameStage:
     has_alpha: bool
     on_frame: Progress
     segment: int
-    temporal: str = "off"
+    temporal: str = TEMPORAL
     _reports: list[Report] = field(default_factory=list[Report])
+    _changes: FrameChanges = field(init=False)
+    _result: Pixels | None = None  # of the last frame
 
     def __post_init__(self) -> None:
-        reach = self.upscaler.crop_reach
-        self._changes = FrameChanges.for_mode(
-            self.temporal, exact=reach(exact=True), fast=reach(exact=False)
-        )
-        self._result: Pixels | None = None  # of the last frame
+        fast = self.temporal == "fast"
+        reach = None if self.temporal == "off" else self.upscaler.crop_reach(exact=not fast)
+        self._changes = FrameChanges(reach, CODING_NOISE if fast else 0)
 
     def run(self, done: int, last: int | None, take: Callable[[Frame], None]) -> Report:
         """Upscale the frames after the first `done`.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from srcli.defaults import TEMPORAL
 from srcli.errors import UnreadableVideo, UsageError
 from srcli.jobs.identity import Identity, digest, unchanged
 from srcli.media import MetadataPolicy
@@ -49,7 +50,7 @@ class ClipSettings:
     rate: Fraction | None = None
     policy: MetadataPolicy = field(default_factory=MetadataPolicy)
     isolated: bool = False
-    temporal: str = "off"
+    temporal: str = TEMPORAL
 
 
 @dataclass(frozen=True)

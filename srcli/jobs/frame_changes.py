@@ -9,9 +9,11 @@ from srcli.inference.crop_reach import CropReach
 from srcli.inference.live_rectangles import Rectangle, live_rectangles
 from srcli.media import Pixels
 
-__all__ = ["ChangedPart", "FrameChanges"]
+__all__ = ["CODING_NOISE", "ChangedPart", "FrameChanges"]
 
-_NOISE = 4  # levels of 255
+CODING_NOISE = 4
+"""Levels of 255 by which a coder changes what stands still."""
+
 _BLOCK = 8  # LR px
 _FIXED = 32  # blocks that a crop costs besides its area
 _WORTH = 0.6  # of the frame's area; parts that cost more are not worth their seams
@@ -46,15 +48,6 @@ class FrameChanges:
         self._noise = noise
         self._reference: Pixels | None = None
 
-    @classmethod
-    def for_mode(
-        cls, temporal: str, exact: CropReach | None, fast: CropReach | None
-    ) -> "FrameChanges":
-        """Choose reach and noise for one of `defaults.TEMPORAL_MODES`."""
-        if temporal == "fast":
-            return cls(fast, _NOISE)
-        return cls(exact if temporal == "exact" else None, 0)
-
     def reset(self) -> None:
         """Forget all frames: the next one is computed whole."""
         self._reference = None
@@ -62,20 +55,28 @@ class FrameChanges:
     def parts(self, pixels: Pixels) -> list[ChangedPart] | None:
         """The parts to compute anew, none if nothing changed; None: the whole frame."""
         before = self._reference
-        if before is None or before.shape != pixels.shape or before.dtype != pixels.dtype:
-            self._reference = pixels.copy()
+        parts = None if before is None else self._differing(before, pixels)
+        if before is None or parts is None:
+            self._reference = pixels
+        elif parts:
+            self._reference = before.copy()
+            for one in parts:
+                at = np.s_[one.part.top : one.part.bottom, one.part.left : one.part.right]
+                self._reference[at] = pixels[at]
+        return parts
+
+    def _differing(self, before: Pixels, pixels: Pixels) -> list[ChangedPart] | None:
+        """See `parts`; most frames are told by the cheap comparison."""
+        if np.array_equal(before, pixels):
+            return []
+        if before.shape != pixels.shape or before.dtype != pixels.dtype:
+            return None
+        if self._reach is None and not self._noise:
             return None
         changed = self._changed_blocks(before, pixels)
         if not changed.any():
             return []
-        parts = None if self._reach is None else _parts(changed, self._reach, pixels.shape)
-        if parts is None:
-            self._reference = pixels.copy()
-            return None
-        for one in parts:
-            at = np.s_[one.part.top : one.part.bottom, one.part.left : one.part.right]
-            before[at] = pixels[at]
-        return parts
+        return None if self._reach is None else _parts(changed, self._reach, pixels.shape)
 
     def _changed_blocks(self, before: Pixels, now: Pixels) -> NDArray[np.bool_]:
         """Blocks (h, w) with a sample that differs by more than noise."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from srcli.errors import ImageTooLarge, OutOfMemory
 from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import Job
@@ -13,7 +14,24 @@ from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
 from srcli.media import Decoded, DecodedImage, holds_pages, write_image
 
-__all__ = ["ComputedResult", "ImageContext", "ImageStages"]
+__all__ = [
+    "AGAIN_ALONE",
+    "STORING_SHARE",
+    "ComputedResult",
+    "ImageContext",
+    "ImageStages",
+    "encoders_among",
+]
+
+AGAIN_ALONE = (ImageTooLarge, OutOfMemory)
+"""Errors of computing that may be gone once no other result is being stored."""
+STORING_SHARE = 1 / 8
+"""Of the memory that is free at the start: room for results being stored."""
+
+
+def encoders_among(cores: int) -> int:
+    """Number of results stored at once: half of the cores, for a GPU is faster than an encoder."""
+    return max(1, cores // 2)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from srcli.errors import ImageTooLarge, OutOfMemory
 from srcli.inference.device import available_ram, usable_cores
 from srcli.inference.report import Report
-from srcli.jobs.image_stages import ComputedResult, ImageContext, ImageStages
+from srcli.jobs.image_stages import (
+    AGAIN_ALONE,
+    STORING_SHARE,
+    ComputedResult,
+    ImageContext,
+    ImageStages,
+    encoders_among,
+)
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
@@ -15,8 +21,6 @@ from srcli.media import Decoded, DecoderProcess
 from srcli.pipeline import StageResult, StorePool, stream
 
 __all__ = ["run_batch"]
-
-_MEMORY_SHARE = 8  # of the free memory at the start, what results being written may take
 
 
 class _Stopped(Exception):
@@ -34,8 +38,6 @@ def run_batch(
     observer: BatchObserver,
 ) -> Iterator[Finished]:
     """Upscale every job, decoding and encoding while the network works.
-
-    A GPU computes an image many times faster than one core encodes it: half of the cores encode.
 
     Args:
         jobs: What to do; existing outputs are replaced.
@@ -57,10 +59,10 @@ def run_batch(
         return stages.compute(job, read)
 
     pool = StorePool[ComputedResult](
-        max(1, usable_cores() // 2),
-        available_ram() / _MEMORY_SHARE,
+        encoders_among(usable_cores()),
+        available_ram() * STORING_SHARE,
         lambda result: result.nbytes,
-        (ImageTooLarge, OutOfMemory),
+        AGAIN_ALONE,
     )
     todo = takewhile(lambda _: not stopping.is_set(), jobs)
     for outcome in stream(todo, stages.load, compute, stages.store, pool):

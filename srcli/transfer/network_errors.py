@@ -15,24 +15,20 @@ _ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 
 def is_about_certificates(error: BaseException | None) -> bool:
     """Tell if the other side could not prove its identity."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return _comes_of(error, ssl.SSLCertVerificationError)
 
 
 def failure_reason(error: Exception) -> str:
     """Words for what went wrong, without the number that the system gives it."""
-    if _is_unknown_host(error):
+    if _comes_of(error, socket.gaierror):  # no address for the name, or no network for asking
         return "the server's name cannot be resolved"
     return _ERROR_NUMBER.sub("", str(error)) or type(error).__name__
 
 
-def _is_unknown_host(error: BaseException | None) -> bool:
-    """Tell if no address was found for the server's name, without a network for one."""
+def _comes_of(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Tell if an error, or one that it was raised from or during, is of a kind."""
     while error is not None:
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, kind):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -14,6 +14,7 @@ from srcli.cli.clip_plan import Clips, clips_of
 from srcli.cli.option_types import FrameRate, Seconds
 from srcli.cli.run_options import NetworkOptions
 from srcli.cli.upscale_options import ClipOptions
+from srcli.defaults import TEMPORAL
 from srcli.errors import UsageError
 from srcli.inference.crop_reach import CropReach
 from srcli.inference.report import Report
@@ -55,7 +56,7 @@ def settled(
 ) -> Clips:
     options = ClipOptions(
         *(wanted.codec, wanted.crf, wanted.preset, wanted.pixel_format),
-        *(Fraction(0), None, False, False, False, fps, None),
+        *(Fraction(0), None, False, False, False, fps, None, TEMPORAL),
     )
     return clips_of(jobs, options, TargetSize(scale=2), ENGINE, MetadataPolicy(), "0" * 64)
 
