@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -17,6 +18,8 @@ from srcli.inference.device import usable_cores
 __all__ = ["connected", "node_resources"]
 
 _ANSWER_SECONDS = 10
+_CLIENT_ATTEMPTS = 3
+_RETRY_SECONDS = 2.0
 _STORE_BYTES = 256 << 20  # of this machine's memory; nothing but weights is kept there
 _TROUBLE = (ConnectionError, RuntimeError, ValueError, ImportError, AssertionError, OSError)
 
@@ -47,9 +50,10 @@ def connected(address: str) -> Generator[Any]:
                     object_store_memory=_STORE_BYTES,
                     **quiet,
                 )
+            elif address.startswith(CLIENT):
+                _require_answer(address)
+                _connect_client(ray, address, quiet)
             else:
-                if address.startswith(CLIENT):
-                    _require_answer(address)
                 ray.init(address=address, **quiet)
         except _TROUBLE as error:
             with contextlib.suppress(*_TROUBLE):
@@ -73,6 +77,24 @@ def _require_answer(address: str) -> None:
     """
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+
+
+def _connect_client(ray: Any, address: str, options: dict[str, Any]) -> None:  # noqa: ANN401
+    """Connect as a client, again if the process that the head starts for it did not come up.
+
+    Raises:
+        ConnectionAbortedError: It did not in any attempt.
+    """
+    for attempt in range(1, _CLIENT_ATTEMPTS + 1):
+        try:
+            ray.init(address=address, **options)
+        except ConnectionAbortedError:
+            ray.shutdown()
+            if attempt == _CLIENT_ATTEMPTS:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def node_resources(ray: Any) -> list[NodeResources]:  # noqa: ANN401 see above

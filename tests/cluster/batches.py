@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,15 @@ def journal(folder: Path) -> dict[Path, Entry]:
         return opened.entries()
     finally:
         opened.close()
+
+
+def client_server_logs() -> str:
+    """The ends of what the processes that serve clients wrote, for a failure's message."""
+    folder = Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs"
+    return "".join(
+        f"\n{path.name}: {path.read_text(errors='replace')[-2000:]}"
+        for path in sorted(folder.glob("ray_client_server*"))
+    )
 
 
 def workers() -> list[psutil.Process]:

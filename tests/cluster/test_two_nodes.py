@@ -7,7 +7,15 @@ from typing import Any
 
 from srcli.weights import weights_named
 from srcli.weights.local_files import file_of
-from tests.cluster.batches import SMALL, contents, images, journal, skipped, upscale
+from tests.cluster.batches import (
+    SMALL,
+    client_server_logs,
+    contents,
+    images,
+    journal,
+    skipped,
+    upscale,
+)
 from tests.cluster.conftest import CLIENT_PORT
 
 
@@ -40,7 +48,7 @@ def test_by_the_address_of_a_client(two_nodes: Any, tmp_path: Path) -> None:
     images(tmp_path / "in", 3)
     address = f"ray://127.0.0.1:{CLIENT_PORT}"
     ended = upscale(None, "in", "-o", "out", *SMALL, "--cluster", address, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 0, f"{ended.stderr}{client_server_logs()}"
     assert len(contents(tmp_path / "out")) == 3
 
 
