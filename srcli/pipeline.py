@@ -1,21 +1,20 @@
 """Stages that overlap in threads, with never more than a few images or frames in memory."""
 
-import contextlib
 import math
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
 
 __all__ = [
+    "LoadPool",
+    "RoomLimit",
     "StageResult",
     "StorePool",
-    "WriteQueue",
-    "prefetch",
     "stream",
 ]
 
@@ -32,6 +31,22 @@ class StageResult(Generic[Item, Stored]):
     item: Item
     stored: Stored | None
     error: Exception | None
+
+
+@dataclass(frozen=True)
+class LoadPool(Generic[Item]):
+    """Options of loading several items at once.
+
+    Args:
+        threads: That load: as many items are being loaded or wait to be computed.
+        most_bytes: Of all of them; a larger one is loaded once none before it waits.
+        bytes_of: Bytes of an item before it is loaded, told in the thread that will load it;
+            an item that has none (an error) takes no room: loading it will tell why.
+    """
+
+    threads: int = 1
+    most_bytes: float = math.inf
+    bytes_of: Callable[[Item], int] = lambda _: 0
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,13 @@ def stream(
     compute: Callable[[Item, Loaded], Computed],
     store: Callable[[Item, Computed], Stored],
     pool: StorePool[Computed] | None = None,
+    loaders: LoadPool[Item] | None = None,
 ) -> Generator[StageResult[Item, Stored]]:
     """Run every item through three stages that overlap; one item's error ends that item alone.
 
-    While one item is computed, in the caller's thread, the next is loaded and those before are
-    stored, in other threads: at most one loaded item waits, and no computed one. An interrupt lets
-    the items being stored finish, then propagates.
+    While one item is computed, in the caller's thread, the next are loaded and those before are
+    stored, in other threads: at most as many loaded items wait as there are loaders, and no
+    computed one. An interrupt lets the items being stored finish, then propagates.
 
     Args:
         items: What to work on, in order.
@@ -71,33 +87,26 @@ def stream(
         compute: Second stage, called with the item and what was loaded.
         store: Third stage, called with the item and what was computed.
         pool: How many results are stored at once; None: one.
+        loaders: How many items are loaded at once; None: one.
 
     Yields:
         How each item ended. Errors come as soon as they happen, results once they are stored: in
         order, unless several are stored at once.
     """
     pool = pool or StorePool()
-    source = iter(items)
     with (
-        ThreadPoolExecutor(1, "srcli-load") as loader,
+        _Loading(items, load, loaders or LoadPool()) as loading,
         ThreadPoolExecutor(pool.threads, "srcli-store") as storer,
     ):
-        loading: deque[tuple[Item, Future[Loaded]]] = deque()
         storing = _Storing[Item, Stored]()
 
-        def load_next() -> None:
-            loading.extend((item, loader.submit(load, item)) for item in islice(source, 1))
-
-        def attempt(item: Item, loaded: Future[Loaded]) -> Computed | _Failure:
+        def attempt(item: Item, loaded: Callable[[], Loaded]) -> Computed | _Failure:
             try:
-                return compute(item, loaded.result())
+                return compute(item, loaded())
             except Exception as error:  # noqa: BLE001 one bad item must not end the others
                 return _Failure(error)
 
-        load_next()
-        while loading:
-            item, loaded = loading.popleft()
-            load_next()
+        for item, loaded in loading:
             try:
                 computed = attempt(item, loaded)
                 if isinstance(computed, _Failure) and isinstance(computed.error, pool.alone):
@@ -124,6 +133,112 @@ class _Failure:
     """The error that computing ended with."""
 
     error: Exception
+
+
+class RoomLimit:
+    """Room for items that together hold at most so many bytes; one alone always has room.
+
+    Args:
+        most: Items at once.
+        most_bytes: Of all of them.
+        in_order: Items are numbered from 0 on, and none gets room before those with lower numbers.
+    """
+
+    def __init__(self, most: float, most_bytes: float, *, in_order: bool = False) -> None:
+        self._most, self._most_bytes, self._in_order = most, most_bytes, in_order
+        self._held: dict[int, int] = {}
+        self._changed = threading.Condition()
+        self._next = 0
+        self._closed = False
+
+    def take(self, number: int, size: int) -> None:
+        """Wait for room for an item of so many bytes, and take it.
+
+        Raises:
+            RuntimeError: See `close`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._may_take(number, size))
+            if self._closed:
+                raise RuntimeError("closed while waiting for room")
+            self._next += 1
+            self._held[number] = size
+            self._changed.notify_all()
+
+    def give_back(self, number: int) -> None:
+        """Give back the room of an item, if it has any."""
+        with self._changed:
+            self._held.pop(number, None)
+            self._changed.notify_all()
+
+    def wait_until_empty(self) -> bool:
+        """Wait until no item has room; False if none had any."""
+        with self._changed:
+            waited = bool(self._held)
+            self._changed.wait_for(lambda: not self._held)
+        return waited
+
+    def close(self) -> None:
+        """Give no more room; whoever waits for it gets an error."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _may_take(self, number: int, size: int) -> bool:
+        if self._in_order and number != self._next:
+            return False
+        held = self._held.values()
+        return not held or (len(held) < self._most and sum(held) + size <= self._most_bytes)
+
+
+class _Loading(Generic[Item, Loaded]):
+    """Items in order, each with a function that waits until it is loaded; some are loaded ahead.
+
+    Args:
+        items: All of them.
+        load: Loads one.
+        pool: How many at once.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], load: Callable[[Item], Loaded], pool: LoadPool[Item]
+    ) -> None:
+        self._source, self._load, self._pool = enumerate(items), load, pool
+        self._room = RoomLimit(math.inf, pool.most_bytes, in_order=True)
+        self._threads = ThreadPoolExecutor(pool.threads, "srcli-load")
+
+    def __enter__(self) -> "_Loading[Item, Loaded]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.close()
+        self._threads.shutdown()
+
+    def __iter__(self) -> Generator[tuple[Item, Callable[[], Loaded]]]:
+        ahead = deque(self._begin(self._pool.threads))
+        while ahead:
+            ahead.extend(self._begin(1))
+            yield ahead.popleft()
+
+    def _begin(self, count: int) -> Generator[tuple[Item, Callable[[], Loaded]]]:
+        for number, item in islice(self._source, count):
+            future = self._threads.submit(self._load_within_limit, number, item)
+            yield item, partial(self._loaded, number, future)
+
+    def _load_within_limit(self, number: int, item: Item) -> Loaded:
+        try:
+            size = self._pool.bytes_of(item)
+        except Exception:  # noqa: BLE001 loading it tells why
+            size = 0
+        self._room.take(number, size)
+        return self._load(item)
+
+    def _loaded(self, number: int, future: Future[Loaded]) -> Loaded:
+        """Wait for a loaded item; being computed it takes no room of those that wait."""
+        try:
+            return future.result()
+        finally:
+            self._room.give_back(number)
 
 
 class _Storing(Generic[Item, Stored]):
@@ -157,110 +272,3 @@ def _ended(item: Item, future: Future[Stored]) -> StageResult[Item, Stored]:
         return StageResult(item, future.result(), None)
     except Exception as error:  # noqa: BLE001 see above
         return StageResult(item, None, error)
-
-
-_PATIENCE = 0.1  # seconds between looks at whether the other side is still there
-
-
-@dataclass(frozen=True)
-class _End:
-    """The last thing in a queue: nothing follows, or this error does."""
-
-    error: BaseException | None = None
-
-
-def prefetch(items: Iterable[Item], size: int) -> Generator[Item]:
-    """Go through `items` in a thread that is at most `size` of them ahead.
-
-    An error in the thread is raised here in its place; closing the generator ends the thread.
-    """
-    waiting: queue.Queue[Item | _End] = queue.Queue(size)
-    stopped = threading.Event()
-
-    def work() -> None:
-        end = _End()
-        try:
-            for item in items:
-                if not _put(waiting, item, stopped):
-                    return
-        except BaseException as error:  # noqa: BLE001 it is raised on the other side
-            end = _End(error)
-        _put(waiting, end, stopped)
-
-    thread = threading.Thread(target=work, name="srcli-ahead")
-    thread.start()
-    try:
-        while True:
-            item = waiting.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _put(
-    waiting: "queue.Queue[Item | _End]", item: "Item | _End", stopped: threading.Event
-) -> bool:
-    """Wait for a place in the queue; whether there was one before the other side stopped."""
-    while not stopped.is_set():
-        with contextlib.suppress(queue.Full):
-            waiting.put(item, timeout=_PATIENCE)
-            return True
-    return False
-
-
-class WriteQueue(Generic[Item]):
-    """Hands items to `consume` in a thread that is at most `size` of them behind.
-
-    Used as a context manager: the block's end waits until all are consumed; an error in the block
-    drops those that wait.
-
-    Args:
-        consume: Called with one item after the other, always in the same thread.
-        size: How many may wait.
-    """
-
-    def __init__(self, consume: Callable[[Item], None], size: int) -> None:
-        self._consume = consume
-        self._waiting: queue.Queue[Item | _End] = queue.Queue(size)
-        self._dropping = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="srcli-behind")
-
-    def put(self, item: Item) -> None:
-        """Hand over one item; raises what `consume` raised for an earlier one."""
-        self._waiting.put(item)
-        self._raise()
-
-    def __enter__(self) -> "WriteQueue[Item]":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None:
-            self._dropping.set()
-        self._waiting.put(_End())
-        self._thread.join()
-        if error is None:
-            self._raise()
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _work(self) -> None:
-        while True:
-            item = self._waiting.get()
-            if isinstance(item, _End):
-                return
-            if self._dropping.is_set():
-                continue
-            try:
-                self._consume(item)
-            except BaseException as error:  # noqa: BLE001 it is raised on the other side
-                self._error = error
-                self._dropping.set()

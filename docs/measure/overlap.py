@@ -1,10 +1,12 @@
-"""Time a folder through decoding, a simulated device and encoding, by the threads that encode.
+"""Time a folder through decoding, a simulated device and encoding, by their numbers at once.
 
 python docs/measure/overlap.py IMAGE.jpg --images 12 --scale 4 --rate 0.07 --threads 1,2
+python docs/measure/overlap.py IMAGE.jpg --images 12 --rate 0.02 --decoders 1,2 --no-encoding
 
 The device does nothing for --rate seconds a megapixel of LR (0.07 is adaformer x4 on an H100);
 decoding and encoding are real. Printed are the seconds of decoding and of encoding one image, and
-for each number of threads the ratio of all the time to the device's alone: 1 is the goal.
+for each number of decoders and of threads that encode the ratio of all the time to the device's
+alone: 1 is the goal.
 """
 
 import argparse
@@ -12,12 +14,12 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 from srcli.inference.device import usable_cores
-from srcli.media import DecodedImage, DecodeLimits, DecoderProcess, write_image
-from srcli.pipeline import StorePool, stream
+from srcli.media import DecodedImage, DecodeLimits, DecoderPool, write_image
+from srcli.pipeline import LoadPool, StorePool, stream
 
 
 def main() -> None:
@@ -28,9 +30,11 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--rate", type=float, default=0.07)
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--decoders", default="1")
     parser.add_argument("--format", default="png")
+    parser.add_argument("--no-encoding", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, DecoderProcess(DecodeLimits()) as decoder:
+    with tempfile.TemporaryDirectory() as folder, DecoderPool(DecodeLimits()) as decoder:
         began = time.perf_counter()
         lr = decoder.read(given.image).image
         began, decoding = time.perf_counter(), time.perf_counter() - began
@@ -50,19 +54,31 @@ def main() -> None:
             return result
 
         def store(_: Path, made: DecodedImage) -> None:
-            write_image(made, Path(folder, str(next(numbers))))
+            if not given.no_encoding:
+                write_image(made, Path(folder, str(next(numbers))))
 
-        for threads in map(int, given.threads.split(",")):
-            began = time.perf_counter()
-            pool = StorePool[DecodedImage](threads)
+        def load(path: Path) -> DecodedImage:
+            return decoder.read(path).image
+
+        for decoders, threads in product(_numbers(given.decoders), _numbers(given.threads)):
+            decoder.allow(decoders)
             paths = [given.image] * given.images
-            ends = list(stream(paths, lambda path: decoder.read(path).image, compute, store, pool))
+            list(
+                stream(paths[:decoders], load, compute, store, loaders=LoadPool(decoders))
+            )  # start them
+            began = time.perf_counter()
+            loaders, pool = LoadPool[Path](decoders), StorePool[DecodedImage](threads)
+            ends = list(stream(paths, load, compute, store, pool, loaders))
             assert not any(end.error for end in ends)
             ratio = (time.perf_counter() - began) / (given.images * device)
-            cores = usable_cores()
             sys.stdout.write(
-                f"{threads} threads, {cores} cores: {ratio:.2f} of the device's time\n"
+                f"{decoders} decoders, {threads} threads, {usable_cores()} cores: {ratio:.2f} of "
+                "the device's time\n"
             )
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(one) for one in text.split(",")]
 
 
 if __name__ == "__main__":

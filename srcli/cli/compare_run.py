@@ -13,7 +13,7 @@ from srcli.cli.upscale_options import UpscaleOptions
 from srcli.errors import ExitCode, SrcliError, UnwritableImage, UsageError
 from srcli.inference.report import Report, add_reports
 from srcli.jobs.job import BatchResult, Finished, Job, State, is_moving
-from srcli.media import DecodedImage, DecoderProcess
+from srcli.media import DecodedImage, DecoderPool
 from srcli.viz.compare_facts import amount_of
 from srcli.viz.compare_page import LARGEST_COUNT, Page, Pair, refuse_foreign_page, write_page
 
@@ -102,7 +102,7 @@ class Comparison:
     def write(
         self,
         result: BatchResult,
-        decoder: DecoderProcess,
+        decoder: DecoderPool,
     ) -> Written:
         """Write the page from the files that there are; a failure is a line: results are made.
 
@@ -133,7 +133,7 @@ class Comparison:
             open_file(self.path)
         return Written(f"{self.path} ({shown} of {found} images, {amount_of(size)})")
 
-    def _write(self, page: Page, decoder: DecoderProcess) -> None:
+    def _write(self, page: Page, decoder: DecoderPool) -> None:
         counter = ProgressCounter(quiet=self.options.run.quiet)
         most = self.options.limits.max_output_megapixels
 
@@ -141,7 +141,7 @@ class Comparison:
             return decoder.read(path).image
 
         limits = replace(decoder.limits, megapixels=max(most, decoder.limits.megapixels))
-        with DecoderProcess(limits) as results:
+        with DecoderPool(limits) as results:
 
             def read_result(path: Path) -> DecodedImage:
                 return results.read(path).image

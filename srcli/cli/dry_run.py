@@ -22,7 +22,7 @@ from srcli.jobs.ignored import Ignored
 from srcli.jobs.job import Finished, Job
 from srcli.jobs.preflight import Forecast, forecast, require_room
 from srcli.jobs.target_size import scale_needed
-from srcli.media import DecoderProcess
+from srcli.media import DecoderPool
 from srcli.weights import entry_for_growth, photo_model
 
 __all__ = ["forecast_all", "show_plan"]
@@ -31,7 +31,7 @@ _SHOWN = 200
 _ENDLESS = 10_000  # columns
 
 
-def forecast_all(jobs: Sequence[Job], plan: RunPlan, decoder: DecoderProcess) -> list[Forecast]:
+def forecast_all(jobs: Sequence[Job], plan: RunPlan, decoder: DecoderPool) -> list[Forecast]:
     """Read all headers, with a counter where they are many."""
     counter = ProgressCounter(quiet=plan.options.run.quiet)
     forecasts = forecast(jobs, plan.target_size, decoder, plan.size_limits, count=counter.count)

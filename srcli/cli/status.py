@@ -67,7 +67,7 @@ def verify(place: Path, *, as_json: bool) -> ExitCode:
         verify_unknown,
         was_made,
     )
-    from srcli.media import DecodeLimits, DecoderProcess
+    from srcli.media import DecodeLimits, DecoderPool
 
     if not place.exists():
         raise UsageError(f"{place} does not exist; hint: check the name")
@@ -75,7 +75,7 @@ def verify(place: Path, *, as_json: bool) -> ExitCode:
     known = known_results(place, folder)
     found: list[Verification] = []
     limits = DecodeLimits(megapixels=8192, file_bytes=1 << 50, memory=64 << 30, seconds=600)
-    with Heartbeat(echo_line, f"verifying {place}"), DecoderProcess(limits) as decoder:
+    with Heartbeat(echo_line, f"verifying {place}"), DecoderPool(limits) as decoder:
         made = {target: entry for target, entry in known.items() if was_made(folder, entry)}
         for entry in made.values():
             found.append(verify(folder, entry, decoder))

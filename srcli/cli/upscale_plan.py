@@ -20,7 +20,7 @@ from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
-from srcli.media import DecoderProcess, MetadataPolicy
+from srcli.media import DecoderPool, MetadataPolicy
 from srcli.weights import WeightsEntry, best_scale, fingerprint, largest_scale
 
 __all__ = ["RunContext", "RunPlan", "plan_inputs", "plan_run", "weights_for_size"]
@@ -61,7 +61,7 @@ class RunContext:
 
     plan: RunPlan
     clips: Clips
-    decoder: DecoderProcess
+    decoder: DecoderPool
     run_journal: RunJournal
     reporter: BatchReporter
 

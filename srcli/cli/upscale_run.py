@@ -31,7 +31,7 @@ from srcli.jobs.preflight import (
 )
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.target_size import TargetSize
-from srcli.media import DecodeLimits, DecoderProcess
+from srcli.media import DecodeLimits, DecoderPool
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, default_scale, fingerprint, photo_model
 
@@ -61,7 +61,7 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
     started = time.monotonic()
     comparison = Comparison(planned, target_size.label, options)
     with (
-        DecoderProcess(_decode_limits(options.limits)) as decoder,
+        DecoderPool(_decode_limits(options.limits)) as decoder,
         RunJournal(
             images, plan.settings, wait=run.wait, tell=echo_line, times=plan.metadata.times
         ) as run_journal,

@@ -1,19 +1,20 @@
 """Stages of image jobs for callers in several threads: while one is computed others load or store.
 
-The same order and the same limits as `srcli.pipeline.stream` with a `StorePool`, for jobs that
-come one by one from elsewhere.
+Overlaps them as `srcli.pipeline.stream` does, for jobs that come one by one from elsewhere.
 """
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import count
 from typing import Protocol, TypeVar, runtime_checkable
 
 from srcli.inference.report import Report
 from srcli.jobs.image_stages import AGAIN_ALONE, ComputedResult
 from srcli.jobs.job import Job
 from srcli.media import Decoded
+from srcli.pipeline import RoomLimit
 
 __all__ = ["AHEAD", "ConcurrentStages", "NotBegun", "Stages"]
 
@@ -52,13 +53,11 @@ class ConcurrentStages:
     """
 
     def __init__(self, encoders: int, most_bytes: float) -> None:
-        self._encoders, self._most_bytes = encoders, most_bytes
         self._network = ThreadPoolExecutor(1, "srcli-network")
         self._ahead = threading.BoundedSemaphore(AHEAD)
-        self._storing: dict[int, int] = {}  # bytes of each, by a number of its own
-        self._stored = threading.Condition()
+        self._storing = RoomLimit(encoders, most_bytes)
+        self._numbers = count()
         self._stopping = threading.Event()
-        self._numbers = 0
 
     def in_network_thread(self, work: Callable[[], Result]) -> Result:
         """Do something in the thread that computes."""
@@ -83,9 +82,7 @@ class ConcurrentStages:
         try:
             return stages.store(job, result)
         finally:
-            with self._stored:
-                del self._storing[number]
-                self._stored.notify_all()
+            self._storing.give_back(number)
 
     def _computed(self, stages: Stages, job: Job, read: Decoded) -> tuple[ComputedResult, int]:
         """Compute, and wait until there is room for storing the result; its number there."""
@@ -94,22 +91,9 @@ class ConcurrentStages:
         try:
             result = stages.compute(job, read)
         except AGAIN_ALONE:
-            if not self._others_stored():
+            if not self._storing.wait_until_empty():
                 raise
             result = stages.compute(job, read)
-        with self._stored:
-            self._stored.wait_for(lambda: self._has_room(result.nbytes))
-            self._numbers += 1
-            self._storing[self._numbers] = result.nbytes
-            return result, self._numbers
-
-    def _others_stored(self) -> bool:
-        """Wait until nothing is being stored; False if nothing was."""
-        with self._stored:
-            waited = bool(self._storing)
-            self._stored.wait_for(lambda: not self._storing)
-        return waited
-
-    def _has_room(self, size: int) -> bool:
-        held = self._storing.values()
-        return not held or (len(held) < self._encoders and sum(held) + size <= self._most_bytes)
+        number = next(self._numbers)
+        self._storing.take(number, result.nbytes)
+        return result, number

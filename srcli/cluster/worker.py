@@ -10,7 +10,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 from srcli.atomic import BeforeRename, process_place
-from srcli.cluster.concurrent_stages import ConcurrentStages, NotBegun
+from srcli.cluster.concurrent_stages import AHEAD, ConcurrentStages, NotBegun
 from srcli.cluster.messages import JobResult, WorkerPlace, WorkerSetup, WorkerStart
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
 from srcli.errors import SrcliError
@@ -20,7 +20,7 @@ from srcli.jobs.image_stages import STORING_SHARE, ImageContext, ImageStages
 from srcli.jobs.job import Job, reason_of
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import UpscalersByScale, load_network
-from srcli.media import DecoderProcess
+from srcli.media import DecoderPool
 
 __all__ = ["ClusterWorker"]
 
@@ -31,7 +31,7 @@ class ClusterWorker:
     def __init__(self) -> None:
         self._host = platform.node()
         self._setup: WorkerSetup | None = None
-        self._decoder: DecoderProcess | None = None
+        self._decoder: DecoderPool | None = None
         self._lanes: ConcurrentStages | None = None
         self._upscalers: UpscalersByScale | None = None
 
@@ -64,7 +64,7 @@ class ClusterWorker:
         except (OSError, SrcliError) as error:
             return WorkerStart(problem=f"{self._host}: {error}")
         self._lanes, self._upscalers, self._setup = lanes, upscalers, setup
-        self._decoder = DecoderProcess(setup.limits)
+        self._decoder = DecoderPool(setup.limits, AHEAD)
         return WorkerStart(upscalers.device, upscalers.resolved)
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class ClusterWorker:
             self._lanes.stop()
 
     def close(self) -> None:
-        """End the decoder, whatever it does."""
+        """End the decoders, whatever they do."""
         if self._decoder is not None:
             self._decoder.close()
 

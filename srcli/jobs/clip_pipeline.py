@@ -11,7 +11,7 @@ from srcli.inference.report import Report, add_reports
 from srcli.jobs.frame_changes import CODING_NOISE, ChangedPart, FrameChanges
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
-from srcli.pipeline import WriteQueue, prefetch
+from srcli.thread_queues import WriteQueue, prefetch
 
 __all__ = ["FrameStage", "FrameUpscaler", "Progress"]
 

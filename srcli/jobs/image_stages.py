@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import torch
+
 from srcli.errors import ImageTooLarge, OutOfMemory
 from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
@@ -16,22 +18,32 @@ from srcli.media import Decoded, DecodedImage, holds_pages, write_image
 
 __all__ = [
     "AGAIN_ALONE",
+    "LOADING_SHARE",
     "STORING_SHARE",
     "ComputedResult",
     "ImageContext",
     "ImageStages",
+    "decoders_beside",
     "encoders_among",
 ]
 
 AGAIN_ALONE = (ImageTooLarge, OutOfMemory)
 """Errors of computing that may be gone once no other result is being stored."""
-STORING_SHARE = 1 / 8
-"""Of the memory that is free at the start: room for results being stored."""
+LOADING_SHARE = STORING_SHARE = 1 / 8
+"""Of the memory that is free at the start: room for images that wait, and for results being
+stored."""
+_MOST_DECODERS = 8
+_DECODED_COPIES = 2  # the decoder's and ours, while it hands an image over
 
 
 def encoders_among(cores: int) -> int:
     """Number of results stored at once: half of the cores, for a GPU is faster than an encoder."""
     return max(1, cores // 2)
+
+
+def decoders_beside(device: torch.device, cores: int) -> int:
+    """Number of images decoded at once: one for a CPU, which the network keeps busy for longer."""
+    return 1 if device.type == "cpu" else max(1, min(_MOST_DECODERS, cores // 4))
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,15 @@ class ImageStages:
         self, upscalers: UpscalersByScale, batch: BatchOptions, context: ImageContext
     ) -> None:
         self._upscalers, self._batch, self._context = upscalers, batch, context
+
+    def bytes_to_load(self, job: Job) -> int:
+        """Bytes that decoding the input takes, by its header.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        info = self._context.decoder.probe(job.source)
+        return _DECODED_COPIES * info.width * info.height * info.channels * info.bits // 8
 
     def load(self, job: Job) -> Decoded:
         """Decode the input.

@@ -12,7 +12,7 @@ from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Job
 from srcli.jobs.run_journal import OutputRecord, ResultRecorder
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
-from srcli.media import Decoded, DecodedImage, DecoderProcess, write_pages
+from srcli.media import Decoded, DecodedImage, DecoderPool, write_pages
 from srcli.pipeline import StageResult, stream
 
 __all__ = ["ImageContext", "origin_of", "upscale_multipage"]
@@ -28,7 +28,7 @@ class ImageContext:
         observer: Receives progress.
     """
 
-    decoder: DecoderProcess
+    decoder: DecoderPool
     recorder: ResultRecorder
     observer: BatchObserver
 

@@ -12,7 +12,7 @@ from srcli.jobs.identity import identity_of
 from srcli.jobs.job import Job
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
-from srcli.media import FORMATS, DecodedImage, DecoderProcess, ImageInfo, holds_pages
+from srcli.media import FORMATS, DecodedImage, DecoderPool, ImageInfo, holds_pages
 
 __all__ = [
     "Forecast",
@@ -57,7 +57,7 @@ class Forecast:
 def forecast(
     jobs: Iterable[Job],
     target_size: TargetSize,
-    decoder: DecoderProcess,
+    decoder: DecoderPool,
     limits: SizeLimits,
     stopped: Callable[[], bool] = lambda: False,
     count: Callable[[str], None] = lambda what: None,

@@ -8,17 +8,19 @@ from srcli.inference.device import available_ram, usable_cores
 from srcli.inference.report import Report
 from srcli.jobs.image_stages import (
     AGAIN_ALONE,
+    LOADING_SHARE,
     STORING_SHARE,
     ComputedResult,
     ImageContext,
     ImageStages,
+    decoders_beside,
     encoders_among,
 )
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
-from srcli.media import Decoded, DecoderProcess
-from srcli.pipeline import StageResult, StorePool, stream
+from srcli.media import Decoded, DecoderPool
+from srcli.pipeline import LoadPool, StageResult, StorePool, stream
 
 __all__ = ["run_batch"]
 
@@ -32,7 +34,7 @@ def run_batch(
     upscalers: UpscalersByScale,
     batch: BatchOptions,
     *,
-    decoder: DecoderProcess,
+    decoder: DecoderPool,
     run_journal: RunJournal,
     stopping: threading.Event,
     observer: BatchObserver,
@@ -58,14 +60,20 @@ def run_batch(
             raise _Stopped
         return stages.compute(job, read)
 
+    cores, free = usable_cores(), available_ram()
+    decoders = decoders_beside(upscalers.first.network.device, cores)
+    decoder.allow(decoders)
+    loaders = LoadPool[Job]()
+    if decoders > 1:  # one at a time needs no second look at each header
+        loaders = LoadPool[Job](decoders, free * LOADING_SHARE, stages.bytes_to_load)
     pool = StorePool[ComputedResult](
-        encoders_among(usable_cores()),
-        available_ram() * STORING_SHARE,
+        encoders_among(cores),
+        free * STORING_SHARE,
         lambda result: result.nbytes,
         AGAIN_ALONE,
     )
     todo = takewhile(lambda _: not stopping.is_set(), jobs)
-    for outcome in stream(todo, stages.load, compute, stages.store, pool):
+    for outcome in stream(todo, stages.load, compute, stages.store, pool, loaders):
         if isinstance(outcome.error, _Stopped):
             continue
         end = _finished(outcome)

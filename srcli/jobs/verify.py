@@ -10,7 +10,7 @@ from srcli.errors import InputError
 from srcli.jobs.identity import identity_of
 from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.result_records import read_record
-from srcli.media import Decoded, DecoderProcess
+from srcli.media import Decoded, DecoderPool
 
 __all__ = ["Condition", "Verification", "check_quickly", "verify", "verify_unknown", "was_made"]
 
@@ -72,7 +72,7 @@ def was_made(folder: Path, entry: Entry) -> bool:
     return entry.state == "done" or identity_of(folder / entry.target) is not None
 
 
-def verify(folder: Path, entry: Entry, decoder: DecoderProcess) -> Verification:
+def verify(folder: Path, entry: Entry, decoder: DecoderPool) -> Verification:
     """Decode one output that was made, and compare it with what the journal says.
 
     Args:
@@ -123,7 +123,7 @@ def known_results(place: Path, folder: Path) -> dict[Path, Entry]:
     return {entry.target: entry for entry in inside if entry.target.parts[0] != os.pardir}
 
 
-def verify_unknown(path: Path, folder: Path, decoder: DecoderProcess) -> Verification:
+def verify_unknown(path: Path, folder: Path, decoder: DecoderPool) -> Verification:
     """Decode one image that no journal lists; compare it with its own record if it has one."""
     inside = path.relative_to(folder)
     record = read_record(path)
@@ -136,7 +136,7 @@ def verify_unknown(path: Path, folder: Path, decoder: DecoderProcess) -> Verific
     return Verification(inside, Condition.UNKNOWN)
 
 
-def _read_whole(path: Path, decoder: DecoderProcess) -> Decoded:
+def _read_whole(path: Path, decoder: DecoderPool) -> Decoded:
     """Decode every page; return the first."""
     first = decoder.read(path)
     for page in range(1, 1 + len(first.image.later_pages)):

@@ -1,6 +1,7 @@
 """Still images in and out, without losing anything that the format can hold."""
 
 from srcli.atomic import TEMPORARY_SUFFIX, atomic_file
+from srcli.media.decoder_pool import DecoderPool
 from srcli.media.decoder_process import Decoded, DecodeLimits, DecoderProcess
 from srcli.media.format_losses import HDR_TRANSFERS, losses_in, rgb_profile
 from srcli.media.formats import FORMATS, format_of_name, holds_pages, is_image_name, suffix_of
@@ -17,6 +18,7 @@ __all__ = [
     "DecodeLimits",
     "Decoded",
     "DecodedImage",
+    "DecoderPool",
     "DecoderProcess",
     "ImageInfo",
     "Metadata",

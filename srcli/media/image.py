@@ -132,12 +132,12 @@ class ImageInfo:
     """Header of a file: what its image will be once read.
 
     Attributes:
-        format: As in `Image`.
+        format: As in `DecodedImage`.
         width: Upright width in pixels.
         height: Upright height in pixels.
         channels: As the last axis of `DecodedImage.pixels`.
         bits: 8 or 16 bits a sample.
-        lossless: As in `Image`.
+        lossless: As in `DecodedImage`.
         reduced: The file calls it a smaller copy of another page.
         later_pages: Of the first page: those that follow.
         compression: What the header tells of it.

@@ -13,7 +13,7 @@ import pytest
 from srcli.errors import ImageTooLarge, UnreadableVideo
 from srcli.jobs.clip_source import ClipSettings
 from srcli.media.video import ClipReader, DecodeOptions
-from srcli.pipeline import WriteQueue, prefetch
+from srcli.thread_queues import WriteQueue, prefetch
 from tests.video.conftest import Doubler, Recipe, make_clip, packets, upscaled, watch
 
 

@@ -4,8 +4,10 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from srcli.pipeline import StorePool, stream
+from srcli.pipeline import LoadPool, RoomLimit, StorePool, stream
 
 
 def test_stages_overlap() -> None:
@@ -157,6 +159,113 @@ def test_what_lacked_memory_is_computed_again_once_the_others_are_stored() -> No
     assert tried == [0, 1, 2, 2, 3, 4, 4]
     assert {item for item, outcome in outcomes.items() if outcome.error} == {4}
     assert sorted(stored) == [0, 1, 2, 3]
+
+
+def test_images_are_loaded_by_several_threads_at_once_and_computed_in_order() -> None:
+    """Each of three waits for the two others: with fewer threads none would end."""
+    meeting = threading.Barrier(3, timeout=60)
+    computed: list[int] = []
+
+    def load(item: int) -> int:
+        meeting.wait()
+        return item
+
+    def compute(item: int, value: int) -> int:
+        computed.append(item)
+        return value
+
+    outcomes = list(stream(range(9), load, compute, _stored, loaders=LoadPool[int](3)))
+    assert [outcome.error for outcome in outcomes] == [None] * 9
+    assert computed == list(range(9))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 50), max_size=12),
+    threads=st.integers(1, 4),
+    most=st.integers(1, 60),
+)
+@settings(max_examples=60, deadline=None)
+def test_images_that_wait_are_bounded_by_their_bytes(
+    sizes: list[int], threads: int, most: int
+) -> None:
+    """Also where later ones would be loaded first; one that is too large waits alone."""
+    waiting: dict[int, int] = {}
+    problems: list[object] = []
+    lock = threading.Lock()
+
+    def load(item: int) -> int:
+        with lock:
+            waiting[item] = sizes[item]
+            if (len(waiting) > 1 and sum(waiting.values()) > most) or len(waiting) > threads + 1:
+                problems.append(dict(waiting))
+        return item
+
+    def compute(item: int, value: int) -> int:
+        return value
+
+    def bytes_of(item: int) -> int:
+        time.sleep(0.001 * (item % 3))  # so that the order changes
+        return sizes[item]
+
+    original = RoomLimit.give_back
+
+    def give_back(room: RoomLimit, number: int) -> None:
+        with lock:
+            waiting.pop(number, None)
+        original(room, number)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoomLimit, "give_back", give_back)
+        pool = LoadPool[int](threads, most, bytes_of)
+        outcomes = list(stream(range(len(sizes)), load, compute, _stored, loaders=pool))
+    assert [outcome.item for outcome in outcomes] == list(range(len(sizes)))
+    assert not problems
+
+
+def test_image_without_readable_header_fails_alone() -> None:
+    def bytes_of(item: int) -> int:
+        if item in (1, 2):
+            raise ValueError
+        return 8
+
+    def load(item: int) -> int:
+        if item in (2, 3):
+            raise OSError(f"cannot read {item}")
+        return item
+
+    pool = LoadPool[int](2, 10, bytes_of)
+    outcomes = {
+        outcome.item: outcome
+        for outcome in stream(range(6), load, lambda item, value: value, _stored, loaders=pool)
+    }
+    assert {item: str(end.error) for item, end in outcomes.items() if end.error} == {
+        2: "cannot read 2",
+        3: "cannot read 3",
+    }
+    assert [outcomes[item].stored for item in range(6)] == [0, 1, None, None, 4, 5]
+
+
+def test_interrupt_ends_loaders_that_wait_for_room() -> None:
+    loaded: list[int] = []
+
+    def load(item: int) -> int:
+        loaded.append(item)
+        return item
+
+    def compute(item: int, value: int) -> int:
+        while item == 0 and len(loaded) < 2:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    pool = LoadPool[int](4, 10, lambda item: 10)
+    with pytest.raises(KeyboardInterrupt):
+        list(stream(range(9), load, compute, _stored, loaders=pool))
+    assert len(loaded) == 2  # the first, and the one that waited; the others had no room
+    assert not [one for one in threading.enumerate() if one.name.startswith("srcli-load")]
+
+
+def _stored(item: int, value: int) -> int:
+    return value
 
 
 def _same(item: int) -> int:
