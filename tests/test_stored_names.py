@@ -15,11 +15,11 @@ from srcli.viz.stats import MaskStats
 STORED = {
     Settings: "model weights size effort precision device tile quality metadata",
     RunRecord: "pid version model weights_sha256 settings resolved started ended outcome",
-    Run: "dataset settings machine weights rows failed untried",
+    Run: "dataset settings machine weights rows failed untried switched_off",
     Row: "contender picture width height psnr ssim seconds gflops dense_gflops peak_bytes "
     "halted_windows halted_tokens pure identical",
     Summary: "contender pictures psnr ssim median p95 spread per_second megapixels ratio gflops "
-    "dense_gflops peak_bytes halted_windows halted_tokens pure identical",
+    "dense_gflops peak_bytes halted_windows halted_tokens pure identical without to_full",
     Machine: "processor device threads system python torch srcli commit peak_gflops",
     StepReport: "step done minutes restoration uncertainty gradient learning_rate halting "
     "samples_per_second waiting correlation live_windows teacher teacher_weight",

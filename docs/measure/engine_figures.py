@@ -63,7 +63,7 @@ def main(size: str, runs: str) -> None:
 
 def _band(module: AdaFormer, features: Tensor, share: float) -> TokenBand:
     """Tokens, all but a share of whose windows have halted before the first layer."""
-    (band,) = module._token_bands([features])
+    (band,) = module._token_bands([features], module.config.masks)
     count = len(band.tokens)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(1))
     halted = (order >= round(share * count)).to(features.device)

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from srcli.benchmark.methods import EndToEnd, Image8, Method, Network, OfDegraded, Resampler
+from srcli.benchmark.saving_names import check_savings
+from srcli.benchmark.savings import Without, run_as_upscaled, saves_by, without
 from srcli.data.degradation import degrader_named
 from srcli.data.resize import resize
 from srcli.defaults import AUTO, SCALE
@@ -53,6 +55,7 @@ class Setup:
         degrade: Degradations of LR by name; each method is measured on each. Empty: on LR as it
             is.
         tf32: What is in fp32 may be computed in TF32.
+        without: Savings that are switched off, each by itself, of networks that have them.
     """
 
     scale: int
@@ -64,6 +67,7 @@ class Setup:
     end_to_end: Path | None = None
     degrade: Sequence[str] = ()
     tf32: bool = False
+    without: Sequence[str] = ()
 
 
 def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None]) -> list[Method]:
@@ -73,6 +77,8 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
         UsageError: A name or effort does not exist, or not for that scale.
     """
     networks_named(names, setup.efforts)
+    if setup.without:
+        check_savings(setup.without)
     degraders = [degrader_named(one) for one in setup.degrade]
     if setup.random and setup.end_to_end is not None:
         raise UsageError(
@@ -84,9 +90,25 @@ def methods_named(names: Sequence[str], setup: Setup, warn: Callable[[str], None
             made.append(Resampler(name, setup.scale, _RESAMPLERS[name]))
         else:
             made.extend(_ways(name, setup, warn))
+    _check_switched_off(made, setup.without)
     if degraders:
         return [OfDegraded(method, one) for one in degraders for method in made]
     return made
+
+
+def _check_switched_off(made: Sequence[Method], savings: Sequence[str]) -> None:
+    """Refuse a saving that no method has.
+
+    Raises:
+        UsageError: There is one.
+    """
+    found = {one.switched_off.saving for one in made if one.switched_off is not None}
+    if missing := [saving for saving in savings if saving not in found]:
+        raise UsageError(
+            f"nothing that is measured saves by {', '.join(missing)}; hint: adaformer saves by "
+            "flat-areas, local-mask and global-mask, pp-atd-light by pure-pixels, at --effort "
+            "balanced"
+        )
 
 
 def networks_named(names: Sequence[str], efforts: Sequence[str] | None) -> list[str]:
@@ -141,14 +163,25 @@ def _ways(name: str, setup: Setup, warn: Callable[[str], None]) -> list[Method]:
         raise UsageError(f"{name} has no effort {', '.join(asked)} (have {', '.join(efforts)})")
 
     def at(halting: Halting) -> Callable[[Tensor], SROutput]:
+        if setup.without:
+            return lambda lr: _at_scale(run_as_upscaled(network, lr, halting), lr, setup.scale)
         return lambda lr: _at_scale(network(lr, halting), lr, setup.scale)
 
     exact = at(efforts["exact"])
     title = name if network.scale == setup.scale else f"{name} x{network.scale} reduced"
     labels = {effort: title if len(efforts) == 1 else f"{title} {effort}" for effort in chosen}
-    made: list[Method] = [
-        Network(labels[effort], network, at(efforts[effort]), exact) for effort in chosen
-    ]
+    made: list[Method] = []
+    for effort in chosen:
+        halting, full = efforts[effort], labels[effort]
+        made.append(Network(full, network, at(halting), exact))
+        made += [
+            Network(
+                f"{full} without {saving}", network, at(without(halting, saving)), exact,
+                Without(saving, full),
+            )
+            for saving in setup.without
+            if saves_by(network, halting, saving)
+        ]  # fmt: skip
     if setup.plain:
         made += _plain(name, network, setup.scale, warn)
     if setup.end_to_end is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from srcli.benchmark.savings import Without
 from srcli.data.degradation import Degrader
 from srcli.data.images import read_rgb
 from srcli.inference.network import LoadedNetwork
@@ -45,11 +46,13 @@ class Method(ABC):
     Args:
         name: As in the tables.
         weights: sha256 of the weights, "random", or "" if it has none.
+        switched_off: The saving that it does without, if that is what it is for.
     """
 
-    def __init__(self, name: str, weights: str = "") -> None:
+    def __init__(self, name: str, weights: str = "", switched_off: Without | None = None) -> None:
         self.name = name
         self.weights = weights
+        self.switched_off = switched_off
 
     @property
     def has_quality(self) -> bool:
@@ -104,6 +107,7 @@ class Network(Method):
         network: It, loaded or with random weights.
         run: What is timed: LR (1, 3, h, w) in, output out.
         dense: Likewise with nothing spared.
+        switched_off: See `Method`.
     """
 
     def __init__(
@@ -112,8 +116,9 @@ class Network(Method):
         network: LoadedNetwork,
         run: Callable[[Tensor], SROutput],
         dense: Callable[[Tensor], SROutput],
+        switched_off: Without | None = None,
     ) -> None:
-        super().__init__(name, network.fingerprint)
+        super().__init__(name, network.fingerprint, switched_off)
         self._network, self._run, self._dense = network, run, dense
 
     def prepare(self, lr: Image8) -> Tensor:
@@ -142,7 +147,10 @@ class OfDegraded(Method):
     """Another method on a degraded LR image, under a name that says so."""
 
     def __init__(self, method: Method, degrader: Degrader) -> None:
-        super().__init__(f"{method.name}, {degrader.name}", method.weights)
+        off = method.switched_off
+        if off is not None:
+            off = replace(off, full=f"{off.full}, {degrader.name}")
+        super().__init__(f"{method.name}, {degrader.name}", method.weights, off)
         self._method, self._degrader = method, degrader
 
     def prepare(self, lr: Image8) -> Any:  # noqa: ANN401

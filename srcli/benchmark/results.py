@@ -6,11 +6,12 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, cast
 
 from srcli.benchmark.machine import Machine
 from srcli.benchmark.measure import Row
+from srcli.benchmark.savings import Without
 from srcli.errors import UsageError
 
 __all__ = ["Run", "Summary", "read_run", "summaries", "to_csv", "to_json"]
@@ -28,6 +29,7 @@ class Run:
         rows: One for each image and contender.
         failed: Images that could not be measured, with the reason.
         untried: Number of images not reached before it was interrupted.
+        switched_off: By contender, the saving that it does without, and the contender with it.
     """
 
     dataset: str
@@ -37,6 +39,7 @@ class Run:
     rows: tuple[Row, ...]
     failed: Mapping[str, str]
     untried: int = 0
+    switched_off: Mapping[str, Without] = field(default_factory=dict[str, Without])
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Summary:
         halted_tokens: By layer, mean share.
         pure: Mean share of px exempt from category attention; None where none can be.
         identical: Images equal to the original: of infinite PSNR, and not in its mean.
+        without: The saving that is switched off; "" for none.
+        to_full: Time against the same with the saving, from sums of medians; 1 for that one; None
+            for a contender of which nothing is switched off.
     """
 
     contender: str
@@ -80,6 +86,8 @@ class Summary:
     halted_tokens: tuple[float, ...]
     pure: float | None
     identical: int
+    without: str = ""
+    to_full: float | None = None
 
 
 def summaries(run: Run) -> list[Summary]:
@@ -90,7 +98,20 @@ def summaries(run: Run) -> list[Summary]:
     first = by_contender[run.rows[0].contender] if run.rows else []
     base = sum(statistics.median(row.seconds) for row in first)
     scale = int(run.settings["scale"])
-    return [_summary(name, rows, base, scale) for name, rows in by_contender.items()]
+    found = [_summary(name, rows, base, scale) for name, rows in by_contender.items()]
+    return [_beside_full(one, found, run.switched_off) for one in found]
+
+
+def _beside_full(
+    one: Summary, found: Sequence[Summary], switched_off: Mapping[str, Without]
+) -> Summary:
+    """A summary that tells what a saving is worth, if its contender is there for that."""
+    off = switched_off.get(one.contender)
+    if off is None:
+        is_full = any(other.full == one.contender for other in switched_off.values())
+        return replace(one, to_full=1.0) if is_full else one
+    (full,) = (other for other in found if other.contender == off.full)
+    return replace(one, without=off.saving, to_full=one.ratio / full.ratio)
 
 
 def _summary(name: str, rows: Sequence[Row], base: float, scale: int) -> Summary:
@@ -149,7 +170,7 @@ def to_csv(run: Run) -> str:
     """One line for each image and contender; lists are separated by blanks, PSNR may be inf."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [field.name for field in fields(Row)]
+    names = [one.name for one in fields(Row)]
     writer.writerow(names)
     for row in run.rows:
         cells = asdict(replace(row, psnr=math.inf) if row.identical else row)
@@ -180,6 +201,9 @@ def read_run(text: str, where: str) -> Run:
             rows=rows,
             failed=data["failed"],
             untried=data.get("untried", 0),
+            switched_off={
+                name: Without(**one) for name, one in data.get("switched_off", {}).items()
+            },
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{where} is not a result of srcli bench --json ({error})") from error

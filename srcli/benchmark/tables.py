@@ -59,6 +59,7 @@ def summary_tables(run: Run) -> list[Table]:
         _Column("p95 s", lambda one: _figure(one.p95, ".4g")),
         _Column("spread", lambda one: f"{one.spread:.0%}"),
         _Column("to first", lambda one: f"{one.ratio:.3f}"),
+        _Column("to full", lambda one: _figure(one.to_full, ".3f")),
         _Column("images/s", lambda one: _figure(one.per_second, ".3g")),
         _Column("Mpx/s out", lambda one: _figure(one.megapixels, ".3g")),
     )

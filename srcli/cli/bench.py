@@ -1,45 +1,32 @@
 """`srcli bench`: quality, latency, memory and sparsity in one table."""
 
-import itertools
-import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from functools import partial, wraps
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 from click.core import ParameterSource
 
+from srcli.cli.bench_progress import interruptible, shown_progress
 from srcli.cli.console import echo_line, loading, printable
 from srcli.cli.option_types import WholeScale, split_names
 from srcli.cli.run_options import DownloadOptions, download_options
 from srcli.errors import ExitCode, UsageError
-from srcli.heartbeat import Heartbeat
 
 __all__ = ["bench"]
-
-_Options = ParamSpec("_Options")
-
-_FIRST_LINE = 2.0  # s; what is over sooner needs none
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, ExitCode]:
-    """Exit cleanly at Ctrl-C outside `measure`, when there is nothing to show yet."""
+def _savings(context: click.Context, option: click.Parameter, value: str | None) -> list[str]:
+    """Split the names of savings, and refuse unknown ones."""
+    if value is None:
+        return []
+    from srcli.benchmark.saving_names import check_savings
 
-    @wraps(command)
-    def wrapped(*args: _Options.args, **kwargs: _Options.kwargs) -> ExitCode:
-        try:
-            return command(*args, **kwargs)
-        except KeyboardInterrupt:
-            echo_line("interrupted; the same command measures everything again")
-            return ExitCode.INTERRUPTED
-
-    return wrapped
+    names = split_names(value)
+    check_savings(names)
+    return names
 
 
 @click.command(short_help="Measure quality, time and memory of networks.")
@@ -98,6 +85,11 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     help="Degrade LR images: jpeg:75, jpeg444:90, webp:50, h264:28, noise:5, blur:0.5, joined by "
     "+; none.",
 )  # fmt: skip
+@click.option(
+    "--without", metavar="NAME,…", callback=_savings,
+    help="Also measure networks with a saving switched off: flat-areas, local-mask, global-mask, "
+    "pure-pixels; each by itself.",
+)  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
@@ -125,7 +117,7 @@ def _interruptible(command: Callable[_Options, ExitCode]) -> Callable[_Options, 
     help="Measure nothing; print what changed between two --json files by more than the spread.",
 )  # fmt: skip
 @download_options
-@_interruptible
+@interruptible
 def bench(
     folder: Path | None,
     dataset: str | None,
@@ -140,6 +132,7 @@ def bench(
     limit: int | None,
     repeats: int,
     degrade: str | None,
+    without: list[str],
     device: str,
     precision: str,
     json_file: Path | None,
@@ -193,12 +186,12 @@ def bench(
         failed[picture] = as_text(reason)
         click.echo(f"left out: {printable(reason)}", err=True)
 
-    with tempfile.TemporaryDirectory() as scratch, _progress(len(pairs)) as advance:
+    with tempfile.TemporaryDirectory() as scratch, shown_progress(len(pairs)) as advance:
         setup = Setup(
             scale, where, dtype, asked,
             random=random_weights, plain=plain,
             end_to_end=Path(scratch) if end_to_end else None, degrade=split_names(degrade or ""),
-            tf32=precision == "tf32",
+            tf32=precision == "tf32", without=without,
         )  # fmt: skip
         methods = methods_named(split_names(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -216,6 +209,7 @@ def bench(
             "precision": "tf32" if setup.tf32 else str(dtype).removeprefix("torch."),
             "models": models, "efforts": efforts, "random_weights": random_weights,
             "plain": plain, "end_to_end": end_to_end, "degrade": degrade,
+            "without": without,
             "whole_set": dataset is not None and limit is None,
         },
         machine=describe_machine(where, dtype),
@@ -223,6 +217,7 @@ def bench(
         rows=measured.rows,
         failed=failed,
         untried=untried,
+        switched_off={one.name: one.switched_off for one in methods if one.switched_off},
     )  # fmt: skip
     deliver(run, files, pictures=pictures)
     if measured.interrupted:
@@ -277,23 +272,3 @@ def _fetched(
 def _is_default(name: str) -> bool:
     """Tell if nobody has set an option."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
-
-
-@contextmanager
-def _progress(total: int) -> Generator[Callable[[str], None]]:
-    """A bar on stderr if it is a terminal, else a line soon and every half minute."""
-    if not sys.stderr.isatty():
-        with Heartbeat(echo_line, f"measuring {total} images", _FIRST_LINE) as heartbeat:
-            yield partial(_count, heartbeat, total, itertools.count(1))
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("measuring", total=total)
-        yield lambda name: bar.update(task, advance=1, description=name)
-
-
-def _count(heartbeat: Heartbeat, total: int, numbers: Iterator[int], name: str) -> None:
-    """Let the next line off a terminal tell how many images are measured, and the last one."""
-    heartbeat.work = f"{next(numbers)} of {total} images measured, the last {printable(name)}"

@@ -103,7 +103,7 @@ def _run_exact(
         if maps is not None:
             maps.begin()
         flat = None
-        if halting.eps and network.spec.keeps_colours:
+        if halting.eps and halting.skip_flat and network.spec.keeps_colours:
             extended = in_precision.extend(lr)
             flat = find_flat_blocks(in_precision, extended, halting, tally.add_spared)
         for part in exact_parts(in_precision, lr, plan.grid, halting, on_band, flat):

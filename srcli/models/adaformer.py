@@ -29,12 +29,13 @@ from srcli.models.layers.confidence import (
     make_estimators,
 )
 from srcli.models.layers.convolutions import ResidualBlock
+from srcli.models.layers.masked import masked_layers
 from srcli.models.layers.sparse import (
     MASKS,
     TokenBand,
     chunk_of_windows,
     halted_by,
-    layer_trace,
+    masks_in_a_run,
     sparse_layer,
     watched,
 )
@@ -183,11 +184,12 @@ class AdaFormer(BandedNetwork):
         Bands may be large or small: the result is the same. Layers follow each other at the
         distance of a band, so that no more than about two bands a layer are held at a time.
         """
-        stream = self._token_bands(bands)
+        masks = masks_in_a_run(self.config.masks, halting)
+        stream = self._token_bands(bands, masks)
         last = len(self.blocks)
         limit = chunk or chunk_of_windows(self.embed.weight.device)
         for number, block in enumerate(self._tsabs(), start=1):
-            steers = halting.eps is not None and number < last and self.config.masks != "none"
+            steers = halting.eps is not None and number < last and masks != "none"
             estimator = self.estimator_after(number) if steers or halting.observe else None
             stream = sparse_layer(block, estimator, stream, halting.threshold, limit)
             stream = watched(stream, self.layer_outputs[number - 1])
@@ -215,7 +217,7 @@ class AdaFormer(BandedNetwork):
         shallow = self._shallow(self.extend(lr))
         features = self.encoder(shallow.to(self.embed.weight.dtype))  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
-        limit, masks = halting.threshold, self.config.masks
+        limit, masks = halting.threshold, masks_in_a_run(self.config.masks, halting)
         tokens, traces = self.masked_layers(
             grid.split(self.embed(features)), grid, lambda _, score: halted_by(score, limit, masks)
         )
@@ -242,13 +244,13 @@ class AdaFormer(BandedNetwork):
     def _tsabs(self) -> list[TSAB]:
         return cast("list[TSAB]", list(self.blocks))
 
-    def _token_bands(self, bands: Iterable[Tensor]) -> Iterator[TokenBand]:
+    def _token_bands(self, bands: Iterable[Tensor], masks: str) -> Iterator[TokenBand]:
         for features in bands:
             grid = WindowGrid.of(features, self.config.window)
             tokens = F.linear(
                 grid.split(features), self.embed.weight.flatten(1), self.embed.bias
             )  # Eq. 5
-            yield TokenBand(features, tokens, grid, self.config.region, self.config.masks)
+            yield TokenBand(features, tokens, grid, self.config.region, masks)
 
     def masked_layers(
         self,
@@ -256,31 +258,10 @@ class AdaFormer(BandedNetwork):
         grid: WindowGrid,
         exits: Callable[[int, Tensor], tuple[Tensor, Tensor]],
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
-        """Compute all TSABs over tokens (n, t, c) everywhere, and mask.
-
-        Args:
-            tokens: Of the whole extended image.
-            grid: Its windows.
-            exits: Takes a layer's number, 1 for the second, and the scores (n, t); gives the
-                windows (n,) and tokens (n, t) that have halted before it, bool.
-        """
-        regions = grid.regions(self.config.region, tokens.device)
-        score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-        traces: list[LayerTrace] = []
-        for number, block in enumerate(self._tsabs()):
-            # Nothing halts before there is a confidence, not even where ε_h = 1 asks for none.
-            global_halted = torch.zeros_like(score, dtype=torch.bool)
-            local_halted = global_halted[:, 0]
-            if number:
-                local_halted, global_halted = exits(number, score)
-            tokens = block.reference(
-                tokens, local_halted, global_halted, regions.of_window, regions.count
-            )
-            estimator = self.estimator_after(number + 1)
-            confidence = grid.split(estimator(grid.merge(tokens))).squeeze(2)
-            score = score + confidence  # Eq. 18
-            traces.append(layer_trace(grid, confidence, local_halted, global_halted))
-        return tokens, tuple(traces)
+        """Compute all TSABs over tokens (n, t, c) everywhere, and mask; see layers/masked.py."""
+        return masked_layers(
+            self._tsabs(), self.estimator_after, tokens, (grid, self.config.region), exits
+        )
 
 
 def _build(scale: int) -> AdaFormer:

@@ -30,11 +30,18 @@ class Halting:
         observe: Compute the confidence maps also where halting does not need them (with
             `eps=None`, and after the last layer): for images and for training.
         skip_pure: Exempt pure pixels from what the network can spare them (Pure-Pass).
+        skip_flat: Copy areas of one colour where something halts, if the network can be computed
+            in parts (`inference/flat_blocks.py`).
+        local: Windows halt in the local branch.
+        shared: Tokens halt in the global branch.
     """
 
     eps: float | None
     observe: bool = False
     skip_pure: bool = False
+    skip_flat: bool = True
+    local: bool = True
+    shared: bool = True
 
     @property
     def threshold(self) -> float:

@@ -109,6 +109,15 @@ def test_weights_that_are_not_here_are_named_with_the_command(
         (("-d", "Set5", "--plot", "/none/x.png"), "cannot write /none/x.png: there is no folder"),
         (("-d", "Set5", "--json", "."), "cannot write .: it is a folder; hint: name a file in it"),
         (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
+        (
+            ("--latency", "8x8", "--without", "flat-areas,fog"),
+            "no saving named 'fog' (have flat-areas, local-mask, global-mask, pure-pixels); hint: ",
+        ),
+        (("--latency", "8x8", "--without", ","), "no saving to switch off (have flat-areas"),
+        (
+            ("--latency", "8x8", "--without", "pure-pixels", "--effort", "balanced"),
+            "nothing that is measured saves by pure-pixels; hint: adaformer saves by flat-areas",
+        ),
     ],
 )
 def test_wrong_requests_get_one_line(words: tuple[str, ...], line: str, tmp_path: Path):

@@ -115,6 +115,20 @@ def test_ablations_compute_sparsely_what_masking_gives(
     assert_same(network, lr, EXACT)
 
 
+@pytest.mark.parametrize("halted", ["freeze", "pass"])
+def test_a_run_may_leave_either_branch_without_its_mask(
+    generator: torch.Generator, halted: str
+) -> None:
+    network = small(generator, region=2, halted=halted)
+    set_confidence(network, "random")
+    lr = torch.rand(1, 3, 70, 90, generator=generator)
+    for local, shared in ((True, False), (False, True), (False, False)):
+        assert_same(network, lr, replace(BALANCED, local=local, shared=shared))
+        with torch.no_grad():
+            last = network(lr, replace(BALANCED, local=local, shared=shared)).layers[-1]
+        assert (last.local_mask.any(), last.global_mask.any()) == (local, shared)
+
+
 def test_without_prototypes_blocks_have_no_parameters_of_a_global_branch(
     generator: torch.Generator,
 ) -> None:

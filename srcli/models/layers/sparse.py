@@ -17,7 +17,7 @@ from srcli.models.layers.indexing import put_rows, with_rows
 from srcli.models.layers.packing import all_active, idle_tokens, pack
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
-from srcli.models.spec import LayerTrace
+from srcli.models.spec import Halting, LayerTrace
 
 __all__ = [
     "MASKS",
@@ -25,6 +25,7 @@ __all__ = [
     "chunk_of_windows",
     "halted_by",
     "layer_trace",
+    "masks_in_a_run",
     "sparse_layer",
     "watched",
 ]
@@ -68,13 +69,22 @@ def halted_by(score: Tensor, threshold: float, masks: str) -> tuple[Tensor, Tens
     Args:
         score: (n, t), confidence so far.
         threshold: Score at which a window or token halts.
-        masks: "both"; "local": only windows halt, in the local branch; "none": nothing does.
+        masks: "both"; "local": only windows halt, in the local branch; "global": only tokens, in
+            the global branch; "none": nothing does.
     """
     local, shared = score.mean(1) >= threshold, score >= threshold
     return (
-        torch.zeros_like(local) if masks == "none" else local,
-        shared if masks == "both" else torch.zeros_like(shared),
+        local if masks in ("both", "local") else torch.zeros_like(local),
+        shared if masks in ("both", "global") else torch.zeros_like(shared),
     )
+
+
+def masks_in_a_run(masks: str, halting: Halting) -> str:
+    """What halts in a run, as in `halted_by`, of what a network's `masks` let halt."""
+    local, shared = halting.local and masks != "none", halting.shared and masks == "both"
+    if local:
+        return "both" if shared else "local"
+    return "global" if shared else "none"
 
 
 class TokenBand:
