@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MemberDescriptorType
 from typing import TypeVar
 
+from srcli.url_paths import UrlPath
+
 __all__ = ["FolderSlots", "compact_paths"]
 
 Kind = TypeVar("Kind", bound=type[object])
@@ -33,7 +35,8 @@ class _CompactPath:
         self._name, self._folder = name, folder
 
     def __get__(self, instance: object, owner: type[object]) -> Path:
-        return Path(self._folder.__get__(instance), self._name.__get__(instance))
+        folder, name = self._folder.__get__(instance), self._name.__get__(instance)
+        return UrlPath(folder, name) if "://" in folder else Path(folder, name)
 
     def __set__(self, instance: object, value: Path) -> None:
         self._folder.__set__(instance, sys.intern(str(value.parent)))

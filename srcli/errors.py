@@ -14,6 +14,7 @@ An error's message is one line: the value, the limit it broke and what to do abo
     ├── NothingToDo           no input at all (exit 3)
     ├── LossDiverged          training would ruin the weights (exit 3)
     ├── DownloadError         a file cannot be had from its server (exit 3)
+    ├── StorageError          storage elsewhere does not answer, or refuses (exit 3)
     ├── ClusterError          no worker of a cluster can do the work (exit 3)
     ├── WeightsError          a weights file is missing, altered or of another network (exit 3)
     └── InputError            this input fails; the rest of the batch continues (exit 1)
@@ -42,6 +43,7 @@ __all__ = [
     "NothingToDo",
     "OutOfMemory",
     "SrcliError",
+    "StorageError",
     "UnavailableDevice",
     "UnknownModel",
     "UnknownScale",
@@ -134,6 +136,10 @@ class LossDiverged(SrcliError):
 
 class DownloadError(SrcliError):
     """A file cannot be had from its server, or cannot be kept."""
+
+
+class StorageError(SrcliError):
+    """Storage elsewhere does not answer, or refuses what is asked."""
 
 
 class ClusterError(SrcliError):

@@ -7,6 +7,7 @@ __all__ = [
     "CLUSTER_HINT",
     "COMMUNITY_HINT",
     "LOCAL",
+    "STORAGE_PACKAGES",
     "ray_is_here",
     "spandrel_is_here",
 ]
@@ -17,6 +18,19 @@ CLIENT = "ray://"
 """Before HOST:PORT, the address of a cluster that this machine is no node of."""
 
 CLUSTER_HINT = "pip install 'srcli[cluster]' adds Ray"
+STORAGE_PACKAGES = {
+    "s3": "'srcli[s3]'",
+    "s3a": "'srcli[s3]'",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "sftp": "paramiko",
+    "ssh": "paramiko",
+    "smb": "smbprotocol",
+}
+"""What to install for URLs of a protocol; others name it themselves."""
 COMMUNITY_HINT = "pip install 'srcli[community]' adds spandrel, which runs the community's networks"
 
 

@@ -30,15 +30,24 @@ class FolderLock:
         path: The lock's file; made if it is missing, and left where it is.
         wait: Wait for another run to end instead of giving up.
         on_wait: Told the other's process number, once, before the waiting begins.
+        shown: What is locked, for messages; None: the folder.
 
     Raises:
         FolderBusy: Another run holds it.
     """
 
-    def __init__(self, path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wait: bool,
+        on_wait: Callable[[str], None],
+        shown: Path | None = None,
+    ) -> None:
+        self._shown = shown or path.parent.parent
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            self._acquire(path, on_wait if wait else None)
+            self._acquire(on_wait if wait else None)
             os.ftruncate(self._descriptor, 1)
             os.lseek(self._descriptor, 1, os.SEEK_SET)
             os.write(self._descriptor, f"{os.getpid()} {process_place()}".encode())
@@ -47,7 +56,7 @@ class FolderLock:
             os.close(self._descriptor)
             raise
 
-    def _acquire(self, path: Path, on_wait: Callable[[str], None] | None) -> None:
+    def _acquire(self, on_wait: Callable[[str], None] | None) -> None:
         told = False
         while (taken := _try_lock(self._descriptor)) is not True:
             number, place = self._holder()
@@ -57,7 +66,7 @@ class FolderLock:
                 return
             if on_wait is None:
                 raise FolderBusy(
-                    f"{path.parent.parent} is in use by another run, process {number or '?'}; "
+                    f"{self._shown} is in use by another run, process {number or '?'}; "
                     "hint: wait for it with --wait, stop it, or name another folder with -o"
                 )
             if not told:

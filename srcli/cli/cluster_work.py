@@ -21,6 +21,7 @@ from srcli.cluster.worker_sizes import worker_size
 from srcli.jobs.image_stages import encoders_among
 from srcli.jobs.job import BatchResult, Job
 from srcli.media import DecodeLimits
+from srcli.url_paths import passwords
 
 __all__ = ["run_images_on_cluster"]
 
@@ -71,4 +72,5 @@ def _setup(plan: RunPlan, limits: DecodeLimits, cores: int) -> WorkerSetup:
         batch_options(plan),
         limits,
         encoders=encoders_among(cores),
+        passwords=passwords(),
     )

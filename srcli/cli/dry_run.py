@@ -58,10 +58,9 @@ def show_plan(
     """
     run = options.run
     seconds = _seconds(forecasts, options.network)
-    failing = sum(one.size is None for one in forecasts)
-    code = ExitCode.SOME_FAILED if failing else ExitCode.ALL_DONE
-    if failing and failing == len(forecasts) and not skipped:
-        code = ExitCode.NOTHING_DONE
+    failing = sum(one.fails for one in forecasts)
+    unread = sum(one.unread for one in forecasts)
+    code = _exit_code(failing, len(forecasts) + len(skipped))
     if run.json:
         _emit(skipped, ignored, forecasts, seconds, options, code)
         return code
@@ -70,8 +69,7 @@ def show_plan(
     _print_jobs([one for one in forecasts[:_SHOWN] if one.size], options.network, console)
     for one in forecasts[:_SHOWN]:
         if not one.size:
-            reason = one.reason.removeprefix(f"{one.job.source}: ")
-            _print_line(f"{one.job.source} will fail: {reason}", console)
+            _print_line(_without_size(one), console)
     if len(forecasts) > _SHOWN:
         _print_line(f"and {len(forecasts) - _SHOWN} more (--json lists all)", console)
     for end in skipped if run.verbose else ():
@@ -79,9 +77,10 @@ def show_plan(
     for reason, count in skip_reasons(skipped).items():
         _print_line(f"{count} skipped: {reason}", console)
     fails = f", {failing} will fail" if failing else ""
+    known = f" for those read, not the {unread} in storage" if unread else ""
     _print_line(
         f"{len(forecasts) - failing} to do, {len(skipped)} skipped{fails}; about "
-        f"{in_words(seconds)} in the network, {disk / 1e6:.1f} MB",
+        f"{in_words(seconds)} in the network, {disk / 1e6:.1f} MB{known}",
         console,
     )
     for line in ignored.lines():
@@ -89,6 +88,20 @@ def show_plan(
     for line in require_room(forecasts) if run.disk_check else ():
         _print_line(line, console)
     return code
+
+
+def _exit_code(failing: int, inputs: int) -> ExitCode:
+    """The exit code of a run in which so many of its inputs fail."""
+    if not failing:
+        return ExitCode.ALL_DONE
+    return ExitCode.NOTHING_DONE if failing == inputs else ExitCode.SOME_FAILED
+
+
+def _without_size(one: Forecast) -> str:
+    """A line about an input of which no size is known: it will fail, or lies in storage."""
+    if one.unread:
+        return f"{one.job.source} -> {one.job.target}"
+    return f"{one.job.source} will fail: {one.reason.removeprefix(f'{one.job.source}: ')}"
 
 
 def _print_jobs(forecasts: Sequence[Forecast], network: NetworkOptions, console: Console) -> None:
@@ -170,6 +183,8 @@ def _fields(one: Forecast) -> dict[str, object]:
         "output": str(one.job.target),
         "format": one.job.image_format,
     }
+    if one.unread:
+        return fields | {"unread": True}
     if one.size is None:
         return fields | {"reason": one.reason}
     fields |= {"width": one.size[0], "height": one.size[1], "bytes": one.disk}

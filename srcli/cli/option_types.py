@@ -2,10 +2,15 @@
 
 import functools
 import math
+import os
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import click
+
+from srcli.errors import UsageError
+from srcli.url_paths import UrlPath, is_url, path_of
 
 __all__ = [
     "BoxSize",
@@ -13,6 +18,7 @@ __all__ = [
     "FormatName",
     "FrameRate",
     "Number",
+    "PathOrUrl",
     "ScaleFactor",
     "Seconds",
     "TileSize",
@@ -37,6 +43,27 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} is not a number", param, ctx)
         return number
+
+
+class PathOrUrl(click.Path):
+    """A path of a file or a folder, or a URL of storage elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Parse a `Path`."""
+        if isinstance(value, str) and is_url(value):
+            try:
+                return path_of(value)
+            except UsageError as error:
+                self.fail(str(error), param, ctx)
+        return value if isinstance(value, UrlPath) else super().convert(value, param, ctx)
 
 
 class ScaleFactor(click.ParamType[float]):

@@ -1,6 +1,7 @@
 """Options of how a command runs: network, downloads, existing outputs, messages and limits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -140,6 +141,7 @@ class RunOptions:
     wait: bool
     dry_run: bool
     disk_check: bool
+    journal: Path | None
     json: bool
     quiet: bool
     verbose: bool
@@ -169,6 +171,12 @@ run_options: Decorator = grouped(
         default=True,
         show_default=True,
         help="Stop before any work if the results would hardly fit on the disk.",
+    ),
+    click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="File for the journal.  [default: in the output folder; of URLs in your data folder]",
     ),
     click.option(
         "--json", is_flag=True, help="Print events as JSON lines on stdout, for programs."

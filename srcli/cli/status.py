@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from srcli.cli.console import echo_fields, echo_line
+from srcli.cli.option_types import PathOrUrl
 from srcli.errors import ExitCode, UsageError
 from srcli.heartbeat import Heartbeat
+from srcli.url_paths import UrlPath
 
 if TYPE_CHECKING:
     from srcli.jobs.journal import RunRecord
@@ -21,22 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["status", "verify"]
 
 _SHOWN = 20
-_FOLDER = click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, for programs.")
 
 
 @click.command(short_help="Show what is done, failed and still to do in a batch.")
-@_FOLDER
+@click.argument("folder", metavar="FOLDER|URL|JOURNAL", type=PathOrUrl())
 @_JSON
 def status(folder: Path, *, as_json: bool) -> ExitCode:
     """Show which results of a batch are done, failed, and still to do.
 
-    FOLDER is the output folder of srcli upscale. Exit code 0 if all are done, else 1.
+    FOLDER or URL is the output folder of srcli upscale, JOURNAL the file of its --journal. Exit
+    code 0 if all are done, else 1.
     """
     from srcli.jobs.journal import Journal
     from srcli.jobs.verify import Condition, check_quickly
 
-    journal = Journal(folder, create=False)
+    journal = Journal(folder, create=False, file=folder if folder.is_file() else None)
+    if isinstance(folder, UrlPath):
+        from srcli.storage import remember_folder
+
+        remember_folder(folder)
     last = journal.last_run()
     found = list(check_quickly(folder, journal.entries().values()))
     journal.close()
@@ -49,7 +55,7 @@ def status(folder: Path, *, as_json: bool) -> ExitCode:
 
 
 @click.command(short_help="Check every result of a batch.")
-@click.argument("place", metavar="FOLDER|FILE", type=click.Path(path_type=Path))
+@click.argument("place", metavar="FOLDER|FILE", type=PathOrUrl())
 @_JSON
 def verify(place: Path, *, as_json: bool) -> ExitCode:
     """Decode every result of a batch and compare it with the journal.
@@ -69,6 +75,11 @@ def verify(place: Path, *, as_json: bool) -> ExitCode:
     )
     from srcli.media import DecodeLimits, DecoderPool
 
+    if isinstance(place, UrlPath):
+        raise UsageError(
+            f"{place}: srcli verify reads files of this machine; hint: srcli status {place} "
+            "compares sizes and ETags"
+        )
     if not place.exists():
         raise UsageError(f"{place} does not exist; hint: check the name")
     folder = place if place.is_dir() else place.parent

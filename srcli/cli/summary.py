@@ -15,6 +15,7 @@ from srcli.inference.report import Report, add_reports
 from srcli.jobs.identity import is_there
 from srcli.jobs.job import Finished, State
 from srcli.transfer.policy import is_switched_on
+from srcli.url_paths import UrlPath
 from srcli.weights import Source, WeightsEntry, better_than, clean_model, figure_of
 from srcli.weights.local_files import records
 
@@ -142,10 +143,16 @@ def _reason(end: Finished) -> str:
 
 
 def _place(targets: Sequence[Path]) -> str:
-    """The result, or the folder that holds all of them."""
+    """The result, or the folder that holds all of them; two, if some are in storage."""
     if len(targets) == 1:
         return str(targets[0])
-    return str(Path(os.path.commonpath([target.parent for target in targets])))
+    places: list[str] = []
+    for kind in (UrlPath, Path):  # those in storage, and those here
+        folders = [
+            str(one.parent) for one in targets if isinstance(one, UrlPath) is (kind is UrlPath)
+        ]
+        places += [str(kind(os.path.commonpath(folders)))] if folders else []
+    return ", ".join(places)
 
 
 def by_layer(shares: Sequence[float]) -> str:

@@ -48,7 +48,7 @@ class UpscaleCommand(SectionedCommand):
         "Model and speed": (
             "halt_eps", "tile", "precision", "compiled", "yes", "trust_first", "offline",
         ),
-        "Results that exist": ("on_mismatch", "wait", "disk_check"),
+        "Results that exist": ("on_mismatch", "journal", "wait", "disk_check"),
         "Video": (
             "codec", "crf", "preset", "pix_fmt", "start", "duration", "deinterlace", "tonemap",
             "force_sdr", "fps", "frames_dir", "temporal",
@@ -80,7 +80,7 @@ def upscale(
     comparison: CompareOptions,
     cluster: ClusterOptions,
 ) -> ExitCode:
-    """Upscale images and video: files, and folders with their subfolders.
+    """Upscale images and video: files, folders with their subfolders, and URLs (s3://…).
 
     Run the same command again to continue: it does what is missing, what has changed, and what
     was made with other settings. Inputs are never replaced, and a result gets its name only when

@@ -8,7 +8,7 @@ import click
 
 from srcli.cli.click_classes import Decorator, grouped
 from srcli.cli.cluster_options import ClusterOptions
-from srcli.cli.option_types import BoxSize, FormatName, FrameRate, ScaleFactor, Seconds
+from srcli.cli.option_types import BoxSize, FormatName, FrameRate, PathOrUrl, ScaleFactor, Seconds
 from srcli.cli.run_options import LimitOptions, NetworkOptions, RunOptions
 from srcli.defaults import LARGEST_SCALE, QUALITY, SCALE, TEMPORAL, TEMPORAL_MODES
 from srcli.jobs.target_size import TargetSize
@@ -50,8 +50,8 @@ input_options: Decorator = grouped(
     click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
-        help="Folder for the results, or the file name of a single result."
+        type=PathOrUrl(),
+        help="Folder for the results (or s3://…), or the file name of a single result."
         "  [default: NAME_x4/ beside a folder, STEM_x4.EXT beside a file]",
     ),
     click.option(

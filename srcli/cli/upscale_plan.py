@@ -9,7 +9,9 @@ from srcli.cli.clip_plan import Clips
 from srcli.cli.console import ProgressCounter, echo_line
 from srcli.cli.reporter import BatchReporter
 from srcli.cli.upscale_options import UpscaleOptions
+from srcli.cli.url_options import require_fitting_options
 from srcli.errors import NothingToDo, UsageError
+from srcli.jobs.conflicts import ExistingResults
 from srcli.jobs.discover import Filter, discover
 from srcli.jobs.file_list import read_file_list
 from srcli.jobs.ignored import Ignored
@@ -21,6 +23,7 @@ from srcli.jobs.settings import Settings
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecoderPool, MetadataPolicy
+from srcli.url_paths import path_of
 from srcli.weights import WeightsEntry, best_scale, fingerprint, largest_scale
 
 __all__ = ["RunContext", "RunPlan", "plan_inputs", "plan_run", "weights_for_size"]
@@ -116,7 +119,7 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
         UsageError: See `discover` and `plan_jobs`.
     """
     selection, frames = options.inputs, options.clips.frames_dir
-    inputs, listed = [Path(name) for name in selection.inputs], list[Path]()
+    inputs, listed = [path_of(name) for name in selection.inputs], list[Path]()
     if selection.files_from is not None:
         try:
             with click.open_file(str(selection.files_from), "rb") as stream:
@@ -131,6 +134,7 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
             f"--frames-dir {frames} and -o {selection.output} exclude each other: a clip becomes "
             "frames or a clip. hint: leave one out, or run twice"
         )
+    require_fitting_options(options, [*inputs, *listed, *filter(None, [selection.output])])
     name_filter = Filter(selection.include, selection.exclude)
     counter = ProgressCounter(quiet=options.run.quiet)
     sources = discover(
@@ -170,7 +174,7 @@ def plan_inputs(options: UpscaleOptions, target_size: TargetSize, ignored: Ignor
         label=target_size.label,
         image_format=options.output.format,
         pattern=pattern or None,
-        overwrite=options.run.overwrite,
+        existing=ExistingResults(options.run.overwrite, options.run.journal),
         tell=(lambda line: None) if options.run.quiet else echo_line,
         count=counter.count,
     )

@@ -63,7 +63,12 @@ def run_upscale(options: UpscaleOptions) -> ExitCode:
     with (
         DecoderPool(_decode_limits(options.limits)) as decoder,
         RunJournal(
-            images, plan.settings, wait=run.wait, tell=echo_line, times=plan.metadata.times
+            images,
+            plan.settings,
+            wait=run.wait,
+            tell=echo_line,
+            times=plan.metadata.times,
+            named=run.journal,
         ) as run_journal,
     ):
         verdicts = [*run_journal.verdicts, *clips.verdicts]

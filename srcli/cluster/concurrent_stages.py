@@ -39,7 +39,7 @@ class Stages(Protocol):
         """Upscale it."""
         ...
 
-    def store(self, _: Job, result: ComputedResult) -> tuple[tuple[str, ...], Report]:
+    def store(self, job: Job, result: ComputedResult, /) -> tuple[tuple[str, ...], Report]:
         """Write the result."""
         ...
 

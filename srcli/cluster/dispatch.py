@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from srcli.atomic import give_name
-from srcli.cluster.messages import JobResult
+from srcli.cluster.messages import JobResult, UploadResult
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
+from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
 from srcli.jobs.resume import absolute
 from srcli.jobs.run_journal import RunJournal
+from srcli.url_paths import UrlPath
 
 __all__ = ["MOST_LOSSES", "run_on_workers"]
 
@@ -48,10 +50,11 @@ def run_on_workers(
 
 @dataclass
 class _Task:
-    """A job, and how many workers it has lost."""
+    """A job, how many workers it has lost, and its result that is being uploaded."""
 
     job: Job
     lost: int = 0
+    result: JobResult | None = None
 
 
 class _Dispatch:
@@ -128,9 +131,9 @@ class _Dispatch:
     def _give(self, worker: PooledWorker, task: _Task) -> None:
         job = task.job
         self._observer.begun(job)
-        sent = Job(absolute(job.source), absolute(job.target), job.image_format)
+        task.result = None
         worker.running += 1
-        self._running[worker.actor.upscale.remote(sent)] = worker, task
+        self._running[worker.actor.upscale.remote(_sent(job))] = worker, task
 
     def _settle(self, answer: Any) -> Finished | None:  # noqa: ANN401 Ray's reference
         """The end of a job that a worker has answered for; None if it is to be done again."""
@@ -139,16 +142,43 @@ class _Dispatch:
         worker.alone = False
         exceptions = self._pool.ray.exceptions
         try:
-            result: JobResult = self._pool.ray.get(answer)
+            said: JobResult | UploadResult = self._pool.ray.get(answer)
         except exceptions.RayTaskError as error:
             return self._failed(task.job, reason_of(task.job, error))
         except exceptions.RayError as error:
             return self._lost(worker, task, error)
-        if not result.begun:
+        if said.reason:
+            return self._failed(task.job, _as_named(said.reason, task.job))
+        if isinstance(said, UploadResult):
+            return self._uploaded(task, said)
+        if not said.begun:
             return None
-        if result.reason:
-            return self._failed(task.job, _as_named(result.reason, task.job))
-        return self._name(task.job, result)
+        if isinstance(task.job.target, UrlPath):
+            return self._have_uploaded(worker, task, said)
+        return self._name(task.job, said)
+
+    def _have_uploaded(
+        self, worker: PooledWorker, task: _Task, result: JobResult
+    ) -> Finished | None:
+        """Have a worker upload its result, once the journal knows of it."""
+        assert result.temporary is not None
+        assert result.made is not None
+        try:
+            self._journal.writing(task.job, result.made, Identity(result.made.size, 0))
+        except OSError as error:
+            return self._failed(task.job, reason_of(task.job, error))
+        task.result = result
+        worker.running += 1
+        upload = worker.actor.upload.remote(_sent(task.job), result.temporary)
+        self._running[upload] = worker, task
+        return None
+
+    def _uploaded(self, task: _Task, said: UploadResult) -> Finished:
+        """A result is in storage."""
+        assert said.found is not None
+        assert task.result is not None
+        self._journal.uploaded(task.job, said.found)
+        return self._done(task.job, task.result)
 
     def _lost(self, worker: PooledWorker, task: _Task, error: Exception) -> Finished | None:
         """A job whose worker is gone: it is given to another, if that has not happened often."""
@@ -181,6 +211,9 @@ class _Dispatch:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             return self._failed(job, reason_of(job, error))
+        return self._done(job, result)
+
+    def _done(self, job: Job, result: JobResult) -> Finished:
         self._journal.done(job)
         losses = tuple(_as_named(line, job) for line in result.losses)
         return Finished(job, State.DONE, losses=losses, report=result.report)
@@ -188,6 +221,11 @@ class _Dispatch:
     def _failed(self, job: Job, reason: str) -> Finished:
         self._journal.failed(job, reason)
         return Finished(job, State.FAILED, reason)
+
+
+def _sent(job: Job) -> Job:
+    """A job as a worker gets it."""
+    return Job(absolute(job.source), absolute(job.target), job.image_format)
 
 
 def _as_named(text: str, job: Job) -> str:

@@ -1,14 +1,15 @@
 """Messages between the driver and the workers of a cluster."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from srcli.inference.report import Report
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import BatchOptions, NetworkRequest
 from srcli.media import DecodeLimits
+from srcli.storage import StoredObject
 
-__all__ = ["JobResult", "WorkerPlace", "WorkerSetup", "WorkerStart"]
+__all__ = ["JobResult", "UploadResult", "WorkerPlace", "WorkerSetup", "WorkerStart"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class WorkerSetup:
         batch: How jobs are done.
         limits: Of the decoder.
         encoders: Results stored at once.
+        passwords: Of URLs, see `url_paths`.
     """
 
     network: NetworkRequest
@@ -45,6 +47,7 @@ class WorkerSetup:
     batch: BatchOptions
     limits: DecodeLimits
     encoders: int
+    passwords: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,3 +86,16 @@ class JobResult:
     report: Report | None = None
     reason: str = ""
     begun: bool = True
+
+
+@dataclass(frozen=True)
+class UploadResult:
+    """The end of an upload by a worker.
+
+    Args:
+        found: The result in storage; None: it is not there.
+        reason: Why not, one line.
+    """
+
+    found: StoredObject | None
+    reason: str = ""

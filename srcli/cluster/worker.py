@@ -11,22 +11,35 @@ from pathlib import Path
 
 from srcli.atomic import BeforeRename, process_place
 from srcli.cluster.concurrent_stages import AHEAD, ConcurrentStages, NotBegun
-from srcli.cluster.messages import JobResult, WorkerPlace, WorkerSetup, WorkerStart
+from srcli.cluster.messages import (
+    JobResult,
+    UploadResult,
+    WorkerPlace,
+    WorkerSetup,
+    WorkerStart,
+)
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
 from srcli.errors import SrcliError
 from srcli.inference.device import available_ram
 from srcli.jobs.identity import digest
-from srcli.jobs.image_stages import STORING_SHARE, ImageContext, ImageStages
+from srcli.jobs.image_stages import STORING_SHARE, ImageContext
 from srcli.jobs.job import Job, reason_of
+from srcli.jobs.local_copies import LocalCopies, remove_if_empty
 from srcli.jobs.run_journal import OutputRecord
+from srcli.jobs.stored_stages import StoredStages
 from srcli.jobs.upscale_image import UpscalersByScale, load_network
 from srcli.media import DecoderPool
+from srcli.storage import upload
+from srcli.url_paths import UrlPath, use_passwords
 
 __all__ = ["ClusterWorker"]
 
 
 class ClusterWorker:
-    """Decodes, computes and encodes; the driver gives results their names."""
+    """Decodes, computes and encodes; the driver gives results their names.
+
+    It copies inputs from storage, and results there once the driver has written them down.
+    """
 
     def __init__(self) -> None:
         self._host = platform.node()
@@ -34,6 +47,7 @@ class ClusterWorker:
         self._decoder: DecoderPool | None = None
         self._lanes: ConcurrentStages | None = None
         self._upscalers: UpscalersByScale | None = None
+        self._copies: LocalCopies | None = None
 
     def place(self, version: str) -> WorkerPlace:
         """Tell where this process is, and if it is of the driver's version."""
@@ -65,6 +79,8 @@ class ClusterWorker:
             return WorkerStart(problem=f"{self._host}: {error}")
         self._lanes, self._upscalers, self._setup = lanes, upscalers, setup
         self._decoder = DecoderPool(setup.limits, AHEAD)
+        self._copies = LocalCopies(setup.limits.file_bytes)
+        use_passwords(setup.passwords)
         return WorkerStart(upscalers.device, upscalers.resolved)
 
     def stop(self) -> None:
@@ -73,9 +89,11 @@ class ClusterWorker:
             self._lanes.stop()
 
     def close(self) -> None:
-        """End the decoders, whatever they do."""
+        """End the decoders, whatever they do, and remove copies."""
         if self._decoder is not None:
             self._decoder.close()
+        if self._copies is not None:
+            self._copies.close()
 
     def upscale(self, job: Job) -> JobResult:
         """Do a job; its paths are absolute. Every error is in the result."""
@@ -83,19 +101,33 @@ class ClusterWorker:
         assert self._decoder is not None
         assert self._lanes is not None
         assert self._upscalers is not None
+        assert self._copies is not None
         recorder = _Recorder()
         context = ImageContext(self._decoder, recorder, _Silent())
-        stages = ImageStages(self._upscalers, self._setup.batch, context)
+        stages = StoredStages(self._upscalers, self._setup.batch, context, self._copies)
         try:
             losses, report = self._lanes.run(stages, job)
         except NotBegun:
             return JobResult(begun=False)
         except Exception as error:  # noqa: BLE001 one bad input must not end the worker
             return JobResult(reason=self._reason(job, error))
+        finally:
+            stages.ended(job)
         return JobResult(recorder.temporary, recorder.made, losses, report)
 
+    def upload(self, job: Job, temporary: Path) -> UploadResult:
+        """Upload the result of a job that `upscale` has left under a temporary name."""
+        assert isinstance(job.target, UrlPath)
+        try:
+            return UploadResult(upload(temporary, job.target))
+        except (OSError, SrcliError) as error:
+            return UploadResult(None, reason_of(job, error))
+        finally:
+            temporary.unlink(missing_ok=True)
+            remove_if_empty(temporary.parent)
+
     def _reason(self, job: Job, error: Exception) -> str:
-        if not job.source.exists():
+        if not isinstance(job.source, UrlPath) and not job.source.exists():
             return (
                 f"{job.source}: {self._host} has no such file; hint: every node needs the folders "
                 "of inputs and results under the same names"
@@ -114,7 +146,9 @@ class _Recorder:
         """See `ResultRecorder`."""
 
         def keep(temporary: Path) -> bool:
-            self.temporary, self.made = temporary, replace(made, sha256=digest(temporary))
+            size = temporary.stat().st_size
+            self.temporary = temporary
+            self.made = replace(made, sha256=digest(temporary), size=size)
             return False
 
         return keep

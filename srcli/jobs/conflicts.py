@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from srcli.errors import UsageError
@@ -11,15 +11,31 @@ from srcli.jobs.job import CLIP, Job, Settled, State
 from srcli.jobs.known_outputs import KnownOutputs
 from srcli.jobs.many_keys import JobsByName, hashes_of, shared_with, with_repeated
 from srcli.jobs.naming import case_folded, real_path
+from srcli.url_paths import UrlPath
 
-__all__ = ["resolve_conflicts"]
+__all__ = ["ExistingResults", "resolve_conflicts"]
 
 _SHOWN = 10
 _SAME_INPUT = "another name of an input that becomes the same file"
 
 
+@dataclass(frozen=True)
+class ExistingResults:
+    """Options about results that exist.
+
+    Args:
+        overwrite: They shall be replaced.
+        journal: The file that --journal names.
+    """
+
+    overwrite: bool = False
+    journal: Path | None = None
+
+
 def resolve_conflicts(
-    jobs: Sequence[Job], *, overwrite: bool, tell: Callable[[str], None]
+    jobs: Sequence[Job],
+    existing: ExistingResults,
+    tell: Callable[[str], None],
 ) -> list[Job]:
     """Leave out inputs that are results of others, so that patterns find the same ones again.
 
@@ -29,7 +45,7 @@ def resolve_conflicts(
 
     Args:
         jobs: What the inputs become.
-        overwrite: Existing outputs shall be replaced.
+        existing: What is known of results that exist, and whether to keep them.
         tell: Told in one line what is left out.
 
     Returns:
@@ -41,7 +57,7 @@ def resolve_conflicts(
             would replace an input.
     """
     inputs = JobsByName(jobs)
-    with KnownOutputs() as known:
+    with KnownOutputs(existing.journal) as known:
         makers = _outputs_by_folder(jobs, inputs)
         recorded = [
             (job.source, maker)
@@ -51,7 +67,7 @@ def resolve_conflicts(
         left_out = makers | dict(recorded)
         making = {maker.source for maker in makers.values()}
         kept = [
-            _refuse_inputs_as_outputs(job, overwrite=overwrite)
+            _refuse_inputs_as_outputs(job, overwrite=existing.overwrite)
             if making and job.source in making and not known.is_result(job)
             else job
             for job in jobs
@@ -81,6 +97,8 @@ def _outputs_by_folder(jobs: Sequence[Job], inputs: JobsByName) -> dict[Path, Jo
 
 def _is_file(target: Path, source: Path) -> bool:
     """Tell if a name stands for that very file, not for a link to it."""
+    if isinstance(target, UrlPath):
+        return target == source
     if not os.path.lexists(target) or target.is_symlink():
         return False
     if real_path(target) == real_path(source):

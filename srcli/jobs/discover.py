@@ -13,8 +13,11 @@ from srcli.jobs.job import Settled, State
 from srcli.jobs.naming import folder_resolved, forget_folders
 from srcli.jobs.pattern import expand
 from srcli.jobs.search_folder import FolderSearch, Source
+from srcli.jobs.search_storage import StorageSearch
 from srcli.media import is_image_name
 from srcli.media.video.names import is_clip_name, is_sequence
+from srcli.storage import forget_objects
+from srcli.url_paths import UrlPath
 
 __all__ = ["Filter", "Source", "discover"]
 
@@ -62,7 +65,7 @@ def discover(
     ignored: Ignored | None = None,
     count: Callable[[str], None] = lambda what: None,
 ) -> list[Source]:
-    """List the images among files and folders, each name once, in the order of the command line.
+    """List the images among files, folders and URLs, each once, in the order of the command line.
 
     Folders are searched recursively in sorted order, see `FolderSearch`. A file named on the
     command line is taken whatever it is called. What does not exist but holds `*`, `?` or `[` is a
@@ -86,6 +89,7 @@ def discover(
         UsageError: An input does not exist, or a pattern matches nothing.
     """
     forget_folders()
+    forget_objects()
     only, ignored = only or Filter(), ignored or Ignored()
     search = FolderSearch(
         lambda path: is_image_name(path) or (clips and is_clip_name(path)),
@@ -101,7 +105,12 @@ def discover(
         if several and is_junk_folder(path.name) and os.path.isdir(path):  # noqa: PTH112 by photos/*
             ignored.add_folder(path)
             continue
-        for source in _sources(path, search, clips=clips, must_exist=must_exist):
+        if isinstance(path, UrlPath):
+            there = StorageSearch(only.takes, exclude, ignored)
+            sources = there.search(path, must_exist=must_exist)
+        else:
+            sources = _sources(path, search, clips=clips, must_exist=must_exist)
+        for source in sources:
             named = _named(source.path if source.root is None else source.root)
             if source.root is not None:
                 named = os.path.join(named, source.path.relative_to(source.root))  # noqa: PTH118

@@ -4,6 +4,8 @@ import codecs
 import os
 from pathlib import Path
 
+from srcli.url_paths import path_of
+
 __all__ = ["read_file_list"]
 
 _MARKS = (  # those of UTF-32 begin with those of UTF-16
@@ -18,7 +20,7 @@ _UNMARKED = (("utf-16-le", slice(1, None, 2)), ("utf-16-be", slice(0, None, 2)))
 
 
 def read_file_list(content: bytes) -> list[Path]:
-    """Read the paths in a list, one a line, or NUL-separated where it holds a NUL.
+    """Read the paths and URLs in a list, one a line, or NUL-separated where it holds a NUL.
 
     Empty ones are left out. A byte-order mark says how the text is encoded; without one it is
     bytes as the file system has them, which need not be text, or UTF-16 if every line looks so.
@@ -28,7 +30,7 @@ def read_file_list(content: bytes) -> list[Path]:
     """
     content = _in_file_system_bytes(content)
     parts = content.split(b"\0") if b"\0" in content else content.splitlines()
-    return [Path(os.fsdecode(part)) for part in parts if part.strip()]
+    return [path_of(os.fsdecode(part)) for part in parts if part.strip()]
 
 
 def _in_file_system_bytes(content: bytes) -> bytes:

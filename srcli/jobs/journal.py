@@ -1,10 +1,10 @@
 """The journal of an output folder: what was made there, from what, how, and what is still to do.
 
-It is an SQLite database, `.srcli/journal.sqlite` in the folder, in WAL mode, so that it can be read
-while a run writes it; on a file system without shared memory maps (exFAT, FUSE, 9p) or without
-locks (NFS, SMB) it does without both, for the folder's lock keeps other runs out. Before a
-finished file gets its name, the journal says which content it will have (state `writing`); so
-after a crash at any instant it can be told what was finished.
+It is an SQLite database, `.srcli/journal.sqlite` in the folder or elsewhere (`journal_place`), in
+WAL mode, so that it can be read while a run writes it; on a file system without shared memory maps
+(exFAT, FUSE, 9p) or without locks (NFS, SMB) it does without both, for the folder's lock keeps
+other runs out. Before a finished file gets its name, the journal says which content it will have
+(state `writing`); so after a crash at any instant it can be told what was finished.
 """
 
 import errno
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from srcli.errors import JournalError, NoRoom
+from srcli.jobs.journal_place import FOLDER, journal_path
 from srcli.jobs.journal_schema import (
     ADDED_COLUMNS,
     COLUMNS,
@@ -30,13 +31,6 @@ from srcli.jobs.open_database import open_database
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
-FOLDER = ".srcli"
-
-
-def journal_path(folder: Path) -> Path:
-    """Where a folder's journal is."""
-    return folder / FOLDER / "journal.sqlite"
-
 
 class Journal:
     """The journal of one folder; used from any thread.
@@ -45,16 +39,17 @@ class Journal:
         folder: The output folder.
         create: Make it if it is missing; otherwise it is only read, also where nothing can be
             written.
+        file: The database; None: the folder's own, see `journal_path`.
 
     Raises:
         JournalError: It is missing, damaged, or of a later srcli.
     """
 
-    def __init__(self, folder: Path, *, create: bool) -> None:
+    def __init__(self, folder: Path, *, create: bool, file: Path | None = None) -> None:
         self.folder = folder
+        self.file = path = file or journal_path(folder)
         self._lock = threading.Lock()
         self._run = 0
-        path = journal_path(folder)
         if not create and not path.exists():
             raise JournalError(f"{folder} has no journal: it is not the output folder of a batch")
         with self._readable():
@@ -100,7 +95,7 @@ class Journal:
         return {entry.target: entry for entry in map(entry_from_row, rows)}
 
     def entry(self, target: Path) -> Entry | None:
-        """Entry of one output, named relative to the folder; None if there is none."""
+        """Entry of one output, by its name in the journal; None if there is none."""
         with self._readable(), self._lock:
             row = self._db.execute(
                 f"SELECT {self._columns} FROM files WHERE target = ?", (path_to_cell(target),)
@@ -153,15 +148,24 @@ class Journal:
             db.execute(
                 "UPDATE files SET state = 'writing', reason = '', settings = ?, source_size = ?, "
                 "source_mtime_ns = ?, source_sha256 = ?, size = ?, mtime_ns = ?, sha256 = ?, "
-                "width = ?, height = ?, seconds = ?, ended = ?, chosen = ?, run = ? "
-                "WHERE target = ?",
+                "width = ?, height = ?, seconds = ?, ended = ?, chosen = ?, run = ?, "
+                "source_tag = ?, tag = ? WHERE target = ?",
                 (
                     made.settings,
                     *(made.origin.size, made.origin.mtime_ns, made.origin.sha256),
                     *(made.output.size, made.output.mtime_ns, made.output.sha256),
                     *(made.width, made.height, made.seconds, time.time(), made.chosen, self._run),
+                    *(made.origin.tag, made.output.tag),
                     path_to_cell(made.target),
                 ),
+            )
+
+    def uploaded(self, target: Path, mtime_ns: int, tag: str) -> None:
+        """An output is whole in storage: its time and its tag there."""
+        with self._changing() as db:
+            db.execute(
+                "UPDATE files SET mtime_ns = ?, tag = ? WHERE target = ?",
+                (mtime_ns, tag, path_to_cell(target)),
             )
 
     def done(self, target: Path) -> None:
@@ -178,11 +182,13 @@ class Journal:
         with self._changing() as db:
             db.execute(
                 "UPDATE files SET state = 'done', reason = '', source = ?, source_mtime_ns = ?, "
-                "mtime_ns = ? WHERE target = ?",
+                "mtime_ns = ?, source_tag = ?, tag = ? WHERE target = ?",
                 (
                     path_to_cell(entry.source),
                     entry.origin and entry.origin.mtime_ns,
                     entry.output and entry.output.mtime_ns,
+                    entry.origin.tag if entry.origin else "",
+                    entry.output.tag if entry.output else "",
                     path_to_cell(entry.target),
                 ),
             )
@@ -215,21 +221,20 @@ class Journal:
         except sqlite3.OperationalError as error:
             if _is_full(error):
                 raise NoRoom(
-                    f"{journal_path(self.folder)}: {error}; hint: make room, or name a folder on "
+                    f"{self.file}: {error}; hint: make room, or name a folder on "
                     "another disk with -o"
                 ) from error
             raise JournalError(
-                f"{journal_path(self.folder)}: cannot be opened ({error}); "
+                f"{self.file}: cannot be opened ({error}); "
                 "hint: name a folder on another disk with -o"
             ) from error
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: sqlite3.Error) -> JournalError:
-        path = journal_path(self.folder)
         return JournalError(
-            f"{path}: {error}; hint: move it away to continue without it (outputs that exist are "
-            "kept)"
+            f"{self.file}: {error}; hint: move it away to continue without it (outputs that exist "
+            "are kept)"
         )
 
 

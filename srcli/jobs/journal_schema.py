@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from srcli.jobs.identity import Identity
+from srcli.url_paths import path_of
 
 __all__ = [
     "ADDED_COLUMNS",
@@ -36,14 +37,16 @@ CREATE TABLE files (
     source_size INTEGER, source_mtime_ns INTEGER, source_sha256 TEXT,
     size INTEGER, mtime_ns INTEGER, sha256 TEXT,
     width INTEGER, height INTEGER, seconds REAL, ended REAL,
-    chosen TEXT NOT NULL DEFAULT ''
+    chosen TEXT NOT NULL DEFAULT '',
+    source_tag TEXT NOT NULL DEFAULT '', tag TEXT NOT NULL DEFAULT ''
 );
 """
 COLUMNS = (
     "target, source, state, reason, settings, source_size, source_mtime_ns, source_sha256, "
-    "size, mtime_ns, sha256, width, height, seconds, ended, chosen"
+    "size, mtime_ns, sha256, width, height, seconds, ended, chosen, source_tag, tag"
 )
-ADDED_COLUMNS = {"chosen": "TEXT NOT NULL DEFAULT ''"}
+_TEXT = "TEXT NOT NULL DEFAULT ''"
+ADDED_COLUMNS = {"chosen": _TEXT, "source_tag": _TEXT, "tag": _TEXT}
 """Columns of `files` that journals of earlier versions lack, each with its type and default."""
 
 
@@ -52,7 +55,7 @@ class Entry:
     """A journal's row about one output.
 
     Args:
-        target: The output, relative to the folder.
+        target: The output, relative to the folder; in full where the journal is elsewhere.
         source: The input.
         state: "pending", "writing", "done" or "failed": how far the last attempt came.
         reason: Why it failed.
@@ -118,13 +121,14 @@ def path_to_cell(path: Path) -> str | bytes:
 
 
 def _path(cell: str | bytes) -> Path:
-    return Path(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
+    return path_of(cell if isinstance(cell, str) else cell.decode(errors="surrogateescape"))
 
 
 def entry_from_row(row: tuple[object, ...]) -> Entry:
     """Turn a row of `COLUMNS` into what it says."""
     target, source, state, reason, settings, *rest = row
-    origin, output = _identity(rest[:3]), _identity(rest[3:6])
+    *rest, source_tag, tag = rest
+    origin, output = _identity(rest[:3], source_tag), _identity(rest[3:6], tag)
     entry = Entry(_path(target), _path(source), str(state), str(reason))  # type: ignore[arg-type]
     width, height, seconds, ended, chosen = rest[6:]
     return replace(
@@ -140,5 +144,5 @@ def entry_from_row(row: tuple[object, ...]) -> Entry:
     )
 
 
-def _identity(cells: Sequence[object]) -> Identity | None:
-    return None if cells[0] is None else Identity(*cells)  # type: ignore[arg-type]
+def _identity(cells: Sequence[object], tag: object) -> Identity | None:
+    return None if cells[0] is None else Identity(*cells, tag=str(tag))  # type: ignore[arg-type]

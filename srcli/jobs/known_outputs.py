@@ -7,20 +7,27 @@ from typing import Self
 from srcli.errors import JournalError
 from srcli.jobs.identity import unchanged
 from srcli.jobs.job import Job
-from srcli.jobs.journal import Entry, Journal, journal_path
+from srcli.jobs.journal import Entry, Journal
+from srcli.jobs.journal_place import JournalPlace, journal_place
 from srcli.jobs.many_keys import JobsByName
 from srcli.jobs.naming import case_folded
 from srcli.jobs.result_records import read_record, record_name, record_names
+from srcli.url_paths import UrlPath, absolute_path
 
 __all__ = ["KnownOutputs"]
 
 
 class KnownOutputs:
-    """Journals of several folders, and records of single results; a context manager."""
+    """Journals of several folders, and records of single results; a context manager.
 
-    def __init__(self) -> None:
-        self._journals: dict[Path, Journal | None] = {}
-        self._above: dict[Path, tuple[Path, ...]] = {}  # folders with journals, by a folder in them
+    Args:
+        named: The file that --journal names.
+    """
+
+    def __init__(self, named: Path | None = None) -> None:
+        self._named = named
+        self._journals: dict[JournalPlace, Journal | None] = {}
+        self._above: dict[Path, tuple[JournalPlace, ...]] = {}  # journals, by a folder in theirs
         self._records = record_names()
 
     def __enter__(self) -> Self:
@@ -34,7 +41,7 @@ class KnownOutputs:
 
     def is_result(self, job: Job) -> bool:
         """Tell if the file under the name of a job's result was made by srcli."""
-        entry = self._entry(job.folder, job.inside)
+        entry = self._entry(journal_place(job.folder, self._named), job.target)
         return _made(entry, job.target) or _made(self._record(job.target), job.target)
 
     def maker(self, job: Job, inputs: JobsByName) -> Job | None:
@@ -42,11 +49,11 @@ class KnownOutputs:
 
         The journals of all folders above it are asked, for a result may lie in a subfolder.
         """
-        folders = self._journals_above(job.source.parent)
-        for folder in (*folders, job.folder):
-            if self._of(folder) is None:
+        places = self._journals_above(job.source.parent)
+        for place in (*places, journal_place(job.folder, self._named)):
+            if self._of(place) is None:
                 continue
-            entry = self._entry(folder, _inside(job.source, folder))
+            entry = self._entry(place, job.source)
             if entry is not None and _made(entry, job.source):
                 return _other(job, entry, inputs)
         record = self._record(job.source)
@@ -54,13 +61,15 @@ class KnownOutputs:
             return _other(job, record, inputs)
         return None
 
-    def _journals_above(self, folder: Path) -> tuple[Path, ...]:
-        """The folder and those above it, as far as they have journals."""
+    def _journals_above(self, folder: Path) -> tuple[JournalPlace, ...]:
+        """Journals of the folder and of those above it, as far as they have any."""
         if folder not in self._above:
-            here = Path(os.path.abspath(folder))  # noqa: PTH100 links are left as they are
-            self._above[folder] = tuple(
-                one for one in (here, *here.parents) if self._of(one) is not None
-            )
+            here = absolute_path(folder)  # links are left as they are
+            folders = (here, *here.parents)
+            if isinstance(here, UrlPath):  # beyond its bucket there is nothing
+                folders = tuple(one for one in folders if len(one.parts) > 1)
+            places = map(journal_place, folders)
+            self._above[folder] = tuple(one for one in places if self._of(one) is not None)
         return self._above[folder]
 
     def _record(self, path: Path) -> Entry | None:
@@ -69,17 +78,17 @@ class KnownOutputs:
             return None
         return read_record(path)
 
-    def _entry(self, folder: Path, inside: Path) -> Entry | None:
-        journal = self._of(folder)
+    def _entry(self, place: JournalPlace, path: Path) -> Entry | None:
+        journal = self._of(place)
         try:
-            return None if journal is None else journal.entry(inside)
+            return None if journal is None else journal.entry(place.key(path))
         except JournalError:
             return None
 
-    def _of(self, folder: Path) -> Journal | None:
-        if folder not in self._journals:
-            self._journals[folder] = _opened(folder)
-        return self._journals[folder]
+    def _of(self, place: JournalPlace) -> Journal | None:
+        if place not in self._journals:
+            self._journals[place] = _opened(place)
+        return self._journals[place]
 
 
 def _other(job: Job, entry: Entry, inputs: JobsByName) -> Job | None:
@@ -88,20 +97,12 @@ def _other(job: Job, entry: Entry, inputs: JobsByName) -> Job | None:
     return None if origins[0] is job else origins[0]
 
 
-def _inside(path: Path, folder: Path) -> Path:
-    """A path as seen from a folder."""
-    try:
-        return Path(os.path.relpath(path, folder))
-    except ValueError:  # on another drive
-        return path
-
-
-def _opened(folder: Path) -> Journal | None:
-    """A folder's journal; None where there is none, or none that can be read."""
-    if not os.path.lexists(journal_path(folder)):
+def _opened(place: JournalPlace) -> Journal | None:
+    """A journal; None where there is none, or none that can be read."""
+    if not os.path.lexists(place.file):
         return None
     try:
-        return Journal(folder, create=False)
+        return Journal(place.folder or place.file, create=False, file=place.file)
     except JournalError:
         return None
 

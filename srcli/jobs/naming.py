@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from srcli.errors import UsageError
+from srcli.url_paths import UrlPath
 
 __all__ = [
     "NamePattern",
@@ -104,13 +105,18 @@ def shortened(name: str) -> str:
 def case_folded(path: Path) -> str:
     """One text for all spellings of a path that some file system takes for one file.
 
-    Some see no difference of case, others none of composition; links are followed.
+    Some see no difference of case, others none of composition; links are followed. In storage
+    elsewhere all spellings differ.
     """
+    if isinstance(path, UrlPath):
+        return str(path)
     return unicodedata.normalize("NFC", real_path(path)).casefold()
 
 
 def real_path(path: Path) -> str:
     """Where a path leads, links followed; as `os.path.realpath`, but folders are looked at once."""
+    if isinstance(path, UrlPath):
+        return str(path)
     if path.name in ("", ".."):
         return os.path.realpath(path)
     found = os.path.join(folder_resolved(path.parent), path.name)  # noqa: PTH118
@@ -124,6 +130,8 @@ def forget_folders() -> None:
 
 def folder_resolved(folder: Path) -> str:
     """Where a folder is, links followed; looked at once."""
+    if isinstance(folder, UrlPath):
+        return str(folder)
     return _resolved(os.path.join(os.getcwd(), folder))  # noqa: PTH109, PTH118
 
 

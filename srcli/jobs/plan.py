@@ -1,10 +1,11 @@
 """Plan the output of each input, before any work."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from srcli.errors import UsageError
-from srcli.jobs.conflicts import resolve_conflicts
+from srcli.jobs.conflicts import ExistingResults, resolve_conflicts
 from srcli.jobs.discover import Source
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Job, Settled, State, is_moving
 from srcli.jobs.naming import NamePattern, shortened
@@ -19,6 +20,7 @@ from srcli.media.video.names import (
     is_sequence,
     is_written,
 )
+from srcli.url_paths import UrlPath
 
 __all__ = [
     "default_folder",
@@ -26,6 +28,7 @@ __all__ = [
     "plan_jobs",
 ]
 
+_KEPT = ExistingResults()
 _LONGEST_SUFFIX = 5
 _ANIMATED = (".gif", ".webp", ".png", ".apng")
 _KEEP_MOVING = ("webp", "png")  # formats in which a GIF stays what it is
@@ -39,7 +42,7 @@ def plan_jobs(
     label: str,
     image_format: str | None,
     pattern: NamePattern | None = None,
-    overwrite: bool = False,
+    existing: ExistingResults = _KEPT,
     tell: Callable[[str], None] = lambda line: None,
     count: Callable[[str], None] = lambda what: None,
 ) -> list[Job]:
@@ -57,7 +60,7 @@ def plan_jobs(
         label: The size in names: "x4".
         image_format: The format of all results; None goes by each name's suffix.
         pattern: Names of the results; None for the default.
-        overwrite: Existing outputs shall be replaced.
+        existing: What is known of results that exist, and whether to keep them.
         tell: Told what is left out.
         count: Told of each output that is planned, in words.
 
@@ -81,7 +84,7 @@ def plan_jobs(
     settled = [job for job in jobs if job.settled]
     if settled:
         jobs = [job for job in jobs if not job.settled]
-    return [*resolve_conflicts(jobs, overwrite=overwrite, tell=tell), *settled]
+    return [*resolve_conflicts(jobs, existing, tell), *settled]
 
 
 def _planned(
@@ -107,7 +110,7 @@ def _planned(
             jobs.append(Job(source.path, place[0], _FALLBACK, place[1], settled=source.settled))
             continue
         try:
-            jobs.append(_job(source, *place, image_format, pattern))
+            jobs.append(_only_images_stored(_job(source, *place, image_format, pattern)))
         except UsageError as error:
             if pattern is not None:
                 raise
@@ -117,6 +120,14 @@ def _planned(
     if errors and len(errors) == len(sources):
         raise errors[0]
     return jobs
+
+
+def _only_images_stored(job: Job) -> Job:
+    """The job; settled if its result is a clip that would go into storage."""
+    if not (is_moving(job) and isinstance(job.target, UrlPath)):
+        return job
+    reason = "clips and animations are written into folders of this machine only"
+    return replace(job, settled=Settled(State.SKIPPED, reason))
 
 
 def default_folder(folder: Path, label: str) -> Path:
@@ -129,7 +140,7 @@ def default_folder(folder: Path, label: str) -> Path:
         UsageError: There is nothing beside it.
     """
     named = folder.resolve() if folder.name in ("", "..") else folder
-    if not named.name:
+    if not named.name or (isinstance(named, UrlPath) and named.is_top):
         raise UsageError(f"{folder} has no folder beside it; hint: name an output folder with -o")
     return named.with_name(f"{named.name}_{label}")
 
@@ -173,6 +184,11 @@ def _named_job(source: Source, output: Path, image_format: str | None) -> Job:
             f"{output.with_suffix(suffix_of(image_format))}, or leave out --format"
         )
     job = _job(source, output, None, image_format, None)
+    if is_moving(job) and isinstance(output, UrlPath):
+        raise UsageError(
+            f"-o {output}: clips and animations are written into folders of this machine only; "
+            "hint: name a file here"
+        )
     if not is_moving(job) and named is None:
         raise UsageError(
             f"-o {output}: a single image cannot be written as {output.suffix}; hint: end it in "

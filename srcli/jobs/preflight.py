@@ -13,6 +13,8 @@ from srcli.jobs.job import Job
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.media import FORMATS, DecodedImage, DecoderPool, ImageInfo, holds_pages
+from srcli.storage import require_bucket
+from srcli.url_paths import UrlPath
 
 __all__ = [
     "Forecast",
@@ -42,6 +44,7 @@ class Forecast:
         pages: How many it has.
         pixels: Of the input, all pages or frames together.
         frames: Of a clip, as far as its file says; 0 of an image.
+        unread: It lies in storage: nothing is known but its name.
     """
 
     job: Job
@@ -52,6 +55,12 @@ class Forecast:
     pages: int = 1
     pixels: int = 0
     frames: int = 0
+    unread: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """True if it can be seen already that it will fail."""
+        return self.size is None and not self.unread
 
 
 def forecast(
@@ -63,6 +72,8 @@ def forecast(
     count: Callable[[str], None] = lambda what: None,
 ) -> list[Forecast]:
     """Read every input's header; what cannot be read will fail when its turn comes.
+
+    Inputs in storage are not read.
 
     Args:
         jobs: What to look at.
@@ -77,6 +88,9 @@ def forecast(
         if stopped():
             break
         count("headers read")
+        if isinstance(job.source, UrlPath):
+            found.append(Forecast(job, None, None, 0, unread=True))
+            continue
         try:
             info = decoder.probe(job.source)
         except InputError as error:
@@ -167,12 +181,17 @@ def require_one_page(job: Job, later_pages: Sequence[ImageInfo]) -> None:
 
 
 def require_writable(jobs: Sequence[Job]) -> None:
-    """Check that every output folder can be written, or made.
+    """Check that every output folder on this machine can be written, or made; and every bucket is.
 
     Raises:
         UsageError: One cannot.
+        StorageError: The storage does not answer.
     """
+    for folder in {job.folder for job in jobs if isinstance(job.folder, UrlPath)}:
+        require_bucket(folder)  # if it can be written is seen when the first result comes
     for folder in dict.fromkeys(job.target.parent for job in jobs):
+        if isinstance(folder, UrlPath):
+            continue
         there = _nearest(folder)
         if not there.is_dir():
             raise UsageError(f"{there} is not a folder; hint: name another output folder with -o")
@@ -195,6 +214,8 @@ def require_room(forecasts: Sequence[Forecast], times: float = 1.0) -> list[str]
     """
     needed: dict[int, tuple[Path, float]] = {}
     for one in forecasts:
+        if isinstance(one.job.target, UrlPath):
+            continue
         there = _nearest(one.job.target.parent)
         device = there.stat().st_dev
         needed[device] = (there, needed.get(device, (there, 0))[1] + one.disk * times)

@@ -16,6 +16,7 @@ from typing import cast
 from srcli.atomic import atomic_file
 from srcli.jobs.identity import Identity, digest, identity_of
 from srcli.jobs.journal_schema import Entry
+from srcli.url_paths import absolute_path, path_of
 from srcli.user_folders import user_data
 
 __all__ = ["read_record", "record_name", "record_names", "record_of", "write_record"]
@@ -44,8 +45,8 @@ def record_of(
         return None
     output = Identity(found.size, found.mtime_ns, sha256 or digest(target))
     return Entry(
-        Path(os.path.abspath(target)),  # noqa: PTH100 a link in the way is part of the name
-        Path(os.path.abspath(source)),  # noqa: PTH100
+        absolute_path(target),
+        absolute_path(source),
         "done",
         settings=settings,
         origin=origin,
@@ -64,6 +65,7 @@ def write_record(entry: Entry) -> None:
         "source": str(entry.source),
         "settings": entry.settings,
         "origin": [entry.origin.size, entry.origin.mtime_ns, entry.origin.sha256],
+        "origin_tag": entry.origin.tag,
         "output": [entry.output.size, entry.output.mtime_ns, entry.output.sha256],
         "ended": entry.ended,
         "chosen": entry.chosen,
@@ -85,7 +87,7 @@ def record_names() -> frozenset[str]:
 
 def record_name(target: Path) -> str:
     """Name of the file that holds a result's record."""
-    text = os.path.abspath(target)  # noqa: PTH100 a link in the way is part of the name
+    text = str(absolute_path(target))
     return f"{hashlib.sha256(os.fsencode(text)).hexdigest()[:32]}.json"
 
 
@@ -98,11 +100,12 @@ def read_record(target: Path) -> Entry | None:
     if not isinstance(found, dict):
         return None
     fields = cast("dict[str, object]", found)
-    origin, output = _identity(fields.get("origin")), _identity(fields.get("output"))
+    tag = str(fields.get("origin_tag", ""))  # of an object in storage
+    origin, output = _identity(fields.get("origin"), tag), _identity(fields.get("output"))
     settings = fields.get("settings")
     if origin is None or output is None or not isinstance(settings, str):
         return None
-    source = Path(str(fields.get("source")))
+    source = path_of(str(fields.get("source")))
     chosen = str(fields.get("chosen", ""))  # earlier versions did not keep it
     return Entry(
         target, source, "done", settings=settings, origin=origin, output=output, chosen=chosen
@@ -118,9 +121,9 @@ def _folder() -> Path:
     return user_data() / "results"
 
 
-def _identity(cells: object) -> Identity | None:
+def _identity(cells: object, tag: str = "") -> Identity | None:
     match cells:
         case [int(size), int(mtime_ns), str() | None as sha256]:
-            return Identity(size, mtime_ns, sha256)
+            return Identity(size, mtime_ns, sha256, tag)
         case _:
             return None

@@ -15,8 +15,16 @@ from srcli.jobs.identity import Identity, identity_of, is_there, unchanged
 from srcli.jobs.job import Job
 from srcli.jobs.journal import Entry
 from srcli.jobs.settings import difference
+from srcli.url_paths import UrlPath
 
-__all__ = ["OutputState", "Verdict", "absolute", "classify_output", "remove_leftovers"]
+__all__ = [
+    "OutputState",
+    "Verdict",
+    "absolute",
+    "classify_output",
+    "is_abandoned",
+    "remove_leftovers",
+]
 
 _SILENCE_SECONDS = 24 * 3600  # between two pages of a TIFF the network may take hours
 
@@ -73,7 +81,7 @@ def classify_output(job: Job, entry: Entry | None, settings: str) -> Verdict:
             job, OutputState.UNTRACKED, "the output exists; hint: --overwrite replaces it"
         )
     if not unchanged(job.target, entry.output):
-        if entry.state == "writing":  # stopped just before it got its name: an older one is there
+        if entry.state == "writing" or _never_uploaded(entry):  # an older one is there
             return Verdict(job, OutputState.MISSING, "")
         return Verdict(job, OutputState.ALTERED, "the output was altered since it was made")
     if not unchanged(job.source, entry.origin):
@@ -98,9 +106,15 @@ def _as_it_is(job: Job, entry: Entry, there: Identity) -> Entry:
         state="done",
         reason="",
         source=absolute(job.source),
-        origin=replace(entry.origin, mtime_ns=now.mtime_ns),
-        output=replace(entry.output, mtime_ns=there.mtime_ns),
+        origin=replace(entry.origin, mtime_ns=now.mtime_ns, tag=now.tag),
+        output=replace(entry.output, mtime_ns=there.mtime_ns, tag=there.tag),
     )
+
+
+def _never_uploaded(entry: Entry) -> bool:
+    """Tell if a result was made whose upload to storage failed."""
+    tagged = entry.output is not None and entry.output.tag
+    return entry.state == "failed" and isinstance(entry.target, UrlPath) and not tagged
 
 
 def absolute(path: Path) -> Path:
@@ -114,23 +128,27 @@ def remove_leftovers(folders: Iterable[Path]) -> int:
     for folder in folders:
         for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
             with contextlib.suppress(OSError):
-                if _is_abandoned(path):
+                if is_abandoned(path.name, path.lstat().st_mtime):
                     path.unlink()
                     removed += 1
     return removed
 
 
-def _is_abandoned(path: Path) -> bool:
+def is_abandoned(name: str, written: float) -> bool:
     """Tell if a temporary file has no writer any more.
 
     The number in its name tells, if it was given on this boot, in this container: one that does
     not run, or our own, for this is asked before this process writes anything. Of processes
     elsewhere we know nothing but when they wrote last.
+
+    Args:
+        name: Of the file.
+        written: When it was last changed, in s since 1970.
     """
-    owner = path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+    owner = name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
     number, _, rest = owner.partition("-")
     if not number.isdecimal():
         return False
     if rest.partition("-")[0] == process_place():
         return int(number) == os.getpid() or not psutil.pid_exists(int(number))
-    return time.time() - path.lstat().st_mtime > _SILENCE_SECONDS
+    return time.time() - written > _SILENCE_SECONDS

@@ -2,7 +2,10 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import takewhile
+
+import torch
 
 from srcli.inference.device import available_ram, usable_cores
 from srcli.inference.report import Report
@@ -12,12 +15,13 @@ from srcli.jobs.image_stages import (
     STORING_SHARE,
     ComputedResult,
     ImageContext,
-    ImageStages,
     decoders_beside,
     encoders_among,
 )
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
+from srcli.jobs.local_copies import LocalCopies
 from srcli.jobs.run_journal import RunJournal
+from srcli.jobs.stored_stages import StoredStages
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
 from srcli.media import Decoded, DecoderPool
 from srcli.pipeline import LoadPool, StageResult, StorePool, stream
@@ -53,15 +57,34 @@ def run_batch(
     Yields:
         Each job's end, as it comes; none for those not begun.
     """
-    stages = ImageStages(upscalers, batch, ImageContext(decoder, run_journal, observer))
+    with LocalCopies(decoder.limits.file_bytes) as copies:
+        context = ImageContext(decoder, run_journal, observer)
+        stages = StoredStages(upscalers, batch, context, copies)
 
-    def compute(job: Job, read: Decoded) -> ComputedResult:
-        if stopping.is_set():
-            raise _Stopped
-        return stages.compute(job, read)
+        def compute(job: Job, read: Decoded) -> ComputedResult:
+            if stopping.is_set():
+                raise _Stopped
+            return stages.compute(job, read)
 
+        loaders, pool = _pools(stages, decoder, upscalers.first.network.device)
+        todo = takewhile(lambda _: not stopping.is_set(), jobs)
+        with closing(stream(todo, stages.load, compute, stages.store, pool, loaders)) as outcomes:
+            for outcome in outcomes:
+                stages.ended(outcome.item)
+                if isinstance(outcome.error, _Stopped):
+                    continue
+                end = _finished(outcome)
+                if end.state is State.FAILED:
+                    run_journal.failed(end.job, end.reason)
+                yield end
+
+
+def _pools(
+    stages: StoredStages, decoder: DecoderPool, device: torch.device
+) -> tuple[LoadPool[Job], StorePool[ComputedResult]]:
+    """How many images are loaded and stored at once, beside a network on a device."""
     cores, free = usable_cores(), available_ram()
-    decoders = decoders_beside(upscalers.first.network.device, cores)
+    decoders = decoders_beside(device, cores)
     decoder.allow(decoders)
     loaders = LoadPool[Job]()
     if decoders > 1:  # one at a time needs no second look at each header
@@ -72,14 +95,7 @@ def run_batch(
         lambda result: result.nbytes,
         AGAIN_ALONE,
     )
-    todo = takewhile(lambda _: not stopping.is_set(), jobs)
-    for outcome in stream(todo, stages.load, compute, stages.store, pool, loaders):
-        if isinstance(outcome.error, _Stopped):
-            continue
-        end = _finished(outcome)
-        if end.state is State.FAILED:
-            run_journal.failed(end.job, end.reason)
-        yield end
+    return loaders, pool
 
 
 def _finished(outcome: StageResult[Job, tuple[tuple[str, ...], Report]]) -> Finished:

@@ -1,25 +1,35 @@
 """The journals of all folders that one run writes into, and the locks that keep others out."""
 
-import contextlib
-import shutil
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 from srcli.atomic import BeforeRename
-from srcli.errors import FolderBusy, SrcliError, cannot_write
-from srcli.jobs.identity import Identity, give_time, identity_of, is_there
+from srcli.errors import SrcliError, cannot_write
+from srcli.jobs.identity import Identity, digest, give_time, identity_of, is_there
 from srcli.jobs.job import Job, is_moving
-from srcli.jobs.journal import FOLDER, Entry, Journal, RunRecord, journal_path
-from srcli.jobs.result_records import read_record, record_of, write_record
-from srcli.jobs.resume import OutputState, Verdict, absolute, classify_output, remove_leftovers
+from srcli.jobs.journal import Entry, Journal, RunRecord
+from srcli.jobs.open_journals import OpenJournals
+from srcli.jobs.result_records import read_record, write_record
+from srcli.jobs.resume import (
+    OutputState,
+    Verdict,
+    absolute,
+    classify_output,
+    is_abandoned,
+    remove_leftovers,
+)
 from srcli.jobs.settings import Settings
-from srcli.locks import FolderLock
+from srcli.storage import StoredObject, remember, remember_folder, remove_unfinished, upload
+from srcli.url_paths import UrlPath
 
 __all__ = ["OutputRecord", "ResultRecorder", "RunJournal"]
+
+_WORTH_LISTING = 20  # results in a folder in storage, from which on one request for each is dearer
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class OutputRecord:
         seconds: Time in the network.
         chosen: The weights that `auto` chose, and why; empty if a model was named.
         sha256: Of the output; "" if it is to be read for that.
+        size: Bytes of the output; -1 if it is to be looked at.
     """
 
     origin: Identity
@@ -41,6 +52,7 @@ class OutputRecord:
     seconds: float
     chosen: str = ""
     sha256: str = ""
+    size: int = -1
 
 
 @runtime_checkable
@@ -56,39 +68,18 @@ class ResultRecorder(Protocol):
         ...
 
 
-@contextmanager
-def _nothing_left_behind(folder: Path) -> Generator[None]:
-    """Remove a folder that the block made if it fails; not one that another run made meanwhile."""
-    new = not folder.exists()
-    try:
-        yield
-    except FolderBusy:
-        raise
-    except BaseException:
-        if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Remove a folder that holds nothing but a journal, or nothing at all."""
-    with contextlib.suppress(OSError):
-        if {entry.name for entry in folder.iterdir()} <= {FOLDER}:
-            shutil.rmtree(folder / FOLDER, ignore_errors=True)
-            folder.rmdir()
-
-
 class RunJournal:
     """Knows what was done, and writes down what is done; used as a context manager.
 
     A single input keeps no journal, but is written into one that is there, else into a record of
-    its own (`result_records`).
+    its own (`result_records`), unless it goes into storage.
 
     Args:
         jobs: All of them.
         settings: What is asked for.
         wait: Wait for another run in one of the folders to end.
         times: Results get the modification times of their inputs.
+        named: The file that --journal names.
         tell: Told, once, what is waited for, and what is wrong with a journal.
 
     Raises:
@@ -104,19 +95,23 @@ class RunJournal:
         wait: bool,
         tell: Callable[[str], None],
         times: bool = False,
+        named: Path | None = None,
     ) -> None:
-        self._settings, self._wait, self._tell, self._times = settings, wait, tell, times
-        self._keeps = len(jobs) > 1
-        self._locks: list[FolderLock] = []
-        self._journals: dict[Path, Journal] = {}
+        self._settings, self._tell, self._times = settings, tell, times
+        folders = Counter(job.folder for job in jobs)
+        stored = [folder for folder in folders if isinstance(folder, UrlPath)]
+        self._keeps = len(jobs) > 1 or named is not None or bool(stored)
+        self._journals = OpenJournals(named, wait=wait, tell=tell)
         self._told = False
         self._records: dict[Path, Entry] = {}
         self._recorded: set[Path] = set()  # results that no journal lists
-        self._new_folders: list[Path] = []
         try:
-            for folder in dict.fromkeys(job.folder for job in jobs):
-                if journal_path(folder).exists():
-                    self._open(folder)
+            for folder in folders:
+                if self._journals.place(folder).file.exists():
+                    self._journals.open(folder)
+            for folder in stored:
+                if folders[folder] >= _WORTH_LISTING:
+                    remember_folder(folder)
             texts = {kind: settings.text(kind) for kind in {job.image_format for job in jobs}}
             self.verdicts: tuple[Verdict, ...] = tuple(
                 classify_output(
@@ -133,8 +128,8 @@ class RunJournal:
 
     def _known(self, job: Job) -> Entry | None:
         """Entry of an output in its folder's journal or a record of its own; None without one."""
-        journal = self._journals.get(job.folder)
-        entry = None if journal is None else journal.entry(job.inside)
+        journal = self._journals.of(job.folder)
+        entry = None if journal is None else journal.entry(self._journals.key(job))
         if (entry is not None and entry.output is not None) or not is_there(job.target):
             return entry
         record = read_record(job.target)  # made alone, perhaps before the folder had a journal
@@ -150,13 +145,7 @@ class RunJournal:
 
     def close(self) -> None:
         """Let others in; remove folders that this run has made and put nothing into."""
-        for journal in self._journals.values():
-            journal.close()
-        for folder in self._new_folders:
-            _remove_if_empty(folder)
-        for lock in self._locks:
-            lock.release()
-        self._journals, self._locks, self._new_folders = {}, [], []
+        self._journals.close()
 
     def begin(self, run: RunRecord, todo: Sequence[Job]) -> None:
         """Write down that these are about to be done, and clean up after runs that died.
@@ -171,11 +160,13 @@ class RunJournal:
             folders.setdefault(job.folder, []).append(job)
         for folder, here in folders.items():
             try:
-                if self._keeps and folder not in self._journals:
-                    self._open(folder)
+                if self._keeps:
+                    self._journals.open(folder)
                 remove_leftovers({job.target.parent for job in here})
-                if journal := self._journals.get(folder):
-                    journal.begin(run, ((job.inside, absolute(job.source)) for job in here))
+                if journal := self._journals.of(folder):
+                    key = self._journals.key
+                    journal.begin(run, ((key(job), absolute(job.source)) for job in here))
+                    self._remove_unfinished(folder, journal)
             except OSError as error:
                 reason = error.strerror or error
                 raise cannot_write(
@@ -184,7 +175,7 @@ class RunJournal:
         stale = [verdict for verdict in self.verdicts if verdict.stale]
         busy = set(todo) if stale else set[Job]()
         for verdict in stale:
-            journal = self._journals.get(verdict.job.folder)
+            journal = self._journals.of(verdict.job.folder)
             known = verdict.known
             if verdict.job.target in self._recorded:
                 continue
@@ -205,7 +196,7 @@ class RunJournal:
             if now is None or now.mtime_ns == known.output.mtime_ns:
                 continue
             entry = replace(known, output=replace(known.output, mtime_ns=now.mtime_ns))
-            journal = self._journals.get(verdict.job.folder)
+            journal = self._journals.of(verdict.job.folder)
             by_record = is_moving(verdict.job) or verdict.job.target in self._recorded
             if journal is None or by_record:
                 write_record(entry)
@@ -213,82 +204,80 @@ class RunJournal:
                 self._try(journal, partial(Journal.recognise, entry=entry))
 
     def before_rename(self, job: Job, made: OutputRecord) -> BeforeRename:
-        """Callback for the temporary file before it is renamed."""
+        """Callback for the temporary file before it is renamed; to storage it is uploaded."""
 
-        def write_down(temporary: Path) -> None:
+        def write_down(temporary: Path) -> bool | None:
             if self._times:
                 give_time(temporary, made.origin.mtime_ns)
-            text = self._settings.text(job.image_format)
-            entry = record_of(job.source, temporary, made.origin, text, sha256=made.sha256)
-            if entry is None:
-                return
-            entry = replace(entry, chosen=made.chosen)
-            journal = self._journals.get(job.folder)
-            if journal is None:
-                self._records[job.target] = replace(entry, target=absolute(job.target))
-                return
-            journal.writing(
-                replace(
-                    entry,
-                    target=job.inside,
-                    source=absolute(job.source),
-                    state="writing",
-                    width=made.width,
-                    height=made.height,
-                    seconds=made.seconds,
-                    ended=None,
-                )
-            )
+            found = identity_of(temporary)
+            if found is None:
+                return None
+            self.writing(job, replace(made, sha256=made.sha256 or digest(temporary)), found)
+            if not isinstance(job.target, UrlPath):
+                return None
+            self.uploaded(job, upload(temporary, job.target))
+            temporary.unlink()
+            return False
 
         return write_down
+
+    def writing(self, job: Job, made: OutputRecord, output: Identity) -> None:
+        """An output is whole on a disk, and about to get its name.
+
+        Args:
+            job: Its job.
+            made: What it was made from, with its sha256.
+            output: Its size and time.
+        """
+        entry = Entry(
+            absolute(job.target),
+            absolute(job.source),
+            "writing",
+            settings=self._settings.text(job.image_format),
+            origin=made.origin,
+            output=replace(output, sha256=made.sha256),
+            width=made.width,
+            height=made.height,
+            seconds=made.seconds,
+            chosen=made.chosen,
+        )
+        journal = self._journals.of(job.folder)
+        if journal is None:
+            self._records[job.target] = replace(entry, state="done", ended=time.time())
+        else:
+            journal.writing(replace(entry, target=self._journals.key(job)))
+
+    def uploaded(self, job: Job, found: StoredObject) -> None:
+        """An output is whole in storage."""
+        assert isinstance(job.target, UrlPath)
+        remember(job.target, found)
+        if journal := self._journals.of(job.folder):
+            key = self._journals.key(job)
+            self._try(journal, lambda j: j.uploaded(key, found.mtime_ns, found.tag))
 
     def done(self, job: Job) -> None:
         """An output has its name."""
         if entry := self._records.pop(job.target, None):
             write_record(entry)
-        if journal := self._journals.get(job.folder):
-            self._try(journal, lambda j: j.done(job.inside))
+        if journal := self._journals.of(job.folder):
+            key = self._journals.key(job)
+            self._try(journal, lambda j: j.done(key))
 
     def failed(self, job: Job, reason: str) -> None:
         """An input has failed."""
-        if journal := self._journals.get(job.folder):
-            self._try(journal, lambda j: j.failed(job.inside, reason))
+        if journal := self._journals.of(job.folder):
+            key = self._journals.key(job)
+            self._try(journal, lambda j: j.failed(key, reason))
 
     def end(self, outcome: str) -> None:
         """The run has ended."""
-        for journal in self._journals.values():
+        for journal in self._journals.all():
             self._try(journal, lambda j: j.end(outcome))
 
-    def _open(self, folder: Path) -> None:
-        def told(holder: str) -> None:
-            self._tell(f"{folder} is in use by process {holder}; waiting for it to end")
-
-        missing = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
-        with _nothing_left_behind(folder / FOLDER):
-            try:
-                lock = self._lock(folder, told)
-            except OSError as error:
-                reason = error.strerror or error
-                raise cannot_write(
-                    f"{folder}: {reason}; hint: name another folder with -o", error
-                ) from error
-            try:
-                self._journals[folder] = Journal(folder, create=True)
-            except BaseException:
-                lock.release()
-                raise
-            self._locks.append(lock)
-            self._new_folders += missing
-
-    def _lock(self, folder: Path, on_wait: Callable[[str], None]) -> FolderLock:
-        """Lock a folder; again if the run that was waited for has removed it."""
-        path = folder / FOLDER / "lock"
-        while True:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FolderLock(path, wait=self._wait, on_wait=on_wait)
-            if lock.is_at(path):
-                return lock
-            lock.release()
+    def _remove_unfinished(self, folder: Path, journal: Journal) -> None:
+        """Remove what dead runs have left in storage of results that a journal lists."""
+        if isinstance(folder, UrlPath):
+            remove_unfinished(folder, lambda url: journal.entry(url) is not None, is_abandoned)
 
     def _try(self, journal: Journal, change: Callable[[Journal], None]) -> None:
         """Change a journal; if the disk is full, the next run will find out by itself."""

@@ -12,7 +12,15 @@ from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.result_records import read_record
 from srcli.media import Decoded, DecoderPool
 
-__all__ = ["Condition", "Verification", "check_quickly", "verify", "verify_unknown", "was_made"]
+__all__ = [
+    "Condition",
+    "Verification",
+    "check_quickly",
+    "result_path",
+    "verify",
+    "verify_unknown",
+    "was_made",
+]
 
 
 class Condition(StrEnum):
@@ -50,7 +58,7 @@ def check_quickly(folder: Path, entries: Iterable[Entry]) -> Iterator[Verificati
         entries: What its journal says.
     """
     for entry in entries:
-        there = identity_of(folder / entry.target)
+        there = identity_of(result_path(folder, entry))
         if entry.state == "failed":
             yield Verification(entry.target, Condition.FAILED, entry.reason)
         elif entry.state == "pending" or entry.output is None:
@@ -58,11 +66,19 @@ def check_quickly(folder: Path, entries: Iterable[Entry]) -> Iterator[Verificati
         elif there is None:
             missing = entry.state == "done"
             yield Verification(entry.target, Condition.MISSING if missing else Condition.PENDING)
-        elif (there.size, there.mtime_ns) != (entry.output.size, entry.output.mtime_ns):
+        elif (there.size, there.tag or there.mtime_ns) != (
+            entry.output.size,
+            entry.output.tag or entry.output.mtime_ns,
+        ):
             reason = f"{there.size} bytes, {entry.output.size} when it was made; or touched since"
             yield Verification(entry.target, Condition.ALTERED, reason)
         else:
             yield Verification(entry.target, Condition.SOUND)
+
+
+def result_path(folder: Path, entry: Entry) -> Path:
+    """Where a result is: journals elsewhere name it in full."""
+    return entry.target if entry.target.is_absolute() else folder / entry.target
 
 
 def was_made(folder: Path, entry: Entry) -> bool:

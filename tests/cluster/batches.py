@@ -126,6 +126,6 @@ def decoding(process: psutil.Process) -> bool:
         return False
 
 
-def kill(process: psutil.Process) -> None:
+def kill(process: psutil.Process | subprocess.Popen[str]) -> None:
     """End a process as the system does when memory runs out."""
     process.send_signal(signal.SIGKILL)

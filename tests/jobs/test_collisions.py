@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from srcli.errors import UsageError
+from srcli.jobs.conflicts import ExistingResults
 from srcli.jobs.discover import discover
 from srcli.jobs.identity import identity_of
 from srcli.jobs.job import CLIP, Job
@@ -39,7 +40,7 @@ def plan(
         None,
         label=label,
         image_format=None,
-        overwrite=overwrite,
+        existing=ExistingResults(overwrite),
         tell=said.append,
     )
     return jobs, said

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from srcli.url_paths import UrlPath
+
 __all__ = ["WRITABLE", "begins_as_clip", "clip_suffix", "is_clip_name", "is_sequence", "is_written"]
 
 WRITABLE = {
@@ -87,4 +89,4 @@ def is_sequence(path: Path) -> bool:
     _, percent, tail = path.name.partition("%")
     digits, d, _ = tail.partition("d")
     numbered = bool(percent and d) and (not digits or digits.isdecimal())
-    return numbered and not os.path.lexists(path)
+    return numbered and not isinstance(path, UrlPath) and not os.path.lexists(path)

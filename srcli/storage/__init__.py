@@ -1,0 +1,30 @@
+"""Objects in storage elsewhere, by their URLs; nothing else here knows fsspec."""
+
+from srcli.storage.catalogue import forget_objects, look_up, remember, remember_folder
+from srcli.storage.drivers import require_driver
+from srcli.storage.listing import ListedObject, list_objects, require_bucket
+from srcli.storage.objects import (
+    StoredObject,
+    digest_of,
+    download,
+    is_folder,
+    upload,
+)
+from srcli.storage.unfinished import remove_unfinished
+
+__all__ = [
+    "ListedObject",
+    "StoredObject",
+    "digest_of",
+    "download",
+    "forget_objects",
+    "is_folder",
+    "list_objects",
+    "look_up",
+    "remember",
+    "remember_folder",
+    "remove_unfinished",
+    "require_bucket",
+    "require_driver",
+    "upload",
+]
