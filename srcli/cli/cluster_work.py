@@ -1,4 +1,4 @@
-"""The images of `srcli upscale --cluster`: connect, start workers, hand out the jobs."""
+"""The work of `srcli upscale --cluster`: connect, start workers, hand out images and segments."""
 
 import threading
 import time
@@ -9,12 +9,14 @@ from srcli.cli.upscale_work import (
     batch_options,
     collect,
     network_request,
+    run_jobs,
     run_record,
     scale_notes,
 )
 from srcli.cluster.connection import connected, node_resources
 from srcli.cluster.dispatch import run_on_workers
 from srcli.cluster.messages import WorkerSetup
+from srcli.cluster.segment_work import segments_on_workers
 from srcli.cluster.weights_set import weights_hashes
 from srcli.cluster.worker_pool import WorkerPool
 from srcli.cluster.worker_sizes import worker_size
@@ -23,13 +25,20 @@ from srcli.jobs.job import BatchResult, Job
 from srcli.media import DecodeLimits
 from srcli.url_paths import passwords
 
-__all__ = ["run_images_on_cluster"]
+__all__ = ["run_jobs_on_cluster"]
 
 
-def run_images_on_cluster(
-    images: Sequence[Job], context: RunContext, stopping: threading.Event, result: BatchResult
+def run_jobs_on_cluster(
+    images: Sequence[Job],
+    clips: Sequence[Job],
+    context: RunContext,
+    stopping: threading.Event,
+    result: BatchResult,
 ) -> None:
-    """Have images done by a cluster's workers; arguments as of `run_jobs`.
+    """Have images, then segments of clips, done by a cluster's workers.
+
+    Arguments as of `run_jobs`. Clips are read, joined and completed with sound by this process;
+    animations, and frames for a folder, are its own work.
 
     Raises:
         UsageError: There is no such cluster, or it is too small.
@@ -59,6 +68,9 @@ def run_images_on_cluster(
             )
             try:
                 collect(ends, context, stopping, result)
+                if clips and not result.interrupted:
+                    maker = segments_on_workers(pool, stopping, reporter.note)
+                    run_jobs((), clips, context, stopping, result, maker)
             finally:
                 plural = "" if size.count == 1 else "s"
                 result.device = f"{size.count} worker{plural}: {'; '.join(sorted(pool.devices))}"

@@ -142,15 +142,12 @@ def _run(
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.cli.upscale_work import run_jobs
 
-        if images and context.plan.options.cluster.address:
-            from srcli.cli.cluster_work import run_images_on_cluster
+        if context.plan.options.cluster.address:
+            from srcli.cli.cluster_work import run_jobs_on_cluster
 
-            run_images_on_cluster(images, context, stopping, result)
-            images = ()
-            if result.interrupted or not clips:
-                return
-            context.reporter.note(f"{len(clips)} clips, on this machine alone")
-        run_jobs(images, clips, context, stopping, result)
+            run_jobs_on_cluster(images, clips, context, stopping, result)
+        else:
+            run_jobs(images, clips, context, stopping, result)
 
 
 def _settled(planned: Sequence[Job]) -> list[Finished]:

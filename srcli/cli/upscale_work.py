@@ -15,6 +15,7 @@ from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_forecast import forecast_clips
 from srcli.jobs.clip_job import run_clips
 from srcli.jobs.clip_source import ClipSettings
+from srcli.jobs.clip_tasks import SegmentMaker
 from srcli.jobs.job import BatchResult, Finished, Job
 from srcli.jobs.journal import RunRecord
 from srcli.jobs.run_batch import run_batch
@@ -50,6 +51,7 @@ def run_jobs(
     context: RunContext,
     stopping: threading.Event,
     result: BatchResult,
+    maker: SegmentMaker | None = None,
 ) -> None:
     """Run the batch, images first, then the clips; the journal records how it ended.
 
@@ -59,6 +61,7 @@ def run_jobs(
         context: Objects that the run works with.
         stopping: Set once the run is to stop.
         result: The ends of the jobs are added to it.
+        maker: Makes segments of clips elsewhere.
     """
     plan, reporter, run_journal = context.plan, context.reporter, context.run_journal
     upscalers = load_network(network_request(plan))
@@ -75,7 +78,7 @@ def run_jobs(
         stopping=stopping,
         observer=reporter,
     )
-    clip_ends = _run_clips(clips, upscalers.first, context, stopping)
+    clip_ends = _run_clips(clips, upscalers.first, context, stopping, maker)
     collect(chain(image_ends, clip_ends), context, stopping, result)
 
 
@@ -167,7 +170,11 @@ def run_record(plan: RunPlan, resolved: str) -> RunRecord:
 
 
 def _run_clips(
-    jobs: Sequence[Job], upscaler: Upscaler, context: RunContext, stopping: threading.Event
+    jobs: Sequence[Job],
+    upscaler: Upscaler,
+    context: RunContext,
+    stopping: threading.Event,
+    maker: SegmentMaker | None,
 ) -> Iterator[Finished]:
     """Upscale the clips; a signal stops within one, and its finished segments are kept."""
 
@@ -178,11 +185,11 @@ def _run_clips(
 
     clips = context.clips
     if jobs and not stopping.is_set():
-        line = clip_estimate(jobs, clips.settings, upscaler)
+        line = "" if maker else clip_estimate(jobs, clips.settings, upscaler)
         if line:
             context.reporter.note(line)
         yield from run_clips(
-            jobs, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame
+            jobs, upscaler, clips.settings, recorded=clips.recorded, on_frame=on_frame, maker=maker
         )
 
 

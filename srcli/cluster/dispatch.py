@@ -1,12 +1,12 @@
 """Hands jobs to a cluster's workers; every job ends as done or failed, whatever becomes of them."""
 
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from srcli.atomic import give_name
+from srcli.cluster.handout import MOST_LOSSES, Further, Handout
 from srcli.cluster.messages import JobResult, UploadResult
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
 from srcli.jobs.identity import Identity
@@ -15,11 +15,7 @@ from srcli.jobs.resume import absolute
 from srcli.jobs.run_journal import RunJournal
 from srcli.url_paths import UrlPath
 
-__all__ = ["MOST_LOSSES", "run_on_workers"]
-
-MOST_LOSSES = 3
-"""Lost workers after which a job fails."""
-_LOOK_SECONDS = 0.2  # between looks at whether the run is to stop
+__all__ = ["run_on_workers"]
 
 
 def run_on_workers(
@@ -45,154 +41,70 @@ def run_on_workers(
     Raises:
         ClusterError: No worker is left.
     """
-    return _Dispatch(jobs, pool, run_journal, observer).run(stopping)
+    work = _ImageWork(run_journal, observer)
+    return Handout(jobs, pool, work, pool.callers).run(stopping)
 
 
-@dataclass
-class _Task:
-    """A job, how many workers it has lost, and its result that is being uploaded."""
+class _ImageWork:
+    """Images as a worker's items; see `Work`. Arguments as of `run_on_workers`."""
 
-    job: Job
-    lost: int = 0
-    result: JobResult | None = None
+    def __init__(self, run_journal: RunJournal, observer: BatchObserver) -> None:
+        self._journal, self._observer = run_journal, observer
+        self._uploading: dict[Job, JobResult] = {}
 
+    def give(self, worker: PooledWorker, item: Job) -> Any:  # noqa: ANN401 Ray's reference
+        """See `Work`."""
+        self._observer.begun(item)
+        return worker.actor.upscale.remote(_sent(item))
 
-class _Dispatch:
-    """Arguments as of `run_on_workers`."""
-
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        pool: WorkerPool,
-        run_journal: RunJournal,
-        observer: BatchObserver,
-    ) -> None:
-        self._pool, self._journal, self._observer = pool, run_journal, observer
-        self._todo = iter(jobs)
-        self._again: deque[_Task] = deque()  # that have lost a worker: each is done alone
-        self._running: dict[Any, tuple[PooledWorker, _Task]] = {}
-        self._stopping = False
-
-    def run(self, stopping: threading.Event) -> Iterator[Finished]:
-        """See `run_on_workers`."""
-        ray = self._pool.ray
-        while True:
-            if stopping.is_set() and not self._stopping:
-                self._stopping = True
-                self._pool.stop()
-            if not self._stopping:
-                self._hand_out()
-            if not self._running and (self._stopping or not self._is_work_left()):
-                return
-            self._pool.require_some()
-            answers = [*self._running, *self._pool.waiting]
-            ready, _ = ray.wait(answers, num_returns=1, timeout=_LOOK_SECONDS)
-            for answer in ready:
-                if answer in self._running:
-                    end = self._settle(answer)
-                    if end is not None:
-                        yield end
-                else:
-                    self._pool.take(answer)
-
-    def _is_work_left(self) -> bool:
-        if self._again:
-            return True
-        job = next(self._todo, None)
-        if job is not None:
-            self._again.append(_Task(job))
-        return job is not None
-
-    def _hand_out(self) -> None:
-        """Give the least busy workers what they have room for.
-
-        A job that has lost a worker may be the reason: it waits for a worker that is idle, and
-        has it for itself.
-        """
-        takers: list[PooledWorker] = []
-        claims = len(self._again)
-        for worker in sorted(self._pool.ready, key=lambda worker: worker.running):
-            if worker.alone:
-                continue
-            if claims:
-                claims -= 1
-                if not worker.running:
-                    worker.alone = True
-                    self._give(worker, self._again.popleft())
-                continue
-            takers.append(worker)
-        while takers:
-            worker = min(takers, key=lambda worker: worker.running)
-            job = next(self._todo, None) if worker.running < self._pool.callers else None
-            if job is None:
-                return
-            self._give(worker, _Task(job))
-
-    def _give(self, worker: PooledWorker, task: _Task) -> None:
-        job = task.job
-        self._observer.begun(job)
-        task.result = None
-        worker.running += 1
-        self._running[worker.actor.upscale.remote(_sent(job))] = worker, task
-
-    def _settle(self, answer: Any) -> Finished | None:  # noqa: ANN401 Ray's reference
-        """The end of a job that a worker has answered for; None if it is to be done again."""
-        worker, task = self._running.pop(answer)
-        worker.running -= 1
-        worker.alone = False
-        exceptions = self._pool.ray.exceptions
-        try:
-            said: JobResult | UploadResult = self._pool.ray.get(answer)
-        except exceptions.RayTaskError as error:
-            return self._failed(task.job, reason_of(task.job, error))
-        except exceptions.RayError as error:
-            return self._lost(worker, task, error)
-        if said.reason:
-            return self._failed(task.job, _as_named(said.reason, task.job))
-        if isinstance(said, UploadResult):
-            return self._uploaded(task, said)
-        if not said.begun:
+    def settle(
+        self, worker: PooledWorker, item: Job, answer: JobResult | UploadResult
+    ) -> Finished | Further | None:
+        """See `Work`."""
+        if answer.reason:
+            return self._failed(item, _as_named(answer.reason, item))
+        if isinstance(answer, UploadResult):
+            return self._uploaded(item, answer)
+        if not answer.begun:
             return None
-        if isinstance(task.job.target, UrlPath):
-            return self._have_uploaded(worker, task, said)
-        return self._name(task.job, said)
+        if isinstance(item.target, UrlPath):
+            return self._have_uploaded(worker, item, answer)
+        return self._name(item, answer)
+
+    def failed(self, item: Job, error: Exception) -> Finished:
+        """See `Work`."""
+        return self._failed(item, reason_of(item, error))
+
+    def given_up(self, item: Job, error: Exception) -> Finished:
+        """See `Work`."""
+        return self._failed(
+            item,
+            f"{item.source}: its worker was lost {MOST_LOSSES} times ({type(error).__name__}); "
+            "hint: more memory for a worker, or upscale it without --cluster",
+        )
+
+    def folder(self, item: Job) -> Path:
+        """See `Work`."""
+        return absolute(item.target).parent
 
     def _have_uploaded(
-        self, worker: PooledWorker, task: _Task, result: JobResult
-    ) -> Finished | None:
+        self, worker: PooledWorker, job: Job, result: JobResult
+    ) -> Finished | Further:
         """Have a worker upload its result, once the journal knows of it."""
         assert result.temporary is not None
         assert result.made is not None
         try:
-            self._journal.writing(task.job, result.made, Identity(result.made.size, 0))
+            self._journal.writing(job, result.made, Identity(result.made.size, 0))
         except OSError as error:
-            return self._failed(task.job, reason_of(task.job, error))
-        task.result = result
-        worker.running += 1
-        upload = worker.actor.upload.remote(_sent(task.job), result.temporary)
-        self._running[upload] = worker, task
-        return None
+            return self._failed(job, reason_of(job, error))
+        self._uploading[job] = result
+        return Further(worker.actor.upload.remote(_sent(job), result.temporary))
 
-    def _uploaded(self, task: _Task, said: UploadResult) -> Finished:
+    def _uploaded(self, job: Job, said: UploadResult) -> Finished:
         """A result is in storage."""
         assert said.found is not None
-        assert task.result is not None
-        self._journal.uploaded(task.job, said.found)
-        return self._done(task.job, task.result)
-
-    def _lost(self, worker: PooledWorker, task: _Task, error: Exception) -> Finished | None:
-        """A job whose worker is gone: it is given to another, if that has not happened often."""
-        job = task.job
-        self._pool.replace(worker, absolute(job.target).parent)
-        task.lost += 1
-        if task.lost < MOST_LOSSES:
-            self._again.append(task)
-            return None
-        return self._failed(
-            job,
-            f"{job.source}: its worker was lost {task.lost} times ({type(error).__name__}); hint: "
-            "more memory for a worker, or upscale it without --cluster",
-        )
+        self._journal.uploaded(job, said.found)
+        return self._done(job, self._uploading.pop(job))
 
     def _name(self, job: Job, result: JobResult) -> Finished:
         """Give a result its name, once the journal knows of it."""

@@ -9,7 +9,14 @@ from srcli.jobs.upscale_image import BatchOptions, NetworkRequest
 from srcli.media import DecodeLimits
 from srcli.storage import StoredObject
 
-__all__ = ["JobResult", "UploadResult", "WorkerPlace", "WorkerSetup", "WorkerStart"]
+__all__ = [
+    "JobResult",
+    "SegmentResult",
+    "UploadResult",
+    "WorkerPlace",
+    "WorkerSetup",
+    "WorkerStart",
+]
 
 
 @dataclass(frozen=True)
@@ -98,4 +105,19 @@ class UploadResult:
     """
 
     found: StoredObject | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """The end of a segment of a clip in a worker.
+
+    Args:
+        report: What it took; None: the worker did not find the frames that it expected.
+        lossy: True if what it was made from is damaged.
+        reason: Why it failed, one line; "" if it did not.
+    """
+
+    report: Report | None = None
+    lossy: bool = False
     reason: str = ""

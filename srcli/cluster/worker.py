@@ -5,7 +5,8 @@ A plain class, which Ray makes an actor of; its methods are called from several 
 
 import os
 import platform
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from srcli.atomic import BeforeRename, process_place
 from srcli.cluster.concurrent_stages import AHEAD, ConcurrentStages, NotBegun
 from srcli.cluster.messages import (
     JobResult,
+    SegmentResult,
     UploadResult,
     WorkerPlace,
     WorkerSetup,
@@ -21,6 +23,10 @@ from srcli.cluster.messages import (
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
 from srcli.errors import SrcliError
 from srcli.inference.device import available_ram
+from srcli.inference.upscaler import Upscaler
+from srcli.jobs.clip_job import upscaler_for_clip
+from srcli.jobs.clip_source import ClipSettings, open_frames
+from srcli.jobs.clip_tasks import MadeSegment, SegmentTask, make_segment
 from srcli.jobs.identity import digest
 from srcli.jobs.image_stages import STORING_SHARE, ImageContext
 from srcli.jobs.job import Job, reason_of
@@ -29,6 +35,7 @@ from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.stored_stages import StoredStages
 from srcli.jobs.upscale_image import UpscalersByScale, load_network
 from srcli.media import DecoderPool
+from srcli.media.video import SeekableSource
 from srcli.storage import upload
 from srcli.url_paths import UrlPath, use_passwords
 
@@ -48,6 +55,7 @@ class ClusterWorker:
         self._lanes: ConcurrentStages | None = None
         self._upscalers: UpscalersByScale | None = None
         self._copies: LocalCopies | None = None
+        self._clip: _OpenClip | None = None
 
     def place(self, version: str) -> WorkerPlace:
         """Tell where this process is, and if it is of the driver's version."""
@@ -126,6 +134,26 @@ class ClusterWorker:
             temporary.unlink(missing_ok=True)
             remove_if_empty(temporary.parent)
 
+    def make_segment(self, task: SegmentTask) -> SegmentResult:
+        """Make a segment of a clip; its paths are absolute. Every error is in the result."""
+        assert self._lanes is not None
+        try:
+            made = self._lanes.in_network_thread(partial(self._make_segment, task))
+        except Exception as error:  # noqa: BLE001 one bad clip must not end the worker
+            return SegmentResult(reason=self._reason(task.job, error))
+        return SegmentResult() if made is None else SegmentResult(made.report, made.lossy)
+
+    def _make_segment(self, task: SegmentTask) -> MadeSegment | None:
+        assert self._upscalers is not None
+        source, settings = task.job.source, task.settings
+        clip, self._clip = self._clip, None
+        if clip is None or (clip.path, clip.settings) != (source, settings):
+            upscaler, _ = upscaler_for_clip(source, self._upscalers.first)
+            clip = _OpenClip(source, settings, open_frames(source, settings), upscaler)
+        made = make_segment(task, clip.upscaler, clip.frames)
+        self._clip = clip  # nothing went wrong: it can be read again
+        return made
+
     def _reason(self, job: Job, error: Exception) -> str:
         if not isinstance(job.source, UrlPath) and not job.source.exists():
             return (
@@ -133,6 +161,16 @@ class ClusterWorker:
                 "of inputs and results under the same names"
             )
         return reason_of(job, error)
+
+
+@dataclass(frozen=True)
+class _OpenClip:
+    """The clip whose segments a worker makes."""
+
+    path: Path
+    settings: ClipSettings
+    frames: SeekableSource
+    upscaler: Upscaler
 
 
 class _Recorder:

@@ -12,13 +12,14 @@ from srcli.defaults import AUTO
 from srcli.errors import UnreadableVideo, UnwritableVideo
 from srcli.geometry import scaled_size
 from srcli.inference.choose_weights import choose_weights
-from srcli.inference.report import Report, WeightsChoice
+from srcli.inference.report import Report, WeightsChoice, add_reports
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_frames import upscale_animation, upscale_to_frames
 from srcli.jobs.clip_keys import key_of_encoding, key_of_info, key_of_reading
 from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler, Progress
 from srcli.jobs.clip_segments import SegmentStore
 from srcli.jobs.clip_source import ClipSettings, open_source, require_unchanged
+from srcli.jobs.clip_tasks import SegmentMaker, SegmentTask, make_segments
 from srcli.jobs.identity import Identity, digest, give_time, identity_of
 from srcli.jobs.job import ANIMATION, CLIP, FRAMES, Finished, Job, State, reason_of
 from srcli.jobs.result_records import record_of, write_record
@@ -27,10 +28,12 @@ from srcli.media.video import (
     Encoding,
     Frame,
     FrameSource,
+    SeekableSource,
     Segment,
     SegmentWriter,
     choose_encoding,
     compression_of_clip,
+    find_segments,
     mux_result,
     other_streams_of,
     preflight_encode,
@@ -39,6 +42,7 @@ from srcli.media.video import (
 __all__ = [
     "run_clips",
     "upscale_clip",
+    "upscaler_for_clip",
 ]
 
 _SUPERSEDED = (
@@ -53,6 +57,7 @@ def upscale_clip(
     upscaler: FrameUpscaler,
     settings: ClipSettings,
     on_frame: Progress,
+    maker: SegmentMaker | None = None,
 ) -> tuple[tuple[str, ...], Report]:
     """Upscale one clip, continuing where a former run was stopped.
 
@@ -61,6 +66,7 @@ def upscale_clip(
         upscaler: Does the work.
         settings: How it is read and written.
         on_frame: Told of every frame.
+        maker: Makes segments elsewhere; what it leaves out is made here.
 
     Returns:
         What was lost, one line each, and what it took in this run.
@@ -89,17 +95,20 @@ def upscale_clip(
         resumed = bool(segments)
         if not segments:
             preflight_encode(encoding, info, job.target, rest, parts.folder)
-        cutter = _Cutter(parts, encoding, info, settings.segment, segments, source.frames)
-        work = FrameStage(
-            upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment,
-            settings.temporal,
-        )  # fmt: skip
-        try:
-            done = sum(len(segment.pts) for segment in segments)
-            report = work.run(done, segments[-1].pts[-1] if segments else None, cutter.add)
-            cutter.finish()
-        finally:
-            cutter.discard()
+        reports, complete = list[Report](), False
+        if maker is not None and isinstance(source.frames, SeekableSource):
+            whole = SegmentTask(job, settings, encoding, info, parts.folder, 0, None, ())
+            reports, complete = make_segments(
+                whole, upscaler, source.frames, parts, maker, on_frame
+            )
+            segments = find_segments(parts.folder)
+        if not complete:
+            cutter = _Cutter(parts, encoding, info, settings.segment, segments, source.frames)
+            work = FrameStage(
+                upscaler, source.frames, encoding.has_alpha, on_frame, settings.segment,
+                settings.temporal,
+            )  # fmt: skip
+            reports.append(cutter.run(work))
         if not segments:
             raise UnreadableVideo(f"{job.source}: no frame of it is in the part that was asked for")
         if resumed and (parts.lossy or source.frames.lossy):
@@ -114,7 +123,9 @@ def upscale_clip(
         *damaged,
         *([_SUPERSEDED.format(job.target, superseded)] if superseded else ()),
     )
-    return notes, report
+    return notes, replace(
+        add_reports(reports), frame_size=reports[0].frame_size if reports else None
+    )
 
 
 @contextmanager
@@ -149,6 +160,17 @@ class _Cutter:
     source: FrameSource
     writer: SegmentWriter | None = None
 
+    def run(self, work: FrameStage) -> Report:
+        """Make the segments that are missing at the end; return what it took."""
+        done = sum(len(segment.pts) for segment in self.segments)
+        last = self.segments[-1].pts[-1] if self.segments else None
+        try:
+            report = work.run(done, last, self.add)
+            self.finish()
+        finally:
+            self.discard()
+        return report
+
     def add(self, frame: Frame) -> None:
         """Encode one frame."""
         if self.writer is None:
@@ -174,7 +196,7 @@ class _Cutter:
             self.writer = None
 
 
-_WAYS = {CLIP: upscale_clip, ANIMATION: upscale_animation, FRAMES: upscale_to_frames}
+_WAYS = {ANIMATION: upscale_animation, FRAMES: upscale_to_frames}
 
 
 def run_clips(
@@ -184,6 +206,7 @@ def run_clips(
     *,
     recorded: str,
     on_frame: Callable[[Job, int, int], None],
+    maker: SegmentMaker | None = None,
 ) -> Iterator[Finished]:
     """Upscale every clip and animation, one after the other.
 
@@ -193,15 +216,17 @@ def run_clips(
         settings: How clips are read and written.
         recorded: Text of all settings, for the record of each result.
         on_frame: Called with the job, the frames done and those in all (0 if not known).
+        maker: Makes segments of clips elsewhere.
 
     Yields:
         Each job's end, as it comes.
     """
+    ways = {**_WAYS, CLIP: partial(upscale_clip, maker=maker)}
     for job in jobs:
-        way = _WAYS[job.image_format]
+        way = ways[job.image_format]
         origin = identity_of(job.source)
         try:
-            chosen, choice = _choose(job, upscaler)
+            chosen, choice = upscaler_for_clip(job.source, upscaler)
             key = {**settings.key, "weights": chosen.network.fingerprint}
             key |= {"model": choice.model} if choice else {}
             keyed = replace(settings, key=key)
@@ -217,11 +242,11 @@ def run_clips(
             yield Finished(job, State.DONE, losses=losses, report=report)
 
 
-def _choose(job: Job, upscaler: Upscaler) -> tuple[Upscaler, WeightsChoice | None]:
+def upscaler_for_clip(path: Path, upscaler: Upscaler) -> tuple[Upscaler, WeightsChoice | None]:
     """The upscaler for a clip, with the weights that suit its compression, if that is asked for."""
     if upscaler.model != AUTO:
         return upscaler, None
-    compression = compression_of_clip(job.source)
+    compression = compression_of_clip(path)
     choice = choose_weights(upscaler.model, compression, upscaler.scale)
     return upscaler.with_weights(choice), choice
 

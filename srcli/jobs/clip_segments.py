@@ -13,7 +13,7 @@ from srcli.errors import FolderBusy, UnwritableVideo
 from srcli.jobs.naming import shortened
 from srcli.locks import FolderLock
 from srcli.media import atomic_file
-from srcli.media.video import Segment, find_segments
+from srcli.media.video import Segment, all_segments, find_segments
 
 __all__ = ["SegmentStore", "key_text"]
 
@@ -79,7 +79,7 @@ class SegmentStore:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def resume(self) -> list[Segment]:
-        """The segments of a former run with the same key.
+        """The segments of a former run with the same key, up to the first that is missing.
 
         Those made with another are set aside, and come back if that one is asked for again;
         `superseded` counts their frames.
@@ -99,7 +99,7 @@ class SegmentStore:
     @property
     def superseded(self) -> int:
         """Frames that former runs made with other keys, and that go when this clip is done."""
-        return sum(len(one.pts) for aside in self._aside() for one in find_segments(aside))
+        return sum(len(one.pts) for aside in self._aside() for one in all_segments(aside))
 
     @property
     def lossy(self) -> bool:
@@ -121,14 +121,14 @@ class SegmentStore:
             stream.write(self._key.encode())
 
     def _holds_segments(self) -> bool:
-        return any(find_segments(folder) for folder in (self.folder, *self._aside()))
+        return any(all_segments(folder) for folder in (self.folder, *self._aside()))
 
     def _aside(self) -> list[Path]:
         return sorted(self.folder.glob(f"{_ASIDE}*"))
 
     def _set_aside(self) -> None:
         """Move the segments of another key away; remove what is nothing to continue with."""
-        if find_segments(self.folder):
+        if all_segments(self.folder):
             name = hashlib.sha256(self._read_key(self.folder).encode()).hexdigest()[:8]
             aside = self.folder / f"{_ASIDE}{name}"
             shutil.rmtree(aside, ignore_errors=True)
@@ -152,7 +152,7 @@ def key_text(key: Mapping[str, str]) -> str:
 
 def _move(source: Path, target: Path) -> None:
     """Move whole segments and what is known of them; the key last, which makes them count."""
-    names = [one.path.name for one in find_segments(source)]
+    names = [one.path.name for one in all_segments(source)]
     lists = [Path(name).with_suffix(".json").name for name in names]
     for name in (*names, *lists, _LOSSY, _KEY):
         if (source / name).exists():

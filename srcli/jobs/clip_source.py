@@ -17,12 +17,20 @@ from srcli.media.video import (
     EncoderOptions,
     FrameSource,
     IsolatedClip,
+    SeekableSource,
     SequenceReader,
     is_animation,
 )
 from srcli.media.video.names import is_sequence
 
-__all__ = ["ClipSettings", "OpenedClip", "open_source", "rate_for", "require_unchanged"]
+__all__ = [
+    "ClipSettings",
+    "OpenedClip",
+    "open_frames",
+    "open_source",
+    "rate_for",
+    "require_unchanged",
+]
 
 _SEGMENT = 120  # frames: what a kill costs at most
 _SAMPLE = 1 << 20  # bytes of a source's head and tail that went into its identity
@@ -84,7 +92,7 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
         UsageError: Numbered images, and nobody said how many a second.
     """
     if is_sequence(path):
-        sequence = SequenceReader(path, rate_for(path, settings.rate), settings.reading)
+        sequence = _sequence(path, settings)
         return OpenedClip(sequence, None, sequence.identity())
     if is_animation(path):
         if settings.reading.start or settings.reading.duration is not None:
@@ -93,9 +101,24 @@ def open_source(path: Path, settings: ClipSettings) -> OpenedClip:
                 "out --start and --duration"
             )
         return _opened_file(AnimationReader(path), path, None)
-    reader = IsolatedClip if settings.isolated else ClipReader
-    frames = reader(path, settings.reading)  # which refuses what is no clip, before all is read
+    frames = open_frames(path, settings)  # which refuses what is no clip, before all is read
     return _opened_file(frames, path, path)
+
+
+def open_frames(path: Path, settings: ClipSettings) -> SeekableSource:
+    """Open the frames of a video file or of numbered images, without asking which they are.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    if is_sequence(path):
+        return _sequence(path, settings)
+    reader = IsolatedClip if settings.isolated else ClipReader
+    return reader(path, settings.reading)
+
+
+def _sequence(path: Path, settings: ClipSettings) -> SequenceReader:
+    return SequenceReader(path, rate_for(path, settings.rate), settings.reading)
 
 
 def _opened_file(frames: FrameSource, path: Path, passthrough: Path | None) -> OpenedClip:

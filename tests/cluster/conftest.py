@@ -12,7 +12,7 @@ from srcli.extras import ray_is_here
 
 CLIENT_PORT = 10_047
 SMALL_STORE = {"object_store_memory": 80 << 20, "include_dashboard": False}
-WITH_RAY = ("test_two_nodes.py", "test_losses.py")
+WITH_RAY = ("test_clips.py", "test_losses.py", "test_two_nodes.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

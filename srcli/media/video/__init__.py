@@ -13,11 +13,17 @@ from srcli.media.video.clip_compression import compression_of_clip
 from srcli.media.video.clip_process import IsolatedClip
 from srcli.media.video.decode import ClipReader
 from srcli.media.video.encoders import hardware_encoders
-from srcli.media.video.frames import ClipInfo, Frame, FrameSource
+from srcli.media.video.frames import ClipInfo, Frame, FrameSource, SeekableSource
 from srcli.media.video.mux import mux_result, other_streams_of
 from srcli.media.video.preflight_encode import preflight_encode
 from srcli.media.video.probe import DecodeOptions
-from srcli.media.video.segments import Segment, SegmentWriter, find_segments
+from srcli.media.video.segments import (
+    Segment,
+    SegmentWriter,
+    all_segments,
+    find_segments,
+    segment_at,
+)
 from srcli.media.video.sequence import SequenceReader
 
 __all__ = [
@@ -31,9 +37,11 @@ __all__ = [
     "Frame",
     "FrameSource",
     "IsolatedClip",
+    "SeekableSource",
     "Segment",
     "SegmentWriter",
     "SequenceReader",
+    "all_segments",
     "check_encoder_options",
     "choose_encoding",
     "codec_for",
@@ -45,4 +53,5 @@ __all__ = [
     "other_streams_of",
     "preflight_encode",
     "require_memory",
+    "segment_at",
 ]

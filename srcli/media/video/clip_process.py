@@ -80,9 +80,15 @@ class IsolatedClip:
         self._ask({"do": "recount"})
         self._head()
 
-    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
-        """See `FrameSource`."""
-        self._ask({"do": "frames", "done": done, "last": last})
+    def times(self) -> list[int] | None:
+        """See `SeekableSource`."""
+        self._ask({"do": "times"})
+        times: list[int] | None = self._head()["times"]
+        return times
+
+    def frames(self, done: int, last: int | None, most: int | None = None) -> Iterator[Frame]:
+        """See `SeekableSource`."""
+        self._ask({"do": "frames", "done": done, "last": last, "most": most})
         whole = False
         try:
             while "pts" in (head := self._head()):

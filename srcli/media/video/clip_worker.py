@@ -65,7 +65,11 @@ def _answer(clip: ClipReader, asked: Mapping[str, Any], answers: BufferedWriter)
         clip.recount()
         _send(answers, _state(clip))
         return
-    for frame in clip.frames(asked["done"], asked["last"]):
+    if asked["do"] == "times":
+        times = clip.times()
+        _send(answers, {"times": times, **_state(clip)})
+        return
+    for frame in clip.frames(asked["done"], asked["last"], asked["most"]):
         head = {"pts": frame.pts, "duration": frame.duration, "lossy": clip.lossy}
         pixels = np.ascontiguousarray(frame.pixels)
         _send(answers, {**head, "shape": pixels.shape, "bits": pixels.itemsize * 8}, pixels.data)

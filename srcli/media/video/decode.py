@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import cast
 
@@ -79,8 +79,17 @@ class ClipReader:
         """See `FrameSource`: decode all of the part, as an undisturbed run does."""
         deque(self._run(None, convert=False), maxlen=0)
 
-    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
-        """See `FrameSource`."""
+    def times(self) -> list[int] | None:
+        """See `SeekableSource`."""
+        if not self._scan.seekable:
+            return None
+        return [frame.pts for frame in self._run(None, convert=False)]
+
+    def frames(self, done: int, last: int | None, most: int | None = None) -> Iterator[Frame]:
+        """See `SeekableSource`."""
+        return islice(self._frames(done, last), most)
+
+    def _frames(self, done: int, last: int | None) -> Iterator[Frame]:
         if done and last is not None and self._scan.seekable:
             resumed = self._frames_after(last)
             first = next(resumed, None)

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from srcli.media.image import Pixels
 from srcli.media.video.colour import Colour
 
-__all__ = ["ClipInfo", "Frame", "FrameSource"]
+__all__ = ["ClipInfo", "Frame", "FrameSource", "SeekableSource"]
 
 
 @dataclass(frozen=True)
@@ -83,4 +83,21 @@ class FrameSource(Protocol):
 
     def frames(self, done: int, last: int | None) -> Iterator[Frame]:
         """The frames after the first `done`, the last of which was at `last`."""
+        ...
+
+
+@runtime_checkable
+class SeekableSource(FrameSource, Protocol):
+    """Gives any part of a clip's frames, if `times` tells where they are."""
+
+    def times(self) -> list[int] | None:
+        """When each frame is shown, all decoded once; `notes` and `lossy` are complete then.
+
+        Returns:
+            Times as of `Frame.pts`; None of a file that can only be read from its beginning.
+        """
+        ...
+
+    def frames(self, done: int, last: int | None, most: int | None = None) -> Iterator[Frame]:
+        """Frames as of `FrameSource`, at most so many."""
         ...

@@ -27,7 +27,7 @@ from srcli.media.video.container import AnyPacket, Sink, reason_of
 from srcli.media.video.encoders import device_of, repeatable_options
 from srcli.media.video.frames import ClipInfo
 
-__all__ = ["Segment", "SegmentWriter", "find_segments"]
+__all__ = ["Segment", "SegmentWriter", "all_segments", "find_segments", "segment_at"]
 
 _DELAY = 64  # frames by which an encoder may reorder; what decode times are set back by
 _FASTEST = Fraction(240)  # frames a second, what encoders are told at most; times are times
@@ -52,15 +52,23 @@ class Segment:
 def find_segments(folder: Path) -> list[Segment]:
     """The finished segments in a folder, in order, up to the first that is missing."""
     found: list[Segment] = []
-    while True:
-        path = folder / f"{len(found):06}.mkv"
-        try:
-            times: dict[str, list[int]] = json.loads(path.with_suffix(".json").read_text())
-        except (OSError, ValueError):
-            return found
-        if not path.is_file():
-            return found
-        found.append(Segment(path, times["pts"], times["durations"]))
+    while segment := segment_at(folder / f"{len(found):06}.mkv"):
+        found.append(segment)
+    return found
+
+
+def all_segments(folder: Path) -> list[Segment]:
+    """The finished segments in a folder, in order, whichever are missing between them."""
+    return [found for path in sorted(folder.glob("*.mkv")) if (found := segment_at(path))]
+
+
+def segment_at(path: Path) -> Segment | None:
+    """The finished segment of that name, if there is one."""
+    try:
+        times: dict[str, list[int]] = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return None
+    return Segment(path, times["pts"], times["durations"]) if path.is_file() else None
 
 
 class SegmentWriter:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -102,10 +102,14 @@ class SequenceReader:
     def recount(self) -> None:
         """See `FrameSource`: nothing is."""
 
-    def frames(self, done: int, last: int | None) -> Iterator[Frame]:
-        """See `FrameSource`."""
+    def times(self) -> list[int] | None:
+        """See `SeekableSource`: their numbers."""
+        return list(range(len(self._paths)))
+
+    def frames(self, done: int, last: int | None, most: int | None = None) -> Iterator[Frame]:
+        """See `SeekableSource`."""
         del last  # the number is enough
-        for number, path in enumerate(self._paths[done:], start=done):
+        for number, path in islice(enumerate(self._paths), done, most and done + most):
             image = read_image(path)
             info = self._info
             if (image.width, image.height) != (info.width, info.height):
