@@ -21,7 +21,7 @@ from srcli.cluster.messages import (
     WorkerStart,
 )
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
-from srcli.errors import SrcliError
+from srcli.errors import SrcliError, StorageError, UsageError
 from srcli.inference.device import available_ram
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import upscaler_for_clip
@@ -129,7 +129,7 @@ class ClusterWorker:
         try:
             return UploadResult(upload(temporary, job.target))
         except (OSError, SrcliError) as error:
-            return UploadResult(None, reason_of(job, error))
+            return UploadResult(None, self._reason(job, error))
         finally:
             temporary.unlink(missing_ok=True)
             remove_if_empty(temporary.parent)
@@ -160,6 +160,8 @@ class ClusterWorker:
                 f"{job.source}: {self._host} has no such file; hint: every node needs the folders "
                 "of inputs and results under the same names"
             )
+        if isinstance(error, StorageError | UsageError):  # it may lack the driver, or the login
+            return f"{reason_of(job, error)} (on {self._host})"
         return reason_of(job, error)
 
 

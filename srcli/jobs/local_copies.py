@@ -18,7 +18,7 @@ from srcli.jobs.job import Job
 from srcli.jobs.naming import shortened
 from srcli.jobs.resume import is_abandoned
 from srcli.media.video.animation_read import is_animation
-from srcli.storage import StoredObject, download, look_up
+from srcli.storage import StoredObject, download
 from srcli.url_paths import UrlPath
 
 __all__ = ["LocalCopies", "LocalJob", "touches_storage"]
@@ -118,19 +118,20 @@ class LocalCopies:
         return LocalJob(here, origin, folder)
 
     def _fetched(self, url: UrlPath, copy: Path) -> StoredObject:
-        found = look_up(url)
-        size = found.size if found else 0
-        if size > self._most_bytes:
-            raise ImageTooLarge(
-                f"{url}: {size} bytes, limit {self._most_bytes}; raise --max-file-size"
-            )
-        free = shutil.disk_usage(copy.parent).free - _LEFT_FREE
-        if size > free:
-            raise StorageError(
-                f"{url}: {size / 1e6:.0f} MB, of which {max(free, 0) / 1e6:.0f} MB fit into "
-                f"{copy.parent.parent.parent}; hint: make room, or set TMPDIR to a larger disk"
-            )
-        origin = download(url, copy)
+        def permit(found: StoredObject) -> None:
+            if found.size > self._most_bytes:
+                raise ImageTooLarge(
+                    f"{url}: {found.size} bytes, limit {self._most_bytes}; raise --max-file-size"
+                )
+            free = shutil.disk_usage(copy.parent).free - _LEFT_FREE
+            if found.size > free:
+                raise StorageError(
+                    f"{url}: {found.size / 1e6:.0f} MB, and {max(free, 0) / 1e6:.0f} MB are free "
+                    f"for copies in {copy.parents[2]}; hint: make room, or set TMPDIR to a larger "
+                    "disk"
+                )
+
+        origin = download(url, copy, permit)
         if is_animation(copy):
             raise UnreadableImage(
                 f"{url}: an animation; those are done from folders of this machine only; hint: "

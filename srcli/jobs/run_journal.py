@@ -24,7 +24,14 @@ from srcli.jobs.resume import (
     remove_leftovers,
 )
 from srcli.jobs.settings import Settings
-from srcli.storage import StoredObject, remember, remember_folder, remove_unfinished, upload
+from srcli.storage import (
+    StoredObject,
+    abort_uploads,
+    remember,
+    remember_folder,
+    remove_temporaries,
+    upload,
+)
 from srcli.url_paths import UrlPath
 
 __all__ = ["OutputRecord", "ResultRecorder", "RunJournal"]
@@ -99,8 +106,8 @@ class RunJournal:
     ) -> None:
         self._settings, self._tell, self._times = settings, tell, times
         folders = Counter(job.folder for job in jobs)
-        stored = [folder for folder in folders if isinstance(folder, UrlPath)]
-        self._keeps = len(jobs) > 1 or named is not None or bool(stored)
+        self._stored = [folder for folder in folders if isinstance(folder, UrlPath)]
+        self._keeps = len(jobs) > 1 or named is not None or bool(self._stored)
         self._journals = OpenJournals(named, wait=wait, tell=tell)
         self._told = False
         self._records: dict[Path, Entry] = {}
@@ -109,7 +116,7 @@ class RunJournal:
             for folder in folders:
                 if self._journals.place(folder).file.exists():
                     self._journals.open(folder)
-            for folder in stored:
+            for folder in self._stored:
                 if folders[folder] >= _WORTH_LISTING:
                     remember_folder(folder)
             texts = {kind: settings.text(kind) for kind in {job.image_format for job in jobs}}
@@ -271,13 +278,17 @@ class RunJournal:
 
     def end(self, outcome: str) -> None:
         """The run has ended."""
+        for folder in self._stored:  # workers that were lost may have left some
+            if journal := self._journals.of(folder):
+                abort_uploads(folder, lambda url, j=journal: j.entry(url) is not None)
         for journal in self._journals.all():
             self._try(journal, lambda j: j.end(outcome))
 
     def _remove_unfinished(self, folder: Path, journal: Journal) -> None:
         """Remove what dead runs have left in storage of results that a journal lists."""
         if isinstance(folder, UrlPath):
-            remove_unfinished(folder, lambda url: journal.entry(url) is not None, is_abandoned)
+            abort_uploads(folder, lambda url: journal.entry(url) is not None)
+            remove_temporaries(folder, is_abandoned)
 
     def _try(self, journal: Journal, change: Callable[[Journal], None]) -> None:
         """Change a journal; if the disk is full, the next run will find out by itself."""

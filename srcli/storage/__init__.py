@@ -10,11 +10,12 @@ from srcli.storage.objects import (
     is_folder,
     upload,
 )
-from srcli.storage.unfinished import remove_unfinished
+from srcli.storage.unfinished import abort_uploads, remove_temporaries
 
 __all__ = [
     "ListedObject",
     "StoredObject",
+    "abort_uploads",
     "digest_of",
     "download",
     "forget_objects",
@@ -23,7 +24,7 @@ __all__ = [
     "look_up",
     "remember",
     "remember_folder",
-    "remove_unfinished",
+    "remove_temporaries",
     "require_bucket",
     "require_driver",
     "upload",

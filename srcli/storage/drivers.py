@@ -51,7 +51,11 @@ def driver_of(url: UrlPath) -> Any:  # noqa: ANN401 no types of fsspec are known
     require_driver(url)
     kind = _driver_class(url)
     options: dict[str, Any] = kind._get_kwargs_from_urls(_with_password(url))
-    return import_module("fsspec").filesystem(url.protocol, use_listings_cache=False, **options)
+    fsspec = import_module("fsspec")
+    driver = fsspec.filesystem(url.protocol, use_listings_cache=False, **options)
+    if hasattr(driver, "call_s3"):
+        driver.retries = 1  # s3fs's own: `attempt` and botocore repeat as much as is of use
+    return driver
 
 
 def place_of(url: UrlPath) -> str:

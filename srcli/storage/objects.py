@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -90,8 +90,13 @@ def is_written_whole(url: UrlPath) -> bool:
     return url.protocol in _WHOLE
 
 
-def download(url: UrlPath, file: Path) -> StoredObject:
+def download(url: UrlPath, file: Path, permit: Callable[[StoredObject], None]) -> StoredObject:
     """Copy an object to a file on this machine, block by block.
+
+    Args:
+        url: The object.
+        file: The file.
+        permit: Called with what is there before it is copied; an error that it raises is raised.
 
     Raises:
         StorageError: It cannot be read, or changed meanwhile.
@@ -99,6 +104,7 @@ def download(url: UrlPath, file: Path) -> StoredObject:
     before = find(url)
     if before is None:
         raise StorageError(f"{url}: is not there any more; hint: run again")
+    permit(before)
     with file.open("wb") as stream:
         for block in _blocks(url, before.size):
             stream.write(block)

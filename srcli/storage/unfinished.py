@@ -1,7 +1,7 @@
 """Remove what runs that died have left in storage: parts of uploads, and temporary names."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
@@ -12,60 +12,75 @@ from srcli.storage.listing import list_objects
 from srcli.storage.objects import is_written_whole
 from srcli.url_paths import UrlPath
 
-__all__ = ["remove_unfinished"]
+__all__ = ["abort_uploads", "remove_temporaries"]
 
 
-def remove_unfinished(
-    folder: UrlPath,
-    is_ours: Callable[[UrlPath], bool],
-    is_abandoned: Callable[[str, float], bool],
-) -> int:
-    """Remove what was begun below a folder and never completed; return how many there were.
+def remove_temporaries(folder: UrlPath, is_abandoned: Callable[[str, float], bool]) -> int:
+    """Remove temporary names of runs that died, where results get their names by renaming.
+
+    Args:
+        folder: Where results are.
+        is_abandoned: Whether nobody writes a temporary name any more, by the name and the time of
+            its last change in s since 1970.
+
+    Returns:
+        Their number.
+    """
+    removed = 0
+    if is_written_whole(folder):
+        return removed
+    driver = driver_of(folder)
+    with _mere_room():
+        for one in list_objects(folder):
+            name = one.inside.rpartition("/")[2]
+            temporary = name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+            if temporary and one.is_named and is_abandoned(name, one.found.mtime_ns / 1e9):
+                url = folder / one.inside
+                attempt(url, "cannot be removed", partial(driver.rm_file, place_of(url)), 1)
+                removed += 1
+    return removed
+
+
+def abort_uploads(folder: UrlPath, is_ours: Callable[[UrlPath], bool]) -> int:
+    """Abort uploads in parts (S3) that were begun below a folder and never completed.
 
     Args:
         folder: Where results are.
         is_ours: Whether an object is a result of this journal, which no other run writes now.
-        is_abandoned: Whether nobody writes a temporary name any more, by the name and the time of
-            its last change in s since 1970.
+
+    Returns:
+        Their number.
     """
-    with suppress(StorageError, UsageError, FileNotFoundError):  # it is only about room there
-        if not is_written_whole(folder):
-            return _remove_temporary_names(folder, is_abandoned)
-        if hasattr(driver_of(folder), "call_s3"):
-            return _abort_uploads(folder, is_ours)
-    return 0
-
-
-def _remove_temporary_names(folder: UrlPath, is_abandoned: Callable[[str, float], bool]) -> int:
-    driver, removed = driver_of(folder), 0
-    for one in list_objects(folder):
-        name = one.inside.rpartition("/")[2]
-        temporary = name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
-        if temporary and one.is_named and is_abandoned(name, one.found.mtime_ns / 1e9):
-            url = folder / one.inside
-            attempt(url, "cannot be removed", partial(driver.rm_file, place_of(url)), 1)
-            removed += 1
-    return removed
-
-
-def _abort_uploads(folder: UrlPath, is_ours: Callable[[UrlPath], bool]) -> int:
-    """Abort uploads to S3 of which some parts are there."""
-    driver = driver_of(folder)
-    bucket, _, key = place_of(folder).partition("/")
-    prefix = f"{key}/" if key else ""
-    wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     aborted = 0
-    while True:
-        page: dict[str, Any] = attempt(
-            folder, "uploads", partial(driver.call_s3, "list_multipart_uploads", **wanted), 1
-        )
-        for one in page.get("Uploads") or ():
-            inside = one["Key"].removeprefix(prefix)
+    driver = driver_of(folder)
+    if not hasattr(driver, "call_s3"):
+        return aborted
+    with _mere_room():
+        for key, number in _uploads(driver, folder):
+            bucket, _, above = place_of(folder).partition("/")
+            inside = key.removeprefix(f"{above}/" if above else "")
             if inside and is_ours(folder / inside):
-                named = {"Bucket": bucket, "Key": one["Key"], "UploadId": one["UploadId"]}
+                named = {"Bucket": bucket, "Key": key, "UploadId": number}
                 call = partial(driver.call_s3, "abort_multipart_upload", **named)
-                attempt(folder, "uploads", call, 1)
+                attempt(folder, "uploads cannot be aborted", call, 1)
                 aborted += 1
+    return aborted
+
+
+def _mere_room() -> AbstractContextManager[None]:
+    """Go on without what a storage refuses: what is left there only takes room."""
+    return suppress(StorageError, UsageError, FileNotFoundError)
+
+
+def _uploads(driver: Any, folder: UrlPath) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    """Key and number of each upload below a folder of which some parts are there."""
+    bucket, _, above = place_of(folder).partition("/")
+    wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{above}/" if above else ""}
+    while True:
+        call = partial(driver.call_s3, "list_multipart_uploads", **wanted)
+        page: dict[str, Any] = attempt(folder, "uploads cannot be listed", call, 1)
+        for one in page.get("Uploads") or ():
+            yield one["Key"], one["UploadId"]
         if not page.get("IsTruncated"):
-            return aborted
+            return
         wanted |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}

@@ -17,6 +17,9 @@ from srcli.cli.console import echo_line
 from srcli.cli.main import main
 from srcli.errors import SrcliError
 
+OWN_COPIES = "import tempfile\ntempfile.tempdir = None\n"
+"""Program of a fork that looks at TMPDIR again."""
+PROGRAM = f"{OWN_COPIES}from srcli.cli.main import run\nrun()\n"
 SMALL = ("-m", "adaformer-s", "--effort", "fast", "--precision", "fp32")
 
 

@@ -11,6 +11,7 @@ from srcli.jobs.journal import Entry, Journal
 from tests.cluster import batches
 from tests.cluster.batches import SMALL, contents, images
 from tests.forked_python import run_forked
+from tests.storage.in_memory import PROGRAM
 from tests.storage.s3_server import Bucket
 
 __all__ = ["expected", "fill", "journal", "run_s3", "states", "upscale", "words_of"]
@@ -26,7 +27,7 @@ def fill(bucket: Bucket, folder: Path, count: int, *, bad: int = 0) -> None:
 def upscale(*words: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """The command, ended."""
     return run_forked(
-        ["-m", "srcli", "upscale", *words], cwd=cwd, env={**os.environ, "COLUMNS": "200", **more}
+        ["-c", PROGRAM, "upscale", *words], cwd=cwd, env={**os.environ, "COLUMNS": "200", **more}
     )
 
 

@@ -51,7 +51,7 @@ def memory():
     status = open("/proc/self/status")
     return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1000
 
-began, before = time.monotonic(), memory()
+began = time.monotonic()
 sources = discover([path_of("many://host/in")])
 assert len(sources) == count and Many.listed == 1 + count // 1000
 jobs = plan_jobs(sources, path_of("many://host/out"), label="x4", image_format=None)
@@ -60,7 +60,8 @@ with RunJournal(jobs, SETTINGS, wait=False, tell=print, named=file) as journal:
     assert {verdict.state for verdict in journal.verdicts} == {"missing"}
     journal.begin(RUN, jobs)
     journal.end("stopped")
-print(f"{count} objects in {time.monotonic() - began:.0f} s, {before:.0f} MB before")
+size = file.stat().st_size / 1e6
+print(f"{count} objects, {time.monotonic() - began:.0f} s, a journal of {size:.0f} MB")
 print(memory())
 """
 

@@ -1,5 +1,7 @@
 """What is refused with URLs, in one line; and connections that are cut."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,7 +104,7 @@ def test_a_cut_connection_is_tried_again(
 ) -> None:
     storage.pipe_file("/in/a.png", png(1))
     cuts = Cuts(monkeypatch, type(storage), "cat_file", ATTEMPTS - 1)
-    download(UrlPath("memory://in/a.png"), tmp_path / "a.png")
+    download(UrlPath("memory://in/a.png"), tmp_path / "a.png", lambda found: None)
     assert (tmp_path / "a.png").read_bytes() == png(1)
     assert cuts.called == ATTEMPTS
 
@@ -177,7 +179,7 @@ def test_an_object_that_changes_while_it_is_read_is_no_input(
 
     monkeypatch.setattr(type(storage), "cat_file", changing)
     with pytest.raises(StorageError, match="changed while it was read"):
-        download(UrlPath("memory://in/a.png"), tmp_path / "a.png")
+        download(UrlPath("memory://in/a.png"), tmp_path / "a.png", lambda found: None)
 
 
 def test_an_upload_is_whole_or_absent(storage: Any, tmp_path: Path) -> None:
@@ -187,3 +189,37 @@ def test_an_upload_is_whole_or_absent(storage: Any, tmp_path: Path) -> None:
     found = upload(tmp_path / "a.png", url)
     assert found == look_up(url)
     assert objects(storage, "out") == {"sub/a.png": png(1)}
+
+
+def test_several_at_once_download_each_object_once(
+    storage: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        storage.pipe_file(f"/in/good{number}.png", png(number))
+    storage.pipe_file("/in/cut.png", png(9))
+    monkeypatch.setattr("srcli.jobs.run_batch.decoders_beside", lambda *_: 3)
+    cuts = Cuts(monkeypatch, type(storage), "cat_file", 100)
+    assert run("upscale", "memory://in", *SMALL).counts() == (4, 0, 1)
+    assert cuts.called == 4 + ATTEMPTS
+    assert copies_left() == []
+
+
+def test_a_disk_without_room_for_a_copy_fails_the_image(
+    storage: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.pipe_file("/in/a.png", png(1))
+    monkeypatch.setattr("srcli.jobs.local_copies._LEFT_FREE", 1 << 60)
+    ended = run("upscale", "memory://in", *SMALL)
+    assert ended.code == 3
+    assert "MB are free for copies in" in ended.err
+    assert "TMPDIR" in ended.err
+
+
+def test_drivers_are_loaded_when_a_url_is_given() -> None:
+    program = """
+import sys
+import srcli.cli.main, srcli.storage, srcli.jobs.local_copies
+print("fsspec" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "False\n", ended.stderr

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from srcli.storage import download, list_objects, look_up, remove_unfinished, upload
+from srcli.storage import abort_uploads, download, list_objects, look_up, upload
 from srcli.url_paths import UrlPath
 from tests.cluster.batches import SMALL, skipped
 from tests.forked_python import run_forked
+from tests.storage.in_memory import png
 from tests.storage.s3_runs import expected, fill, journal, run_s3, states, upscale
 from tests.storage.s3_server import Bucket
 
@@ -114,7 +115,7 @@ def test_a_large_result_is_uploaded_in_parts(bucket: Bucket, tmp_path: Path) -> 
     assert upload(tmp_path / "large.tif", url).tag.endswith("-3")
     assert bucket.objects("out")["large.tif"] == content
     assert bucket.uploads() == []
-    download(url, tmp_path / "back.tif")
+    download(url, tmp_path / "back.tif", lambda found: None)
     assert (tmp_path / "back.tif").read_bytes() == content
 
 
@@ -123,5 +124,43 @@ def test_uploads_that_a_dead_run_has_left_are_aborted(bucket: Bucket) -> None:
         bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
     folder = UrlPath(bucket.url("out"))
     mine = folder / "mine.png"
-    assert remove_unfinished(folder, lambda url: url == mine, lambda *_: True) == 1
+    assert abort_uploads(folder, lambda url: url == mine) == 1
     assert sorted(bucket.uploads()) == ["out/theirs.png", "outside.png"]
+
+
+def test_uploads_of_results_are_aborted_when_a_run_begins_and_ends(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    fill(bucket, tmp_path / "in", 2)
+    for key in ("out/00.jpg", "out/theirs.png"):
+        bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    assert run_s3(bucket, cwd=tmp_path).returncode == 0
+    assert bucket.uploads() == ["out/theirs.png"]
+
+
+def test_names_that_urls_would_write_otherwise(bucket: Bucket, tmp_path: Path) -> None:
+    names = ("a b.png", "50%.png", "img%03d.png", "q?x=1#2.png", "[1]*.png", "ü+&.png", "::.png")
+    for number, name in enumerate(names):
+        bucket.put(f"in/{name}", png(number))
+    ended = run_s3(bucket, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(bucket.objects("out")) == sorted(names)
+    assert skipped(run_s3(bucket, cwd=tmp_path).stdout) == len(names)
+    for number, name in enumerate(names):
+        out = bucket.url(f"one/{number}.png")
+        assert upscale(bucket.url(f"in/{name}"), "-o", out, *SMALL, cwd=tmp_path).returncode == 0
+    there = bucket.objects("out")
+    assert bucket.objects("one") == {f"{n}.png": there[name] for n, name in enumerate(names)}
+
+
+def test_results_below_the_inputs(bucket: Bucket, tmp_path: Path) -> None:
+    fill(bucket, tmp_path / "in", 2)
+    out = bucket.url("in/larger")
+    for done in (0, 2):
+        ended = upscale(bucket.url("in"), "-o", out, *SMALL, cwd=tmp_path)
+        assert (ended.returncode, skipped(ended.stdout)) == (0, done), ended.stderr
+    whole = f"s3://{bucket.name}"
+    ended = upscale(whole, "-o", f"{whole}/all", *SMALL, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert set(bucket.objects("all/in")) == {"00.jpg", "01.png"}
+    assert "it is the result of" in ended.stderr

@@ -1,5 +1,6 @@
 """S3 to S3 with `--cluster`: workers download and upload themselves."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,28 @@ def test_from_s3_into_a_folder(bucket: Bucket, tmp_path: Path) -> None:
     assert skipped(run_s3(bucket, "-o", "here", cwd=tmp_path).stdout) == 3
 
 
-def test_a_lost_worker_loses_no_image(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_worker_that_is_lost_while_it_uploads_loses_no_image(
+    bucket: Bucket, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(bucket, tmp_path / "in", 16, bad=1)
+    plain = expected(tmp_path / "in")
     before = {process.pid for process in workers()}
-    with running(None, *words_of(bucket, *LOCAL), cwd=tmp_path) as process:
-        one = wait_for(
-            lambda: next((w for w in workers() if w.pid not in before and decoding(w)), None)
+    with CuttingProxy(server.port) as proxy:
+        whole = count()
+        proxy.rule = lambda line: (
+            "hang" if line.startswith(f"PUT /{bucket.name}/out/") and next(whole) >= 3 else "pass"
         )
-        kill(one)
-        _, told = process.communicate()
+        for name, value in S3Server.environment_of(proxy.port).items():
+            monkeypatch.setenv(name, value)
+        with running(None, *words_of(bucket, *LOCAL), cwd=tmp_path) as process:
+            wait_for(proxy.hanging.is_set)
+            kill(next(one for one in workers() if one.pid not in before and decoding(one)))
+            proxy.rule = lambda line: "pass"
+            proxy.released.set()
+            _, told = process.communicate()
     assert process.returncode == 1, told
     assert "what it had begun is given to another" in told
-    assert bucket.objects("out") == expected(tmp_path / "in")
+    assert bucket.objects("out") == plain
     assert states(tmp_path) == {"done": 15, "failed": 1}
     assert bucket.uploads() == []
 

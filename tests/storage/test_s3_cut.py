@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.batches import skipped, wait_for
 from tests.forked_python import ForkedPython
 from tests.storage.cutting_proxy import CuttingProxy
+from tests.storage.in_memory import PROGRAM
 from tests.storage.s3_runs import expected, fill, run_s3, states, words_of
 from tests.storage.s3_server import Bucket, S3Server
 
@@ -71,10 +72,11 @@ def test_a_driver_that_is_killed_while_it_uploads(
     for name, value in (through(proxy) | {"TMPDIR": str(tmp_path / "tmp")}).items():
         monkeypatch.setenv(name, value)
     proxy.rule = lambda line: "hang" if line.startswith("PUT") and "/out/04" in line else "pass"
-    command = [sys.executable, "-m", "srcli", "upscale", *words_of(bucket)]
+    command = [sys.executable, "-c", PROGRAM, "upscale", *words_of(bucket)]
     with ForkedPython(command, cwd=tmp_path, env=dict(os.environ)) as process:
         wait_for(proxy.hanging.is_set)
         process.kill()
+    assert len(list((tmp_path / "tmp").iterdir())) == 1
     proxy.released.set()
     there = bucket.objects("out")
     assert there.items() < plain.items()  # whole, and not all
