@@ -30,7 +30,7 @@ STORAGE_PACKAGES = {
     "ssh": "paramiko",
     "smb": "smbprotocol",
 }
-"""What to install for URLs of a protocol; others name it themselves."""
+"""Packages to install for URLs of a protocol; other drivers name theirs."""
 COMMUNITY_HINT = "pip install 'srcli[community]' adds spandrel, which runs the community's networks"
 
 

@@ -77,11 +77,11 @@ class UrlPath(_SystemPath):
         return True
 
     def absolute(self) -> "UrlPath":
-        """The same path."""
+        """Return the path itself: it does not depend on the current folder."""
         return self
 
     def resolve(self, strict: bool = False) -> "UrlPath":
-        """The same path: no links are known there."""
+        """Return the path itself: no links are known there."""
         return self
 
     def relative_to(self, other: str | os.PathLike[str], *_: str | os.PathLike[str]) -> Path:  # pyright: ignore[reportIncompatibleMethodOverride] folders in storage alone

@@ -46,7 +46,7 @@ def saves_by(network: LoadedNetwork, halting: Halting, saving: str) -> bool:
 
 
 def without(halting: Halting, saving: str) -> Halting:
-    """The same with a saving switched off."""
+    """Switch a saving off."""
     return replace(halting, **{_OFF[saving]: False})
 
 

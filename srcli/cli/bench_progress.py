@@ -1,4 +1,4 @@
-"""What `srcli bench` shows while it measures, and how it ends when it is interrupted."""
+"""Progress of `srcli bench`, and its end when it is interrupted."""
 
 import itertools
 import sys

@@ -78,7 +78,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What people call a device: an NVIDIA card by its product's name."""
+    """Name by which people call a device: of an NVIDIA card its product's."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
     return str(device)

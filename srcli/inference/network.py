@@ -125,7 +125,7 @@ class LoadedNetwork:
         self._parameters = parameters
         self.device = device
         self.link = link_to(device)
-        """How images come to the device and back; None on the CPU."""
+        """Link by which images come to the device and back; None on the CPU."""
         self.dtype = dtype = dtype if dtype in (spec.precisions or (dtype,)) else torch.float32
         """Number format; fp32 where the network cannot be computed in the one asked for."""
         self.spec = spec
@@ -186,7 +186,7 @@ class LoadedNetwork:
         raise self.not_finite()
 
     def arithmetic(self) -> AbstractContextManager[None]:
-        """What fp32 means while the network computes; `__call__` sees to it."""
+        """Meaning of fp32 while the network computes; `__call__` sees to it."""
         return arithmetic(self.device, tf32=self._tf32)
 
     def take(self, lr: Tensor) -> Tensor:

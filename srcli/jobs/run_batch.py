@@ -82,7 +82,7 @@ def run_batch(
 def _pools(
     stages: StoredStages, decoder: DecoderPool, device: torch.device
 ) -> tuple[LoadPool[Job], StorePool[ComputedResult]]:
-    """How many images are loaded and stored at once, beside a network on a device."""
+    """Numbers of images that are loaded and stored at once, beside a network on a device."""
     cores, free = usable_cores(), available_ram()
     decoders = decoders_beside(device, cores)
     decoder.allow(decoders)

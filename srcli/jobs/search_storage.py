@@ -85,7 +85,7 @@ class StorageSearch:
             raise UsageError(f"{place} does not exist; hint: check the name")
 
     def _matching(self, pattern: UrlPath) -> Iterator[Source]:
-        """What a pattern matches: objects, and all in what stands for folders."""
+        """Sources that a pattern matches: objects, and all in what stands for folders."""
         names = pattern.parts
         first = next(n for n, name in enumerate(names) if any(c in name for c in "*?["))
         base, wild = UrlPath(*names[:first]), names[first:]

@@ -278,7 +278,7 @@ def test_arrays_that_are_no_images(x4: Upscaler, image: np.ndarray, line: str) -
 @pytest.mark.parametrize("size", [(44, 25), (61, 33), (120, 68), (119, 68), (30, 17), (13, 7)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_an_exact_size(rng: np.random.Generator, size: tuple[int, int], channels: int) -> None:
-    """Whatever size is asked for up to the network's, it is that, and the same image."""
+    """Any size up to the network's is the size of the result, and the image is alike."""
     image = np.full((17, 30, channels), 90, np.uint16) * 200
     image[4:12, 8:20] = rng.integers(20000, 40000, channels)
     made = Upscaler(scale=4, precision="fp32").upscale(image, size=size).image

@@ -179,7 +179,7 @@ def test_errors_come_through_as_they_are(tmp_path: Path, image: Path) -> None:
 
 @pytest.mark.usefixtures("faulty")
 def test_a_suspended_machine_costs_no_time(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the clock did while we were stopped, a step of waiting counts little."""
+    """A step of waiting counts little, whatever the clock did while we were stopped."""
     clock = iter(range(0, 10_000_000, 1000))  # every look at it, a quarter of an hour later
     with DecoderProcess(DecodeLimits(seconds=30)) as decoder:
         decoder.read(image)

@@ -1,4 +1,4 @@
-"""Whatever a file holds, it ends as an image or as one clear line."""
+"""Files of any content end as an image or as one clear line."""
 
 import io
 import os

@@ -41,7 +41,7 @@ def exiftool(*arguments: object) -> str:
 
 
 def places(path: Path) -> dict[str, object]:
-    """Whatever exiftool can find that is a place by its name, in any group."""
+    """All tags that exiftool finds and that are a place by their name, in any group."""
     (found,) = json.loads(exiftool("-json", "-a", "-u", "-G1", "-ee3", path))
     own = ("System:", "File:", "ExifTool:", "ICC", "Composite:Hyper", "SourceFile")
     return {

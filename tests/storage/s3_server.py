@@ -78,7 +78,7 @@ class S3Server:
 
     @staticmethod
     def environment_of(port: int) -> dict[str, str]:
-        """What a client needs to know."""
+        """Environment that a client needs."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "testing-access",

@@ -1,4 +1,4 @@
-"""What is refused with URLs, in one line; and connections that are cut."""
+"""Options and names that are refused with URLs, in one line; and connections that are cut."""
 
 import subprocess
 import sys

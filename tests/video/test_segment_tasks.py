@@ -41,7 +41,7 @@ class Elsewhere:
 def made_in_parts(
     source: Path, target: Path, maker: Elsewhere, settings: ClipSettings = SETTINGS
 ) -> tuple[tuple[str, ...], Doubler, list[tuple[int, int]]]:
-    """What was lost, the network of the run itself, and what it told."""
+    """Losses, the network of the run itself, and what it told."""
     here, told = Doubler(batch=3), list[tuple[int, int]]()
     notes, report = upscale_clip(
         Job(source, target, CLIP), here, settings, lambda *done: told.append(done), maker

@@ -180,7 +180,7 @@ def test_lines_one_after_the_other_show_what_all_of_them_show(spans: list[tuple[
 
 
 def test_a_rehearsal_reads_the_beginning_of_the_part(tmp_path: Path) -> None:
-    """However few lines there are: it stops at the first packet of any stream that is later."""
+    """It stops at the first packet of any stream that is later, however few lines there are."""
     lines = [(0, 40, "first"), (200, 240, "second"), (440, 480, "third")]
     source = spoken(tmp_path / "in.mkv", "subrip", lines)
     part = (Fraction(0), Fraction(1, 10))

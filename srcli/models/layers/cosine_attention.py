@@ -77,7 +77,7 @@ class NeighbourAttention(nn.Module):
 
 
 class NGramContext(nn.Module):
-    """What each window learns of its neighbours to both sides (N-Gram, Sec. 3.2).
+    """Context of each window from its neighbours to both sides (N-Gram, Sec. 3.2).
 
     A window is one vector; each neighbourhood of 2 × 2 windows attends within itself and is
     averaged, once with the windows below and to the right, once with those above and to the left.

@@ -80,7 +80,7 @@ def halted_by(score: Tensor, threshold: float, masks: str) -> tuple[Tensor, Tens
 
 
 def masks_in_a_run(masks: str, halting: Halting) -> str:
-    """What halts in a run, as in `halted_by`, of what a network's `masks` let halt."""
+    """Branches that halt in a run, as in `halted_by`, of those that a network lets halt."""
     local, shared = halting.local and masks != "none", halting.shared and masks == "both"
     if local:
         return "both" if shared else "local"
