@@ -32,6 +32,7 @@ from srcli.jobs.preflight import (
 from srcli.jobs.run_journal import RunJournal
 from srcli.jobs.target_size import TargetSize
 from srcli.media import DecodeLimits, DecoderPool
+from srcli.storage import abandon_transfers, begin_transfers
 from srcli.transfer.policy import Policy as DownloadPolicy
 from srcli.weights import WeightsEntry, default_scale, fingerprint, photo_model
 
@@ -136,7 +137,13 @@ def _run(
     images: Sequence[Job], clips: Sequence[Job], context: RunContext, result: BatchResult
 ) -> None:
     """Do the work; the first signal stops it after the current file, the second at once."""
-    with graceful_shutdown(context.decoder.abandon) as stopping:
+
+    def hurry() -> None:
+        context.decoder.abandon()
+        abandon_transfers()
+
+    begin_transfers()
+    with graceful_shutdown(hurry) as stopping:
         if context.plan.options.run.disk_check:
             _check_disk(images, context, stopping)
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults

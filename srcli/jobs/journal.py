@@ -28,6 +28,7 @@ from srcli.jobs.journal_schema import (
     path_to_cell,
 )
 from srcli.jobs.open_database import open_database
+from srcli.url_paths import UrlPath
 
 __all__ = ["FOLDER", "Entry", "Journal", "RunRecord", "journal_path"]
 
@@ -51,7 +52,10 @@ class Journal:
         self._lock = threading.Lock()
         self._run = 0
         if not create and not path.exists():
-            raise JournalError(f"{folder} has no journal: it is not the output folder of a batch")
+            elsewhere = "; hint: name the file of --journal" if isinstance(folder, UrlPath) else ""
+            raise JournalError(
+                f"{folder} has no journal: it is not the output folder of a batch{elsewhere}"
+            )
         with self._readable():
             self._db = open_database(path, create=create)
         try:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from srcli.errors import InputError
-from srcli.jobs.identity import identity_of
+from srcli.jobs.identity import Identity, identity_of
 from srcli.jobs.journal import Entry, Journal, journal_path
 from srcli.jobs.result_records import read_record
 from srcli.media import Decoded, DecoderPool
@@ -66,14 +66,20 @@ def check_quickly(folder: Path, entries: Iterable[Entry]) -> Iterator[Verificati
         elif there is None:
             missing = entry.state == "done"
             yield Verification(entry.target, Condition.MISSING if missing else Condition.PENDING)
-        elif (there.size, there.tag or there.mtime_ns) != (
-            entry.output.size,
-            entry.output.tag or entry.output.mtime_ns,
-        ):
+        elif entry.state == "writing" and there.tag and not entry.output.tag:
+            yield Verification(entry.target, Condition.PENDING)  # the next run will compare it
+        elif not _is_alike(there, entry.output):
             reason = f"{there.size} bytes, {entry.output.size} when it was made; or touched since"
             yield Verification(entry.target, Condition.ALTERED, reason)
         else:
             yield Verification(entry.target, Condition.SOUND)
+
+
+def _is_alike(there: Identity, known: Identity) -> bool:
+    """Tell if a result has the size it was made with, and the tag, or of a file the time."""
+    if there.size != known.size:
+        return False
+    return there.tag == known.tag if known.tag else there.mtime_ns == known.mtime_ns
 
 
 def result_path(folder: Path, entry: Entry) -> Path:

@@ -1,7 +1,7 @@
 """Objects in storage elsewhere, by their URLs; nothing else here knows fsspec."""
 
 from srcli.storage.catalogue import forget_objects, look_up, remember, remember_folder
-from srcli.storage.drivers import require_driver
+from srcli.storage.drivers import abandon_transfers, begin_transfers, require_driver
 from srcli.storage.listing import ListedObject, list_objects, require_bucket
 from srcli.storage.objects import (
     StoredObject,
@@ -15,7 +15,9 @@ from srcli.storage.unfinished import abort_uploads, remove_temporaries
 __all__ = [
     "ListedObject",
     "StoredObject",
+    "abandon_transfers",
     "abort_uploads",
+    "begin_transfers",
     "digest_of",
     "download",
     "forget_objects",

@@ -9,7 +9,16 @@ from srcli.errors import StorageError, UsageError
 from srcli.extras import STORAGE_PACKAGES
 from srcli.url_paths import UrlPath, password_of
 
-__all__ = ["ATTEMPTS", "attempt", "driver_of", "place_of", "require_driver"]
+__all__ = [
+    "ATTEMPTS",
+    "abandon_transfers",
+    "attempt",
+    "begin_transfers",
+    "driver_of",
+    "place_of",
+    "require_driver",
+    "require_wanted",
+]
 
 ATTEMPTS = 3
 """Times that a request is made before it fails; the driver may repeat it by itself, too."""
@@ -22,6 +31,32 @@ _NO_LOGIN = (
 )
 _LONGEST_REASON = 300
 Answer = TypeVar("Answer")
+
+
+class _Transfers:
+    """Set by a signal's handler, which may take no lock."""
+
+    abandoned = False
+
+
+def abandon_transfers() -> None:
+    """Let transfers end after their present request: the run is to stop at once."""
+    _Transfers.abandoned = True
+
+
+def begin_transfers() -> None:
+    """Let transfers run, after others have been abandoned."""
+    _Transfers.abandoned = False
+
+
+def require_wanted(url: UrlPath) -> None:
+    """Check that transfers have not been abandoned.
+
+    Raises:
+        StorageError: They have.
+    """
+    if _Transfers.abandoned:
+        raise StorageError(f"{url}: stopped while it was transferred; hint: run again")
 
 
 def require_driver(url: UrlPath) -> None:
@@ -83,7 +118,8 @@ def attempt(url: UrlPath, what: str, work: Callable[[], Answer], times: int = AT
             raise
         except Exception as error:  # drivers raise what the packages below them do
             login = type(error).__name__ in _NO_LOGIN
-            if number < times and not login and not isinstance(error, _FINAL):
+            final = login or isinstance(error, _FINAL) or _Transfers.abandoned
+            if number < times and not final:
                 time.sleep(_FIRST_WAIT * 2 ** (number - 1))
                 continue
             remedy = "run again: what is done stays done"

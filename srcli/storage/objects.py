@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import mimetypes
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 from srcli.atomic import temporary_name
 from srcli.errors import StorageError
-from srcli.storage.drivers import attempt, driver_of, place_of
+from srcli.storage.drivers import attempt, driver_of, place_of, require_wanted
 from srcli.url_paths import UrlPath
 
 __all__ = [
@@ -29,7 +30,6 @@ _BLOCK = 16 << 20  # bytes read with one request, and of a part of a large resul
 _AT_ONCE = 4  # parts on their way
 _WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci")
 """Protocols in which an object appears when its last byte has come; others rename it then."""
-_IN_PARTS = ("s3", "s3a")
 _TAGS = ("ETag", "md5Hash", "etag", "content_md5", "generation")
 _TIMES = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
 
@@ -149,8 +149,7 @@ def upload(file: Path, url: UrlPath) -> StoredObject:
 def _put(file: Path, url: UrlPath) -> None:
     driver, name = driver_of(url), place_of(url)
     if is_written_whole(url):
-        parts = {"chunksize": _BLOCK, "max_concurrency": _AT_ONCE}
-        driver.put_file(str(file), name, **(parts if url.protocol in _IN_PARTS else {}))
+        driver.put_file(str(file), name, **_put_options(url))
         return
     hidden = place_of(url.with_name(temporary_name(Path(url.name)).name))
     with contextlib.suppress(FileExistsError):
@@ -164,10 +163,27 @@ def _put(file: Path, url: UrlPath) -> None:
         raise
 
 
+def _put_options(url: UrlPath) -> dict[str, Any]:
+    """What drivers are told of an upload beside the file, whose temporary name tells no type."""
+    if url.protocol in ("s3", "s3a"):
+        return {"chunksize": _BLOCK, "max_concurrency": _AT_ONCE, "ContentType": _type_of(url)}
+    return {"content_type": _type_of(url)} if url.protocol in ("gs", "gcs") else {}
+
+
+def _type_of(url: UrlPath) -> str:
+    """Media type of an image by its name.
+
+    >>> _type_of(UrlPath("s3://bucket/a.jpg")), _type_of(UrlPath("s3://bucket/a.jxl"))
+    ('image/jpeg', 'image/jxl')
+    """
+    return mimetypes.guess_type(url.name)[0] or f"image/{url.suffix[1:].lower() or 'unknown'}"
+
+
 def _blocks(url: UrlPath, size: int) -> Iterator[bytes]:
     """The content, a block for each request."""
     driver, name = driver_of(url), place_of(url)
     for start in range(0, size, _BLOCK):
+        require_wanted(url)
         end = min(start + _BLOCK, size)
         try:
             block: bytes = attempt(

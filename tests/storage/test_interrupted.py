@@ -34,6 +34,8 @@ def test_a_run_that_ends_early_is_continued(
     assert stopped.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     there = hashes(tmp_path / "out")
     assert len(there) < COUNT
+    told = srcli("status", journal).stdout
+    assert "altered" not in told
     for name in there:
         require_whole(tmp_path / "out" / name)
     assert bool(list(copies.iterdir())) == (number == signal.SIGKILL)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from srcli.errors import StorageError, UsageError
-from srcli.storage import download, look_up, upload
+from srcli.storage import abandon_transfers, begin_transfers, download, look_up, upload
 from srcli.storage.drivers import ATTEMPTS
 from srcli.url_paths import UrlPath, password_of, path_of
 from tests.storage.in_memory import SMALL, Ended, copies_left, objects, png
@@ -223,3 +223,29 @@ print("fsspec" in sys.modules)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "False\n", ended.stderr
+
+
+def test_transfers_that_are_abandoned_end_after_the_present_request(
+    storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.pipe_file("/in/a.png", png(1))
+    url = UrlPath("memory://in/a.png")
+    cuts = Cuts(monkeypatch, type(storage), "cat_file", 100)
+    plain = type(storage).cat_file
+
+    def stopped(*words: Any, **named: Any) -> bytes:
+        abandon_transfers()
+        return plain(*words, **named)
+
+    monkeypatch.setattr(type(storage), "cat_file", stopped)
+    try:
+        with pytest.raises(StorageError, match="cannot be read: cut"):
+            download(url, tmp_path / "a.png", lambda found: None)
+        assert cuts.called == 1
+        with pytest.raises(StorageError, match="stopped while it was transferred"):
+            download(url, tmp_path / "a.png", lambda found: None)
+    finally:
+        begin_transfers()
+    cuts.left = 0
+    monkeypatch.setattr(type(storage), "cat_file", plain)
+    assert download(url, tmp_path / "a.png", lambda found: None).size == len(png(1))

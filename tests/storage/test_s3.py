@@ -27,6 +27,8 @@ def test_20_images_of_which_two_are_bad(bucket: Bucket, tmp_path: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert bucket.objects("out") == plain
     assert len(plain) == 18
+    head = bucket.client.head_object(Bucket=bucket.name, Key="out/01.png")
+    assert head["ContentType"] == "image/png"
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     ends = {one["input"]: one["event"] for one in told if one["event"] in ("done", "failed")}
     assert sorted(ends) == sorted(bucket.url(f"in/{name}") for name in bucket.objects("in"))
@@ -113,6 +115,8 @@ def test_a_large_result_is_uploaded_in_parts(bucket: Bucket, tmp_path: Path) -> 
     (tmp_path / "large.tif").write_bytes(content)
     url = UrlPath(bucket.url("out/large.tif"))
     assert upload(tmp_path / "large.tif", url).tag.endswith("-3")
+    head = bucket.client.head_object(Bucket=bucket.name, Key="out/large.tif")
+    assert head["ContentType"] == "image/tiff"
     assert bucket.objects("out")["large.tif"] == content
     assert bucket.uploads() == []
     download(url, tmp_path / "back.tif", lambda found: None)
