@@ -30,16 +30,16 @@ from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.settings import Settings
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import Batch, UpscalersByScale
-from srcli.media import Decoded, DecodeLimits, DecoderProcess, MetadataPolicy, read_image
+from srcli.media import Decoded, DecodeLimits, DecoderPool, MetadataPolicy, read_image
 
 _SETTINGS = Settings("adaformer", "0" * 64, "x4", "balanced")
 
 
-class InProcess(DecoderProcess):
+class InProcess(DecoderPool):
     """Decodes here, without a worker and without the file's hash."""
 
     def read(self, path: Path, page: int = 0) -> Decoded:
-        """See `DecoderProcess`."""
+        """See `DecoderPool`."""
         state = path.stat()
         return Decoded(read_image(path, page=page), state.st_size, state.st_mtime_ns, "")
 
@@ -65,7 +65,7 @@ class Way:
     """
 
     def __init__(
-        self, decoder: DecoderProcess, ledger: RunJournal, upscalers: UpscalersByScale
+        self, decoder: DecoderPool, ledger: RunJournal, upscalers: UpscalersByScale
     ) -> None:
         self._decoder, self._ledger, self._upscalers = decoder, ledger, upscalers
         self.wall: list[float] = []
@@ -112,7 +112,7 @@ def main(folder: Path, count: int) -> None:
         ledger = stack.enter_context(RunJournal(jobs[0], _SETTINGS, wait=False, tell=print))
         ledger.begin(RunRecord(1, "0", "adaformer", "0" * 64, "{}", "cpu"), jobs[0])
         none = NoLedger(jobs[1], _SETTINGS, wait=False, tell=print)
-        decoder = stack.enter_context(DecoderProcess(DecodeLimits()))
+        decoder = stack.enter_context(DecoderPool(DecodeLimits()))
         ways = Way(decoder, ledger, upscalers), Way(InProcess(DecodeLimits()), none, upscalers)
         for way, own in zip(ways, jobs, strict=True):
             way.do(own[0])  # warm

@@ -65,6 +65,7 @@ def run_jobs_on_cluster(
                 run_journal=context.run_journal,
                 stopping=stopping,
                 observer=reporter,
+                decoder=context.decoder,
             )
             try:
                 collect(ends, context, stopping, result)

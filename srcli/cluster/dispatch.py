@@ -8,11 +8,16 @@ from typing import Any
 from srcli.atomic import give_name
 from srcli.cluster.handout import MOST_LOSSES, Further, Handout
 from srcli.cluster.messages import JobResult, UploadResult
+from srcli.cluster.page_work import pages_on_workers
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
+from srcli.errors import ClusterError
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import BatchObserver, Finished, Job, State, reason_of
+from srcli.jobs.multipage import ImageContext
+from srcli.jobs.page_tasks import PageMaker, RunStopped, join_pages
 from srcli.jobs.resume import absolute
 from srcli.jobs.run_journal import RunJournal
+from srcli.media import DecoderPool
 from srcli.url_paths import UrlPath
 
 __all__ = ["run_on_workers"]
@@ -25,8 +30,11 @@ def run_on_workers(
     run_journal: RunJournal,
     stopping: threading.Event,
     observer: BatchObserver,
+    decoder: DecoderPool,
 ) -> Iterator[Finished]:
     """Have every job done; see `run_batch`. Jobs in flight are bounded by what the workers take.
+
+    Large documents come last, page by page.
 
     Args:
         jobs: What to do; existing outputs are replaced.
@@ -34,6 +42,7 @@ def run_on_workers(
         run_journal: Records what is complete, done and failed.
         stopping: Once it is set, jobs being computed are finished and no others are begun.
         observer: Told of jobs that are handed out.
+        decoder: Reads the first pages of large documents.
 
     Yields:
         Each job's end, as it comes; none for those not begun.
@@ -42,7 +51,31 @@ def run_on_workers(
         ClusterError: No worker is left.
     """
     work = _ImageWork(run_journal, observer)
-    return Handout(jobs, pool, work, pool.callers).run(stopping)
+    yield from Handout(jobs, pool, work, pool.callers).run(stopping)
+    context = ImageContext(decoder, run_journal, observer)
+    for job in work.documents:
+        if stopping.is_set():
+            return
+        end = _document(job, context, pages_on_workers(pool, stopping), run_journal)
+        if end is not None:
+            yield end
+
+
+def _document(
+    job: Job, context: ImageContext, maker: PageMaker, run_journal: RunJournal
+) -> Finished | None:
+    """Have the pages of a document made and join them; None if the run is to stop."""
+    try:
+        losses, report = join_pages(job, context.decoder.read(job.source), context, maker)
+    except RunStopped:
+        return None
+    except ClusterError:  # no document can be done any more
+        raise
+    except Exception as error:  # noqa: BLE001 one bad document must not end the others
+        reason = reason_of(job, error)
+        run_journal.failed(job, reason)
+        return Finished(job, State.FAILED, reason)
+    return Finished(job, State.DONE, losses=losses, report=report)
 
 
 class _ImageWork:
@@ -51,6 +84,8 @@ class _ImageWork:
     def __init__(self, run_journal: RunJournal, observer: BatchObserver) -> None:
         self._journal, self._observer = run_journal, observer
         self._uploading: dict[Job, JobResult] = {}
+        self.documents: list[Job] = []
+        """Those of so many pages that they are done page by page."""
 
     def give(self, worker: PooledWorker, item: Job) -> Any:  # noqa: ANN401 Ray's reference
         """See `Work`."""
@@ -66,6 +101,9 @@ class _ImageWork:
         if isinstance(answer, UploadResult):
             return self._uploaded(item, answer)
         if not answer.begun:
+            return None
+        if answer.many_pages:
+            self.documents.append(item)
             return None
         if isinstance(item.target, UrlPath):
             return self._have_uploaded(worker, item, answer)

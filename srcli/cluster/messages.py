@@ -6,11 +6,12 @@ from pathlib import Path
 from srcli.inference.report import Report
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import BatchOptions, NetworkRequest
-from srcli.media import DecodeLimits
+from srcli.media import DecodedImage, DecodeLimits
 from srcli.storage import StoredObject
 
 __all__ = [
     "JobResult",
+    "PageResult",
     "SegmentResult",
     "UploadResult",
     "WorkerPlace",
@@ -85,6 +86,7 @@ class JobResult:
         report: What it took.
         reason: Why it failed, one line; "" if it did not.
         begun: False if the worker was told to stop before it computed this.
+        many_pages: It is a document of so many pages that they are to be handed out one by one.
     """
 
     temporary: Path | None = None
@@ -93,6 +95,7 @@ class JobResult:
     report: Report | None = None
     reason: str = ""
     begun: bool = True
+    many_pages: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,24 @@ class SegmentResult:
     report: Report | None = None
     lossy: bool = False
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class PageResult:
+    """The end of a page of a document in a worker.
+
+    Args:
+        image: It, but for its pixels.
+        pixels: File of its pixels, as NumPy saves them.
+        report: What it took.
+        reason: Why it failed, one line; "" if it did not.
+        unreadable: True if it failed because it cannot be decoded.
+        begun: False if the worker was told to stop before it computed this.
+    """
+
+    image: DecodedImage | None = None
+    pixels: Path | None = None
+    report: Report | None = None
+    reason: str = ""
+    unreadable: bool = False
+    begun: bool = True

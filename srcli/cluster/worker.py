@@ -3,6 +3,7 @@
 A plain class, which Ray makes an actor of; its methods are called from several threads at once.
 """
 
+import math
 import os
 import platform
 from dataclasses import dataclass, replace
@@ -10,10 +11,13 @@ from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from srcli.atomic import BeforeRename, process_place
+import numpy as np
+
+from srcli.atomic import BeforeRename, process_place, temporary_name
 from srcli.cluster.concurrent_stages import AHEAD, ConcurrentStages, NotBegun
 from srcli.cluster.messages import (
     JobResult,
+    PageResult,
     SegmentResult,
     UploadResult,
     WorkerPlace,
@@ -21,25 +25,30 @@ from srcli.cluster.messages import (
     WorkerStart,
 )
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
-from srcli.errors import SrcliError, StorageError, UsageError
+from srcli.errors import SrcliError, StorageError, UnreadableImage, UsageError
 from srcli.inference.device import available_ram
+from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
 from srcli.jobs.clip_job import upscaler_for_clip
 from srcli.jobs.clip_source import ClipSettings, open_frames
 from srcli.jobs.clip_tasks import MadeSegment, SegmentTask, make_segment
 from srcli.jobs.identity import digest
-from srcli.jobs.image_stages import STORING_SHARE, ImageContext
+from srcli.jobs.image_stages import STORING_SHARE, ComputedResult, ImageContext
 from srcli.jobs.job import Job, reason_of
-from srcli.jobs.local_copies import LocalCopies, remove_if_empty
+from srcli.jobs.local_copies import LocalCopies, remove_if_empty, touches_storage
+from srcli.jobs.multipage import ManyPages, PageStages
+from srcli.jobs.page_tasks import PageTask
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.stored_stages import StoredStages
 from srcli.jobs.upscale_image import UpscalersByScale, load_network
-from srcli.media import DecoderPool
+from srcli.media import Decoded, DecodedImage, DecoderPool
 from srcli.media.video import SeekableSource
 from srcli.storage import upload
 from srcli.url_paths import UrlPath, use_passwords
 
 __all__ = ["ClusterWorker"]
+
+_MOST_PAGES = 16  # of a document that is one worker's job
 
 
 class ClusterWorker:
@@ -111,12 +120,15 @@ class ClusterWorker:
         assert self._upscalers is not None
         assert self._copies is not None
         recorder = _Recorder()
-        context = ImageContext(self._decoder, recorder, _Silent())
+        most_pages = math.inf if touches_storage(job) else _MOST_PAGES
+        context = ImageContext(self._decoder, recorder, _Silent(), most_pages)
         stages = StoredStages(self._upscalers, self._setup.batch, context, self._copies)
         try:
             losses, report = self._lanes.run(stages, job)
         except NotBegun:
             return JobResult(begun=False)
+        except ManyPages:
+            return JobResult(many_pages=True)
         except Exception as error:  # noqa: BLE001 one bad input must not end the worker
             return JobResult(reason=self._reason(job, error))
         finally:
@@ -133,6 +145,25 @@ class ClusterWorker:
         finally:
             temporary.unlink(missing_ok=True)
             remove_if_empty(temporary.parent)
+
+    def make_page(self, task: PageTask) -> PageResult:
+        """Upscale a page of a document; its paths are absolute. Every error is in the result."""
+        assert self._setup is not None
+        assert self._decoder is not None
+        assert self._lanes is not None
+        assert self._upscalers is not None
+        context = ImageContext(self._decoder, _Recorder(), _Silent())
+        state = task.size, task.mtime_ns
+        pages = PageStages(task.job, state, self._upscalers, self._setup.batch, context)
+        stages = _OnePage(pages, task.number)
+        try:
+            self._lanes.run(stages, task.job)
+        except NotBegun:
+            return PageResult(begun=False)
+        except Exception as error:  # noqa: BLE001 see above
+            unreadable = isinstance(error, UnreadableImage)
+            return PageResult(reason=self._reason(task.job, error), unreadable=unreadable)
+        return PageResult(stages.image, stages.pixels, stages.report)
 
     def make_segment(self, task: SegmentTask) -> SegmentResult:
         """Make a segment of a clip; its paths are absolute. Every error is in the result."""
@@ -173,6 +204,50 @@ class _OpenClip:
     settings: ClipSettings
     frames: SeekableSource
     upscaler: Upscaler
+
+
+class _OnePage:
+    """A page as a job of its own, whose pixels are left in a file; see `Stages`.
+
+    Args:
+        pages: Of its document.
+        number: Of the page.
+    """
+
+    def __init__(self, pages: PageStages, number: int) -> None:
+        self._pages, self._number = pages, number
+        self.image: DecodedImage | None = None
+        self.pixels: Path | None = None
+        self.report: Report | None = None
+
+    def load(self, job: Job) -> Decoded:
+        """See `Stages`."""
+        del job
+        return self._pages.load(self._number)
+
+    def compute(self, job: Job, read: Decoded) -> ComputedResult:
+        """See `Stages`."""
+        image, report = self._pages.compute(read.image)
+        return ComputedResult(partial(self._write, job, image, report), image.pixels.nbytes)
+
+    def store(self, _: Job, result: ComputedResult) -> tuple[tuple[str, ...], Report]:
+        """See `Stages`."""
+        return result.write()
+
+    def _write(
+        self, job: Job, image: DecodedImage, report: Report
+    ) -> tuple[tuple[str, ...], Report]:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        file = temporary_name(job.target)
+        try:
+            with file.open("xb") as stream:
+                np.save(stream, image.pixels)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+        self.image, self.report = replace(image, pixels=image.pixels[:0]), report
+        self.pixels = file
+        return (), report
 
 
 class _Recorder:

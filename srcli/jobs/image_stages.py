@@ -10,7 +10,7 @@ from srcli.errors import ImageTooLarge, OutOfMemory
 from srcli.inference.report import Report
 from srcli.jobs.identity import Identity
 from srcli.jobs.job import Job
-from srcli.jobs.multipage import ImageContext, origin_of, upscale_multipage
+from srcli.jobs.multipage import ImageContext, ManyPages, origin_of, upscale_multipage
 from srcli.jobs.preflight import require_one_page, require_sizes
 from srcli.jobs.run_journal import OutputRecord
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_size
@@ -95,6 +95,7 @@ class ImageStages:
 
         Raises:
             InputError: The result cannot be made.
+            ManyPages: See `ImageContext`.
         """
         batch, context = self._batch, self._context
         observer = context.observer
@@ -103,6 +104,8 @@ class ImageStages:
         observer.begun(job)
         if read.image.later_pages:
             if holds_pages(job.image_format):
+                if len(pages) > context.most_pages:
+                    raise ManyPages
                 return _already_written(
                     upscale_multipage(job, read, self._upscalers, batch, context)
                 )

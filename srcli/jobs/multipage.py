@@ -1,6 +1,7 @@
 """Files of several pages: read, upscaled and written page by page, never all in memory."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,17 @@ from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale, upscale_to_
 from srcli.media import Decoded, DecodedImage, DecoderPool, write_pages
 from srcli.pipeline import StageResult, stream
 
-__all__ = ["ImageContext", "origin_of", "upscale_multipage"]
+__all__ = [
+    "ImageContext",
+    "ManyPages",
+    "PageEnd",
+    "PageStages",
+    "PageStore",
+    "StoredPage",
+    "origin_of",
+    "upscale_multipage",
+    "write_document",
+]
 
 
 @dataclass(frozen=True)
@@ -26,20 +37,79 @@ class ImageContext:
         decoder: Reads it.
         recorder: Learns of results.
         observer: Receives progress.
+        most_pages: A document of more pages raises `ManyPages`.
     """
 
     decoder: DecoderPool
     recorder: ResultRecorder
     observer: BatchObserver
+    most_pages: float = math.inf
+
+
+class ManyPages(Exception):
+    """A document has more pages than one worker is to do."""
 
 
 @dataclass(frozen=True)
-class _StoredPage:
+class StoredPage:
     """A page that is written: its (width, height), what it took, and what of it was lost."""
 
     size: tuple[int, int]
     report: Report
     losses: tuple[str, ...]
+
+
+PageStore = Callable[[int, tuple[DecodedImage, Report]], StoredPage]
+"""Writes the next page, by its number; returns what is known of it."""
+PageEnd = StageResult[int, StoredPage]
+"""The end of a page: written, or the error that ended it."""
+
+
+class PageStages:
+    """Reads and upscales the pages of one document.
+
+    Args:
+        job: The document, and what it becomes.
+        state: Its size in bytes and time in ns.
+        upscalers: Do the work.
+        batch: How.
+        context: The decoder, and what receives progress.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        state: tuple[int, int],
+        upscalers: UpscalersByScale,
+        batch: BatchOptions,
+        context: ImageContext,
+    ) -> None:
+        self._job, self._state, self._context = job, state, context
+        self._upscalers, self._batch = upscalers, batch
+
+    def load(self, number: int) -> Decoded:
+        """Read a page.
+
+        Raises:
+            InputError: It cannot be read, or the document has changed.
+        """
+        read = self._context.decoder.read(self._job.source, number)
+        if (read.size, read.mtime_ns) != self._state:
+            raise UnreadableImage(
+                f"{self._job.source}: changed while it was read; hint: run the command again"
+            )
+        return read
+
+    def compute(self, page: DecodedImage) -> tuple[DecodedImage, Report]:
+        """Upscale a page."""
+        job = self._job
+        observer = self._context.observer
+        callbacks = partial(observer.tile, job), partial(observer.progress, job)
+        made = upscale_to_size(page, self._upscalers, self._batch, *callbacks)
+        metadata = self._batch.metadata.applied(page.metadata)
+        return replace(
+            page, pixels=made.image, format=job.image_format, metadata=metadata, later_pages=()
+        ), made.report
 
 
 def upscale_multipage(
@@ -65,64 +135,51 @@ def upscale_multipage(
         InputError: A page cannot be read, or the result not be written. A smaller copy of another
             page that cannot be read is left out, and is among what was lost.
     """
-    document = _Multipage(job, first, upscalers, batch, context)
+    stages = PageStages(job, (first.size, first.mtime_ns), upscalers, batch, context)
+
+    def load(number: int) -> DecodedImage:
+        return stages.load(number).image if number else first.image
+
+    def pages(store: PageStore) -> Generator[PageEnd]:
+        numbers = range(1 + len(first.image.later_pages))
+        return stream(numbers, load, lambda _, page: stages.compute(page), store)
+
+    return write_document(job, first, context, pages)
+
+
+def write_document(
+    job: Job,
+    first: Decoded,
+    context: ImageContext,
+    pages: Callable[[PageStore], Generator[PageEnd]],
+) -> tuple[tuple[str, ...], Report]:
+    """Write pages into one file, as they are made."""
+    document = _Multipage(job, first, context)
     job.target.parent.mkdir(parents=True, exist_ok=True)
     with write_pages(job.image_format, job.target, before_rename=document.before_rename) as write:
 
-        def store(number: int, computed: tuple[DecodedImage, Report]) -> _StoredPage:
+        def store(_: int, computed: tuple[DecodedImage, Report]) -> StoredPage:
             image, report = computed
-            return _StoredPage((image.width, image.height), report, write(image))
+            return StoredPage((image.width, image.height), report, write(image))
 
-        pages = stream(range(document.pages), document.load, document.compute, store)
-        with closing(pages):
-            for page in pages:
+        with closing(pages(store)) as ends:
+            for page in ends:
                 document.ended(page)
     context.recorder.done(job)
     return document.losses(), add_reports(document.reports)
 
 
 class _Multipage:
-    """The pages of one file on their way; arguments as of `upscale_multipage`."""
+    """The pages of one file as they are written; arguments as of `write_document`."""
 
-    def __init__(
-        self,
-        job: Job,
-        first: Decoded,
-        upscalers: UpscalersByScale,
-        batch: BatchOptions,
-        context: ImageContext,
-    ) -> None:
+    def __init__(self, job: Job, first: Decoded, context: ImageContext) -> None:
         self._job, self._first, self._context = job, first, context
-        self._upscalers, self._batch = upscalers, batch
         self._sizes: list[tuple[int, int]] = []
         self._losses: dict[str, list[int]] = {}
         self.pages = 1 + len(first.image.later_pages)
         self.reports: list[Report] = []
 
-    def load(self, number: int) -> DecodedImage:
-        """Read a page."""
-        if not number:
-            return self._first.image
-        source, first = self._job.source, self._first
-        read = self._context.decoder.read(source, number)
-        if (read.size, read.mtime_ns) != (first.size, first.mtime_ns):
-            raise UnreadableImage(
-                f"{source}: changed while it was read; hint: run the command again"
-            )
-        return read.image
-
-    def compute(self, _: int, page: DecodedImage) -> tuple[DecodedImage, Report]:
-        """Upscale a page."""
-        job = self._job
-        observer = self._context.observer
-        callbacks = partial(observer.tile, job), partial(observer.progress, job)
-        made = upscale_to_size(page, self._upscalers, self._batch, *callbacks)
-        metadata = self._batch.metadata.applied(page.metadata)
-        return replace(
-            page, pixels=made.image, format=job.image_format, metadata=metadata, later_pages=()
-        ), made.report
-
-    def ended(self, page: StageResult[int, _StoredPage]) -> None:
+    def ended(self, page: StageResult[int, StoredPage]) -> None:
         """Take note of a page that is written; raise what went wrong, if it matters."""
         number = page.item + 1
         if page.stored is None:

@@ -19,7 +19,7 @@ from srcli.jobs.run_journal import OutputRecord, RunJournal
 from srcli.jobs.size_limits import SizeLimits
 from srcli.jobs.target_size import TargetSize
 from srcli.jobs.upscale_image import BatchOptions, UpscalersByScale
-from srcli.media import DecodeLimits, DecoderProcess, MetadataPolicy
+from srcli.media import DecodeLimits, DecoderPool, MetadataPolicy
 from tests.cli.test_batch_options import FAST, SMALL, events, schema, srcli
 
 
@@ -181,7 +181,7 @@ def test_memory_does_not_grow_with_pages(tmp_path: Path) -> None:
             for _ in range(count):
                 file.write(page, photometric="rgb", contiguous=False)
         job = Job(path, tmp_path / f"{count}_x2.tif", "tiff")
-        with DecoderProcess(DecodeLimits()) as decoder:
+        with DecoderPool(DecodeLimits()) as decoder:
             first = decoder.read(path)
             tracemalloc.start()
             means = ImageContext(decoder, _Ledger(), QuietReporter(1))

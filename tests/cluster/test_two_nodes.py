@@ -5,6 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import tifffile
+
 from srcli.weights import weights_named
 from srcli.weights.local_files import file_of
 from tests.cluster.batches import (
@@ -83,3 +86,24 @@ def test_no_cluster_answers(tmp_path: Path) -> None:
     assert ended.returncode == 2, ended.stderr
     assert "--cluster ray://127.0.0.1:9: " in ended.stderr
     assert "hint: ray start --head" in ended.stderr
+
+
+def test_large_document_is_done_page_by_page(two_nodes: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(4)
+    for name, count in (("large.tif", 20), ("small.tif", 3)):
+        with tifffile.TiffWriter(tmp_path / "in" / name) as file:
+            for number in range(count):
+                page = rng.integers(0, 256, (24, 24 + number, 3), np.uint8)
+                file.write(page, photometric="rgb", description=f"page {number}")
+    plain = upscale(None, "in", "-o", "plain", *SMALL, cwd=tmp_path)
+    ended = upscale(
+        two_nodes, "in", "-o", "out", *SMALL, "--cluster", "auto", "--json", cwd=tmp_path
+    )
+    assert plain.returncode == ended.returncode == 0, ended.stderr
+    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    pages = [(one["done"], one["total"]) for one in told if one["event"] == "page"]
+    assert pages == [(number, 20) for number in range(1, 21)]  # of the large one alone
+    assert [entry.state for entry in journal(tmp_path / "out").values()] == ["done"] * 2
+    assert not list((tmp_path / "out").glob(".*.srcli-tmp"))
