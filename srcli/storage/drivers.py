@@ -14,7 +14,8 @@ __all__ = [
     "abandon_transfers",
     "attempt",
     "begin_transfers",
-    "driver_of",
+    "call",
+    "has_method",
     "place_of",
     "require_driver",
     "require_wanted",
@@ -28,6 +29,7 @@ _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionEr
 _NO_LOGIN = (
     *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"),  # of S3
     "DefaultCredentialsError",  # of Google
+    *("AuthenticationException", "BadHostKeyException"),  # of SFTP
 )
 _LONGEST_REASON = 300
 Answer = TypeVar("Answer")
@@ -82,20 +84,35 @@ def require_driver(url: UrlPath) -> None:
 
 
 def driver_of(url: UrlPath) -> Any:  # noqa: ANN401 no types of fsspec are known
-    """The driver for a URL, connected as the environment says; one for each thread."""
+    """The driver for a URL, connected as the environment says; one for each thread.
+
+    Raises:
+        UsageError: It is not installed.
+        StorageError: It cannot connect.
+    """
     require_driver(url)
-    kind = _driver_class(url)
-    options: dict[str, Any] = kind._get_kwargs_from_urls(_with_password(url))
-    fsspec = import_module("fsspec")
-    driver = fsspec.filesystem(url.protocol, use_listings_cache=False, **options)
-    if hasattr(driver, "call_s3"):
-        driver.retries = 1  # s3fs's own: `attempt` and botocore repeat as much as is of use
-    return driver
+    return attempt(url, "cannot be reached", lambda: _connected(url))
+
+
+def has_method(url: UrlPath, name: str) -> bool:
+    """Tell if the driver for a URL can do something that not all can."""
+    return hasattr(_driver_class(url), name)
 
 
 def place_of(url: UrlPath) -> str:
     """The name by which its driver knows an object: "bucket/in/cat.png"."""
     return str(_driver_class(url)._strip_protocol(str(url)))
+
+
+def call(
+    url: UrlPath, what: str, method: str, *words: object, times: int = ATTEMPTS, **named: object
+) -> Any:  # noqa: ANN401
+    """Call a method of the driver for a URL; other arguments as of `attempt`."""
+
+    def work() -> Any:  # noqa: ANN401
+        return getattr(driver_of(url), method)(*words, **named)
+
+    return attempt(url, what, work, times)
 
 
 def attempt(url: UrlPath, what: str, work: Callable[[], Answer], times: int = ATTEMPTS) -> Answer:
@@ -114,13 +131,14 @@ def attempt(url: UrlPath, what: str, work: Callable[[], Answer], times: int = AT
     for number in range(1, times + 1):
         try:
             return work()
-        except (FileNotFoundError, UsageError):
+        except (FileNotFoundError, UsageError, StorageError):
             raise
         except Exception as error:  # drivers raise what the packages below them do
             login = type(error).__name__ in _NO_LOGIN
             final = login or isinstance(error, _FINAL) or _Transfers.abandoned
             if number < times and not final:
                 time.sleep(_FIRST_WAIT * 2 ** (number - 1))
+                _forget_connection(url)
                 continue
             remedy = "run again: what is done stays done"
             if login or isinstance(error, PermissionError):
@@ -130,6 +148,25 @@ def attempt(url: UrlPath, what: str, work: Callable[[], Answer], times: int = AT
                 f"{url}: {what}{tried}: {_reason(url, error)}; hint: {remedy}"
             ) from error
     raise AssertionError("unreachable")
+
+
+def _connected(url: UrlPath) -> Any:  # noqa: ANN401
+    """The driver, as fsspec keeps it for this thread, or a new one."""
+    kind = _driver_class(url)
+    options: dict[str, Any] = kind._get_kwargs_from_urls(_with_password(url))
+    driver = import_module("fsspec").filesystem(url.protocol, **options)
+    if hasattr(driver, "dircache"):
+        driver.dircache.use_listings_cache = False  # no listing is kept in memory
+    if hasattr(driver, "call_s3"):
+        driver.retries = 1  # s3fs's own: `attempt` and botocore repeat as much as is of use
+    return driver
+
+
+def _forget_connection(url: UrlPath) -> None:
+    """Have the next call connect anew, where a driver is one connection (SFTP)."""
+    kind = _driver_class(url)
+    if not getattr(kind, "async_impl", False):
+        kind.clear_instance_cache()
 
 
 def _reason(url: UrlPath, error: Exception) -> str:

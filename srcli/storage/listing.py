@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from srcli.errors import UsageError
-from srcli.storage.drivers import ATTEMPTS, attempt, driver_of, place_of
+from srcli.storage.drivers import ATTEMPTS, call, has_method, place_of
 from srcli.storage.objects import StoredObject, identity_in
 from srcli.url_paths import UrlPath, is_plain_name
 
@@ -44,9 +43,7 @@ def list_objects(folder: UrlPath, beginning: str = "") -> Iterator[ListedObject]
         StorageError: The storage does not answer, or refuses.
         UsageError: There is no such bucket.
     """
-    driver = driver_of(folder)
-    by_pages = hasattr(driver, "call_s3")
-    yield from (_pages if by_pages else _folders)(driver, folder, beginning)
+    yield from (_pages if has_method(folder, "call_s3") else _folders)(folder, beginning)
 
 
 def require_bucket(url: UrlPath) -> None:
@@ -56,29 +53,27 @@ def require_bucket(url: UrlPath) -> None:
         StorageError: It does not answer, or refuses.
         UsageError: There is no such bucket.
     """
-    driver = driver_of(url)
-    if hasattr(driver, "call_s3"):
+    if has_method(url, "call_s3"):
         bucket = place_of(url).partition("/")[0]
-        _page(driver, url, {"Bucket": bucket, "MaxKeys": 1}, 1)
+        _page(url, {"Bucket": bucket, "MaxKeys": 1}, 1)
 
 
-def _page(driver: Any, url: UrlPath, wanted: dict[str, Any], times: int) -> dict[str, Any]:  # noqa: ANN401
+def _page(url: UrlPath, wanted: dict[str, Any], times: int) -> dict[str, Any]:
     """One page of a list of S3's objects."""
     try:
-        call = partial(driver.call_s3, "list_objects_v2", **wanted)
-        return attempt(url, "cannot be listed", call, times)
+        return call(url, "cannot be listed", "call_s3", "list_objects_v2", times=times, **wanted)
     except FileNotFoundError:
         name = wanted["Bucket"]
         raise UsageError(f"{url}: there is no bucket {name}; hint: check its name") from None
 
 
-def _pages(driver: Any, folder: UrlPath, beginning: str) -> Iterator[ListedObject]:  # noqa: ANN401
+def _pages(folder: UrlPath, beginning: str) -> Iterator[ListedObject]:
     """Objects of S3, a thousand for each request."""
     bucket, _, key = place_of(folder).partition("/")
     prefix = f"{key}/" if key else ""
     wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix + beginning}
     while True:
-        page = _page(driver, folder, wanted, ATTEMPTS)
+        page = _page(folder, wanted, ATTEMPTS)
         for one in page.get("Contents", ()):
             inside = one["Key"].removeprefix(prefix)
             if inside and not inside.endswith("/"):  # that stands for an empty folder
@@ -88,15 +83,15 @@ def _pages(driver: Any, folder: UrlPath, beginning: str) -> Iterator[ListedObjec
         wanted["ContinuationToken"] = page["NextContinuationToken"]
 
 
-def _folders(driver: Any, folder: UrlPath, beginning: str) -> Iterator[ListedObject]:  # noqa: ANN401
+def _folders(folder: UrlPath, beginning: str) -> Iterator[ListedObject]:
     """Objects of any driver, a folder for each request, sorted; files first."""
     above = place_of(folder).rstrip("/")
     waiting = [above]
     while waiting:
         here = waiting.pop()
         try:
-            entries: Iterable[dict[str, Any]] = attempt(
-                folder, "cannot be listed", partial(driver.ls, here or "/", detail=True)
+            entries: Iterable[dict[str, Any]] = call(
+                folder, "cannot be listed", "ls", here or "/", detail=True
             )
         except FileNotFoundError:
             continue

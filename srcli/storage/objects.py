@@ -6,13 +6,12 @@ import mimetypes
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from srcli.atomic import temporary_name
 from srcli.errors import StorageError
-from srcli.storage.drivers import attempt, driver_of, place_of, require_wanted
+from srcli.storage.drivers import attempt, call, driver_of, place_of, require_wanted
 from srcli.url_paths import UrlPath
 
 __all__ = [
@@ -181,15 +180,12 @@ def _type_of(url: UrlPath) -> str:
 
 def _blocks(url: UrlPath, size: int) -> Iterator[bytes]:
     """The content, a block for each request."""
-    driver, name = driver_of(url), place_of(url)
     for start in range(0, size, _BLOCK):
         require_wanted(url)
         end = min(start + _BLOCK, size)
         try:
-            block: bytes = attempt(
-                url,
-                "cannot be read",
-                partial(driver.cat_file, name, start=start, end=end),
+            block: bytes = call(
+                url, "cannot be read", "cat_file", place_of(url), start=start, end=end
             )
         except FileNotFoundError as error:
             raise StorageError(f"{url}: vanished while it was read; hint: run again") from error
@@ -200,7 +196,7 @@ def _blocks(url: UrlPath, size: int) -> Iterator[bytes]:
 
 def _info(url: UrlPath) -> dict[str, Any] | None:
     try:
-        return attempt(url, "cannot be looked at", lambda: dict(driver_of(url).info(place_of(url))))
+        return dict(call(url, "cannot be looked at", "info", place_of(url)))
     except FileNotFoundError:
         return None
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from typing import Any
 
 from srcli.atomic import TEMPORARY_SUFFIX
 from srcli.errors import StorageError, UsageError
-from srcli.storage.drivers import attempt, driver_of, place_of
+from srcli.storage.drivers import call, has_method, place_of
 from srcli.storage.listing import list_objects
 from srcli.storage.objects import is_written_whole
 from srcli.url_paths import UrlPath
@@ -29,14 +28,13 @@ def remove_temporaries(folder: UrlPath, is_abandoned: Callable[[str, float], boo
     removed = 0
     if is_written_whole(folder):
         return removed
-    driver = driver_of(folder)
     with _mere_room():
         for one in list_objects(folder):
             name = one.inside.rpartition("/")[2]
             temporary = name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
             if temporary and one.is_named and is_abandoned(name, one.found.mtime_ns / 1e9):
                 url = folder / one.inside
-                attempt(url, "cannot be removed", partial(driver.rm_file, place_of(url)), 1)
+                call(url, "cannot be removed", "rm_file", place_of(url), times=1)
                 removed += 1
     return removed
 
@@ -52,17 +50,15 @@ def abort_uploads(folder: UrlPath, is_ours: Callable[[UrlPath], bool]) -> int:
         Their number.
     """
     aborted = 0
-    driver = driver_of(folder)
-    if not hasattr(driver, "call_s3"):
+    if not has_method(folder, "call_s3"):
         return aborted
     with _mere_room():
-        for key, number in _uploads(driver, folder):
+        for key, number in _uploads(folder):
             bucket, _, above = place_of(folder).partition("/")
             inside = key.removeprefix(f"{above}/" if above else "")
             if inside and is_ours(folder / inside):
                 named = {"Bucket": bucket, "Key": key, "UploadId": number}
-                call = partial(driver.call_s3, "abort_multipart_upload", **named)
-                attempt(folder, "uploads cannot be aborted", call, 1)
+                _call_s3(folder, "abort_multipart_upload", named)
                 aborted += 1
     return aborted
 
@@ -72,15 +68,18 @@ def _mere_room() -> AbstractContextManager[None]:
     return suppress(StorageError, UsageError, FileNotFoundError)
 
 
-def _uploads(driver: Any, folder: UrlPath) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+def _uploads(folder: UrlPath) -> Iterator[tuple[str, str]]:
     """Key and number of each upload below a folder of which some parts are there."""
     bucket, _, above = place_of(folder).partition("/")
     wanted: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{above}/" if above else ""}
     while True:
-        call = partial(driver.call_s3, "list_multipart_uploads", **wanted)
-        page: dict[str, Any] = attempt(folder, "uploads cannot be listed", call, 1)
+        page = _call_s3(folder, "list_multipart_uploads", wanted)
         for one in page.get("Uploads") or ():
             yield one["Key"], one["UploadId"]
         if not page.get("IsTruncated"):
             return
         wanted |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+def _call_s3(folder: UrlPath, operation: str, named: dict[str, Any]) -> dict[str, Any]:
+    return call(folder, operation, "call_s3", operation, times=1, **named)
