@@ -17,6 +17,7 @@ from srcli.inference.planes import Pixels
 
 __all__ = [
     "PRECISIONS",
+    "all_finite",
     "as_out_of_memory",
     "available_ram",
     "computes_bf16",
@@ -192,6 +193,12 @@ def within_memory(pixels: Pixels, device: torch.device) -> Generator[None]:
             f"{width}x{height} takes more memory than is free on {device}, even in the smallest "
             f"tiles; hint: close other programs{alternative} or upscale it in parts"
         ) from error
+
+
+def all_finite(values: torch.Tensor) -> bool:
+    """True if no number of them is infinite or none at all; waits for the device."""
+    low, high = values.aminmax()
+    return math.isfinite(high - low)
 
 
 def release_cached_memory(device: torch.device) -> None:

@@ -215,4 +215,4 @@ class _RowWindow:
                 rows = slice(max(y.start - top, 0), y.stop - top)
                 parts.append(band[:, :, rows, x.start : x.stop])
             top = bottom
-        return torch.cat(parts, 2)
+        return torch.cat(parts, 2) if len(parts) > 1 else parts[0]

@@ -136,21 +136,20 @@ def find_flat_blocks(
     if not len(frequent):
         return None
     height, width = lr.shape[2:]
-    number = np.full(len(counts), -1)
-    patches: list[tuple[Tensor, Tensor]] = []
-    for place, colour in zip(frequent, colours[:, frequent].T, strict=True):
-        features, pixels = _constant_patches(network, colour, lr, halting)
-        if float((pixels - pixels.new_tensor(colour)[:, None, None]).abs().max()) <= _OFF:
-            number[place] = len(patches)
-            patches.append((features, pixels))
-    if not patches:
+    chosen = torch.from_numpy(np.ascontiguousarray(colours[:, frequent].T)).to(lr.device)
+    features, pixels = _constant_patches(network, chosen, lr, halting)
+    off = (pixels - chosen[:, :, None, None]).abs().amax((1, 2, 3)).cpu().numpy()
+    kept = np.flatnonzero(off <= _OFF)
+    if not len(kept):
         return None
+    number = np.full(len(counts), -1)
+    number[frequent[kept]] = kept
     numbers = np.full(flat.shape, -1)
     numbers[flat] = number[of_block.reshape(-1)]
     return FlatBlocks(
         torch.from_numpy(numbers).to(lr.device),
-        torch.stack([features for features, _ in patches]),
-        torch.stack([pixels for _, pixels in patches]),
+        features,
+        pixels,
         (height, width),
         on_spared,
         numbers < 0,
@@ -205,23 +204,23 @@ def _largest(lr: Tensor, side: int, around: int) -> Tensor:
 
 
 def _constant_patches(
-    network: BandedNetwork, colour: NDArray[np.float32], lr: Tensor, halting: Halting
+    network: BandedNetwork, colours: Tensor, lr: Tensor, halting: Halting
 ) -> tuple[Tensor, Tensor]:
-    """The network's features and result for a constant image.
+    """The network's features and result for constant images, all at once.
 
     Args:
         network: Computes them.
-        colour: (3,).
-        lr: An image of the same size, (1, 3, h, w), on the same device.
+        colours: (n, 3), on its device.
+        lr: An image of the same size, (1, 3, h, w).
         halting: When tokens stop being computed.
 
     Returns:
-        The features (p, q, c) of a patch that has the image's border around one px of its inside,
-        and the result (3, s, s) for a px inside.
+        The features (n, p, q, c) of patches that have the image's border around one px of their
+        inside, and the result (n, 3, s, s) for a px inside.
     """
     halo = network.encoder_halo
     height, width = (min(side, 2 * halo + 1) for side in lr.shape[2:])
-    patch = lr.new_tensor(colour).view(1, 3, 1, 1)
+    patch = colours[:, :, None, None]
     inside = network.encode(_constant(patch, 2 * halo + 1, 2 * halo + 1))[..., halo, halo]
     border = network.encode(_constant(patch, height, width))
     whole = _constant(inside[..., None, None], network.band, network.band)
@@ -232,11 +231,11 @@ def _constant_patches(
     whole = _constant(attended.features[..., middle, middle, None, None], side, side)
     image = network.decode(whole, _constant(patch, side, side))
     at = slice(halo * network.scale, (halo + 1) * network.scale)
-    return border[0].permute(1, 2, 0), image[0, :, at, at]
+    return border.permute(0, 2, 3, 1).contiguous(), image[..., at, at].contiguous()
 
 
 def _constant(value: Tensor, height: int, width: int) -> Tensor:
-    """A map (1, c, height, width) of one value (1, c, 1, 1)."""
+    """Maps (n, c, height, width) of one value each (n, c, 1, 1)."""
     return value.expand(-1, -1, height, width).contiguous(memory_format=torch.channels_last)
 
 

@@ -37,8 +37,15 @@ def restore_flat_border(
     """
     rows = top // scale, -(-(top + sr.shape[1]) // scale)
     columns = left // scale, -(-(left + sr.shape[2]) // scale)
-    for strip in _strips(lr.shape[1], lr.shape[2], rows, columns):
-        _restore(sr, lr, strip, (top, left), scale, look_first=look_first)
+    strips = _strips(lr.shape[1], lr.shape[2], rows, columns)
+    # A device takes one large kernel sooner than four small ones.
+    whole = _where_flat(lr, rows, columns) if strips and not look_first else None
+    for strip in strips:
+        if whole is not None:
+            flat = whole[:, _within(strip[0], rows), _within(strip[1], columns)]
+        elif not bool((flat := _where_flat(lr, *strip)).any()):
+            continue
+        _restore(sr, lr, flat, strip, (top, left), scale)
     return sr
 
 
@@ -60,41 +67,62 @@ def _common(one: _Span, other: _Span) -> _Span:
     return max(one[0], other[0]), min(one[1], other[1])
 
 
+def _where_flat(lr: Tensor, rows: _Span, columns: _Span) -> Tensor:
+    """Where (1, h, w) of some rows and columns of an image is as flat as what is around it."""
+    y, x = _around(rows, lr.shape[1]), _around(columns, lr.shape[2])
+    surrounding = lr[None, :, slice(*y), slice(*x)].float()
+    # (1, h, w), of each neighbourhood
+    value_range = (_largest(surrounding) + _largest(-surrounding)).amax(1)
+    return value_range[:, _within(rows, y), _within(columns, x)] <= _FLAT
+
+
 def _restore(
     sr: Tensor,
     lr: Tensor,
+    flat: Tensor,
     strip: tuple[_Span, _Span],
     corner: tuple[int, int],
     scale: int,
-    *,
-    look_first: bool,
 ) -> None:
-    """Restore a strip of LR rows and columns of the part that begins at the SR px `corner`."""
+    """Restore a strip of LR rows and columns, `flat` in places (1, h, w), of a part.
+
+    Args:
+        sr: The part.
+        lr: The whole image.
+        flat: Where the strip is.
+        strip: Its rows and columns.
+        corner: First SR row and column of the part.
+        scale: SR px per LR px to a side.
+    """
     rows, columns = strip
-    surrounding_spans = [
-        (max(span[0] - _AROUND, 0), min(span[1] + _AROUND, side))
-        for span, side in zip((rows, columns), lr.shape[1:], strict=True)
-    ]
-    surrounding = lr[None, :, slice(*surrounding_spans[0]), slice(*surrounding_spans[1])].float()
-    inner_slices = [
-        slice(start - offset, stop - offset)
-        for (start, stop), (offset, _) in zip((rows, columns), surrounding_spans, strict=True)
-    ]
-    # (1, h, w), of each neighbourhood
-    value_range = (_largest(surrounding) + _largest(-surrounding)).amax(1)
-    flat = value_range[:, inner_slices[0], inner_slices[1]] <= _FLAT
-    if look_first and not bool(flat.any()):
-        return
+    y, x = _around(rows, lr.shape[1]), _around(columns, lr.shape[2])
     blur = scale + 1 - scale % 2  # SR px, odd
-    smooth = surrounding.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    smooth = _enlarged(lr[:, slice(*y), slice(*x)].float(), scale)[None]
     smooth = F.avg_pool2d(smooth, blur, 1, blur // 2, count_include_pad=False)[0]
-    flat = flat.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    smooth = smooth[:, _larger(inner_slices[0], scale), _larger(inner_slices[1], scale)]
-    y, x = rows[0] * scale - corner[0], columns[0] * scale - corner[1]
-    target = sr[:, max(y, 0) : y + smooth.shape[1], max(x, 0) : x + smooth.shape[2]]
-    smooth, flat = (one[:, max(-y, 0) :, max(-x, 0) :] for one in (smooth, flat))
+    smooth = smooth[:, _larger(_within(rows, y), scale), _larger(_within(columns, x), scale)]
+    flat = _enlarged(flat, scale)
+    top, left = rows[0] * scale - corner[0], columns[0] * scale - corner[1]
+    target = sr[:, max(top, 0) : top + smooth.shape[1], max(left, 0) : left + smooth.shape[2]]
+    smooth, flat = (one[:, max(-top, 0) :, max(-left, 0) :] for one in (smooth, flat))
     smooth, flat = (one[:, : target.shape[1], : target.shape[2]] for one in (smooth, flat))
-    target.copy_(torch.where(flat, smooth.to(sr.dtype), target))
+    torch.where(flat, smooth.to(sr.dtype), target, out=target)
+
+
+def _around(span: _Span, side: int) -> _Span:
+    """A span with what is looked at around it, within a side of the image."""
+    return max(span[0] - _AROUND, 0), min(span[1] + _AROUND, side)
+
+
+def _within(span: _Span, wider: _Span) -> slice:
+    """Where a span lies in a wider one."""
+    return slice(span[0] - wider[0], span[1] - wider[0])
+
+
+def _enlarged(image: Tensor, scale: int) -> Tensor:
+    """Every pixel of (c, h, w) as `scale` x `scale`."""
+    channels, height, width = image.shape
+    wide = image[:, :, None, :, None].expand(-1, -1, scale, -1, scale)
+    return wide.reshape(channels, height * scale, width * scale)
 
 
 def _larger(span: slice, scale: int) -> slice:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from srcli.errors import NonFiniteOutput, UsageError
 from srcli.inference.arithmetic import arithmetic
-from srcli.inference.device import pick_precision, precision_name
+from srcli.inference.device import all_finite, pick_precision, precision_name
 from srcli.inference.device_link import link_to
 from srcli.models import model_spec
 from srcli.models.community import CommunityNetwork
@@ -181,7 +181,7 @@ class LoadedNetwork:
         with self.arithmetic():
             for network in self.precisions():
                 output = network(lr, halting)
-                if bool(output.image.isfinite().all()):
+                if all_finite(output.image):
                     return output
         raise self.not_finite()
 

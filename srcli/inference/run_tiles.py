@@ -9,7 +9,7 @@ from torch import Tensor
 
 from srcli.geometry import Tile
 from srcli.inference.blended_tiling import blend_tiles
-from srcli.inference.device import as_out_of_memory, release_cached_memory
+from srcli.inference.device import all_finite, as_out_of_memory, release_cached_memory
 from srcli.inference.exact_tiling import OutputTile, exact_parts
 from srcli.inference.flat_blocks import find_flat_blocks
 from srcli.inference.maps import MapStitcher
@@ -107,7 +107,7 @@ def _run_exact(
             extended = in_precision.extend(lr)
             flat = find_flat_blocks(in_precision, extended, halting, tally.add_spared)
         for part in exact_parts(in_precision, lr, plan.grid, halting, on_band, flat):
-            if not bool(part.image.isfinite().all()):
+            if not all_finite(part.image):
                 break
             tally.add_tile()
             yield part

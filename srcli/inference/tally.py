@@ -35,7 +35,7 @@ class Tally:
         self._done = 0
         self._expected = 0  # tiles once the present plane is done
         self._seconds = 0.0
-        self._planes: list[list[Tensor]] = []  # per plane and band: live windows of each layer
+        self._planes: list[list[Tensor]] = []  # per plane and band: halted windows of each layer
         self._windows: list[int] = []  # per plane
 
     def begin(self, tiles: int) -> None:
@@ -73,19 +73,21 @@ class Tally:
         """Count the windows of a tile or band in; they stay on the device until asked for."""
         if layers:
             self._windows[-1] += layers[0].local_mask.numel()
-            self._planes[-1].append(torch.stack([(~layer.local_mask).sum() for layer in layers]))
+            masks = torch.stack([layer.local_mask for layer in layers])
+            self._planes[-1].append(masks.flatten(1).sum(1))
 
     def report(self, *, reruns: int, restarts: int, megapixels: float, exact: bool) -> Report:
         """The sums as a `Report`."""
-        live = [band for plane in self._planes for band in plane]
-        counts = cast("list[int]", torch.stack(live).sum(0).tolist()) if live else []
+        halted = [band for plane in self._planes for band in plane]
+        counts = cast("list[int]", torch.stack(halted).sum(0).tolist()) if halted else []
+        windows = sum(self._windows)
         return Report(
             seconds=self._seconds,
             tiles=self._done,
             planes=len(self._planes),
             reruns=reruns,
             megapixels=megapixels,
-            live_windows=tuple(count / sum(self._windows) for count in counts),
+            live_windows=tuple((windows - count) / windows for count in counts),
             exact=exact or not self._planes,  # of what was only reduced nothing was blended
             restarts=restarts,
         )

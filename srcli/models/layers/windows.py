@@ -129,6 +129,8 @@ def reflect_to(image: Tensor, dim: int, size: int) -> Tensor:
     own = image.shape[dim]
     if size <= own:
         return image
+    if (more := size - own) < own:
+        return torch.cat([image, image.narrow(dim, own - 1 - more, more).flip(dim)], dim)
     period = max(2 * (own - 1), 1)
     swing = torch.arange(size, device=image.device) % period
     return image.index_select(dim, torch.minimum(swing, period - swing))
