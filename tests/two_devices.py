@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from srcli.inference.device_link import PlainLink
+from srcli.models.layers import windows
 
 MAKERS = ("arange", "as_tensor", "empty", "eye", "full", "linspace", "ones", "tensor", "zeros")
 MOVES = ("copy_", "_to_copy", "_local_scalar_dense")
@@ -67,6 +68,7 @@ class TwoDevices(TorchDispatchMode):
 
 @contextmanager
 def two_devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoDevices]:
+    windows._regions.cache_clear()  # what the play has not seen made
     mode = TwoDevices()
     to, cpu = torch.Tensor.to, torch.Tensor.cpu
 
@@ -98,6 +100,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoDevices]:
         patch.setattr(torch.Tensor, "cpu", fetched)
         watch_reads(mode, patch)
         yield mode
+    windows._regions.cache_clear()
 
 
 def watch_reads(mode: TwoDevices, patch: pytest.MonkeyPatch) -> None:

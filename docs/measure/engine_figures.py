@@ -74,7 +74,7 @@ def _band(module: AdaFormer, features: Tensor, share: float) -> TokenBand:
 
 def _layers(module: AdaFormer, band: TokenBand, *, estimating: bool = False) -> None:
     """All attention layers; a band may be run again, its scores do not move far."""
-    band.traces.clear()
+    band.records.clear()
     stream = iter([band])
     for block in module._tsabs():
         estimator = module.confidence if estimating else None

@@ -144,8 +144,8 @@ class _RuledBand(TokenBand):
 
     def choose(self, threshold: float) -> None:
         """See `TokenBand`; the threshold is the rule's own."""
-        if self.traces:
-            self.halt(*self._rule(len(self.traces), self.score))
+        if self.records:
+            self.halt(*self._rule(len(self.records), self.score))
 
 
 def run_exits(network: AdaFormer, lr: Tensor, rule: Rule, *, estimates: bool) -> SROutput:
@@ -165,7 +165,7 @@ def run_exits(network: AdaFormer, lr: Tensor, rule: Rule, *, estimates: bool) ->
         assert isinstance(block, TSAB)
         needed = network.estimator_after(number) if estimates and number < last else None
         (band,) = sparse_layer(block, needed, [band], math.inf, chunk)
-    return _end(network, features, band.tokens, grid, (lr, wide), tuple(band.traces))
+    return _end(network, features, band.tokens, grid, (lr, wide), band.traces)
 
 
 def reference(network: AdaFormer, lr: Tensor, rule: Rule) -> SROutput:

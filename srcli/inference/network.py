@@ -223,7 +223,7 @@ class LoadedNetwork:
             network.lower_precision(dtype)
         if not isinstance(network, CommunityNetwork):
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return network.eval().to(self.device)
+        return network.eval().to(self.device).prepared()
 
 
 def load_network(

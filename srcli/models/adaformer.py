@@ -15,7 +15,7 @@ differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_pu
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,16 +29,9 @@ from srcli.models.layers.confidence import (
     make_estimators,
 )
 from srcli.models.layers.convolutions import ResidualBlock
+from srcli.models.layers.halting_masks import MASKS, halted_by, masks_in_a_run
 from srcli.models.layers.masked import masked_layers
-from srcli.models.layers.sparse import (
-    MASKS,
-    TokenBand,
-    chunk_of_windows,
-    halted_by,
-    masks_in_a_run,
-    sparse_layer,
-    watched,
-)
+from srcli.models.layers.sparse import TokenBand, chunk_of_windows, sparse_layer, watched
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection
 from srcli.models.spec import (
@@ -152,6 +145,12 @@ class AdaFormer(BandedNetwork):
             part.to(dtype)
         self.decoder.to(dtype)
 
+    def prepared(self) -> Self:
+        """See `SRNetwork`."""
+        for block in self._tsabs():
+            block.prepare()
+        return self
+
     def progress_modules(self) -> Mapping[nn.Module, int]:
         """The residual blocks, and what every band passes after a layer, whatever has halted."""
         return dict.fromkeys((*self.encoder, *self.layer_outputs, *self.decoder), 1)
@@ -195,7 +194,7 @@ class AdaFormer(BandedNetwork):
             stream = watched(stream, self.layer_outputs[number - 1])
         for band in stream:
             change = F.linear(band.tokens, self.unembed.weight.flatten(1), self.unembed.bias)
-            yield AttendedBand(band.features + band.grid.merge(change), tuple(band.traces))
+            yield AttendedBand(band.features + band.grid.merge(change), band.traces)
 
     def decode(self, features: Tensor, lr: Tensor) -> Tensor:
         """The image (b, 3, s·h, s·w) from features and the same part of the extended image."""

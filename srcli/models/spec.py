@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +123,10 @@ class SRNetwork(nn.Module, ABC):
     @abstractmethod
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
+
+    def prepared(self) -> Self:
+        """Keep what follows from the parameters alone: they must not change from now on."""
+        return self
 
     def baselines(self) -> "Mapping[str, Callable[[Tensor], SROutput]]":
         """Other ways to run it that tell how good `forward` is, by name; none by default."""

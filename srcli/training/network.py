@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 from srcli.models.adaformer import AdaFormer
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.convolutions import in_full
-from srcli.models.layers.sparse import halted_by
+from srcli.models.layers.halting_masks import halted_by
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.training.exit_losses import halting_shares

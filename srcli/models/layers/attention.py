@@ -94,6 +94,7 @@ class LocalAttention(nn.Module):
     """
 
     position_index: Tensor
+    _kept_bias: Tensor | None
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
@@ -102,6 +103,11 @@ class LocalAttention(nn.Module):
         self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias_table, std=0.02)
         self.register_buffer("position_index", relative_positions(window), persistent=False)
+        self.register_buffer("_kept_bias", None, persistent=False)
+
+    def prepare(self) -> None:
+        """Keep what follows from the parameters alone: they must not change any more."""
+        self._kept_bias = self.bias().contiguous()
 
     def bias(self) -> Tensor:
         """The bias of every pair of positions, (1, heads, t, t)."""
@@ -110,7 +116,7 @@ class LocalAttention(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Attend within each window of (n, t, c)."""
         q, k, v = split_heads(self.qkv(windows), 3, self.heads)  # (n, heads, t, d)
-        bias = self.bias().contiguous()
+        bias = self.bias().contiguous() if self._kept_bias is None else self._kept_bias
         if not torch.is_grad_enabled():
             bias = bias.detach()  # the fused CPU kernel refuses a bias that wants a gradient
         return join_heads(attend(q, k, v, bias=bias))
@@ -136,6 +142,8 @@ class PrototypeAttention(nn.Module):
             they have one of their own.
     """
 
+    _kept_keys: Tensor | None
+
     def __init__(
         self, dim: int, heads: int, prototypes: int, *, shared_query: bool = False
     ) -> None:
@@ -147,6 +155,11 @@ class PrototypeAttention(nn.Module):
         self.q_proto = None if shared_query else nn.Linear(dim, dim)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.kv_proto = nn.Linear(dim, 2 * dim)
+        self.register_buffer("_kept_keys", None, persistent=False)
+
+    def prepare(self) -> None:
+        """Keep what follows from the parameters alone: they must not change any more."""
+        self._kept_keys = self._fold_keys().to(self.qkv.weight.dtype)
 
     def queries(self) -> Tensor:
         """Queries of the prototypes, (heads, M, d), scaled by 1/√d."""
@@ -176,7 +189,8 @@ class PrototypeAttention(nn.Module):
         Returns:
             (n, t, c), zero for the tokens that do not take part.
         """
-        logits = (blocks @ self._fold_keys().to(blocks.dtype)).float()  # (n, t, heads · m)
+        keys = self._fold_keys() if self._kept_keys is None else self._kept_keys
+        logits = (blocks @ keys.to(blocks.dtype)).float()  # (n, t, heads · m)
         if live is not None:
             logits = logits.masked_fill(~live[..., None], float("-inf"))
         peak = _peak_by_region(logits.detach().amax(1), region, regions)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from srcli.models.layers.confidence import ConfidenceEstimator
-from srcli.models.layers.sparse import layer_trace
+from srcli.models.layers.halting_masks import LayerRecord, layer_traces
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid
 from srcli.models.spec import LayerTrace
@@ -34,7 +34,7 @@ def masked_layers(
     grid, side = place
     regions = grid.regions(side, tokens.device)
     score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-    traces: list[LayerTrace] = []
+    records: list[LayerRecord] = []
     for number, block in enumerate(blocks):
         # Nothing halts before there is a confidence, not even where ε_h = 1 asks for none.
         global_halted = torch.zeros_like(score, dtype=torch.bool)
@@ -46,5 +46,5 @@ def masked_layers(
         )
         confidence = grid.split(estimator_after(number + 1)(grid.merge(tokens))).squeeze(2)
         score = score + confidence  # Eq. 18
-        traces.append(layer_trace(grid, confidence, local_halted, global_halted))
-    return tokens, tuple(traces)
+        records.append(LayerRecord(confidence, local_halted, global_halted))
+    return tokens, layer_traces(grid, records)

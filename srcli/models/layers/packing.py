@@ -147,7 +147,7 @@ def all_active(regions: Regions) -> ActiveTokens:
         strays=none,
         slots=none,
         global_active=None,
-        region=regions.of_window[regions.order],
+        region=regions.home,
         regions=regions.count,
         touched=regions.order,
     )
@@ -166,7 +166,7 @@ def pack(
             then sees few different shapes, and its kernels and buffers are used again.
     """
     t = global_halted.shape[1]
-    order, home = regions.order, regions.of_window[regions.order]
+    order, home = regions.order, regions.home
     live = ~local_halted[order]
     global_active = ~global_halted[order]
     stray = ~live[:, None] & global_active

@@ -13,24 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from srcli.models.layers.confidence import REACH, ConfidenceEstimator
+from srcli.models.layers.halting_masks import LayerRecord, halted_by, layer_traces
 from srcli.models.layers.indexing import put_rows, with_rows
 from srcli.models.layers.packing import all_active, idle_tokens, pack
 from srcli.models.layers.tsab import TSAB
-from srcli.models.layers.windows import WindowGrid
-from srcli.models.spec import Halting, LayerTrace
+from srcli.models.layers.whole_regions import out_of_sight
+from srcli.models.layers.windows import WholeRegions, WindowGrid
+from srcli.models.spec import LayerTrace
 
 __all__ = [
-    "MASKS",
     "TokenBand",
     "chunk_of_windows",
-    "halted_by",
-    "layer_trace",
-    "masks_in_a_run",
     "sparse_layer",
     "watched",
 ]
-
-MASKS = ("both", "local", "none")
 
 # Above this share of windows, one convolution over the whole map beats one per neighbourhood.
 _DENSE_SHARE = 0.6
@@ -52,6 +48,11 @@ def masked_up_to(device: torch.device) -> int:
     return _WINDOWS_A_PROCESSOR * cast("int", card.multi_processor_count)
 
 
+def takes_whole_regions(device: torch.device) -> bool:
+    """True if a device computes whole regions where nothing has halted: few large kernels."""
+    return device.type != "cpu"
+
+
 # Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in
 # memory that the allocator has at hand; elsewhere few large kernels are best.
 _CHUNK = {"cpu": 96}
@@ -61,30 +62,6 @@ _LARGE_CHUNK = 1 << 14
 def chunk_of_windows(device: torch.device) -> int:
     """Number of windows that a layer computes at a time on a device."""
     return _CHUNK.get(device.type, _LARGE_CHUNK)
-
-
-def halted_by(score: Tensor, threshold: float, masks: str) -> tuple[Tensor, Tensor]:
-    """Windows (n,) and tokens (n, t) that have halted, bool (AdaFormer, Eqs. 19 and 22).
-
-    Args:
-        score: (n, t), confidence so far.
-        threshold: Score at which a window or token halts.
-        masks: "both"; "local": only windows halt, in the local branch; "global": only tokens, in
-            the global branch; "none": nothing does.
-    """
-    local, shared = score.mean(1) >= threshold, score >= threshold
-    return (
-        local if masks in ("both", "local") else torch.zeros_like(local),
-        shared if masks in ("both", "global") else torch.zeros_like(shared),
-    )
-
-
-def masks_in_a_run(masks: str, halting: Halting) -> str:
-    """Branches that halt in a run, as in `halted_by`, of those that a network lets halt."""
-    local, shared = halting.local and masks != "none", halting.shared and masks == "both"
-    if local:
-        return "both" if shared else "local"
-    return "global" if shared else "none"
 
 
 class TokenBand:
@@ -99,7 +76,7 @@ class TokenBand:
     """
 
     maskable = True
-    """Small ones may be computed and masked; not where operations are counted."""
+    """It may be computed in whole regions and masked; not where operations are counted."""
 
     def __init__(
         self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int, masks: str = "both"
@@ -110,19 +87,22 @@ class TokenBand:
         self.regions = grid.regions(region, tokens.device)
         self.score = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)  # R, Eq. 18
         self.confidence: Tensor | None = None  # (n, t)
-        self.traces: list[LayerTrace] = []
+        self.records: list[LayerRecord] = []
         self._which = masks
-        self._may_mask = False
-        self._touched: Tensor | None = None  # (n,) bool, of a layer that is computed and masked
-        self._masks = self._halted(float("inf"))
+        nowhere = torch.zeros_like(self.score, dtype=torch.bool)
+        self._masks = nowhere[:, 0], nowhere
         self._active = all_active(self.regions)
+        self._may_mask = False
+        self._masked = False  # the present layer is computed in whole regions
+        self._hidden: Tensor | None = None  # (places, t), of all regions
 
     def compute(self, block: TSAB, threshold: float, chunk: int) -> None:
         """Run one block over what is live, `chunk` windows at a time."""
-        self._may_mask = self.maskable and not _is_compiled(block)
+        self._may_mask = self._may_take_whole_regions(block)
+        self._masked = self._may_mask and takes_whole_regions(self.tokens.device)
         self.choose(threshold)
-        if self._touched is not None:
-            self._compute_masked(block)
+        if self._masked:
+            self._compute_whole_regions(block, chunk)
             return
         for part in self._active.chunks(chunk):
             x = block(
@@ -145,18 +125,57 @@ class TokenBand:
         """Leave these windows (n,) and tokens (n, t) out of the branches from now on."""
         self._masks = (local_halted, global_halted)
         device = self.tokens.device
-        if self._may_mask and len(self.tokens) <= masked_up_to(device):
-            self._touched = ~local_halted | ~global_halted.all(1)
+        self._masked = self._may_mask and len(self.tokens) <= masked_up_to(device)
+        if self._masked:
             return
-        self._touched = None
         bucketed = device.type != "cpu"
         self._active = pack(*self._masks, self.regions, bucketed=bucketed)
 
-    def _compute_masked(self, block: TSAB) -> None:
+    def _may_take_whole_regions(self, block: TSAB) -> bool:
+        compiled = getattr(block, "_compiled_call_impl", None) is not None
+        has_them = self.regions.whole is not None and block.has_exchange
+        return self.maskable and has_them and not compiled and not torch.is_grad_enabled()
+
+    def _compute_whole_regions(self, block: TSAB, chunk: int) -> None:
         """Compute everything and mask, which waits for nothing; gives what packing gives."""
-        local_halted, global_halted = self._masks
-        region, count = self.regions.of_window, self.regions.count
-        self.tokens = block.forward_masked(self.tokens, local_halted, global_halted, region, count)
+        whole = self.regions.whole
+        assert whole is not None
+        step = max(1, chunk // whole.size) * whole.size
+        parts = [
+            self._whole_regions(block, whole, slice(start, start + step))
+            for start in range(0, len(whole.windows), step)
+        ]
+        tokens = parts[0] if len(parts) == 1 else torch.cat(parts)
+        self.tokens = tokens.index_select(0, whole.places)
+
+    def _whole_regions(self, block: TSAB, whole: WholeRegions, places: slice) -> Tensor:
+        """The tokens of some regions after a block, (p, t, c).
+
+        Args:
+            block: To run.
+            whole: All regions.
+            places: Of these.
+        """
+        windows = whole.windows[places]
+        count = len(windows) // whole.size
+        bias: Tensor | None = None
+        if whole.filler is not None:
+            bias = self._hidden_filler(whole.filler)[places]
+        halted: tuple[Tensor, Tensor] | None = None
+        if self.confidence is not None:  # something may have halted
+            local, shared = self._masks
+            halted = local.index_select(0, windows), shared.index_select(0, windows)
+            bias = self.tokens.new_zeros(1) if bias is None else bias
+            bias = torch.add(bias, halted[1], alpha=out_of_sight(self.tokens.dtype))
+        key_bias = None if bias is None else bias.view(count, 1, 1, -1)
+        return block.forward_whole(self.tokens.index_select(0, windows), count, key_bias, halted)
+
+    def _hidden_filler(self, filler: Tensor) -> Tensor:
+        """What is added to the logits of all places (p, t) as keys: very low where `filler` is."""
+        if self._hidden is None:
+            low = filler[:, None].to(self.tokens.dtype) * out_of_sight(self.tokens.dtype)
+            self._hidden = low.expand(-1, self.tokens.shape[1]).contiguous()
+        return self._hidden
 
     def _pass_idle(self, block: TSAB, chunk: int) -> None:
         """Run what a block does with idle tokens, as many at a time as `chunk` windows hold."""
@@ -182,7 +201,11 @@ class TokenBand:
             below: The rows just below.
         """
         touched = self._active.touched
-        if self.confidence is None or len(touched) > _DENSE_SHARE * len(self.tokens):
+        if (
+            self.confidence is None
+            or self._masked
+            or len(touched) > _DENSE_SHARE * len(self.tokens)
+        ):
             image = self.grid.merge(self.tokens)
             image = torch.cat([part for part in (above, image, below) if part is not None], 2)
             skip = 0 if above is None else REACH
@@ -190,8 +213,10 @@ class TokenBand:
             fresh = self.grid.split(dense.contiguous()).squeeze(2)
             if self.confidence is None:
                 self.confidence = fresh
-            elif self._touched is not None:
-                self.confidence = torch.where(self._touched[:, None], fresh, self.confidence)
+            elif self._masked:
+                local, shared = self._masks
+                idle = local & shared.all(1)
+                self.confidence = torch.where(idle[:, None], self.confidence, fresh)
             else:
                 self.confidence = with_rows(self.confidence, touched, fresh[touched])
         else:
@@ -200,8 +225,13 @@ class TokenBand:
         self.score = self.score + self.confidence  # Eq. 18
 
     def record(self) -> None:
-        """Keep a trace of the layer that has just been computed."""
-        self.traces.append(layer_trace(self.grid, self.confidence, *self._masks))
+        """Keep what happened in the layer that has just been computed."""
+        self.records.append(LayerRecord(self.confidence, *self._masks))
+
+    @property
+    def traces(self) -> tuple[LayerTrace, ...]:
+        """The traces of all layers so far."""
+        return layer_traces(self.grid, self.records)
 
     def edge(self, *, top: bool) -> Tensor:
         """A copy of the first or the last rows, (b, c, 2, w)."""
@@ -211,11 +241,6 @@ class TokenBand:
         ]  # (b, columns, S, S, c)
         rows = rows[:, :, :REACH] if top else rows[:, :, -REACH:]
         return rows.permute(0, 4, 2, 1, 3).flatten(3).clone()
-
-
-def _is_compiled(block: TSAB) -> bool:
-    """True if calling the block runs what was compiled of it."""
-    return getattr(block, "_compiled_call_impl", None) is not None
 
 
 def sparse_layer(
@@ -260,14 +285,3 @@ def watched(bands: Iterable[TokenBand], layer_end: nn.Module) -> Iterator[TokenB
     for band in bands:
         layer_end(band.features)
         yield band
-
-
-def layer_trace(
-    grid: WindowGrid, confidence: Tensor | None, local_halted: Tensor, global_halted: Tensor
-) -> LayerTrace:
-    """Bring what a layer did from window order to image order."""
-    return LayerTrace(
-        confidence_map=None if confidence is None else grid.merge(confidence[..., None]),
-        local_mask=local_halted.view(grid.batch, 1, grid.rows, grid.columns),
-        global_mask=grid.merge(global_halted[..., None]),
-    )

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.attention import LocalAttention, PrototypeAttention
+from srcli.models.layers.whole_regions import FusedAttention
 
 __all__ = ["TSAB"]
 
@@ -79,6 +80,23 @@ class TSAB(nn.Module):
         self.proj = nn.Linear(dim, dim) if projected else nn.Identity()
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = MLP(dim, ratio)
+        self._fused: FusedAttention | None = None
+
+    @property
+    def has_exchange(self) -> bool:
+        """True if there is a global branch, without which nothing is computed in whole regions."""
+        return isinstance(self.global_branch, PrototypeAttention)
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Keep what follows from the parameters alone: they must not change any more."""
+        self.local_branch.prepare()
+        if isinstance(self.global_branch, PrototypeAttention):
+            self.global_branch.prepare()
+            self._fused = self._fuse(self.global_branch)
+
+    def _fuse(self, shared: PrototypeAttention) -> FusedAttention:
+        return FusedAttention(self.local_branch, shared, self.proj)
 
     def forward(
         self, x: Tensor, live: int, global_active: Tensor | None, region: Tensor, regions: int
@@ -101,19 +119,38 @@ class TSAB(nn.Module):
             mixed = torch.addcmul(mixed, y, sat_out[..., None])
         return self._add(x, mixed)
 
-    def forward_masked(
+    def forward_whole(
         self,
         x: Tensor,
-        local_halted: Tensor,
-        global_halted: Tensor,
-        region: Tensor,
         regions: int,
+        key_bias: Tensor | None,
+        halted: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
-        """Compute all windows (n, t, c) and mask; arguments as in `reference`, which it equals."""
+        """Compute all tokens of whole regions, and mask; gives what `reference` gives.
+
+        Not for gradients: it changes what attention gives in place.
+
+        Args:
+            x: Windows (n, t, c) region by region, each region of as many.
+            regions: Number of regions.
+            key_bias: (regions, 1, 1, T), very low for the tokens of a region that do not take part
+                in the global branch; None: all do.
+            halted: The windows (n,) and tokens (n, t) that have halted, bool; None: none has.
+        """
+        assert isinstance(self.global_branch, PrototypeAttention)
+        fused = self._fused or self._fuse(self.global_branch)
         y = self.norm1(x)
-        exchanged = self.global_branch(y, ~global_halted, region, regions)
-        branches = self.local_branch(y), exchanged
-        return self.combine(x, y, branches, local_halted, global_halted)
+        local, exchanged = fused.both(y, regions, key_bias)
+        if halted is None:
+            return self._add_projected(x, fused.project(local.add_(exchanged)))
+        no_local, no_exchange = halted[0][:, None, None], halted[1][..., None]
+        if self.passes:
+            local = torch.where(no_local, y, fused.plain(local))
+            exchanged = torch.where(no_exchange, y, fused.plain(exchanged))
+            return self._add(x, local.add_(exchanged))
+        mixed = local.masked_fill_(no_local, 0.0).add_(exchanged.masked_fill_(no_exchange, 0.0))
+        z = self._add_projected(x, fused.project(mixed))
+        return torch.where(no_local & no_exchange, x, z)
 
     def forward_halted(self, x: Tensor) -> Tensor:
         """Compute tokens (..., c) that have halted in both branches, by the rule "pass"."""
@@ -175,5 +212,9 @@ class TSAB(nn.Module):
 
     def _add(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Add what the branches gave, then the MLP."""
-        x = x + self.proj(mixed)
+        return self._add_projected(x, self.proj(mixed))
+
+    def _add_projected(self, x: Tensor, projected: Tensor) -> Tensor:
+        """Add what the projection gave, then the MLP."""
+        x = x + projected
         return x + self.mlp(self.norm2(x))

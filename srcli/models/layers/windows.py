@@ -6,6 +6,8 @@ tokens are in reading order.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 __all__ = [
     "Regions",
+    "WholeRegions",
     "WindowGrid",
     "as_map",
     "as_tokens",
@@ -24,6 +27,25 @@ __all__ = [
 
 
 @dataclass(frozen=True)
+class WholeRegions:
+    """Places of windows region by region, where every region has as many.
+
+    Regions that the image's right and lower edge cut are filled up with windows from elsewhere.
+
+    Args:
+        windows: (count · size,) int64, the window at each place.
+        places: (n,) int64, the place of each window.
+        filler: (count · size,) bool, True = the place is only filled up; None: no place is.
+        size: Windows of a region.
+    """
+
+    windows: Tensor
+    places: Tensor
+    filler: Tensor | None
+    size: int
+
+
+@dataclass(frozen=True)
 class Regions:
     """Grouping of windows for the global branch.
 
@@ -32,21 +54,24 @@ class Regions:
         order: (n,) int64, the windows region by region, each region's in reading order.
         ends: (count,) int64, how many windows `order` has up to the end of each region.
         count: Number of regions.
+        home: (n,) int64, the region of each window in that order.
+        whole: Where windows stand if every region has as many; None: it is not known.
     """
 
     of_window: Tensor
     order: Tensor
     ends: Tensor
     count: int
+    home: Tensor
+    whole: WholeRegions | None = None
 
     @classmethod
     def of(cls, of_window: Tensor, count: int) -> "Regions":
         """The grouping that tells each window (n,) its region, one of `count`."""
         order = of_window.argsort(stable=True)
-        numbers = torch.arange(count, device=of_window.device)
-        return cls(
-            of_window, order, torch.searchsorted(of_window[order], numbers, right=True), count
-        )
+        home = of_window[order]
+        ends = torch.bincount(home, minlength=count).cumsum(0)
+        return cls(of_window, order, ends, count, home)
 
     def total(self, counts: Tensor) -> Tensor:
         """Add up integers or truth values (n,), in the order of `order`, by region: (count,) int64.
@@ -104,13 +129,51 @@ class WindowGrid:
             side: Windows to a region's side; 0 makes each image one region.
             device: Where the result shall lie.
         """
-        down = -(-self.rows // side) if side else 1
-        across = -(-self.columns // side) if side else 1
-        row = torch.arange(self.rows, device=device) // (side or self.rows)
-        column = torch.arange(self.columns, device=device) // (side or self.columns)
-        image = torch.arange(self.batch, device=device)
-        number = (image[:, None, None] * down + row[:, None]) * across + column
-        return Regions.of(number.reshape(-1), self.batch * down * across)
+        return _regions(self, side, device)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(mode=False)  # it is kept, and autograd may want it later
+def _regions(grid: WindowGrid, side: int, device: torch.device) -> Regions:
+    """See `WindowGrid.regions`: made on the host, and sent to the device in one piece."""
+    down = -(-grid.rows // side) if side else 1
+    across = -(-grid.columns // side) if side else 1
+    row = torch.arange(grid.rows) // (side or grid.rows)
+    column = torch.arange(grid.columns) // (side or grid.columns)
+    image = torch.arange(grid.batch)
+    number = (image[:, None, None] * down + row[:, None]) * across + column
+    here = Regions.of(number.reshape(-1), grid.batch * down * across)
+    parts = [here.of_window, here.order, here.ends, here.home]
+    if side:
+        parts += _whole(grid, side, (down, across))
+    lengths = [len(part) for part in parts]
+    sent = cast("tuple[Tensor, ...]", torch.cat(parts).to(device).split(lengths))
+    whole = None
+    if side:
+        places = grid.batch * down * across * side * side
+        filler = None if places == grid.count else sent[6] > 0
+        whole = WholeRegions(sent[4], sent[5], filler, side * side)
+    return Regions(sent[0], sent[1], sent[2], here.count, sent[3], whole)
+
+
+def _whole(grid: WindowGrid, side: int, regions: tuple[int, int]) -> list[Tensor]:
+    """The fields of `WholeRegions`, int64 on the host.
+
+    Args:
+        grid: The windows.
+        side: Windows to a region's side.
+        regions: Of an image, from top to bottom and from left to right.
+    """
+    down, across = regions
+    row = torch.arange(down * side).view(down, 1, side, 1)
+    column = torch.arange(across * side).view(1, across, 1, side)
+    image = torch.arange(grid.batch).view(-1, 1, 1, 1, 1)
+    filler = ((row >= grid.rows) | (column >= grid.columns)).expand(grid.batch, -1, -1, -1, -1)
+    inside = row.clamp_max(grid.rows - 1), column.clamp_max(grid.columns - 1)
+    windows = ((image * grid.rows + inside[0]) * grid.columns + inside[1]).flatten()
+    real = (~filler.flatten()).nonzero().flatten()
+    places = torch.empty(grid.count, dtype=torch.int64).scatter_(0, windows[real], real)
+    return [windows, places, filler.flatten().long()]
 
 
 def extend_by_reflection(image: Tensor, multiple: int) -> Tensor:
