@@ -68,7 +68,8 @@ class TwoDevices(TorchDispatchMode):
 
 @contextmanager
 def two_devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoDevices]:
-    windows._regions.cache_clear()  # what the play has not seen made
+    windows._regions.cache_clear()
+    windows._surroundings.cache_clear()  # what the play has not seen made
     mode = TwoDevices()
     to, cpu = torch.Tensor.to, torch.Tensor.cpu
 
@@ -101,6 +102,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoDevices]:
         watch_reads(mode, patch)
         yield mode
     windows._regions.cache_clear()
+    windows._surroundings.cache_clear()
 
 
 def watch_reads(mode: TwoDevices, patch: pytest.MonkeyPatch) -> None:

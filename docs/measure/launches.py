@@ -111,7 +111,8 @@ def traced(run: Callable[[], object]) -> tuple[Counter[str], Counter[str], Count
             ("decoder", AdaFormer, "decode"),
         ):  # fmt: skip
             told.enter_context(_marked(_KIND + name, of, method))
-        told.enter_context(_marked(_SENT, windows, "_regions"))
+        for name in ("_regions", "_surroundings"):
+            told.enter_context(_marked(_SENT, windows, name))
         for method in ("tolist", "cpu"):
             told.enter_context(_marked(_WAIT + method, torch.Tensor, method))
         with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:

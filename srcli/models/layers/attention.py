@@ -4,6 +4,7 @@ Both take tokens in blocks (n, t, c) and return the same shape, before the outpu
 """
 
 from itertools import cycle
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -128,6 +129,24 @@ class LocalAttention(nn.Module):
         return join_heads(logits.softmax(-1) @ v)
 
 
+class Folded(NamedTuple):
+    """What the parameters of a `PrototypeAttention` alone make, fp32.
+
+    Args:
+        keys: (c, heads · m), makes a token logits by which prototypes gather.
+        value: (heads, c, d), makes what was gathered values.
+        value_bias: (heads, 1, d).
+        ask: (heads, d, c + 1), makes prototypes' keys what tokens' logits need.
+        own: (heads, 1, heads, 1), 1 where two heads are one.
+    """
+
+    keys: Tensor
+    value: Tensor
+    value_bias: Tensor
+    ask: Tensor
+    own: Tensor
+
+
 class PrototypeAttention(nn.Module):
     """Attention through M learned prototypes, within a region (AdaFormer, Eqs. 10 to 13).
 
@@ -155,11 +174,19 @@ class PrototypeAttention(nn.Module):
         self.q_proto = None if shared_query else nn.Linear(dim, dim)
         self.qkv = nn.Linear(dim, 3 * dim)
         self.kv_proto = nn.Linear(dim, 2 * dim)
-        self.register_buffer("_kept_keys", None, persistent=False)
+        for name in Folded._fields:
+            self.register_buffer(f"_kept_{name}", None, persistent=False)
 
     def prepare(self) -> None:
         """Keep what follows from the parameters alone: they must not change any more."""
-        self._kept_keys = self._fold_keys().to(self.qkv.weight.dtype)
+        for name, value in self._fold()._asdict().items():
+            setattr(self, f"_kept_{name}", value)
+
+    def _folded(self) -> "Folded":
+        """What follows from the parameters alone, kept or computed."""
+        if self._kept_keys is None:
+            return self._fold()
+        return Folded(*(getattr(self, f"_kept_{name}") for name in Folded._fields))
 
     def queries(self) -> Tensor:
         """Queries of the prototypes, (heads, M, d), scaled by 1/√d."""
@@ -189,56 +216,63 @@ class PrototypeAttention(nn.Module):
         Returns:
             (n, t, c), zero for the tokens that do not take part.
         """
-        keys = self._fold_keys() if self._kept_keys is None else self._kept_keys
-        logits = (blocks @ keys.to(blocks.dtype)).float()  # (n, t, heads · m)
-        if live is not None:
-            logits = logits.masked_fill(~live[..., None], float("-inf"))
+        folded = self._folded()
+        logits = (blocks @ folded.keys.to(blocks.dtype)).float()  # (n, t, heads · m)
+        absent = None if live is None else ~live[..., None]
+        if absent is not None:
+            logits.masked_fill_(absent, float("-inf"))
         peak = _peak_by_region(logits.detach().amax(1), region, regions)
         weight = (logits - peak[region][:, None]).exp()  # 0 for tokens that sit out
         mass = _sum_by_region(weight.sum(1), region, regions)  # (regions, heads · m)
         partial = weight.to(blocks.dtype).transpose(1, 2) @ blocks  # (n, heads · m, c)
         pooled = _sum_by_region(partial.float(), region, regions)
         pooled = pooled / mass.clamp_min(torch.finfo(mass.dtype).tiny)[..., None]
-        ask, shift, answer = (x.to(blocks.dtype)[region] for x in self._fold_values(pooled))
-        logits = torch.baddbmm(shift[:, None], blocks, ask)  # (n, t, heads · m)
+        ask, answer = (x.to(blocks.dtype)[region] for x in self._fold_values(pooled, folded))
+        # (n, t, heads · m)
+        logits = torch.baddbmm(ask[:, None, :, -1], blocks, ask[..., :-1].mT)
         share = logits.view(*logits.shape[:2], self.heads, -1).softmax(-1).flatten(2)
         mixed = share @ answer
-        return mixed if live is None else mixed.masked_fill(~live[..., None], 0.0)
+        return mixed if absent is None else mixed.masked_fill_(absent, 0.0)
 
-    def _fold_keys(self) -> Tensor:
-        """Fold the prototypes' queries and the key projection into one matrix, (c, heads · m).
+    def _fold(self) -> "Folded":
+        """Fold parameters into what tokens and pooled tokens meet, in fp32."""
+        dim = self.qkv.in_features
+        weight = self.qkv.weight.float().view(3, self.heads, -1, dim)  # (3, heads, d, c)
+        bias = self.qkv.bias.float().view(3, self.heads, -1)
+        own = torch.eye(self.heads, device=weight.device)[:, None, :, None]
+        return Folded(
+            # A key's bias shifts all logits of a prototype alike, which no softmax sees.
+            keys=(self.queries().float() @ weight[1]).flatten(0, 1).T,
+            value=weight[2].mT,
+            value_bias=bias[2][:, None],
+            ask=torch.cat([weight[0], bias[0][..., None]], 2) * weight.shape[2] ** -0.5,
+            own=own,
+        )
 
-        A key's bias shifts all logits of a prototype alike, which no softmax sees.
-        """
-        weight = self.qkv.weight.float().view(3, self.heads, -1, self.qkv.in_features)[
-            1
-        ]  # (heads, d, c)
-        return (self.queries().float() @ weight).flatten(0, 1).T
-
-    def _fold_values(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _fold_values(self, pooled: Tensor, folded: "Folded") -> tuple[Tensor, Tensor]:
         """Fold queries, keys and values of a region's prototypes into what its tokens need.
 
         Args:
             pooled: (regions, heads · m, c), the tokens as each prototype gathered them.
+            folded: What follows from the parameters alone.
 
         Returns:
-            The matrix (regions, c, heads · m) and shift (regions, heads · m) that make a token
-            logits, and the matrix (regions, heads · m, c) that makes their softmax a result.
+            What makes a token logits, (regions, heads · m, c + 1), a matrix and a shift, and the
+            matrix (regions, heads · m, c) that makes their softmax a result.
         """
-        regions, _, dim = pooled.shape
-        weight = self.qkv.weight.float().view(3, self.heads, -1, dim)
-        bias = self.qkv.bias.float().view(3, self.heads, -1)
-        by_head = pooled.view(regions, self.heads, -1, dim)
-        values = by_head @ weight[2].mT + bias[2][:, None]
+        regions, width, dim = pooled.shape
+        m = width // self.heads
+        by_head = pooled.view(regions, self.heads, m, dim).transpose(0, 1).flatten(1, 2)
+        values = torch.baddbmm(folded.value_bias, by_head, folded.value)  # (heads, r · m, d)
         told = F.linear(
-            join_heads(values), self.kv_proto.weight.float(), self.kv_proto.bias.float()
-        )
-        keys, values = split_heads(told, 2, self.heads)  # (regions, heads, m, d)
-        keys = keys * keys.shape[-1] ** -0.5
-        ask = (keys @ weight[0]).flatten(1, 2).mT
-        shift = (keys @ bias[0][..., None]).flatten(1)
-        own = torch.eye(self.heads, device=values.device)[:, None, :, None]
-        return ask, shift, (values[:, :, :, None] * own).flatten(3).flatten(1, 2)
+            values.transpose(0, 1).flatten(1), self.kv_proto.weight.float(),
+            self.kv_proto.bias.float(),
+        )  # fmt: skip
+        keys, values = told.view(regions, m, 2, self.heads, -1).unbind(2)  # (r, m, heads, d)
+        ask = keys.flatten(0, 1).transpose(0, 1) @ folded.ask  # (heads, r · m, c + 1)
+        ask = ask.view(self.heads, regions, m, -1).transpose(0, 1).flatten(1, 2)
+        answer = values.transpose(1, 2)[:, :, :, None] * folded.own  # (r, heads, m, heads, d)
+        return ask, answer.flatten(3).flatten(1, 2)
 
     def reference(self, tokens: Tensor, live: Tensor) -> Tensor:
         """Attend plainly over whole regions: tokens (r, t, c), one region a row, live (r, t)."""
@@ -253,11 +287,10 @@ class PrototypeAttention(nn.Module):
 
 def _sum_by_region(parts: Tensor, region: Tensor, regions: int) -> Tensor:
     """Add up (n, ...) by region into (regions, ...)."""
-    return parts.new_zeros(regions, *parts.shape[1:]).index_add(0, region, parts)
+    return parts.new_zeros(regions, *parts.shape[1:]).index_add_(0, region, parts)
 
 
 def _peak_by_region(peaks: Tensor, region: Tensor, regions: int) -> Tensor:
-    """The largest of (n, m) in each region, (regions, m); 0 where no token takes part."""
-    lowest = peaks.new_full((regions, peaks.shape[1]), float("-inf"))
-    peak = lowest.scatter_reduce(0, region[:, None].expand_as(peaks), peaks, "amax")
-    return peak.masked_fill(peak.isinf(), 0.0)
+    """The largest of (n, m) in each region, (regions, m); very low where no token takes part."""
+    lowest = peaks.new_full((regions, peaks.shape[1]), torch.finfo(peaks.dtype).min)
+    return lowest.scatter_reduce_(0, region[:, None].expand_as(peaks), peaks, "amax")

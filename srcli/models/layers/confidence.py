@@ -83,28 +83,49 @@ def _surroundings(
     Returns:
         (k, c, S+4, S+4), zero beyond the image; and (k, S+4, S+4) bool, True inside it.
     """
-    s, c = grid.window, tokens.shape[2]
+    c = tokens.shape[2]
+    places, within = grid.surroundings(REACH, tokens.device)
+    y, x = places.index_select(0, chosen).unbind(1)  # (k, S+4)
+    within_y, within_x = within.index_select(0, chosen).unbind(1)
+    place = y[:, :, None] + x[:, None]  # (k, S+4, S+4)
+    patches = tokens.flatten(0, 1).index_select(0, place.flatten()).view(*place.shape, c)
+    if above is not None or below is not None:
+        _add_beyond(patches, within_y, grid, chosen, (above, below))
+    inside = within_y[:, :, None] & within_x[:, None]
+    return (patches * inside[..., None]).permute(0, 3, 1, 2), inside
+
+
+def _add_beyond(
+    patches: Tensor,
+    within_y: Tensor,
+    grid: WindowGrid,
+    chosen: Tensor,
+    beyond: tuple[Tensor | None, Tensor | None],
+) -> None:
+    """Put the rows above and below a band into the surroundings of its windows.
+
+    Args:
+        patches: (k, S+4, S+4, c), changed in place.
+        within_y: (k, S+4) bool, True = this row is inside the image; changed in place.
+        grid: See `ConfidenceEstimator.on_windows`.
+        chosen: Likewise.
+        beyond: Above and below, likewise.
+    """
+    s, c = grid.window, patches.shape[3]
     rest = chosen // grid.columns
     image, row, column = rest // grid.rows, rest % grid.rows, chosen % grid.columns  # (k,)
-    reach = torch.arange(-REACH, s + REACH, device=tokens.device)
-    y, x = row[:, None] * s + reach, column[:, None] * s + reach  # (k, S+4)
-    within_y = (y >= 0) & (y < grid.rows * s)
-    within_x = (x >= 0) & (x < grid.columns * s)
-    y, x = y.clamp(0, grid.rows * s - 1), x.clamp(0, grid.columns * s - 1)
-    window = ((image[:, None] * grid.rows + y // s) * grid.columns)[:, :, None] + (x // s)[:, None]
-    place = (window * s + (y % s)[:, :, None]) * s + (x % s)[:, None]  # (k, S+4, S+4)
-    patches = tokens.flatten(0, 1).index_select(0, place.flatten()).view(*place.shape, c)
+    reach = torch.arange(-REACH, s + REACH, device=patches.device)
+    x = (column[:, None] * s + reach).clamp(0, grid.columns * s - 1)  # (k, S+4)
+    above, below = beyond
     for rows, here, part in (
         (above, row == 0, slice(0, REACH)),
         (below, row == grid.rows - 1, slice(s + REACH, s + 2 * REACH)),
     ):
         if rows is None:
             continue
-        number = image[:, None] * REACH + torch.arange(REACH, device=tokens.device)
+        number = image[:, None] * REACH + torch.arange(REACH, device=patches.device)
         place = number[:, :, None] * rows.shape[3] + x[:, None]  # (k, 2, S+4)
-        beyond = rows.permute(0, 2, 3, 1).reshape(-1, c).index_select(0, place.flatten())
-        beyond = beyond.view(*place.shape, c)
-        patches[:, part] = torch.where(here[:, None, None, None], beyond, patches[:, part])
+        seen = rows.permute(0, 2, 3, 1).reshape(-1, c).index_select(0, place.flatten())
+        seen = seen.view(*place.shape, c)
+        patches[:, part] = torch.where(here[:, None, None, None], seen, patches[:, part])
         within_y[:, part] |= here[:, None]
-    inside = within_y[:, :, None] & within_x[:, None]
-    return (patches * inside[..., None]).permute(0, 3, 1, 2), inside

@@ -14,8 +14,9 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.indexing import put_rows, with_rows
+from srcli.models.layers.indexing import put_rows
 from srcli.models.layers.windows import Regions
 
 __all__ = ["ActiveTokens", "all_active", "idle_tokens", "pack"]
@@ -53,10 +54,9 @@ class ActiveTokens:
             return live
         _, t, c = tokens.shape
         stray_tokens = tokens.new_zeros(stray_blocks * t, c)
-        strays = with_rows(
-            stray_tokens, self.slots, tokens.flatten(0, 1).index_select(0, self.strays)
-        )
-        return torch.cat([live, strays.view(-1, t, c)])
+        strays = tokens.flatten(0, 1).index_select(0, self.strays)
+        put_rows(stray_tokens, self.slots, strays)
+        return torch.cat([live, stray_tokens.view(-1, t, c)])
 
     def scatter(self, blocks: Tensor, tokens: Tensor) -> None:
         """Replace the active of all tokens (n, t, c), in place, by `blocks`."""
@@ -165,42 +165,46 @@ def pack(
         bucketed: Round the number of blocks up, by at most an eighth, with empty ones: a device
             then sees few different shapes, and its kernels and buffers are used again.
     """
-    t = global_halted.shape[1]
+    n, t = global_halted.shape
     order, home = regions.order, regions.home
-    live = ~local_halted[order]
-    global_active = ~global_halted[order]
-    stray = ~live[:, None] & global_active
-    strays_in = regions.total(stray.sum(1))
-    blocks_in = (strays_in + t - 1) // t
-    touched = live | stray.any(1)
-    busy = regions.total(touched) > 0
-    sizes = torch.stack([live.sum(), strays_in.sum(), blocks_in.sum(), touched.sum(), busy.sum()])
-    live_count, stray_count, block_count, touched_count, regions_left = cast(
-        "list[int]", sizes.tolist()
+    halted = torch.cat([local_halted[:, None], global_halted], 1).index_select(0, order)
+    live, global_active = (~halted).tensor_split([1], 1)  # (n, 1), (n, t)
+    stray = global_active > live
+    stray_rank = stray.flatten().cumsum(0)
+    touched = live[:, 0] | stray.any(1)
+    rank = torch.stack([live[:, 0], touched]).cumsum(1)
+    upto = F.pad(torch.cat([rank, stray_rank[None, t - 1 :: t]]), (1, 0))  # (3, n + 1)
+    begun, ended = upto.index_select(1, regions.bounds.view(-1)).chunk(2, 1)
+    here = ended - begun  # live, touched and strays, by region
+    blocks_in = (here[2] + (t - 1)) // t
+    counted = torch.stack([blocks_in, here[1] > 0]).cumsum(1)  # blocks, regions with work left
+    live_count, touched_count, stray_count, block_count, regions_left = cast(
+        "list[int]", torch.cat([upto[:, -1], counted[:, -1]]).tolist()
     )
-    chosen = _places(live, live_count)
-    places = _places(stray.flatten(), stray_count)
-    place_home = home[places // t]
-    first_token = strays_in.cumsum(0) - strays_in
-    first_block = blocks_in.cumsum(0) - blocks_in
-    rank = torch.arange(stray_count, device=home.device)
-    slots = rank + first_block[place_home] * t - first_token[place_home]
+    stray_blocks = block_count
     if bucketed:
-        block_count = _bucket(live_count + block_count) - live_count
-    stray_home = torch.searchsorted(
-        blocks_in.cumsum(0), torch.arange(block_count, device=home.device), right=True
-    ).clamp_max(regions.count - 1)
-    number = (busy.cumsum(0) - 1).clamp_min(0)  # of a region, among those with work left
-    used = torch.zeros(block_count * t, dtype=torch.bool, device=home.device)
-    used[slots] = True
+        stray_blocks = _bucket(live_count + block_count) - live_count
+    numbers = torch.arange(max(n, stray_count, stray_blocks), device=home.device)
+    # The place of the k-th that is chosen: `nonzero` without waiting for the device.
+    chosen = torch.searchsorted(rank[0], numbers[:live_count], right=True)
+    places = torch.searchsorted(stray_rank, numbers[:stray_count], right=True)
+    touched_places = torch.searchsorted(rank[1], numbers[:touched_count], right=True)
+    window = places // t
+    first_slot = (counted[0] - blocks_in) * t - begun[2]
+    slots = numbers[:stray_count] + first_slot.index_select(0, home.index_select(0, window))
+    stray_home = torch.searchsorted(counted[0], numbers[:stray_blocks], right=True)
+    number = counted[1] - 1  # of a region, among those with work left
+    used = torch.zeros(stray_blocks * t, dtype=torch.bool, device=home.device)
+    used.index_fill_(0, slots, True)
+    of_blocks = torch.cat([home.index_select(0, chosen), stray_home.clamp_max(regions.count - 1)])
     return ActiveTokens(
-        windows=order[chosen],
-        strays=order[places // t] * t + places % t,
+        windows=order.index_select(0, chosen),
+        strays=torch.add(places, order.index_select(0, window) - window, alpha=t),
         slots=slots,
-        global_active=torch.cat([global_active[chosen], used.view(-1, t)]),
-        region=number[torch.cat([home[chosen], stray_home])],
+        global_active=torch.cat([global_active.index_select(0, chosen), used.view(-1, t)]),
+        region=number.index_select(0, of_blocks),
         regions=regions_left,
-        touched=order[_places(touched, touched_count)],
+        touched=order.index_select(0, touched_places),
     )
 
 

@@ -50,19 +50,18 @@ class Regions:
     """Grouping of windows for the global branch.
 
     Args:
-        of_window: (n,) int64, the region of each window.
         order: (n,) int64, the windows region by region, each region's in reading order.
-        ends: (count,) int64, how many windows `order` has up to the end of each region.
-        count: Number of regions.
+        bounds: (2, count) int64, how many windows `order` has up to the start of each region, and
+            up to its end.
         home: (n,) int64, the region of each window in that order.
+        count: Number of regions.
         whole: Where windows stand if every region has as many; None: it is not known.
     """
 
-    of_window: Tensor
     order: Tensor
-    ends: Tensor
-    count: int
+    bounds: Tensor
     home: Tensor
+    count: int
     whole: WholeRegions | None = None
 
     @classmethod
@@ -71,15 +70,13 @@ class Regions:
         order = of_window.argsort(stable=True)
         home = of_window[order]
         ends = torch.bincount(home, minlength=count).cumsum(0)
-        return cls(of_window, order, ends, count, home)
+        bounds = torch.stack([F.pad(ends, (1, 0))[:-1], ends])
+        return cls(order, bounds, home, count)
 
-    def total(self, counts: Tensor) -> Tensor:
-        """Add up integers or truth values (n,), in the order of `order`, by region: (count,) int64.
-
-        By differences of a running sum, which every device has for int64, and in one order.
-        """
-        upto = F.pad(counts.cumsum(0), (1, 0))[self.ends]
-        return upto.diff(prepend=upto.new_zeros(1))
+    @property
+    def of_window(self) -> Tensor:
+        """The region of each window, (n,) int64."""
+        return torch.empty_like(self.home).scatter_(0, self.order, self.home)
 
 
 @dataclass(frozen=True)
@@ -131,6 +128,20 @@ class WindowGrid:
         """
         return _regions(self, side, device)
 
+    def surroundings(self, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Places of windows' tokens and those around them, by row and by column.
+
+        Args:
+            reach: Px around a window.
+            device: Where the result shall lie.
+
+        Returns:
+            (n, 2, S + 2 · reach) int64, what a row and a column add to the place of a token in the
+            flattened array (n · S·S); the nearest one's outside the image. And the same shape,
+            bool: True inside it.
+        """
+        return _surroundings(self, reach, device)
+
 
 @lru_cache(maxsize=32)
 @torch.inference_mode(mode=False)  # it is kept, and autograd may want it later
@@ -143,7 +154,7 @@ def _regions(grid: WindowGrid, side: int, device: torch.device) -> Regions:
     image = torch.arange(grid.batch)
     number = (image[:, None, None] * down + row[:, None]) * across + column
     here = Regions.of(number.reshape(-1), grid.batch * down * across)
-    parts = [here.of_window, here.order, here.ends, here.home]
+    parts = [here.order, here.bounds.flatten(), here.home]
     if side:
         parts += _whole(grid, side, (down, across))
     lengths = [len(part) for part in parts]
@@ -151,9 +162,33 @@ def _regions(grid: WindowGrid, side: int, device: torch.device) -> Regions:
     whole = None
     if side:
         places = grid.batch * down * across * side * side
-        filler = None if places == grid.count else sent[6] > 0
-        whole = WholeRegions(sent[4], sent[5], filler, side * side)
-    return Regions(sent[0], sent[1], sent[2], here.count, sent[3], whole)
+        filler = None if places == grid.count else sent[5] > 0
+        whole = WholeRegions(sent[3], sent[4], filler, side * side)
+    return Regions(sent[0], sent[1].view(2, -1), sent[2], here.count, whole)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)
+def _surroundings(grid: WindowGrid, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """See `WindowGrid.surroundings`."""
+    s = grid.window
+    around = torch.arange(-reach, s + reach)
+    y = torch.arange(grid.rows)[:, None] * s + around  # (rows, S + 2 · reach)
+    x = torch.arange(grid.columns)[:, None] * s + around
+    within_y, within_x = (y >= 0) & (y < grid.rows * s), (x >= 0) & (x < grid.columns * s)
+    y, x = y.clamp(0, grid.rows * s - 1), x.clamp(0, grid.columns * s - 1)
+    image = torch.arange(grid.batch)[:, None, None] * (grid.rows * grid.columns * s * s)
+    y = image + y // s * (grid.columns * s * s) + y % s * s  # (batch, rows, S + 2 · reach)
+    x = x // s * (s * s) + x % s
+    shape = (grid.batch, grid.rows, grid.columns, len(around))
+    parts = [
+        torch.stack([rows.expand(shape), columns.expand(shape)], 3).view(grid.count, 2, -1)
+        for rows, columns in (
+            (y[:, :, None], x),
+            (within_y[:, None].expand(-1, grid.columns, -1), within_x),
+        )
+    ]
+    return parts[0].to(device), parts[1].to(device)
 
 
 def _whole(grid: WindowGrid, side: int, regions: tuple[int, int]) -> list[Tensor]:
