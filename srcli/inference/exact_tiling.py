@@ -17,12 +17,14 @@ from torch import Tensor
 
 from srcli.geometry import TileGrid, TileSpan
 from srcli.inference.flat_blocks import FlatBlocks
+from srcli.models.layers import sparse
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
 __all__ = ["OutputTile", "band_rows", "exact_parts"]
 
 _CPU_BAND = 1 << 16  # LR px that a band has at least: below, small tensors cost time
 _BAND = 1 << 18  # the same elsewhere, where kernels should be large
+_WINDOW = 8  # LR px to a window's side
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,6 @@ def _encoded(
 ) -> Iterator[Tensor]:
     """The features of an extended image, strip by strip, in bands."""
     columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
-    height = band_rows(lr.device, network.band, lr.shape[3])
 
     def encode(y: _Reach, x: _Reach) -> Tensor:
         return network.encode(lr[..., y.start : y.stop, x.start : x.stop])
@@ -168,17 +169,28 @@ def _encoded(
         parts = [_computed(encode, y, x, flat, FlatBlocks.encoded) for x in columns]
         strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
         parts.clear()
-        yield from strip.split(height, 2)
+        yield from strip.split(band_rows(lr.device, network.band, lr.shape[3], strip.shape[2]), 2)
         del strip  # the bands hold what is still needed of it
 
 
-def band_rows(device: torch.device, band: int, width: int) -> int:
-    """Rows of a band of `width` LR px, a multiple of `band`: so many that the device is busy.
+def band_rows(device: torch.device, band: int, width: int, height: int) -> int:
+    """Rows of the bands of a strip, a multiple of `band`: so many that the device is busy.
 
-    More would be no faster, and every layer holds one back.
+    More would be no faster, and every layer holds one back. Elsewhere than on a CPU, where every
+    band costs the same launches, none is small, and none of a large image so small that it would
+    be computed and masked (`sparse.masked_up_to`).
+
+    Args:
+        device: Where.
+        band: LR px that bands start on multiples of.
+        width: Of the strip, LR px.
+        height: Of the strip, LR px.
     """
-    least = _CPU_BAND if device.type == "cpu" else _BAND
-    return band * max(1, -(-least // (width * band)))
+    if device.type == "cpu":
+        return band * max(1, -(-_CPU_BAND // (width * band)))
+    least = max(_BAND, sparse.masked_up_to(device) * _WINDOW**2)
+    bands = max(1, height // (band * -(-least // (width * band))))
+    return band * -(-height // (band * bands))
 
 
 class _RowWindow:

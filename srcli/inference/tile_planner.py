@@ -115,7 +115,8 @@ class TilePlanner:
         )
         tile_height, tile_width = core_height + 2 * network.halo, core_width + 2 * network.halo
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop
-        band = min(core_height, band_rows(network.device, spec.alignment, width))
+        rows = band_rows(network.device, spec.alignment, width, core_height)
+        band = min(core_height, rows)
         in_flight = min(height, 2 * tile_height + memory.bands_held * band)
         if memory.holds_whole_image:
             in_flight = height

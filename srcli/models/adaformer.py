@@ -273,7 +273,7 @@ SPEC = ModelSpec(
     scales=(2, 3, 4),
     alignment=32,
     overlap=32,
-    memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=1700, bands_held=8),
+    memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=2560, bands_held=8),
     efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
     build=_build,
 )

@@ -27,7 +27,9 @@ SPEC = replace(
     adaformer.SPEC,
     name="adaformer-s",
     paper="after AdaFormer (AAAI 2024)",
-    memory=replace(adaformer.SPEC.memory, forward=2450, tile=1200, held=480, bands_held=5),
+    memory=replace(
+        adaformer.SPEC.memory, forward=2450, tile=1200, held=480, attending=1920, bands_held=5
+    ),
     efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.5)},
     build=_build,
 )

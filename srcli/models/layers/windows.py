@@ -143,6 +143,13 @@ class WindowGrid:
         return _surroundings(self, reach, device)
 
 
+def _sent(made: Tensor, device: torch.device) -> Tensor:
+    """What was made on the host on its device, without waiting for it where that can be done."""
+    if device.type == "cuda":
+        return made.pin_memory().to(device, non_blocking=True)
+    return made.to(device)
+
+
 @lru_cache(maxsize=32)
 @torch.inference_mode(mode=False)  # it is kept, and autograd may want it later
 def _regions(grid: WindowGrid, side: int, device: torch.device) -> Regions:
@@ -158,7 +165,7 @@ def _regions(grid: WindowGrid, side: int, device: torch.device) -> Regions:
     if side:
         parts += _whole(grid, side, (down, across))
     lengths = [len(part) for part in parts]
-    sent = cast("tuple[Tensor, ...]", torch.cat(parts).to(device).split(lengths))
+    sent = cast("tuple[Tensor, ...]", _sent(torch.cat(parts), device).split(lengths))
     whole = None
     if side:
         places = grid.batch * down * across * side * side
@@ -188,7 +195,7 @@ def _surroundings(grid: WindowGrid, reach: int, device: torch.device) -> tuple[T
             (within_y[:, None].expand(-1, grid.columns, -1), within_x),
         )
     ]
-    return parts[0].to(device), parts[1].to(device)
+    return _sent(parts[0], device), _sent(parts[1], device)
 
 
 def _whole(grid: WindowGrid, side: int, regions: tuple[int, int]) -> list[Tensor]:
