@@ -65,7 +65,7 @@ _WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2")
 _INSIDE = frozenset(_COMPOSED.split())
 _NONE = frozenset(_FREE.split())
 _KIND, _WAIT, _SENT = "kind: ", "host waits: ", "made on the host"
-_PACK, _BAND_ROWS = sparse.pack, exact_tiling.band_rows
+_PACK, _BAND_HEIGHTS = sparse.pack, exact_tiling.band_heights
 _CPU, _CARD = torch.device("cpu"), torch.device("cuda")
 
 
@@ -83,8 +83,8 @@ def as_on_a_card(processors: int = 132, free: int = 16 << 30) -> Iterator[None]:
             (sparse, "takes_whole_regions", lambda _: True),
             (sparse, "masked_up_to", lambda _: sparse._WINDOWS_A_PROCESSOR * processors),
             (sparse, "pack", lambda *masks, bucketed: _PACK(*masks, bucketed=True)),
-            (exact_tiling, "band_rows", lambda _, *size: _BAND_ROWS(_CARD, *size)),
-            (tile_planner, "band_rows", lambda _, *size: _BAND_ROWS(_CARD, *size)),
+            (exact_tiling, "band_heights", lambda _, *size: _BAND_HEIGHTS(_CARD, *size)),
+            (tile_planner, "band_heights", lambda _, *size: _BAND_HEIGHTS(_CARD, *size)),
             (tile_planner, "_STRIPS_BUDGET", free),
             (tile_planner, "free_memory", lambda _: free),
         ):

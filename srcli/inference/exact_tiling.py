@@ -20,7 +20,7 @@ from srcli.inference.flat_blocks import FlatBlocks
 from srcli.models.layers import sparse
 from srcli.models.spec import AttendedBand, BandedNetwork, Halting, LayerTrace
 
-__all__ = ["OutputTile", "band_rows", "exact_parts"]
+__all__ = ["OutputTile", "band_heights", "exact_parts"]
 
 _CPU_BAND = 1 << 16  # LR px that a band has at least: below, small tensors cost time
 _BAND = 1 << 18  # the same elsewhere, where kernels should be large
@@ -169,12 +169,13 @@ def _encoded(
         parts = [_computed(encode, y, x, flat, FlatBlocks.encoded) for x in columns]
         strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
         parts.clear()
-        yield from strip.split(band_rows(lr.device, network.band, lr.shape[3], strip.shape[2]), 2)
+        height, width = strip.shape[2:]
+        yield from strip.split(band_heights(lr.device, network.band, width, height), 2)
         del strip  # the bands hold what is still needed of it
 
 
-def band_rows(device: torch.device, band: int, width: int, height: int) -> int:
-    """Rows of the bands of a strip, a multiple of `band`: so many that the device is busy.
+def band_heights(device: torch.device, band: int, width: int, height: int) -> list[int]:
+    """Heights of the bands of a strip, from top to bottom: so many rows that the device is busy.
 
     More would be no faster, and every layer holds one back. Elsewhere than on a CPU, where every
     band costs the same launches, none is small, and none of a large image so small that it would
@@ -182,15 +183,20 @@ def band_rows(device: torch.device, band: int, width: int, height: int) -> int:
 
     Args:
         device: Where.
-        band: LR px that bands start on multiples of.
+        band: LR px that all heights but the last are multiples of.
         width: Of the strip, LR px.
         height: Of the strip, LR px.
     """
+    units = -(-height // band)
     if device.type == "cpu":
-        return band * max(1, -(-_CPU_BAND // (width * band)))
-    least = max(_BAND, sparse.masked_up_to(device) * _WINDOW**2)
-    bands = max(1, height // (band * -(-least // (width * band))))
-    return band * -(-height // (band * bands))
+        each = max(1, -(-_CPU_BAND // (width * band)))
+        stops = [*range(each, units, each), units]
+    else:
+        least = max(_BAND, sparse.masked_up_to(device) * _WINDOW**2)
+        bands = max(1, units // -(-least // (width * band)))
+        stops = [units * number // bands for number in range(1, bands + 1)]
+    ends = [min(stop * band, height) for stop in stops]
+    return [end - start for start, end in pairwise([0, *ends])]
 
 
 class _RowWindow:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from srcli.geometry import TileGrid
 from srcli.inference.device import free_memory
-from srcli.inference.exact_tiling import band_rows
+from srcli.inference.exact_tiling import band_heights
 from srcli.inference.network import LoadedNetwork
 
 __all__ = ["TilePlan", "TilePlanner"]
@@ -115,8 +115,7 @@ class TilePlanner:
         )
         tile_height, tile_width = core_height + 2 * network.halo, core_width + 2 * network.halo
         height, width = grid.rows[-1].core_stop, grid.columns[-1].core_stop
-        rows = band_rows(network.device, spec.alignment, width, core_height)
-        band = min(core_height, rows)
+        band = max(band_heights(network.device, spec.alignment, width, core_height))
         in_flight = min(height, 2 * tile_height + memory.bands_held * band)
         if memory.holds_whole_image:
             in_flight = height

@@ -11,6 +11,7 @@ from srcli import Upscaler
 from srcli.errors import UnreadableImage
 from srcli.inference import tile_planner
 from srcli.inference.device import left_to_container
+from srcli.inference.exact_tiling import band_heights
 from srcli.inference.network import LoadedNetwork
 from srcli.inference.tile_planner import TilePlan, TilePlanner
 from srcli.models import model_spec
@@ -94,8 +95,8 @@ def test_bands_elsewhere_are_larger_and_planned_for(
     monkeypatch.setattr(sparse, "masked_up_to", lambda device: 0)
     elsewhere = next(TilePlanner(network, 512).attempts(4000, 2000))
     assert elsewhere.grid == on_cpu.grid
-    more = 96 * 2000 * network.spec.memory.bands_held * network.spec.memory.held
-    attending = 160 * 2000 * network.spec.memory.attending
+    more = 128 * 2000 * network.spec.memory.bands_held * network.spec.memory.held
+    attending = 192 * 2000 * network.spec.memory.attending
     assert elsewhere.needs == on_cpu.needs + more + attending
 
 
@@ -140,3 +141,20 @@ def test_frames_unlike_images_are_treated_as_images_are() -> None:
     for wrong in (np.full((9, 12, 3), 128), np.full((9, 12, 3), np.nan)):
         with pytest.raises(UnreadableImage):
             upscaler.upscale_frames([wrong, wrong])
+
+
+def test_bands_of_a_card_share_a_strip_and_none_is_so_small_that_it_is_masked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sparse, "masked_up_to", lambda device: 8448)
+    for width, height in ((512, 352), (1024, 704), (1920, 1088), (3840, 2160), (16, 50_016)):
+        heights = band_heights(torch.device("cuda"), 32, width, height)
+        assert sum(heights) == height
+        assert not any(one % 32 for one in heights[:-1])
+        assert max(heights) - min(heights) <= 48
+        assert min(heights[:-1], default=height) * width // 64 >= 8448 or len(heights) == 1
+
+
+def test_bands_of_a_cpu_are_low() -> None:
+    heights = band_heights(torch.device("cpu"), 32, 512, 352)
+    assert heights == [128, 128, 96]
