@@ -168,6 +168,8 @@ def _count(
             steps += bool(event.input_shapes[2])  # of the bias
         kinds[kind] += steps
         operators[name] += steps
+        # Indices of truth values are looked for first.
+        waits["nonzero"] += sum(child.name == "aten::nonzero" for child in event.cpu_children)
         return
     for child in event.cpu_children:
         _count(child, kind, kinds, operators, waits)
