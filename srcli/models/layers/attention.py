@@ -130,7 +130,7 @@ class LocalAttention(nn.Module):
 
 
 class Folded(NamedTuple):
-    """What the parameters of a `PrototypeAttention` alone make, fp32.
+    """Matrices that follow from the parameters of a `PrototypeAttention` alone, fp32.
 
     Args:
         keys: (c, heads · m), makes a token logits by which prototypes gather.
@@ -183,7 +183,7 @@ class PrototypeAttention(nn.Module):
             setattr(self, f"_kept_{name}", value)
 
     def _folded(self) -> "Folded":
-        """What follows from the parameters alone, kept or computed."""
+        """Matrices that follow from the parameters alone, kept or computed."""
         if self._kept_keys is None:
             return self._fold()
         return Folded(*(getattr(self, f"_kept_{name}") for name in Folded._fields))

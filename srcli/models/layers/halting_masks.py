@@ -1,4 +1,4 @@
-"""What has halted before a layer, from the scores so far, and the trace that is kept of it."""
+"""Masks of what has halted before a layer, from the scores so far, and traces of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ def halted_by(score: Tensor, threshold: float, masks: str) -> tuple[Tensor, Tens
 
 
 def masks_in_a_run(masks: str, halting: Halting) -> str:
-    """What halts in a run, as in `halted_by`, of what a network's `masks` let halt."""
+    """Branches that halt in a run, as in `halted_by`, of those that a network lets halt."""
     local, shared = halting.local and masks != "none", halting.shared and masks == "both"
     if local:
         return "both" if shared else "local"
@@ -41,7 +41,7 @@ def masks_in_a_run(masks: str, halting: Halting) -> str:
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """What halted before a layer, and the confidence after it, in window order.
+    """Masks of what halted before a layer, and the confidence after it, in window order.
 
     Args:
         confidence: (n, t); None where no one needed it.

@@ -171,7 +171,7 @@ class TokenBand:
         return block.forward_whole(self.tokens.index_select(0, windows), count, key_bias, halted)
 
     def _hidden_filler(self, filler: Tensor) -> Tensor:
-        """What is added to the logits of all places (p, t) as keys: very low where `filler` is."""
+        """Summand of the logits of all places (p, t) as keys: very low where `filler` is."""
         if self._hidden is None:
             low = filler[:, None].to(self.tokens.dtype) * out_of_sight(self.tokens.dtype)
             self._hidden = low.expand(-1, self.tokens.shape[1]).contiguous()

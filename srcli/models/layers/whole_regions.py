@@ -21,7 +21,7 @@ __all__ = ["FusedAttention", "out_of_sight"]
 
 
 def out_of_sight(dtype: torch.dtype) -> float:
-    """What is added to a key's logits so that nobody sees it; finite, so that none gives no NaN."""
+    """Summand of a key's logits by which nobody sees it; finite, so that none gives no NaN."""
     return torch.finfo(dtype).min / 4
 
 
@@ -80,7 +80,7 @@ class FusedAttention(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def both(self, y: Tensor, regions: int, key_bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What tokens (n, t, c) get from the local and from the global branch.
+        """Results of the local and of the global branch for tokens (n, t, c).
 
         Args:
             y: Windows region by region, each region of as many.

@@ -144,7 +144,7 @@ class WindowGrid:
 
 
 def _sent(made: Tensor, device: torch.device) -> Tensor:
-    """What was made on the host on its device, without waiting for it where that can be done."""
+    """A tensor of the host on a device, sent without waiting for it where that can be done."""
     if device.type == "cuda":
         return made.pin_memory().to(device, non_blocking=True)
     return made.to(device)
