@@ -6,10 +6,11 @@ A clip is opened as a file and as nothing else.
 import errno
 import io
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from io import BufferedRandom, BufferedReader, BufferedWriter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,16 @@ from av.stream import Stream
 
 from srcli.errors import UnreadableVideo
 
-__all__ = ["MOST_STREAMS", "AnyPacket", "Part", "Sink", "opened", "reason_of"]
+__all__ = [
+    "MOST_STREAMS",
+    "AnyPacket",
+    "Part",
+    "SeekFailed",
+    "Sink",
+    "beginning_by",
+    "opened",
+    "reason_of",
+]
 
 if TYPE_CHECKING:  # generic to a type checker and not at run time
     AnyPacket = Packet[Stream]
@@ -180,3 +190,20 @@ class Sink:
         """Raise what went wrong, if anything did: then the file is not whole."""
         if self._error is not None:
             raise self._error
+
+
+class SeekFailed(Exception):
+    """A seek did not lead to where it should, as where there is no index."""
+
+
+def beginning_by(near: int, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Pass frames on, if there are any and the first is at `near` or before.
+
+    Raises:
+        SeekFailed: The first is later, or there is none.
+    """
+    first = next(frames, None)
+    stated = None if first is None else first.dts if first.pts is None else first.pts
+    if first is None or stated is None or stated > near:
+        raise SeekFailed
+    yield from chain((first,), frames)

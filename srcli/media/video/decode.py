@@ -17,7 +17,7 @@ from srcli.media.image import Pixels
 from srcli.media.video.changes import changed, refuse_changes
 from srcli.media.video.colour import HLG, PQ, RGB, Colour, Conversion, Samples, full_scale
 from srcli.media.video.colour_tags import stored_colour
-from srcli.media.video.container import opened
+from srcli.media.video.container import SeekFailed, beginning_by, opened
 from srcli.media.video.damage import Loss, loss_notes, part_notes, surviving_frames
 from srcli.media.video.frames import ClipInfo, Frame
 from srcli.media.video.probe import (
@@ -112,7 +112,7 @@ class ClipReader:
         frames = self._run(near)
         try:
             first = next(frames, None)
-        except _InvalidDataError:
+        except SeekFailed:
             return None
         return chain(() if first is None else (first,), frames)
 
@@ -193,7 +193,7 @@ class ClipReader:
         """RGB frames, and what their samples meant before.
 
         Raises:
-            _InvalidDataError: A seek does not lead to a key frame at `near` or before.
+            SeekFailed: A seek does not lead to a key frame at `near` or before.
         """
         with opened(self.path) as container:
             stream = chosen_stream(self.path, container)
@@ -207,7 +207,7 @@ class ClipReader:
             )
             if near is not None:
                 self._seek(container, stream, near)
-                decoded = _beginning_by(near, decoded)
+                decoded = beginning_by(near, decoded)
             if convert:
                 yield from self._converted(decoded)
             else:
@@ -240,7 +240,7 @@ class ClipReader:
         try:
             container.seek(max(target, 0), stream=stream)
         except FFmpegError as error:  # and the demuxer may now stand anywhere
-            raise _InvalidDataError from error
+            raise SeekFailed from error
 
     def _conversion(self, frame: av.VideoFrame, stored: Colour) -> Conversion:
         """From the samples in the file to RGB."""
@@ -292,16 +292,3 @@ class ClipReader:
             if pts < self._first or (self._end is not None and pts >= self._end):
                 return False
         raise changed(self.path, what, moment, self._reading)
-
-
-class _InvalidDataError(Exception):
-    """A seek did not lead to where it should, as where there is no index."""
-
-
-def _beginning_by(near: int, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """Pass frames on, if there are any and the first is at `near` or before."""
-    first = next(frames, None)
-    stated = None if first is None else first.dts if first.pts is None else first.pts
-    if first is None or stated is None or stated > near:
-        raise _InvalidDataError
-    yield from chain((first,), frames)
