@@ -4,6 +4,7 @@ import importlib.util
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -74,6 +75,19 @@ def test_packing_is_bounded_too(effort: str, measure: ModuleType) -> None:
     assert kinds["packing"] <= 66 * (layers - 1)
     assert kinds["confidence"] <= 20 * (layers - 1)
     assert waits <= layers - 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("effort", "processors"), [("exact", 132), ("balanced", 132), ("fast", 132), ("balanced", 0)]
+)
+def test_the_image_is_that_of_the_cpu(effort: str, processors: int, measure: ModuleType) -> None:
+    image = measure.grained(72, 120)
+    plain = Upscaler("adaformer-s", 4, device="cpu", precision="fp32", effort=effort)(image)
+    with measure.as_on_a_card(processors):
+        found = Upscaler("adaformer-s", 4, device="cpu", precision="fp32", effort=effort)(image)
+    levels = np.abs(found.astype(int) - plain)
+    assert levels.max() <= 1
+    assert (levels > 0).mean() < 1e-3
 
 
 def test_a_band_costs_no_more_than_the_layers_and_a_few(

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from srcli.models.layers import whole_regions
 from srcli.models.layers.attention import LocalAttention, PrototypeAttention
 from srcli.models.layers.confidence import ConfidenceEstimator
 from srcli.models.layers.packing import _bucket, all_active, pack
+from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import Regions, WindowGrid, extend_by_reflection
 
 sides = st.integers(1, 20)
@@ -76,6 +78,52 @@ def test_prototype_attention_equals_plain(share: float) -> None:
         mine = region == r
         plain = layer.reference(blocks[mine].flatten(0, 1)[None], live[mine].flatten()[None])
         torch.testing.assert_close(mixed[mine].flatten(0, 1)[None], plain, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("multiple", [1, 8])
+@pytest.mark.parametrize("rule", ["freeze", "pass"])
+@pytest.mark.parametrize("projected", [True, False])
+@pytest.mark.parametrize("shared_query", [True, False])
+def test_whole_regions_by_fused_attention_are_the_reference(
+    multiple: int, rule: str, projected: bool, shared_query: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_regions, "head_multiple", lambda like: multiple)
+    block = TSAB(
+        dim=12, heads=2, window=2, prototypes=3, ratio=2, halted=rule, projected=projected,
+        shared_query=shared_query,
+    )  # fmt: skip
+    tokens = torch.randn(12, 4, 12)
+    local, shared = torch.rand(12) < 0.5, torch.rand(12, 4) < 0.5
+    shared[8:] = True  # all of a region
+    region = torch.arange(3).repeat_interleave(4)
+    plain = block.reference(tokens, local, shared, region, 3)
+    low = whole_regions.out_of_sight(tokens.dtype)
+    bias = (shared * low).view(3, 1, 1, -1)
+    for _ in range(2):
+        found = block.forward_whole(tokens, 3, bias, (local, shared))
+        torch.testing.assert_close(found, plain, atol=1e-5, rtol=0)
+        block.prepare()
+    none = torch.zeros_like(local), torch.zeros_like(shared)
+    plain = block.reference(tokens, *none, region, 3)
+    torch.testing.assert_close(block.forward_whole(tokens, 3, None, None), plain, atol=1e-5, rtol=0)
+
+
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
+def test_whole_regions_hold_every_window_once(
+    batch: int, rows: int, columns: int, side: int
+) -> None:
+    regions = WindowGrid(batch, rows, columns, 8).regions(side, torch.device("cpu"))
+    whole = regions.whole
+    assert whole is not None
+    assert len(whole.windows) == regions.count * side * side
+    assert torch.equal(whole.windows[whole.places], torch.arange(batch * rows * columns))
+    of_place = torch.arange(regions.count).repeat_interleave(whole.size)
+    assert torch.equal(of_place[whole.places], regions.of_window)
+    real = torch.zeros(len(whole.windows), dtype=torch.bool)
+    real[whole.places] = True
+    filler = torch.zeros_like(real) if whole.filler is None else whole.filler
+    assert torch.equal(filler, ~real)
 
 
 @torch.no_grad()
