@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import paramiko
-from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+import pytest
 
-__all__ = ["SFTPServer"]
+paramiko = pytest.importorskip("paramiko", reason="paramiko is absent: pip install paramiko")
+
+__all__ = ["PASSWORD", "SFTPServer"]
 
 PASSWORD = "correct-horse"
 
@@ -18,11 +19,12 @@ PASSWORD = "correct-horse"
 class _Login(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         del username
-        return AUTH_SUCCESSFUL if password == PASSWORD else AUTH_FAILED
+        known = password == PASSWORD
+        return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         del kind, chanid
-        return OPEN_SUCCEEDED
+        return paramiko.OPEN_SUCCEEDED
 
 
 class _Folder(paramiko.SFTPServerInterface):
@@ -51,7 +53,7 @@ class _Folder(paramiko.SFTPServerInterface):
     def open(self, path: str, flags: int, attr: Any) -> Any:
         del attr
 
-        def opened() -> paramiko.SFTPHandle:
+        def opened() -> Any:
             mode = "r+b" if flags & (os.O_WRONLY | os.O_RDWR) else "rb"
             stream = os.fdopen(os.open(self._here(path), flags, 0o644), mode)
             handle = paramiko.SFTPHandle(flags)
@@ -90,7 +92,7 @@ class SFTPServer:
         self._root, self._key = root, paramiko.RSAKey.generate(2048)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self._sessions: list[paramiko.Transport] = []
+        self._sessions: list[Any] = []
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()

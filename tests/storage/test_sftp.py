@@ -1,32 +1,30 @@
 """SFTP, with a password in the URL and connections that are cut."""
+# ruff: noqa: E402 (without paramiko its server's module cannot be imported)
 
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+pytest.importorskip("paramiko", reason="paramiko is absent: pip install paramiko")
 
 from tests.cluster.batches import SMALL, contents, images, skipped
 from tests.forked_python import run_forked
 from tests.storage.s3_runs import expected, upscale
+from tests.storage.sftp_server import PASSWORD, SFTPServer
 
-paramiko = pytest.importorskip("paramiko", reason="paramiko is absent: pip install paramiko")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Any]:
-    from tests.storage.sftp_server import SFTPServer
-
+def server(tmp_path: Path) -> Iterator[SFTPServer]:
     with SFTPServer(tmp_path) as found:
         yield found
 
 
-def test_from_sftp_to_sftp(server: Any, tmp_path: Path) -> None:
-    from tests.storage.sftp_server import PASSWORD
-
+def test_from_sftp_to_sftp(server: SFTPServer, tmp_path: Path) -> None:
     images(tmp_path / "in", 5, bad=1)
     words = (server.url("in"), "-o", server.url("out"), "--journal", "run.sqlite", *SMALL)
     ended = upscale(*words, "-v", cwd=tmp_path)
@@ -42,7 +40,7 @@ def test_from_sftp_to_sftp(server: Any, tmp_path: Path) -> None:
     assert PASSWORD.encode() not in (tmp_path / "run.sqlite").read_bytes()
 
 
-def test_a_wrong_password_is_a_line(server: Any, tmp_path: Path) -> None:
+def test_a_wrong_password_is_a_line(server: SFTPServer, tmp_path: Path) -> None:
     ended = upscale(server.url("in", "battery-staple"), *SMALL, cwd=tmp_path)
     assert ended.returncode == 3, ended.stderr
     assert "cannot be reached: Authentication failed" in ended.stderr
@@ -50,7 +48,7 @@ def test_a_wrong_password_is_a_line(server: Any, tmp_path: Path) -> None:
     assert "battery-staple" not in ended.stderr
 
 
-def test_connections_that_are_cut_are_made_again(server: Any, tmp_path: Path) -> None:
+def test_connections_that_are_cut_are_made_again(server: SFTPServer, tmp_path: Path) -> None:
     images(tmp_path / "in", 12)
     out, over, cuts = tmp_path / "out", threading.Event(), list[int]()
 
