@@ -1,5 +1,4 @@
 """SFTP, with a password in the URL and connections that are cut."""
-# ruff: noqa: E402 (without paramiko its server's module cannot be imported)
 
 import os
 import threading
