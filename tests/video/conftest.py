@@ -13,6 +13,7 @@ from srcli.inference.report import Report
 from srcli.jobs.clip_job import upscale_clip
 from srcli.jobs.clip_source import ClipSettings
 from srcli.jobs.job import CLIP, Job
+from srcli.media.video.encoders import repeatable_options
 
 TICKS = Fraction(1, 12800)
 STEP = 512  # ticks: 25 frames a second
@@ -71,7 +72,8 @@ def make_clip(path: Path, recipe: Recipe) -> Path:
     width, height = recipe.size
     times = recipe.times or [n * STEP for n in range(recipe.frames)]
     with av.open(str(path), "w") as out:
-        video = out.add_stream(recipe.codec, rate=25, options=recipe.options)
+        options = repeatable_options(recipe.codec, recipe.options)
+        video = out.add_stream(recipe.codec, rate=25, options=options)
         context = video.codec_context
         context.width, context.height, context.pix_fmt = width, height, recipe.pix_fmt
         context.time_base = TICKS
