@@ -51,8 +51,11 @@ def made_in_parts(
     return notes, here, told
 
 
+SLOWER = pytest.mark.slow
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "mov"])
-@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("isolated", [pytest.param(True, marks=SLOWER), False])
 def test_clip_in_parts_has_the_bytes_of_one_made_in_order(
     tmp_path: Path, suffix: str, isolated: bool
 ) -> None:
@@ -72,7 +75,10 @@ def test_clip_in_parts_has_the_bytes_of_one_made_in_order(
     assert told == [(0, 30), (6, 30), (14, 30), (22, 30), (30, 30), (30, 30)]
 
 
-@pytest.mark.parametrize("left_out", [[0], [2], [1, 3], [0, 1, 2, 3]])
+@pytest.mark.parametrize(
+    "left_out",
+    [[2], *(pytest.param(some, marks=SLOWER) for some in ([0], [1, 3], [0, 1, 2, 3]))],
+)
 def test_segments_that_nobody_makes_are_made_here(tmp_path: Path, left_out: list[int]) -> None:
     source = make_clip(tmp_path / "in.mp4", Recipe(FRAMES, tones=1))
     plain, parts = tmp_path / "plain.mp4", tmp_path / "parts.mp4"
@@ -83,6 +89,7 @@ def test_segments_that_nobody_makes_are_made_here(tmp_path: Path, left_out: list
     assert told[-1] == (30, 30)
 
 
+@SLOWER
 def test_part_of_a_clip_with_reused_results(tmp_path: Path) -> None:
     def still(number: int, width: int, height: int) -> np.ndarray:
         return moving(number // 7, width, height)
