@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from srcli.atomic import give_name
-from srcli.cluster.handout import MOST_LOSSES, Further, Handout
+from srcli.cluster.handout import (
+    MOST_LOSSES,
+    Further,
+    Handout,
+    as_named,
+    sent_job,
+    unseen_result,
+)
 from srcli.cluster.messages import JobResult, UploadResult
 from srcli.cluster.page_work import pages_on_workers
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
@@ -56,26 +63,9 @@ def run_on_workers(
     for job in work.documents:
         if stopping.is_set():
             return
-        end = _document(job, context, pages_on_workers(pool, stopping), run_journal)
+        end = work.join(job, context, pages_on_workers(pool, stopping))
         if end is not None:
             yield end
-
-
-def _document(
-    job: Job, context: ImageContext, maker: PageMaker, run_journal: RunJournal
-) -> Finished | None:
-    """Have the pages of a document made and join them; None if the run is to stop."""
-    try:
-        losses, report = join_pages(job, context.decoder.read(job.source), context, maker)
-    except RunStopped:
-        return None
-    except ClusterError:  # no document can be done any more
-        raise
-    except Exception as error:  # noqa: BLE001 one bad document must not end the others
-        reason = reason_of(job, error)
-        run_journal.failed(job, reason)
-        return Finished(job, State.FAILED, reason)
-    return Finished(job, State.DONE, losses=losses, report=report)
 
 
 class _ImageWork:
@@ -90,14 +80,14 @@ class _ImageWork:
     def give(self, worker: PooledWorker, item: Job) -> Any:  # noqa: ANN401 Ray's reference
         """See `Work`."""
         self._observer.begun(item)
-        return worker.actor.upscale.remote(_sent(item))
+        return worker.actor.upscale.remote(sent_job(item))
 
     def settle(
         self, worker: PooledWorker, item: Job, answer: JobResult | UploadResult
     ) -> Finished | Further | None:
         """See `Work`."""
         if answer.reason:
-            return self._failed(item, _as_named(answer.reason, item))
+            return self._failed(item, as_named(answer.reason, item))
         if isinstance(answer, UploadResult):
             return self._uploaded(item, answer)
         if not answer.begun:
@@ -125,6 +115,18 @@ class _ImageWork:
         """See `Work`."""
         return absolute(item.target).parent
 
+    def join(self, job: Job, context: ImageContext, maker: PageMaker) -> Finished | None:
+        """Have the pages of a document made and join them; None if the run is to stop."""
+        try:
+            losses, report = join_pages(job, context.decoder.read(job.source), context, maker)
+        except RunStopped:
+            return None
+        except ClusterError:  # no document can be done any more
+            raise
+        except Exception as error:  # noqa: BLE001 one bad document must not end the others
+            return self._failed(job, reason_of(job, error))
+        return Finished(job, State.DONE, losses=losses, report=report)
+
     def _have_uploaded(
         self, worker: PooledWorker, job: Job, result: JobResult
     ) -> Finished | Further:
@@ -136,7 +138,7 @@ class _ImageWork:
         except OSError as error:
             return self._failed(job, reason_of(job, error))
         self._uploading[job] = result
-        return Further(worker.actor.upload.remote(_sent(job), result.temporary))
+        return Further(worker.actor.upload.remote(sent_job(job), result.temporary))
 
     def _uploaded(self, job: Job, said: UploadResult) -> Finished:
         """A result is in storage."""
@@ -152,8 +154,7 @@ class _ImageWork:
         if not temporary.exists():
             return self._failed(
                 job,
-                f"{job.target}: a worker wrote {temporary}, which this machine does not see; hint: "
-                "every node needs the folder of results under the same name",
+                unseen_result(job, temporary),
             )
         try:
             self._journal.before_rename(job, result.made)(temporary)
@@ -165,21 +166,9 @@ class _ImageWork:
 
     def _done(self, job: Job, result: JobResult) -> Finished:
         self._journal.done(job)
-        losses = tuple(_as_named(line, job) for line in result.losses)
+        losses = tuple(as_named(line, job) for line in result.losses)
         return Finished(job, State.DONE, losses=losses, report=result.report)
 
     def _failed(self, job: Job, reason: str) -> Finished:
         self._journal.failed(job, reason)
         return Finished(job, State.FAILED, reason)
-
-
-def _sent(job: Job) -> Job:
-    """A job as a worker gets it."""
-    return Job(absolute(job.source), absolute(job.target), job.image_format)
-
-
-def _as_named(text: str, job: Job) -> str:
-    """A worker's line with the names as they were given to the driver."""
-    for path in (job.source, job.target):
-        text = text.replace(str(absolute(path)), str(path))
-    return text

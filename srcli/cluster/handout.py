@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
+from srcli.jobs.job import Job
+from srcli.jobs.resume import absolute
 
-__all__ = ["MOST_LOSSES", "Further", "Handout", "Work"]
+__all__ = [
+    "MOST_LOSSES",
+    "Further",
+    "Handout",
+    "Work",
+    "as_named",
+    "sent_job",
+    "unseen_result",
+]
 
 MOST_LOSSES = 3
 """Lost workers after which an item is not given to another."""
@@ -180,3 +190,23 @@ class Handout(Generic[Item, End]):
         worker.running += 1
         self._running[end.answer] = worker, task
         return None
+
+
+def sent_job(job: Job) -> Job:
+    """A job as a worker gets it: the worker has another current folder."""
+    return Job(absolute(job.source), absolute(job.target), job.image_format)
+
+
+def as_named(text: str, job: Job) -> str:
+    """A worker's line with the names as they were given to the driver."""
+    for path in (job.source, job.target):
+        text = text.replace(str(absolute(path)), str(path))
+    return text
+
+
+def unseen_result(job: Job, file: Path) -> str:
+    """A line about a file that a worker wrote and the driver does not find."""
+    return (
+        f"{job.target}: a worker wrote {file}, which this machine does not see; hint: every node "
+        "needs the folder of results under the same name"
+    )

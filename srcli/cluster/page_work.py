@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from srcli.cluster.handout import MOST_LOSSES, Further, Handout
+from srcli.cluster.handout import MOST_LOSSES, Further, Handout, as_named, sent_job, unseen_result
 from srcli.cluster.messages import PageResult
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
 from srcli.errors import InputError, UnreadableImage
-from srcli.jobs.job import Job, reason_of
+from srcli.jobs.job import reason_of
 from srcli.jobs.page_tasks import MadePage, PageMaker, PageTask
 from srcli.jobs.resume import absolute
 
@@ -38,9 +38,7 @@ class _PageWork:
 
     def give(self, worker: PooledWorker, item: PageTask) -> Any:  # noqa: ANN401 Ray's reference
         """See `Work`."""
-        job = item.job
-        sent = Job(absolute(job.source), absolute(job.target), job.image_format)
-        return worker.actor.make_page.remote(replace(item, job=sent))
+        return worker.actor.make_page.remote(replace(item, job=sent_job(item.job)))
 
     def settle(
         self, worker: PooledWorker, item: PageTask, answer: PageResult
@@ -50,16 +48,11 @@ class _PageWork:
         if not answer.begun:
             return None
         if answer.reason:
-            source = str(absolute(item.job.source))
             kind = UnreadableImage if answer.unreadable else InputError
-            reason = answer.reason.replace(source, str(item.job.source))
-            return MadePage(item.number, error=kind(reason))
+            return MadePage(item.number, error=kind(as_named(answer.reason, item.job)))
         assert answer.pixels is not None
         if not answer.pixels.exists():
-            error = InputError(
-                f"{item.job.target}: a worker wrote {answer.pixels}, which this machine does not "
-                "see; hint: every node needs the folder of results under the same name"
-            )
+            error = InputError(unseen_result(item.job, answer.pixels))
             return MadePage(item.number, error=error)
         return MadePage(item.number, answer.image, answer.pixels, answer.report)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from srcli.cluster.handout import MOST_LOSSES, Handout
+from srcli.cluster.handout import MOST_LOSSES, Handout, as_named, sent_job, unseen_result
 from srcli.cluster.messages import SegmentResult
 from srcli.cluster.worker_pool import PooledWorker, WorkerPool
 from srcli.errors import InputError
 from srcli.jobs.clip_tasks import MadeSegment, SegmentMaker, SegmentTask
-from srcli.jobs.job import Job, reason_of
+from srcli.jobs.job import reason_of
 from srcli.jobs.resume import absolute
 
 __all__ = ["segments_on_workers"]
@@ -45,12 +45,7 @@ class _SegmentWork:
 
     def give(self, worker: PooledWorker, item: SegmentTask) -> Any:  # noqa: ANN401 Ray's reference
         """See `Work`."""
-        job = item.job
-        sent = replace(
-            item,
-            job=Job(absolute(job.source), absolute(job.target), job.image_format),
-            path=absolute(item.path),
-        )
+        sent = replace(item, job=sent_job(item.job), path=absolute(item.path))
         return worker.actor.make_segment.remote(sent)
 
     def settle(
@@ -63,8 +58,7 @@ class _SegmentWork:
         """
         del worker
         if answer.reason:
-            source = str(absolute(item.job.source))
-            raise InputError(answer.reason.replace(source, str(item.job.source)))
+            raise InputError(as_named(answer.reason, item.job))
         if answer.report is None:
             self._tell(
                 f"{item.job.source}: a worker that began at frame {item.done} did not find the "
@@ -72,10 +66,7 @@ class _SegmentWork:
             )
             return None
         if not item.path.exists():
-            raise InputError(
-                f"{item.job.target}: a worker wrote {item.path}, which this machine does not see; "
-                "hint: every node needs the folder of results under the same name"
-            )
+            raise InputError(unseen_result(item.job, item.path))
         return MadeSegment(item, answer.report, answer.lossy)
 
     def failed(self, item: SegmentTask, error: Exception) -> MadeSegment:

@@ -163,7 +163,7 @@ def _put(file: Path, url: UrlPath) -> None:
 
 
 def _put_options(url: UrlPath) -> dict[str, Any]:
-    """What drivers are told of an upload beside the file, whose temporary name tells no type."""
+    """Options of an upload: size of parts, and the media type, which no temporary name tells."""
     if url.protocol in ("s3", "s3a"):
         return {"chunksize": _BLOCK, "max_concurrency": _AT_ONCE, "ContentType": _type_of(url)}
     return {"content_type": _type_of(url)} if url.protocol in ("gs", "gcs") else {}

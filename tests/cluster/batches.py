@@ -1,5 +1,6 @@
 """Batches of small images, and `srcli upscale` on a cluster in a process of its own."""
 
+import json
 import os
 import re
 import signal
@@ -74,6 +75,15 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.iterdir()
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def events_of_equal_run(cluster: Any, folder: Path) -> list[dict[str, Any]]:
+    """Upscale `in` to `plain` without the cluster, to `out` with it, alike; the latter's events."""
+    plain = upscale(None, "in", "-o", "plain", *SMALL, cwd=folder)
+    ended = upscale(cluster, "in", "-o", "out", *SMALL, "--cluster", "auto", "--json", cwd=folder)
+    assert plain.returncode == ended.returncode == 0, ended.stderr
+    assert contents(folder / "out") == contents(folder / "plain")
+    return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 def skipped(summary: str) -> int:

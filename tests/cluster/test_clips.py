@@ -1,12 +1,21 @@
 """Clips by `srcli upscale --cluster`: workers make their segments, the driver joins them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.cluster.batches import SMALL, contents, images, kill, running, upscale, wait_for, workers
+from tests.cluster.batches import (
+    SMALL,
+    contents,
+    events_of_equal_run,
+    images,
+    kill,
+    running,
+    upscale,
+    wait_for,
+    workers,
+)
 from tests.video.conftest import Recipe, make_clip
 
 FRAMES = 400  # four segments
@@ -21,13 +30,7 @@ def busy(process: psutil.Process) -> bool:
 def test_clip_has_the_same_bytes_as_without_a_cluster(two_nodes: Any, tmp_path: Path) -> None:
     images(tmp_path / "in", 3)
     make_clip(tmp_path / "in" / "clip.mp4", CLIP)
-    plain = upscale(None, "in", "-o", "plain", *SMALL, cwd=tmp_path)
-    ended = upscale(
-        two_nodes, "in", "-o", "out", *SMALL, "--cluster", "auto", "--json", cwd=tmp_path
-    )
-    assert plain.returncode == ended.returncode == 0, ended.stderr
-    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
-    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    told = events_of_equal_run(two_nodes, tmp_path)
     assert told[-1]["done"] == 4
     assert told[-1]["device"] == "2 workers: cpu, fp32"
     frames = [one["done"] for one in told if one["event"] == "frame"]

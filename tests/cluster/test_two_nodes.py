@@ -14,6 +14,7 @@ from tests.cluster.batches import (
     SMALL,
     client_server_logs,
     contents,
+    events_of_equal_run,
     images,
     journal,
     skipped,
@@ -96,13 +97,7 @@ def test_large_document_is_done_page_by_page(two_nodes: Any, tmp_path: Path) -> 
             for number in range(count):
                 page = rng.integers(0, 256, (24, 24 + number, 3), np.uint8)
                 file.write(page, photometric="rgb", description=f"page {number}")
-    plain = upscale(None, "in", "-o", "plain", *SMALL, cwd=tmp_path)
-    ended = upscale(
-        two_nodes, "in", "-o", "out", *SMALL, "--cluster", "auto", "--json", cwd=tmp_path
-    )
-    assert plain.returncode == ended.returncode == 0, ended.stderr
-    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
-    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    told = events_of_equal_run(two_nodes, tmp_path)
     pages = [(one["done"], one["total"]) for one in told if one["event"] == "page"]
     assert pages == [(number, 20) for number in range(1, 21)]  # of the large one alone
     assert [entry.state for entry in journal(tmp_path / "out").values()] == ["done"] * 2

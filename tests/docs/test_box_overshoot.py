@@ -1,6 +1,5 @@
 """The measurement of ghost outlines beside 1-px boxes."""
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
@@ -8,17 +7,12 @@ import pytest
 
 from srcli.data.resize import resize
 from tests.forked_python import ROOT
+from tests.load_program import load_program
 
 
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
-    path = ROOT / "docs" / "measure" / "box_overshoot.py"
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_program(ROOT / "docs" / "measure" / "box_overshoot.py")
 
 
 def test_sharp_edges_do_not_overshoot_and_ghosts_do(measure: ModuleType):

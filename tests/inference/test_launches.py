@@ -1,6 +1,5 @@
 """Bounds on what a run launches on a GPU and how often the host waits, counted on the CPU."""
 
-import importlib.util
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +13,7 @@ from srcli.inference.device_link import PlainLink
 from srcli.models.layers import windows
 from srcli.models.layers.tsab import TSAB
 from tests.forked_python import ROOT
+from tests.load_program import load_program
 
 CONVOLUTIONS = {
     "adaformer": 107,
@@ -24,13 +24,7 @@ LAYERS = {"adaformer": 6, "adaformer-s": 3}
 
 @pytest.fixture(scope="module")
 def measure() -> ModuleType:
-    path = ROOT / "docs" / "measure" / "launches.py"
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_program(ROOT / "docs" / "measure" / "launches.py")
 
 
 def count(

@@ -1,10 +1,11 @@
 """The outputs that networks must reproduce, through the tool that made them."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
+
+from tests.load_program import load_program
 
 
 def largest_difference(
@@ -17,9 +18,5 @@ def largest_difference(
 
     Fails where a parameter has no numbers, or numbers no parameter.
     """
-    spec = importlib.util.spec_from_file_location("golden_tools", golden.parent / "tools.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tools = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tools)
+    tools = load_program(golden.parent / "tools.py")
     return tools.compare(module, golden, from_authors, tolerance=float("inf"), run=run)

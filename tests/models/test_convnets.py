@@ -1,6 +1,5 @@
 """IMDN, RFDN, RLFN, LAPAR-A and ETDS: against their authors' outputs, and their own promises."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +16,7 @@ from srcli.models.layers.residual_convnet import from_255
 from srcli.models.spec import EXACT, SRNetwork
 from srcli.weights.checkpoint import open_checkpoint, read_pickled
 from srcli.weights.recognise import recognise
+from tests.load_program import load_program
 
 GOLDEN = {"imdn": "imdn", "rfdn": "rfdn", "rlfn": "rlfn", "lapar-a": "lapar_a", "etds": "etds",
           "etds-dual": "etds_dual"}  # fmt: skip
@@ -26,12 +26,7 @@ LOCAL = ("etds", "etds-dual", "lapar-a")
 
 def golden_tools(shared: Path) -> ModuleType:
     """The program that fills a network by its parameters' names, and compares."""
-    found = importlib.util.spec_from_file_location("golden_tools", shared / "golden" / "tools.py")
-    assert found is not None
-    assert found.loader is not None
-    tools = importlib.util.module_from_spec(found)
-    found.loader.exec_module(tools)
-    return tools
+    return load_program(shared / "golden" / "tools.py")
 
 
 def drawn(model: str, scale: int = 2) -> SRNetwork:
