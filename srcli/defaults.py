@@ -8,6 +8,7 @@ __all__ = [
     "PHOTO_MODELS",
     "QUALITY",
     "SCALE",
+    "SMOOTH",
     "TEMPORAL",
     "TEMPORAL_MODES",
 ]
@@ -25,6 +26,8 @@ LARGEST_SCALE = 4
 """The largest that the networks here make at once."""
 HALT_EPS = {"balanced": 0.05, "fast": 0.8}
 """The tolerances ε at which `MODEL` halts tokens, by effort; other networks have their own."""
+SMOOTH = 32 / 255
+"""Range of LR values up to which windows are computed a short way, at all efforts but exact."""
 
 TEMPORAL = "off"
 """The one of `TEMPORAL_MODES` that is used unless another is asked for."""

@@ -38,7 +38,7 @@ from srcli.inference.planes import Pixels
 from srcli.inference.self_check import test_image
 from srcli.inference.upscaler import Upscaler
 from srcli.models.adaformer import AdaFormer
-from srcli.models.layers import attention, sparse, tsab, windows
+from srcli.models.layers import attention, short_way, sparse, tsab, windows
 
 KINDS = ("encoder", "TSAB local", "TSAB global", "TSAB rest", "confidence", "packing", "decoder",
          "image")  # fmt: skip
@@ -80,6 +80,7 @@ def as_on_a_card(processors: int = 132, free: int = 16 << 30) -> Iterator[None]:
     with ExitStack() as patches:
         for module, name, value in (
             (sparse, "_CHUNK", {}),
+            (short_way, "pays_on", lambda _: False),
             (sparse, "takes_whole_regions", lambda _: True),
             (sparse, "masked_up_to", lambda _: sparse._WINDOWS_A_PROCESSOR * processors),
             (sparse, "pack", lambda *masks, bucketed: _PACK(*masks, bucketed=True)),
@@ -103,13 +104,13 @@ def traced(run: Callable[[], object]) -> tuple[Counter[str], Counter[str], Count
     """Trace a run: launches by kind of layer, launches by operator, and waits of the host."""
     with ExitStack() as told:
         for name, of, method in (
-            ("encoder", AdaFormer, "encode"),
+            ("encoder", AdaFormer, "encode_short"),
             ("TSAB local", attention.LocalAttention, "forward"),
             ("TSAB global", attention.PrototypeAttention, "forward"),
             ("TSAB rest", tsab.TSAB, "forward"), ("TSAB rest", tsab.TSAB, "forward_whole"),
             ("packing", sparse.TokenBand, "compute"), ("confidence", sparse.TokenBand, "estimate"),
             ("packing", sparse.TokenBand, "__init__"), ("packing", sparse.TokenBand, "record"),
-            ("decoder", AdaFormer, "decode"),
+            ("decoder", AdaFormer, "decode_short"),
         ):  # fmt: skip
             told.enter_context(_marked(_KIND + name, of, method))
         for name in ("_regions", "_surroundings"):

@@ -68,8 +68,7 @@ def load_ablation(name: str, folder: Path, device: torch.device) -> LoadedNetwor
             f"{training_command(name, folder)} writes it again"
         )
     spec = ablation_spec(name)
-    expected = {key: tuple(value.shape) for key, value in spec.build(_SCALE).state_dict().items()}
-    parameters = read_weights(entries[0], expected)
+    parameters = read_weights(entries[0], spec.build(_SCALE).shapes_with)
     return LoadedNetwork.of_parameters(
         spec, _SCALE, parameters, device, torch.float32, fingerprint=entries[0].sha256
     )

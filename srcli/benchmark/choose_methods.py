@@ -106,8 +106,8 @@ def _check_switched_off(made: Sequence[Method], savings: Sequence[str]) -> None:
     if missing := [saving for saving in savings if saving not in found]:
         raise UsageError(
             f"nothing that is measured saves by {', '.join(missing)}; hint: adaformer saves by "
-            "flat-areas, local-mask and global-mask, pp-atd-light by pure-pixels, at --effort "
-            "balanced"
+            "flat-areas, local-mask, global-mask and smooth-windows, pp-atd-light by pure-pixels, "
+            "at --effort balanced"
         )
 
 

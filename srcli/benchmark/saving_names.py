@@ -6,9 +6,10 @@ from srcli.errors import UsageError
 
 __all__ = ["SAVINGS", "check_savings"]
 
-SAVINGS = ("flat-areas", "local-mask", "global-mask", "pure-pixels")
+SAVINGS = ("flat-areas", "local-mask", "global-mask", "smooth-windows", "pure-pixels")
 """Flat areas that are copied, windows that halt in the local branch, tokens that halt in the global
-branch, and pixels exempt from category attention."""
+branch, smooth windows that are computed a short way, and pixels exempt from category
+attention."""
 
 
 def check_savings(names: Sequence[str]) -> None:

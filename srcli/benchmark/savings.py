@@ -20,7 +20,7 @@ from srcli.models.spec import Halting, LayerTrace, SROutput
 __all__ = ["Without", "run_as_upscaled", "saves_by", "without"]
 
 _OFF = {"flat-areas": "skip_flat", "local-mask": "local", "global-mask": "shared",
-        "pure-pixels": "skip_pure"}  # fmt: skip
+        "smooth-windows": "smooth", "pure-pixels": "skip_pure"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,15 @@ def saves_by(network: LoadedNetwork, halting: Halting, saving: str) -> bool:
         return halting.skip_pure
     if saving == "flat-areas":
         return network.banded and network.spec.keeps_colours and bool(halting.eps)
+    if saving == "smooth-windows":
+        return bool(halting.smooth) and getattr(network.module, "short_ways", None) is not None
     return halting.eps is not None
 
 
 def without(halting: Halting, saving: str) -> Halting:
     """Switch a saving off."""
-    return replace(halting, **{_OFF[saving]: False})
+    field = _OFF[saving]
+    return replace(halting, **{field: type(getattr(halting, field))()})
 
 
 class _TraceTally(Tally):

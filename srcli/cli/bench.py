@@ -88,7 +88,7 @@ def _savings(context: click.Context, option: click.Parameter, value: str | None)
 @click.option(
     "--without", metavar="NAME,…", callback=_savings,
     help="Also measure networks with a saving switched off: flat-areas, local-mask, global-mask, "
-    "pure-pixels; each by itself.",
+    "smooth-windows, pure-pixels; each by itself.",
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(

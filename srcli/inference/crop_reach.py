@@ -9,6 +9,7 @@ __all__ = ["CropReach", "crop_reach"]
 
 _SEEN = 8  # LR px
 _CONTEXT = 16  # LR px
+_SMOOTH = 10  # LR px: a change beside a window decides on all of it (`layers/short_way.py`)
 _REDUCED = 8  # LR px of the filter that reduces a result, with some to spare
 
 
@@ -40,6 +41,8 @@ def crop_reach(network: LoadedNetwork, halting: Halting, *, exact: bool) -> Crop
         return None
     reach = module.encoder_halo + module.decoder_halo + _REDUCED
     reach += module.attends_beyond[0 if halting.eps is None else 1]
+    if halting.smooth:
+        reach += _SMOOTH
     if exact:
         return CropReach(reach, reach, module.band)
     return CropReach(min(reach, _SEEN), min(reach, _CONTEXT), module.band)

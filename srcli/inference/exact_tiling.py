@@ -49,6 +49,7 @@ def exact_parts(
     halting: Halting,
     on_layers: Callable[[tuple[LayerTrace, ...]], None],
     flat: FlatBlocks | None = None,
+    on_spared: Callable[[int], None] = lambda _: None,
 ) -> Iterator[OutputTile]:
     """Upscale an image tile by tile; the parts together are what `network(lr)` gives.
 
@@ -59,18 +60,23 @@ def exact_parts(
         halting: When tokens stop being computed.
         on_layers: Called with the traces of each band, from top to bottom.
         flat: Blocks of the extended image that encoder and decoder are spared; None: none.
+        on_spared: Called with the LR px that not all go through encoder's or decoder's blocks.
 
     Yields:
         One part for each tile, in reading order.
     """
     height, width = (side * network.scale for side in lr.shape[2:])
     lr = network.extend(lr)
-    rows = _reaches(grid.rows, network.decoder_halo, lr.shape[2])
-    columns = _reaches(grid.columns, network.decoder_halo, lr.shape[3])
-    window = _RowWindow(network.attend(_encoded(network, lr, grid, flat), halting), on_layers)
+    short = network.short_windows(lr, halting)
+    reaches = _whole_windows if short is not None else _reaches
+    rows = reaches(grid.rows, network.decoder_halo, lr.shape[2])
+    columns = reaches(grid.columns, network.decoder_halo, lr.shape[3])
+    crop = _Crop(lr, short, on_spared)
+    bands = network.attend_short(_encoded(network, crop, grid, flat), halting, short)
+    window = _RowWindow(bands, on_layers)
 
     def decode(y: _Reach, x: _Reach) -> Tensor:
-        return network.decode(window.crop(y, x), lr[..., y.start : y.stop, x.start : x.stop])
+        return network.decode_short(window.crop(y, x), *crop(y, x))
 
     for y in rows:
         window.move(y.start, y.stop)
@@ -123,6 +129,35 @@ def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach
     ]
 
 
+def _whole_windows(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach]:
+    """Reaches of whole windows, each of which is computed one way."""
+    return _reaches(spans, -(-halo // _WINDOW) * _WINDOW, extended)
+
+
+@dataclass(frozen=True)
+class _Crop:
+    """Crops of an extended image, and of the map of its windows that go the short way.
+
+    Args:
+        lr: (1, 3, h, w).
+        short: (1, h / S, w / S) bool; None: there is no such way.
+        on_spared: Called with the px of each crop whose blocks are not computed as a whole.
+    """
+
+    lr: Tensor
+    short: Tensor | None
+    on_spared: Callable[[int], None]
+
+    def __call__(self, y: _Reach, x: _Reach) -> tuple[Tensor, Tensor | None]:
+        """The part of the image that a tile sees, and of the map."""
+        part = self.lr[..., y.start : y.stop, x.start : x.stop]
+        if self.short is None:
+            return part, None
+        self.on_spared(part.shape[2] * part.shape[3])
+        rows, columns = (slice(one.start // _WINDOW, -(-one.stop // _WINDOW)) for one in (y, x))
+        return part, self.short[:, rows, columns]
+
+
 def _computed(
     compute: Callable[[_Reach, _Reach], Tensor],
     y: _Reach,
@@ -157,15 +192,16 @@ def _computed(
 
 
 def _encoded(
-    network: BandedNetwork, lr: Tensor, grid: TileGrid, flat: FlatBlocks | None
+    network: BandedNetwork, crop: _Crop, grid: TileGrid, flat: FlatBlocks | None
 ) -> Iterator[Tensor]:
     """The features of an extended image, strip by strip, in bands."""
-    columns = _reaches(grid.columns, network.encoder_halo, lr.shape[3])
+    lr, reaches = crop.lr, _reaches if crop.short is None else _whole_windows
+    columns = reaches(grid.columns, network.encoder_halo, lr.shape[3])
 
     def encode(y: _Reach, x: _Reach) -> Tensor:
-        return network.encode(lr[..., y.start : y.stop, x.start : x.stop])
+        return network.encode_short(*crop(y, x))
 
-    for y in _reaches(grid.rows, network.encoder_halo, lr.shape[2]):
+    for y in reaches(grid.rows, network.encoder_halo, lr.shape[2]):
         parts = [_computed(encode, y, x, flat, FlatBlocks.encoded) for x in columns]
         strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
         parts.clear()

@@ -221,15 +221,19 @@ def _constant_patches(
     halo = network.encoder_halo
     height, width = (min(side, 2 * halo + 1) for side in lr.shape[2:])
     patch = colours[:, :, None, None]
-    inside = network.encode(_constant(patch, 2 * halo + 1, 2 * halo + 1))[..., halo, halo]
-    border = network.encode(_constant(patch, height, width))
-    whole = _constant(inside[..., None, None], network.band, network.band)
-    (attended,) = network.attend([whole], halting)
+    way = network.short_windows(_constant(patch[:1], BLOCK, BLOCK), halting)  # all of it, or none
+    inside = network.encode_short(_constant(patch, 2 * halo + 1, 2 * halo + 1), way)
+    inside = inside[..., halo, halo, None, None]
+    border = network.encode_short(_constant(patch, height, width), way)
+    whole = _constant(inside, network.band, network.band)
+    windows = network.band // BLOCK
+    everywhere = None if way is None else way.expand(len(colours), windows, windows)
+    (attended,) = network.attend_short([whole], halting, everywhere)
     middle = network.band // 2
     halo = network.decoder_halo
     side = 2 * halo + 1
     whole = _constant(attended.features[..., middle, middle, None, None], side, side)
-    image = network.decode(whole, _constant(patch, side, side))
+    image = network.decode_short(whole, _constant(patch, side, side), way)
     at = slice(halo * network.scale, (halo + 1) * network.scale)
     return border.permute(0, 2, 3, 1).contiguous(), image[..., at, at].contiguous()
 

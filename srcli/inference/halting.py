@@ -1,5 +1,7 @@
 """Resolve `--effort` and `--halt-eps` for a network."""
 
+from dataclasses import replace
+
 from srcli.errors import UsageError
 from srcli.models.spec import Halting, ModelSpec
 
@@ -29,4 +31,4 @@ def resolve_halting(spec: ModelSpec, effort: str | float) -> Halting:
         raise UsageError(f"halting eps {effort:g} is out of range; hint: use 0 to 1")
     if all(halting.eps is None for halting in spec.efforts.values()):
         raise UsageError(f"{spec.name} halts nothing: it has no eps to set")
-    return Halting(eps=effort)
+    return replace(spec.efforts["balanced"], eps=effort)

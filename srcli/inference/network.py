@@ -256,8 +256,7 @@ def _spec_of(weights: WeightsEntry, device: torch.device) -> ModelSpec:
 
 def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
     """Load the weights' file into a network."""
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    network.load_state_dict(read_weights(weights, expected))
+    network.load_state_dict(read_weights(weights, network.shapes_with))
 
 
 def compile_parts(network: SRNetwork) -> str:

@@ -106,7 +106,8 @@ def _run_exact(
         if halting.eps and halting.skip_flat and network.spec.keeps_colours:
             extended = in_precision.extend(lr)
             flat = find_flat_blocks(in_precision, extended, halting, tally.add_spared)
-        for part in exact_parts(in_precision, lr, plan.grid, halting, on_band, flat):
+        parts = exact_parts(in_precision, lr, plan.grid, halting, on_band, flat, tally.add_spared)
+        for part in parts:
             if not all_finite(part.image):
                 break
             tally.add_tile()

@@ -9,7 +9,7 @@ from srcli.models.spec import ModelSpec
 
 __all__ = ["model_names", "model_spec"]
 
-_NO_NETWORKS = ("spec", "community")  # the second has no names: files bring the networks
+_NO_NETWORKS = ("spec", "traces", "adaformer_config", "community")  # the last: files bring them
 
 
 @cache

@@ -14,23 +14,24 @@ differs in what a halted token gets (`AdaFormerConfig.halted`): see adaformer_pu
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.defaults import HALT_EPS
-from srcli.errors import UsageError
+from srcli.defaults import HALT_EPS, SMOOTH
+from srcli.models.adaformer_config import AdaFormerConfig
+from srcli.models.layers import short_way
 from srcli.models.layers.confidence import (
     ConfidenceEstimator,
     estimator_after,
     make_estimators,
 )
 from srcli.models.layers.convolutions import ResidualBlock
-from srcli.models.layers.halting_masks import MASKS, halted_by, masks_in_a_run
+from srcli.models.layers.halting_masks import halted_by, masks_in_a_run
 from srcli.models.layers.masked import masked_layers
+from srcli.models.layers.short_way import ShortWay, smooth_windows
 from srcli.models.layers.sparse import TokenBand, chunk_of_windows, sparse_layer, watched
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection
@@ -45,66 +46,20 @@ from srcli.models.spec import (
     SROutput,
 )
 
-__all__ = ["SPEC", "AdaFormer", "AdaFormerConfig"]
+__all__ = ["SHORT_WAYS", "SPEC", "AdaFormer", "AdaFormerConfig"]
 
+SHORT_WAYS = "short_ways."
+"""Prefix of the parameters of the short ways in a weights file, which may lack them."""
+
+_STACKS = ("encoder", "decoder")
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-_CHOICES = {"halted": ("freeze", "pass"), "masks": MASKS}
-
-
-@dataclass(frozen=True)
-class AdaFormerConfig:
-    """The paper's configuration, and what it leaves open.
-
-    Args:
-        scale: SR px per LR px to a side.
-        channels: Feature channels C of encoder and decoder.
-        dim: Token width D.
-        residual_blocks: Residual blocks in the encoder, and again in the decoder.
-        layers: TSABs L.
-        heads: Attention heads in both branches.
-        window: Side S of a window, LR px.
-        prototypes: Prototypes M of the global branch; 0: no such branch (Tab. 3, case 1).
-        mlp_ratio: Width of the MLP's middle, in D.
-        confidence_channels: Width of the confidence estimator's middle.
-        region: Side of the global branch's region, in windows; 0 is the whole image.
-        halted: What becomes of a halted token: "freeze" leaves it as it is; "pass" puts its
-            normalised value in place of the attention, and runs the MLP everywhere.
-        projected: A linear layer follows the attention.
-        shared_query: Prototypes ask by the projection that makes the queries of tokens.
-        masks: What halts: "both", "local" for windows in the local branch (Tab. 3, case 3), "none".
-        shared_estimator: All layers share a confidence estimator; else one each (Tab. 4).
-
-    Raises:
-        UsageError: There is no such rule for halted tokens, or no such masks.
-    """
-
-    scale: int
-    channels: int = 64
-    dim: int = 64
-    residual_blocks: int = 8
-    layers: int = 6
-    heads: int = 4
-    window: int = 8
-    prototypes: int = 16
-    mlp_ratio: int = 2
-    confidence_channels: int = 32
-    region: int = 4
-    halted: str = "freeze"
-    projected: bool = True
-    shared_query: bool = False
-    masks: str = "both"
-    shared_estimator: bool = True
-
-    def __post_init__(self) -> None:
-        for name, have in _CHOICES.items():
-            if (value := getattr(self, name)) not in have:
-                raise UsageError(f"{name} is {value!r}: have {', '.join(have)}")
 
 
 class AdaFormer(BandedNetwork):
     """Encoder, adaptive token sparsification module, decoder, upsampler (AdaFormer, Fig. 2)."""
 
     mean: Tensor
+    optional_parts = (SHORT_WAYS,)
 
     def __init__(self, config: AdaFormerConfig) -> None:
         super().__init__()
@@ -138,12 +93,20 @@ class AdaFormer(BandedNetwork):
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
         self.tail = nn.Conv2d(c, 3 * config.scale**2, 3, padding=1)
+        self.short_ways: nn.ModuleDict | None = None  # weights may come without
 
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but `head` and `tail` in `dtype`."""
-        for part in (self.encoder, self.embed, self.blocks, self.confidence, self.unembed):
-            part.to(dtype)
-        self.decoder.to(dtype)
+        for name, part in self.named_children():
+            if name not in ("head", "tail"):
+                part.to(dtype)
+
+    def add_part(self, prefix: str) -> None:
+        """Add the short ways through encoder and decoder; see `SRNetwork`."""
+        c = self.config
+        self.short_ways = nn.ModuleDict(
+            {name: ShortWay(c.channels, c.residual_blocks, c.window) for name in _STACKS}
+        )
 
     def prepared(self) -> Self:
         """See `SRNetwork`."""
@@ -167,6 +130,13 @@ class AdaFormer(BandedNetwork):
         """The confidence estimator that follows a layer, counted from 1."""
         return estimator_after(self.confidence, layer)
 
+    def short_windows(self, lr: Tensor, halting: Halting) -> Tensor | None:
+        """The smooth ones, where the weights have short ways; see `BandedNetwork`."""
+        if self.short_ways is None or not halting.smooth or not short_way.pays_on(lr.device):
+            return None
+        short = smooth_windows(lr, self.config.window, halting.smooth)
+        return short if short.any() else None
+
     def extend(self, lr: Tensor) -> Tensor:
         """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
         return extend_by_reflection(lr, self.config.window)
@@ -174,6 +144,12 @@ class AdaFormer(BandedNetwork):
     def encode(self, lr: Tensor) -> Tensor:
         """Features (b, c, h, w) of an extended image (AdaFormer, Eq. 1)."""
         return self.encoder(self._shallow(lr).to(self.embed.weight.dtype))
+
+    def encode_short(self, lr: Tensor, short: Tensor | None) -> Tensor:
+        """See `BandedNetwork`."""
+        if short is None:
+            return self.encode(lr)
+        return self._through("encoder", self._shallow(lr).to(self.embed.weight.dtype), short)
 
     def attend(
         self, bands: Iterable[Tensor], halting: Halting, chunk: int | None = None
@@ -183,8 +159,18 @@ class AdaFormer(BandedNetwork):
         Bands may be large or small: the result is the same. Layers follow each other at the
         distance of a band, so that no more than about two bands a layer are held at a time.
         """
+        return self.attend_short(bands, halting, None, chunk)
+
+    def attend_short(
+        self,
+        bands: Iterable[Tensor],
+        halting: Halting,
+        short: Tensor | None,
+        chunk: int | None = None,
+    ) -> Iterator[AttendedBand]:
+        """See `BandedNetwork`; `chunk` as in `attend`."""
         masks = masks_in_a_run(self.config.masks, halting)
-        stream = self._token_bands(bands, masks)
+        stream = self._token_bands(bands, masks, short)
         last = len(self.blocks)
         limit = chunk or chunk_of_windows(self.embed.weight.device)
         for number, block in enumerate(self._tsabs(), start=1):
@@ -198,40 +184,46 @@ class AdaFormer(BandedNetwork):
 
     def decode(self, features: Tensor, lr: Tensor) -> Tensor:
         """The image (b, 3, s·h, s·w) from features and the same part of the extended image."""
-        shallow = self._shallow(lr)
-        features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
-        return F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
+        return self._image(self.decoder(features), lr)
+
+    def decode_short(self, features: Tensor, lr: Tensor, short: Tensor | None) -> Tensor:
+        """See `BandedNetwork`."""
+        if short is None:
+            return self.decode(features, lr)
+        return self._image(self._through("decoder", features, short), lr)
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing only live windows and tokens."""
-        height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
-        lr = self.extend(lr)
-        (attended,) = self.attend([self.encode(lr)], halting)
-        image = self.decode(attended.features, lr)
-        return SROutput(image[..., :height, :width], attended.layers)
+        wide = self.extend(lr)
+        short = self.short_windows(wide, halting)
+        (band,) = self.attend_short([self.encode_short(wide, short)], halting, short)
+        image = self.decode_short(band.features, wide, short)
+        return SROutput(self._cropped(image, lr), band.layers)
 
     def reference(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing everything and masking: slow, plain and the same."""
-        height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
-        shallow = self._shallow(self.extend(lr))
-        features = self.encoder(shallow.to(self.embed.weight.dtype))  # Eq. 1
+        wide = self.extend(lr)
+        short = self.short_windows(wide, halting)
+        features = self._shallow(wide).to(self.embed.weight.dtype)
+        features = self._through("encoder", features, short, plain=True)  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
         limit, masks = halting.threshold, masks_in_a_run(self.config.masks, halting)
         tokens, traces = self.masked_layers(
-            grid.split(self.embed(features)), grid, lambda _, score: halted_by(score, limit, masks)
+            grid.split(self.embed(features)),
+            grid,
+            lambda _, score: halted_by(score, limit, masks),
+            None if short is None else short.flatten(),
         )
         features = features + self.unembed(grid.merge(tokens))  # Eq. 7
-        features = self.decoder(features).to(shallow.dtype) + shallow  # Eq. 3
-        image = F.pixel_shuffle(self.tail(features), self.scale) + self.mean  # Eq. 4
-        return SROutput(image[..., :height, :width], traces)
+        image = self._image(self._through("decoder", features, short, plain=True), wide)
+        return SROutput(self._cropped(image, lr), traces)
 
     def convolutions(self, lr: Tensor) -> SROutput:
         """The network's convolutions alone, without attention: a floor for its time."""
-        height, width = lr.shape[2] * self.scale, lr.shape[3] * self.scale
-        lr = self.extend(lr)
-        features = self.encode(lr)
-        image = self.decode(features + self.unembed(self.embed(features)), lr)
-        return SROutput(image[..., :height, :width])
+        wide = self.extend(lr)
+        features = self.encode(wide)
+        image = self.decode(features + self.unembed(self.embed(features)), wide)
+        return SROutput(self._cropped(image, lr))
 
     def baselines(self) -> Mapping[str, Callable[[Tensor], SROutput]]:
         """The masked reference, and the convolutions alone."""
@@ -240,26 +232,51 @@ class AdaFormer(BandedNetwork):
     def _shallow(self, lr: Tensor) -> Tensor:
         return self.head(lr - self.mean)
 
+    def _through(
+        self, name: str, features: Tensor, short: Tensor | None, *, plain: bool = False
+    ) -> Tensor:
+        """Run features through encoder or decoder, some windows by the short way."""
+        stack = cast("nn.Sequential", getattr(self, name))
+        if short is None or self.short_ways is None:
+            return stack(features)
+        way = cast("ShortWay", self.short_ways[name])
+        return way.reference(stack, features, short) if plain else way(stack, features, short)
+
+    def _image(self, decoded: Tensor, lr: Tensor) -> Tensor:
+        """The image (b, 3, s·h, s·w) from the decoder's features (AdaFormer, Eqs. 3 and 4)."""
+        shallow = self._shallow(lr)
+        features = self.tail(decoded.to(shallow.dtype) + shallow)
+        return F.pixel_shuffle(features, self.scale) + self.mean
+
+    def _cropped(self, image: Tensor, lr: Tensor) -> Tensor:
+        return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]
+
     def _tsabs(self) -> list[TSAB]:
         return cast("list[TSAB]", list(self.blocks))
 
-    def _token_bands(self, bands: Iterable[Tensor], masks: str) -> Iterator[TokenBand]:
+    def _token_bands(
+        self, bands: Iterable[Tensor], masks: str, short: Tensor | None
+    ) -> Iterator[TokenBand]:
+        top = 0  # windows above the band
         for features in bands:
             grid = WindowGrid.of(features, self.config.window)
+            mine = None if short is None else short[:, top : top + grid.rows].flatten()
+            top += grid.rows
             tokens = F.linear(
                 grid.split(features), self.embed.weight.flatten(1), self.embed.bias
             )  # Eq. 5
-            yield TokenBand(features, tokens, grid, self.config.region, masks)
+            yield TokenBand(features, tokens, grid, self.config.region, masks, mine)
 
     def masked_layers(
         self,
         tokens: Tensor,
         grid: WindowGrid,
         exits: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        short: Tensor | None = None,
     ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
         """Compute all TSABs over tokens (n, t, c) everywhere, and mask; see layers/masked.py."""
         return masked_layers(
-            self._tsabs(), self.estimator_after, tokens, (grid, self.config.region), exits
+            self._tsabs(), self.estimator_after, tokens, (grid, self.config.region), exits, short
         )
 
 
@@ -274,6 +291,6 @@ SPEC = ModelSpec(
     alignment=32,
     overlap=32,
     memory=MemoryProfile(forward=3150, tile=1600, held=640, attending=2560, bands_held=8),
-    efforts={"exact": EXACT, **{name: Halting(eps=eps) for name, eps in HALT_EPS.items()}},
+    efforts={"exact": EXACT, **{e: Halting(eps, smooth=SMOOTH) for e, eps in HALT_EPS.items()}},
     build=_build,
 )

@@ -6,6 +6,7 @@ blocks instead of six; it halts in the same way. Not in the paper.
 
 from dataclasses import replace
 
+from srcli.defaults import SMOOTH
 from srcli.models import adaformer
 from srcli.models.spec import EXACT, Halting
 
@@ -30,6 +31,10 @@ SPEC = replace(
     memory=replace(
         adaformer.SPEC.memory, forward=2450, tile=1200, held=480, attending=1920, bands_held=5
     ),
-    efforts={"exact": EXACT, "balanced": Halting(eps=0.05), "fast": Halting(eps=0.5)},
+    efforts={
+        "exact": EXACT,
+        "balanced": Halting(eps=0.05, smooth=SMOOTH),
+        "fast": Halting(eps=0.5, smooth=SMOOTH),
+    },
     build=_build,
 )

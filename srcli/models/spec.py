@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+
+from srcli.errors import UsageError
+from srcli.models.traces import EXACT, Halting, LayerTrace, PureTrace
 
 __all__ = [
     "EXACT",
@@ -19,81 +22,6 @@ __all__ = [
     "SRNetwork",
     "SROutput",
 ]
-
-
-@dataclass(frozen=True)
-class Halting:
-    """When tokens stop being computed (AdaFormer, Eqs. 19 and 22).
-
-    Args:
-        eps: ε_h in [0, 1]: a token halts once its accumulated confidence reaches 1 - eps, so a
-            larger value halts more. None: nothing halts.
-        observe: Compute the confidence maps also where halting does not need them (with
-            `eps=None`, and after the last layer): for images and for training.
-        skip_pure: Exempt pure pixels from what the network can spare them (Pure-Pass).
-        skip_flat: Copy areas of one colour where something halts, if the network can be computed
-            in parts (`inference/flat_blocks.py`).
-        local: Windows halt in the local branch.
-        shared: Tokens halt in the global branch.
-    """
-
-    eps: float | None
-    observe: bool = False
-    skip_pure: bool = False
-    skip_flat: bool = True
-    local: bool = True
-    shared: bool = True
-
-    @property
-    def threshold(self) -> float:
-        """The halting score at which a token or window stops."""
-        return float("inf") if self.eps is None else 1.0 - self.eps
-
-
-EXACT = Halting(eps=None)
-
-
-@dataclass(frozen=True)
-class LayerTrace:
-    """Windows and pixels that halted before one layer, and the confidence after it.
-
-    Sizes are those of the LR image extended to whole windows of S px (AdaFormer: S = 8).
-
-    Args:
-        confidence_map: (b, 1, h, w) in [0, 1], estimated from the layer's output. None where no
-            one needed it. Windows in which all has halted keep the last value estimated for them.
-        local_mask: (b, 1, h / S, w / S) bool, True = this window sat out the local branch.
-        global_mask: (b, 1, h, w) bool, True = this token sat out the global branch.
-    """
-
-    confidence_map: Tensor | None
-    local_mask: Tensor
-    global_mask: Tensor
-
-    @property
-    def live_windows(self) -> float:
-        """The share of windows that the local branch computed, in [0, 1]."""
-        return 1.0 - self.local_mask.float().mean().item()
-
-    @property
-    def live_tokens(self) -> float:
-        """The share of tokens that took part in the global branch, in [0, 1]."""
-        return 1.0 - self.global_mask.float().mean().item()
-
-
-@dataclass(frozen=True)
-class PureTrace:
-    """Exempt pixels, and the colour classes that made them so (Pure-Pass).
-
-    Sizes are those of the LR image extended to whole windows.
-
-    Args:
-        mask: (b, 1, h, w) bool, True = pure: exempt from the category attention in every layer.
-        classes: (b, 1, h, w) int64, the number of the nearest colour centre.
-    """
-
-    mask: Tensor
-    classes: Tensor
 
 
 @dataclass(frozen=True)
@@ -115,6 +43,8 @@ class SRNetwork(nn.Module, ABC):
     """A super-resolution network: LR pixels in, SR pixels and traces out."""
 
     scale: int
+    optional_parts: tuple[str, ...] = ()
+    """Prefixes of parameters that weights may lack; without them the part is not there."""
 
     @abstractmethod
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
@@ -123,6 +53,28 @@ class SRNetwork(nn.Module, ABC):
     @abstractmethod
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
+
+    def add_part(self, prefix: str) -> None:
+        """Add one of `optional_parts`, its parameters untrained."""
+        raise UsageError(f"{type(self).__name__} has no optional part {prefix!r}")
+
+    def shapes_with(self, names: Collection[str]) -> dict[str, tuple[int, ...]]:
+        """The shapes of its parameters by name, after adding those optional parts that are named.
+
+        Args:
+            names: Of a weights file's parameters.
+        """
+        for prefix in self.optional_parts:
+            if any(name.startswith(prefix) for name in names):
+                self.add_part(prefix)
+        return {name: tuple(value.shape) for name, value in self.state_dict().items()}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:  # noqa: ANN401 PyTorch does not export the type
+        """Load parameters, and with them the optional parts that they have; see `nn.Module`."""
+        self.shapes_with(state_dict)
+        return super().load_state_dict(state_dict, strict, assign)
 
     def prepared(self) -> Self:
         """Keep what follows from the parameters alone: they must not change from now on."""
@@ -177,6 +129,32 @@ class BandedNetwork(SRNetwork):
     def band_progress_modules(self) -> Collection[nn.Module]:
         """Those of `steps` that see bands, and so no px twice; none by default."""
         return ()
+
+    def short_windows(self, lr: Tensor, halting: Halting) -> Tensor | None:
+        """Windows that the network computes a short way, in (b, 3, h, w), an extended image.
+
+        Returns:
+            (b, h / S, w / S) bool, for `encode_short`, `attend_short` and `decode_short`; None if
+            there are none, as in most networks and for `halting.smooth` = 0.
+        """
+        del lr, halting
+
+    def encode_short(self, lr: Tensor, short: Tensor | None) -> Tensor:
+        """Encode as `encode` does, windows of the crop that are `short` by the short way."""
+        del short
+        return self.encode(lr)
+
+    def attend_short(
+        self, bands: Iterable[Tensor], halting: Halting, short: Tensor | None
+    ) -> Iterator[AttendedBand]:
+        """Attend as `attend` does; windows of the whole image that are `short` sit it out."""
+        del short
+        return self.attend(bands, halting)
+
+    def decode_short(self, features: Tensor, lr: Tensor, short: Tensor | None) -> Tensor:
+        """Decode as `decode` does, windows of the crop that are `short` by the short way."""
+        del short
+        return self.decode(features, lr)
 
     @abstractmethod
     def extend(self, lr: Tensor) -> Tensor:

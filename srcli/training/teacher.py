@@ -179,8 +179,8 @@ def find_teacher(config: DistillationConfig, scale: int) -> Teacher:
         )
     model = model_spec(entry.model).build
     with torch.random.fork_rng(devices=[]):
-        expected = {name: tuple(t.shape) for name, t in model(scale).state_dict().items()}
-    parameters = read_weights(entry, expected)
+        network = model(scale)
+    parameters = read_weights(entry, network.shapes_with)
     licence, data = _licence(entry, config), entry.training_data
     record = record_of(entry) if entry.converted else None  # has it where no manifest states it
     sha256 = entry.sha256 if record is None else record.sha256

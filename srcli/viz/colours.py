@@ -6,7 +6,18 @@ Everywhere in srcli's images bright means easy (sure, halted), dark means hard (
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GROUND", "HALTED", "INK", "LIVE", "PARTLY", "RGB", "SEQUENCE", "hexadecimal", "viridis"]
+__all__ = [
+    "GROUND",
+    "HALTED",
+    "INK",
+    "LIVE",
+    "PARTLY",
+    "RGB",
+    "SEQUENCE",
+    "SMOOTH",
+    "hexadecimal",
+    "viridis",
+]
 
 RGB = tuple[int, int, int]
 
@@ -35,6 +46,7 @@ def _at(value: float) -> RGB:
 LIVE = _at(0.0)
 PARTLY = _at(0.5)
 HALTED = _at(1.0)
+SMOOTH: RGB = (255, 255, 255)
 SEQUENCE = viridis(np.linspace(0.0, 1.0, 240))
 """240 colours from 0 to 1, (240, 3) uint8."""
 

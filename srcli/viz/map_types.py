@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from srcli.inference.maps import Explanation, Map
 from srcli.inference.planes import Pixels
-from srcli.viz.colours import HALTED, LIVE, PARTLY, RGB, SEQUENCE, viridis
+from srcli.viz.colours import HALTED, LIVE, PARTLY, RGB, SEQUENCE, SMOOTH, viridis
 from srcli.viz.pixels import as_rgb
 
 __all__ = ["KINDS", "Bar", "ColourMap", "Explained", "MapType", "Swatch", "paint_states", "percent"]
@@ -142,15 +142,16 @@ def _depth(explained: Explained, _: int) -> ColourMap:
     depth, layers = explained.depth, len(explained.layers)
     shares = np.bincount(depth.ravel(), minlength=layers + 1) / depth.size
     place = 1.0 - np.arange(layers) / max(layers - 1, 1)
-    palette = viridis(place)
+    palette = np.concatenate([_palette((SMOOTH,)), viridis(place)])
     colours: list[RGB] = [(int(r), int(g), int(b)) for r, g, b in palette]
-    names = [f"{layer}" for layer in range(1, layers)] + [f"{layers}, all"]
+    names = ["0, smooth", *(f"{layer}" for layer in range(1, layers)), f"{layers}, all"]
+    first = 0 if shares[0] else 1  # smooth windows are named where there are any
     legend = tuple(
         Swatch(colour, f"{name}: {percent(share)}")
-        for colour, name, share in zip(colours, names, shares[1:], strict=True)
+        for colour, name, share in zip(colours[first:], names[first:], shares[first:], strict=True)
     )
     title = "halting depth: layers computed"
-    return ColourMap((depth - 1).astype(np.uint8), palette, explained.window, title, legend)
+    return ColourMap(depth, palette, explained.window, title, legend)
 
 
 def _pure(explained: Explained, _: int) -> ColourMap:

@@ -45,7 +45,8 @@ class MaskStats:
         threshold: The score at which windows and pixels halted; None if none was to.
         halted_windows: For each layer the share that sat out the local branch, in [0, 1].
         halted_pixels: For each layer the share that sat out the global branch, in [0, 1].
-        depth_shares: The share of windows computed in exactly 1, 2, ... layers, in [0, 1].
+        depth_shares: The share of windows computed in exactly 1, 2, ... layers, in [0, 1]; the rest
+            is smooth and in none.
         pure_pixels: The share of pure pixels, in [0, 1]; None for a network that has none.
         gflops: Operations executed, in thousand millions, a multiply-add counted twice.
         dense_gflops: Had everything been computed: measured on a part and scaled up.
@@ -131,7 +132,7 @@ def stats_of(
     depth: tuple[float, ...] = ()
     if layers:
         counts = np.bincount(explained.depth.ravel(), minlength=len(layers) + 1)[1:]
-        depth = tuple((counts / counts.sum()).tolist())
+        depth = tuple((counts / explained.depth.size).tolist())
     return MaskStats(
         model=model,
         effort=effort,

@@ -10,6 +10,7 @@ import torch
 
 from srcli.errors import UnknownScale
 from srcli.models import model_names, model_spec
+from srcli.models.spec import SRNetwork
 from srcli.weights.header import Shape
 from srcli.weights.load import Fit, fit_of
 
@@ -144,15 +145,13 @@ def _matches(shapes: Mapping[str, Shape], model: str | None, scale: int | None) 
     for name in model_names() if model is None else (model,):
         spec = model_spec(name)
         for one in spec.scales if scale is None else {scale} & set(spec.scales):
-            expected = expected_shapes(name, one)
-            yield _compare(shapes, expected, name, one, None)
+            yield _compare(shapes, name, one, None)
             if spec.from_authors is not None:
-                yield _compare(shapes, expected, name, one, spec.from_authors)
+                yield _compare(shapes, name, one, spec.from_authors)
 
 
 def _compare(
     shapes: Mapping[str, Shape],
-    expected: Mapping[str, Shape],
     model: str,
     scale: int,
     renaming: Renaming | None,
@@ -169,13 +168,31 @@ def _compare(
     if renaming is not None and convert is not None:
         empty = {ours: torch.empty(shape, device="meta") for ours, shape in given.items()}
         given = {ours: tuple(value.shape) for ours, value in convert(empty).items()}
-    return Match(model, scale, renaming is not None, names, fit_of(given, expected))
+    parts = {one.partition(".")[0] for one in given}
+    optional = optional_shapes(model, scale).items()
+    added = {one: shape for one, shape in optional if one.partition(".")[0] in parts}
+    fit = fit_of(given, {**expected_shapes(model, scale), **added})
+    return Match(model, scale, renaming is not None, names, fit)
 
 
 @cache
 def expected_shapes(model: str, scale: int) -> Mapping[str, Shape]:
-    """The shapes of a network's parameters."""
+    """The shapes of the parameters that a network always has."""
+    return _built(model, scale).shapes_with(())
+
+
+@cache
+def optional_shapes(model: str, scale: int) -> Mapping[str, Shape]:
+    """The shapes of those that its weights may lack (`SRNetwork.optional_parts`)."""
+    network = _built(model, scale)
+    if not network.optional_parts:
+        return {}
+    have = expected_shapes(model, scale)
+    whole = network.shapes_with(network.optional_parts)
+    return {name: shape for name, shape in whole.items() if name not in have}
+
+
+def _built(model: str, scale: int) -> SRNetwork:
     # On torch's meta device it would take three times as long.
     with torch.random.fork_rng(devices=[]):
-        network = model_spec(model).build(scale)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+        return model_spec(model).build(scale)

@@ -1,7 +1,7 @@
 """Reading a weights file, after making sure that it is the one the manifest means."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,13 +25,15 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 def read_weights(
-    entry: WeightsEntry, expected: Mapping[str, Shape] | None = None
+    entry: WeightsEntry,
+    expected: Callable[[Collection[str]], Mapping[str, Shape]] | None = None,
 ) -> dict[str, Tensor]:
     """Read the parameters of `entry`, real numbers in fp32 whatever the file stores.
 
     Args:
         entry: Which weights.
-        expected: The shapes of the network's parameters by name; None takes what there is.
+        expected: Takes the names of the file's parameters, and gives the shapes of the network's
+            by name (`SRNetwork.shapes_with`); None takes what there is.
 
     Raises:
         WeightsError: The file is missing, not byte for byte the one in the manifest, or not of
@@ -56,7 +58,7 @@ def read_weights(
     header = parse_header(content, size, str(path))
     if entry.converted and entry.model != COMMUNITY and header.for_spandrel:
         raise _altered(entry, "it was converted for spandrel, by an older srcli")
-    _check(entry, header, header.shapes if expected is None else expected)
+    _check(entry, header, header.shapes if expected is None else expected(header.shapes))
     try:
         return {
             name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor

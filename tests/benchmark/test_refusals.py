@@ -111,7 +111,8 @@ def test_weights_that_are_not_here_are_named_with_the_command(
         (("--latency", "8x8", "--random-weights", "--end-to-end"), "random weights cannot"),
         (
             ("--latency", "8x8", "--without", "flat-areas,fog"),
-            "no saving named 'fog' (have flat-areas, local-mask, global-mask, pure-pixels); hint: ",
+            "no saving named 'fog' (have flat-areas, local-mask, global-mask, smooth-windows, "
+            "pure-pixels); hint: ",
         ),
         (("--latency", "8x8", "--without", ","), "no saving to switch off (have flat-areas"),
         (

@@ -61,11 +61,24 @@ def test_rows_stand_beside_the_full_ones_where_there_is_something_to_switch_off(
 def test_every_saving_is_of_some_network_at_balanced_and_of_none_at_exact(network: LoadedNetwork):
     pure = LoadedNetwork.untrained(model_spec("pp-atd-light"), 4, CPU, torch.float32)
     pairs = [(network, BALANCED), (pure, pure.spec.efforts["balanced"])]
-    for saving in SAVINGS:
+    for saving in sorted({*SAVINGS} - {"smooth-windows"}):
         assert [saves_by(*pair, saving) for pair in pairs].count(True) == 1
         assert not saves_by(network, EXACT, saving)
         (halting,) = [one for net, one in pairs if saves_by(net, one, saving)]
         assert without(halting, saving) != halting
+
+
+def test_smooth_windows_are_a_saving_of_weights_that_have_short_ways(network: LoadedNetwork):
+    whole = LoadedNetwork(best_scale("adaformer", 4), CPU, torch.float32)
+    usual = whole.spec.efforts["balanced"]
+    assert saves_by(whole, usual, "smooth-windows")
+    assert not saves_by(network, network.spec.efforts["balanced"], "smooth-windows")
+    assert not saves_by(whole, EXACT, "smooth-windows")
+    off = without(usual, "smooth-windows")
+    assert not saves_by(whole, off, "smooth-windows")
+    lr = torch.linspace(0.4, 0.5, 64).expand(1, 3, 40, 64)
+    assert whole(lr, usual).layers[0].local_mask.all()
+    assert not whole(lr, off).layers[0].local_mask.any()
 
 
 @torch.inference_mode()

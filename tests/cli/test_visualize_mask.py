@@ -52,7 +52,9 @@ def test_a_folder(folder: Path, photo: np.ndarray) -> None:
     assert summary["files"] == files(made)
     assert summary["halted_windows"] == pytest.approx([m.halted_windows for m in layers])
     assert summary["gflops"] == pytest.approx(explained.flops / 1e9)
-    assert sum(summary["depth_shares"]) == pytest.approx(1)
+    smooth = (explained.depth == 0).mean()  # windows in no layer
+    assert smooth > 0
+    assert sum(summary["depth_shares"]) + smooth == pytest.approx(1)
 
     stamp = (made / "summary.json").stat().st_mtime_ns
     again = visualize(

@@ -24,7 +24,7 @@ def test_from_the_list_to_the_bin(world: World) -> None:
     assert "available" in states["atd-light_x4"]
     code, out, error = world.run("weights", "download", "far")
     assert (code, out.strip()) == (0, str(world.file))
-    assert "downloading far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1" in error
+    assert "downloading far_x4, 3.5 MB, licence CC0-1.0, from 127.0.0.1" in error
     assert world.file.read_bytes() == SHIPPED.read_bytes()
     assert world.run("weights", "download", "far", "far_x4")[0] == 0
     assert len(world.server.requests) == 1
@@ -83,7 +83,7 @@ def test_altered_files_are_found_and_not_used(world: World, image: Path) -> None
 def test_upscale_downloads_when_it_may(world: World, image: Path) -> None:
     code, _, error = world.run("upscale", image, "-m", "far")
     assert code == 3
-    for word in ("srcli weights download far_x4", "3.2 MB", "127.0.0.1", "--yes"):
+    for word in ("srcli weights download far_x4", "3.5 MB", "127.0.0.1", "--yes"):
         assert word in error
     code, _, error = world.run("upscale", image, "-m", "far", "--yes", "--offline")
     assert code == 3
@@ -92,7 +92,7 @@ def test_upscale_downloads_when_it_may(world: World, image: Path) -> None:
     assert not world.server.requests
     code, _, error = world.run("upscale", image, "-m", "far", SRCLI_AUTO_DOWNLOAD="1")
     assert code == 0
-    assert "downloading far_x4, 3.2 MB" in error
+    assert "downloading far_x4, 3.5 MB" in error
     assert world.run("upscale", image, "-o", "plain.png")[0] == 0
     assert (world.folder / "plain.png").read_bytes() == (world.folder / "a_x4.png").read_bytes()
     world.file.unlink()
@@ -123,7 +123,7 @@ def test_a_terminal_is_asked(world: World, image: Path, answer: str, code: int) 
         pass  # how Linux says that the other side has closed
     os.close(master)
     assert process.wait(timeout=600) == code, shown
-    assert b"Download far_x4, 3.2 MB, licence CC0-1.0, from 127.0.0.1?" in shown
+    assert b"Download far_x4, 3.5 MB, licence CC0-1.0, from 127.0.0.1?" in shown
     assert world.file.exists() == (answer == "y")
     assert (b"B/s]" in shown) == (answer == "y")  # the bar
 

@@ -11,12 +11,15 @@ from PIL import Image
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from srcli import Upscaler
+from srcli.defaults import SMOOTH
 from srcli.errors import UsageError
 from srcli.geometry import Tile, TileGrid
 from srcli.inference.maps import MapStitcher
 from srcli.inference.network import LoadedNetwork
 from srcli.metrics.flops import count_flops
 from srcli.models.layers.attention import LocalAttention
+from srcli.models.layers.short_way import smooth_windows
+from srcli.models.layers.windows import extend_by_reflection
 from srcli.models.spec import LayerTrace, PureTrace, SROutput
 
 
@@ -31,6 +34,15 @@ def crop() -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))[50:94, 60:136]
 
 
+@pytest.fixture(scope="module")
+def smooth(crop: np.ndarray) -> np.ndarray:
+    """Windows of the crop that are in no layer, (6, 10) bool."""
+    lr = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None] / 255
+    found = smooth_windows(extend_by_reflection(lr, 8), 8, SMOOTH)[0].numpy()
+    assert 0 < found.sum() < 30
+    return found
+
+
 @pytest.mark.parametrize(("effort", "tile"), [("exact", 0), ("balanced", 32), ("fast", 0)])
 def test_explaining_changes_no_pixel(crop: np.ndarray, effort: str, tile: int) -> None:
     up = upscaler(effort, tile)
@@ -41,7 +53,9 @@ def test_explaining_changes_no_pixel(crop: np.ndarray, effort: str, tile: int) -
     assert explained.report.tiles == (1 if tile == 0 else 6)
 
 
-def test_the_masks_are_those_that_ran(crop: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_masks_are_those_that_ran(
+    crop: np.ndarray, smooth: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As many live windows are drawn as the local branch was given."""
     computed: list[int] = []
     forward = LocalAttention.forward
@@ -56,13 +70,14 @@ def test_the_masks_are_those_that_ran(crop: np.ndarray, monkeypatch: pytest.Monk
     drawn = [int((~layer.local_mask).sum()) for layer in explained.layers]
     assert sum(computed) == sum(drawn) == int(explained.depth.sum())
     assert computed == drawn
-    assert drawn[0] == 6 * 10
+    assert drawn[0] == 6 * 10 - smooth.sum()
+    assert np.array_equal(explained.depth == 0, smooth)
     assert drawn[-1] < drawn[0]
 
 
 @pytest.mark.parametrize("blended", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_in_tiles_each_window_is_drawn_once(
-    crop: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
+    crop: np.ndarray, smooth: np.ndarray, monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:
     """Reports count what ran; drawn maps leave out the context of blended tiles."""
     computed: list[int] = []
@@ -81,12 +96,12 @@ def test_in_tiles_each_window_is_drawn_once(
     del computed[: len(computed) // 2]  # of the run that was timed
     assert sum(computed) == pytest.approx(windows * sum(explained.report.live_windows))
     drawn = [int((~layer.local_mask).sum()) for layer in explained.layers]
-    assert drawn[0] == 6 * 10
+    assert drawn[0] == 6 * 10 - smooth.sum()
     if blended:
-        assert drawn[0] < windows
+        assert drawn[0] < windows - smooth.sum()
         assert sum(drawn) <= sum(computed)
     else:
-        assert drawn[0] == windows
+        assert drawn[0] == windows - smooth.sum()
         assert sum(drawn) == sum(computed)
 
 
@@ -114,16 +129,19 @@ def test_tiles_fit_together(
 
 
 @pytest.mark.parametrize("effort", ["balanced", "fast"])
-def test_scores_are_those_that_halted(crop: np.ndarray, effort: str) -> None:
-    """The score after a layer decides the masks of the next one (Eqs. 18 to 22)."""
+def test_scores_are_those_that_halted(crop: np.ndarray, smooth: np.ndarray, effort: str) -> None:
+    """The score after a layer decides the masks of the next one (Eqs. 18 to 22), or smoothness."""
+    smooth_px = smooth.repeat(8, 0).repeat(8, 1)
     explained = upscaler(effort).explain(crop)
     assert explained.threshold is not None
     for number in range(1, len(explained.layers)):
         score, then = explained.score(number), explained.layers[number]
-        assert np.array_equal(score >= np.float32(explained.threshold), then.global_mask)
+        expected = (score >= np.float32(explained.threshold)) | smooth_px
+        assert np.array_equal(expected, then.global_mask)
         means = score.reshape(6, 8, 10, 8).mean((1, 3), dtype=np.float64)
         sure = np.abs(means - explained.threshold) > 1e-5
-        assert np.array_equal((means >= explained.threshold)[sure], then.local_mask[sure])
+        expected = (means >= explained.threshold) | smooth
+        assert np.array_equal(expected[sure], then.local_mask[sure])
 
 
 def test_exact_has_confidence_but_no_masks(crop: np.ndarray) -> None:

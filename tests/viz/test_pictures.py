@@ -68,7 +68,7 @@ def test_depth_keeps_its_colours_over_the_image(case) -> None:
         if cells.sum() > 2000:
             mean = np.median(drawn[cells], 0)
             nearest = np.abs(painted.palette.astype(float) - mean).sum(1).argmin()
-            assert nearest == number - 1
+            assert nearest == number
             lightness.append(rgb2lab(mean / 255)[0])
     assert len(lightness) >= 4
     assert lightness == sorted(lightness, reverse=True)  # in greyscale too

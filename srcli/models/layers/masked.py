@@ -20,6 +20,7 @@ def masked_layers(
     tokens: Tensor,
     place: tuple[WindowGrid, int],
     exits: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+    short: Tensor | None = None,
 ) -> tuple[Tensor, tuple[LayerTrace, ...]]:
     """Compute all TSABs over tokens (n, t, c) everywhere, and mask.
 
@@ -30,6 +31,7 @@ def masked_layers(
         place: Its windows, and the side of the global branch's region in windows.
         exits: Takes a layer's number, 1 for the second, and the scores (n, t); gives the
             windows (n,) and tokens (n, t) that have halted before it, bool.
+        short: (n,) bool, windows that sit out all layers; None: none do.
     """
     grid, side = place
     regions = grid.regions(side, tokens.device)
@@ -41,6 +43,8 @@ def masked_layers(
         local_halted = global_halted[:, 0]
         if number:
             local_halted, global_halted = exits(number, score)
+        if short is not None:
+            local_halted, global_halted = local_halted | short, global_halted | short[:, None]
         tokens = block.reference(
             tokens, local_halted, global_halted, regions.of_window, regions.count
         )

@@ -31,7 +31,6 @@ __all__ = [
 # Above this share of windows, one convolution over the whole map beats one per neighbourhood.
 _DENSE_SHARE = 0.6
 
-
 # What choosing and packing tokens costs the host is the same for a small band and a large one, and
 # what it spares a card grows with the band and shrinks with the card's processors. Below so many
 # windows a processor all is computed and masked. adaformer x4 on an H100, 132 processors, bf16, the
@@ -53,8 +52,8 @@ def takes_whole_regions(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
-# Windows computed at a time. On a CPU what a chunk needs in between stays in the cache, and in
-# memory that the allocator has at hand; elsewhere few large kernels are best.
+# Windows computed at a time. On a CPU what a chunk needs stays in the cache and in memory at hand;
+# elsewhere few large kernels are best.
 _CHUNK = {"cpu": 96}
 _LARGE_CHUNK = 1 << 14
 
@@ -73,13 +72,20 @@ class TokenBand:
         grid: How the band is cut into windows.
         region: Side of the global branch's region, in windows; 0 is the whole band.
         masks: What halts, as in `halted_by`.
+        short: (n,) bool, windows that sit out all layers; None: none do.
     """
 
     maskable = True
     """It may be computed in whole regions and masked; not where operations are counted."""
 
     def __init__(
-        self, features: Tensor, tokens: Tensor, grid: WindowGrid, region: int, masks: str = "both"
+        self,
+        features: Tensor,
+        tokens: Tensor,
+        grid: WindowGrid,
+        region: int,
+        masks: str = "both",
+        short: Tensor | None = None,
     ) -> None:
         self.features = features
         self.tokens = tokens
@@ -89,6 +95,7 @@ class TokenBand:
         self.confidence: Tensor | None = None  # (n, t)
         self.records: list[LayerRecord] = []
         self._which = masks
+        self._short = short
         nowhere = torch.zeros_like(self.score, dtype=torch.bool)
         self._masks = nowhere[:, 0], nowhere
         self._active = all_active(self.regions)
@@ -117,9 +124,11 @@ class TokenBand:
             self._pass_idle(block, chunk)
 
     def choose(self, threshold: float) -> None:
-        """Choose what the next block computes: all, until there is a confidence."""
+        """Choose what the next block computes; until there is a confidence, nothing has halted."""
         if self.confidence is not None:
             self.halt(*self._halted(threshold))
+        elif self._short is not None:
+            self.halt(*self._with_short(*self._masks))
 
     def halt(self, local_halted: Tensor, global_halted: Tensor) -> None:
         """Leave these windows (n,) and tokens (n, t) out of the branches from now on."""
@@ -128,8 +137,7 @@ class TokenBand:
         self._masked = self._may_mask and len(self.tokens) <= masked_up_to(device)
         if self._masked:
             return
-        bucketed = device.type != "cpu"
-        self._active = pack(*self._masks, self.regions, bucketed=bucketed)
+        self._active = pack(*self._masks, self.regions, bucketed=device.type != "cpu")
 
     def _may_take_whole_regions(self, block: TSAB) -> bool:
         compiled = getattr(block, "_compiled_call_impl", None) is not None
@@ -162,7 +170,7 @@ class TokenBand:
         if whole.filler is not None:
             bias = self._hidden_filler(whole.filler)[places]
         halted: tuple[Tensor, Tensor] | None = None
-        if self.confidence is not None:  # something may have halted
+        if self.confidence is not None or self._short is not None:  # something may have halted
             local, shared = self._masks
             halted = local.index_select(0, windows), shared.index_select(0, windows)
             bias = self.tokens.new_zeros(1) if bias is None else bias
@@ -188,7 +196,12 @@ class TokenBand:
 
     def _halted(self, threshold: float) -> tuple[Tensor, Tensor]:
         """The windows (n,) and tokens (n, t) that have halted (AdaFormer, Eqs. 19 and 22)."""
-        return halted_by(self.score, threshold, self._which)
+        return self._with_short(*halted_by(self.score, threshold, self._which))
+
+    def _with_short(self, local: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks with the windows that sit out all layers."""
+        short = self._short
+        return (local, shared) if short is None else (local | short, shared | short[:, None])
 
     def estimate(
         self, estimator: ConfidenceEstimator, above: Tensor | None, below: Tensor | None

@@ -1,0 +1,248 @@
+"""`python -m srcli.training.fit_short_ways WEIGHTS… --data FOLDER`: add short ways to weights.
+
+The parameters of an AdaFormer's short ways (`srcli/models/layers/short_way.py`) are linear
+regressions over the px of smooth windows, of what the network gives without them: they have a
+closed form, and nothing else of the network changes. A file that has short ways gets new ones. Run
+it on weights once they are trained.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from srcli.data.images import image_files, read_rgb
+from srcli.data.resize import downscale
+from srcli.errors import ExitCode, UsageError, cannot_write
+from srcli.models import model_spec
+from srcli.models.adaformer import SHORT_WAYS, AdaFormer
+from srcli.models.layers.short_way import ShortWay, smooth_windows
+from srcli.models.spec import Halting
+from srcli.training.checkpoint import read_tensors, write_whole
+from srcli.training.process import run_program
+from srcli.weights.identify import match_parameters
+
+__all__ = ["fit_short_ways", "lr_images"]
+
+_MODELS = ("adaformer", "adaformer-s")
+_RIDGE = 1e-6  # of the mean variance of a feature
+_PIXELS = 8_000  # of an image, at most: more of one say little that is new
+_LARGEST = 384, 512  # LR px: of larger images a part
+
+
+class _Regression:
+    """A linear regression of `outputs` values on `inputs` and a constant, by least squares."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self._gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
+        self._moment = torch.zeros(inputs + 1, outputs, dtype=torch.float64)
+
+    def add(self, given: Tensor, wanted: Tensor) -> None:
+        """Take samples in: (n, inputs) and (n, outputs)."""
+        given = F.pad(given, (0, 1), value=1.0)
+        self._gram += (given.mT @ given).double()
+        self._moment += (given.mT @ wanted).double()
+
+    def write_to(self, convolution: torch.nn.Conv2d) -> None:
+        """Make a convolution compute it; inputs are its taps, channels first."""
+        gram = self._gram.clone()
+        gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
+        solved = cast("Tensor", torch.linalg.solve(gram, self._moment)).float().T
+        convolution.weight.copy_(solved[:, :-1].view_as(convolution.weight))
+        assert convolution.bias is not None
+        convolution.bias.copy_(solved[:, -1])
+
+
+class _Fit:
+    """The regressions of one short way."""
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        self._direct = _Regression(9 * channels, channels)
+        self._linear = [_Regression(channels, channels) for _ in range(blocks - 1)]
+
+    def add(self, states: Sequence[Tensor], wanted: Tensor, places: Tensor) -> None:
+        """Take some px in.
+
+        Args:
+            states: Features (1, c, h, w) before each residual block, and after the last.
+            wanted: What the stack should give, (1, c, h, w).
+            places: (k,) int64, of h · w.
+        """
+        rows = [_at(state, places) for state in states]
+        self._direct.add(_neighbourhoods(states[0], places), _at(wanted, places))
+        for number, regression in enumerate(self._linear):
+            regression.add(rows[number], rows[number + 1])
+
+    def write_to(self, way: ShortWay) -> None:
+        """Set a short way's parameters."""
+        self._direct.write_to(way.direct)
+        stand_ins = cast("Iterable[torch.nn.Conv2d]", way.stand_ins)
+        for regression, stand_in in zip(self._linear, stand_ins, strict=True):
+            regression.write_to(stand_in)
+
+
+@torch.no_grad()
+def fit_short_ways(network: AdaFormer, images: Iterable[Tensor], halting: Halting) -> int:
+    """Give a network short ways, fitted to its encoder and decoder in smooth windows.
+
+    The decoder's takes what the encoder's has made, and is fitted to what the decoder gives for
+    what the encoder gives.
+
+    Args:
+        network: Trained, on the CPU, in fp32. Its other parameters stay as they are.
+        images: LR images, (1, 3, h, w) in [0, 1].
+        halting: When tokens stop being computed, and which windows are smooth.
+
+    Returns:
+        How many px they were fitted to.
+
+    Raises:
+        UsageError: Too few px are smooth for a fit.
+    """
+    network.short_ways = None
+    channels, window = network.config.channels, network.config.window
+    encoder, decoder = (_Fit(channels, len(stack)) for stack in (network.encoder, network.decoder))
+    random_numbers = torch.Generator().manual_seed(0)
+    chosen: list[tuple[Tensor, Tensor, Tensor]] = []  # image, smooth windows, px
+    for lr in images:
+        wide = network.extend(lr.contiguous(memory_format=torch.channels_last))
+        short = smooth_windows(wide, window, halting.smooth)
+        mask = short[0].repeat_interleave(window, 0).repeat_interleave(window, 1)
+        places = mask.flatten().nonzero()[:, 0]
+        order = torch.randperm(len(places), generator=random_numbers)
+        if len(places):
+            chosen.append((wide, short, places[order[:_PIXELS]]))
+    count = sum(len(places) for _, _, places in chosen)
+    if count < 100 * channels:
+        raise UsageError(
+            f"{count} px of the images are smooth, and short ways need {100 * channels}; hint: "
+            "name more, or larger photographs in --data"
+        )
+    for wide, _, places in chosen:
+        states = _states(network.encoder, network.head(wide - network.mean))
+        encoder.add(states, states[-1], places)
+    network.add_part(SHORT_WAYS)
+    ways = cast("Mapping[str, ShortWay]", network.short_ways)
+    encoder.write_to(ways["encoder"])
+    for wide, short, places in chosen:
+        (full,) = network.attend([network.encode(wide)], halting)
+        (band,) = network.attend_short([network.encode_short(wide, short)], halting, short)
+        states = _states(network.decoder, band.features)
+        decoder.add(states, network.decoder(full.features), places)
+    decoder.write_to(ways["decoder"])
+    return count
+
+
+def _states(stack: torch.nn.Sequential, features: Tensor) -> list[Tensor]:
+    """Features (1, c, h, w) before each residual block of a stack, and after the last."""
+    states = [features]
+    for block in stack:
+        states.append(block(states[-1]))
+    return states
+
+
+def _at(features: Tensor, places: Tensor) -> Tensor:
+    """Some px of (1, c, h, w): (k, c)."""
+    return features[0].flatten(1).T.index_select(0, places)
+
+
+def _neighbourhoods(features: Tensor, places: Tensor) -> Tensor:
+    """The 3×3 neighbourhoods (k, 9 c) of some px of (1, c, h, w), as a convolution's taps."""
+    width = features.shape[3]
+    wide = F.pad(features[0], (1, 1, 1, 1))  # (c, h + 2, w + 2)
+    y, x = places // width, places % width
+    taps = [wide[:, y + i, x + j] for i in range(3) for j in range(3)]  # (c, k) each
+    return torch.stack(taps, 2).permute(1, 0, 2).flatten(1)
+
+
+def lr_images(files: Sequence[Path], scale: int, seed: int = 0) -> Iterator[Tensor]:
+    """LR images of photographs: every one reduced by `scale`, and, as users have them, as it is.
+
+    Args:
+        files: Image files.
+        scale: HR px per LR px to a side.
+        seed: Of the part that is taken of a large one.
+
+    Yields:
+        (1, 3, h, w) in [0, 1].
+    """
+    numbers = torch.Generator().manual_seed(seed)
+    for path in files:
+        image = read_rgb(path)
+        height, width = (side // scale * scale for side in image.shape[:2])
+        for lr in (downscale(image[:height, :width], scale), image):
+            top, left = (
+                int(torch.randint(max(side - most, 0) + 1, (), generator=numbers))
+                for side, most in zip(lr.shape[:2], _LARGEST, strict=True)
+            )
+            part = lr[top : top + _LARGEST[0], left : left + _LARGEST[1]]
+            yield torch.from_numpy(part).permute(2, 0, 1)[None].float() / 255.0
+
+
+def _fit_file(path: Path, files: Sequence[Path]) -> str:
+    """Give a weights file short ways; what its manifest entry needs to say of it now."""
+    held = read_tensors(path)
+    trained = {n: t for n, t in held.tensors.items() if not n.startswith(SHORT_WAYS)}
+    matches = match_parameters({name: tuple(t.shape) for name, t in trained.items()})
+    ours = [one for one in matches if one.model in _MODELS]
+    if not ours:
+        raise UsageError(
+            f"{path} is no weights file of {' or '.join(_MODELS)}; hint: other networks have no "
+            "short ways"
+        )
+    spec = model_spec(ours[0].model)
+    network = cast("AdaFormer", spec.build(ours[0].scale))
+    network.load_state_dict({name: tensor.float() for name, tensor in trained.items()})
+    network.eval().requires_grad_(requires_grad=False)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    images = lr_images(files, network.scale)
+    count = fit_short_ways(network.prepared(), images, spec.efforts["balanced"])
+    dtype = next(iter(trained.values())).dtype
+    fitted = {
+        name: tensor.to(dtype)
+        for name, tensor in network.state_dict().items()
+        if name.startswith(SHORT_WAYS)
+    }
+    write_whole(path, {**trained, **fitted}, {key: held.note(key) for key in held.notes})
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return f'{path.name}: {count:,} px\nsize = {len(content)}\nsha256 = "{digest}"\n'
+
+
+def main() -> int:
+    """Run the program; its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m srcli.training.fit_short_ways",
+        description="Add short ways to weights of adaformer or adaformer-s.",
+    )
+    parser.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS")
+    parser.add_argument("--data", required=True, action="append", type=Path, metavar="FOLDER")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take one image of N")
+    given = parser.parse_args()
+
+    def work() -> ExitCode:
+        if missing := [folder for folder in given.data if not folder.is_dir()]:
+            raise UsageError(f"there is no folder {missing[0]}")
+        if given.every < 1:
+            raise UsageError(f"--every is {given.every}, and at least 1; hint: 1 takes all images")
+        files = [path for folder in given.data for path in image_files(folder)][:: given.every]
+        if not files:
+            raise UsageError(f"no images in {', '.join(map(str, given.data))}")
+        for path in given.weights:
+            try:
+                sys.stdout.write(_fit_file(path, files))
+            except OSError as error:
+                raise cannot_write(f"cannot write {path}: {error.strerror}", error) from error
+        return ExitCode.ALL_DONE
+
+    return run_program(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
