@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from srcli.data.degradation import Degrader, degrader_named
 from srcli.data.images import image_files, read_rgb
 from srcli.data.resize import downscale
 from srcli.errors import ExitCode, UsageError, cannot_write
@@ -161,18 +162,22 @@ def _neighbourhoods(features: Tensor, places: Tensor) -> Tensor:
     return torch.stack(taps, 2).permute(1, 0, 2).flatten(1)
 
 
-def lr_images(files: Sequence[Path], scale: int, seed: int = 0) -> Iterator[Tensor]:
+def lr_images(
+    files: Sequence[Path], scale: int, degraders: Sequence[Degrader] = (), seed: int = 0
+) -> Iterator[Tensor]:
     """LR images of photographs: every one reduced by `scale`, and, as users have them, as it is.
 
     Args:
         files: Image files.
         scale: HR px per LR px to a side.
+        degraders: Take turns at degrading the LR images; none: they stay clean.
         seed: Of the part that is taken of a large one.
 
     Yields:
         (1, 3, h, w) in [0, 1].
     """
     numbers = torch.Generator().manual_seed(seed)
+    count = 0
     for path in files:
         image = read_rgb(path)
         height, width = (side // scale * scale for side in image.shape[:2])
@@ -182,10 +187,13 @@ def lr_images(files: Sequence[Path], scale: int, seed: int = 0) -> Iterator[Tens
                 for side, most in zip(lr.shape[:2], _LARGEST, strict=True)
             )
             part = lr[top : top + _LARGEST[0], left : left + _LARGEST[1]]
-            yield torch.from_numpy(part).permute(2, 0, 1)[None].float() / 255.0
+            if degraders:
+                part = degraders[count % len(degraders)](part)
+            count += 1
+            yield torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255.0
 
 
-def _fit_file(path: Path, files: Sequence[Path]) -> str:
+def _fit_file(path: Path, files: Sequence[Path], degraders: Sequence[Degrader]) -> str:
     """Give a weights file short ways; what its manifest entry needs to say of it now."""
     held = read_tensors(path)
     trained = {n: t for n, t in held.tensors.items() if not n.startswith(SHORT_WAYS)}
@@ -201,7 +209,7 @@ def _fit_file(path: Path, files: Sequence[Path]) -> str:
     network.load_state_dict({name: tensor.float() for name, tensor in trained.items()})
     network.eval().requires_grad_(requires_grad=False)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    images = lr_images(files, network.scale)
+    images = lr_images(files, network.scale, degraders)
     count = fit_short_ways(network.prepared(), images, spec.efforts["balanced"])
     dtype = next(iter(trained.values())).dtype
     fitted = {
@@ -224,11 +232,18 @@ def main() -> int:
     parser.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS")
     parser.add_argument("--data", required=True, action="append", type=Path, metavar="FOLDER")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take one image of N")
+    parser.add_argument(
+        "--degrade",
+        default="",
+        metavar="NAME,…",
+        help="jpeg:75, webp:50, …: take turns at LR images",
+    )
     given = parser.parse_args()
 
     def work() -> ExitCode:
         if missing := [folder for folder in given.data if not folder.is_dir()]:
             raise UsageError(f"there is no folder {missing[0]}")
+        degraders = [degrader_named(name) for name in given.degrade.split(",") if name]
         if given.every < 1:
             raise UsageError(f"--every is {given.every}, and at least 1; hint: 1 takes all images")
         files = [path for folder in given.data for path in image_files(folder)][:: given.every]
@@ -236,7 +251,7 @@ def main() -> int:
             raise UsageError(f"no images in {', '.join(map(str, given.data))}")
         for path in given.weights:
             try:
-                sys.stdout.write(_fit_file(path, files))
+                sys.stdout.write(_fit_file(path, files, degraders))
             except OSError as error:
                 raise cannot_write(f"cannot write {path}: {error.strerror}", error) from error
         return ExitCode.ALL_DONE

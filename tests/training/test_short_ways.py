@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from srcli.data.degradation import degrader_named
 from srcli.errors import UsageError
 from srcli.models.adaformer import SHORT_WAYS, AdaFormer
 from srcli.models.adaformer_s import configuration
@@ -126,12 +127,24 @@ def test_a_file_with_half_of_the_short_ways_is_of_no_network(folder: Path):
     assert not match_parameters(shapes)
 
 
+def test_degradations_take_turns_at_lr_images_reduced_and_as_they_are(folder: Path):
+    files = sorted(folder.iterdir())[:2]
+    clean = list(fit_short_ways.lr_images(files, 4))
+    assert [tuple(lr.shape) for lr in clean] == [(1, 3, 40, 40), (1, 3, 160, 160)] * 2
+    names = ("none", "jpeg:30", "noise:9")
+    turns = list(fit_short_ways.lr_images(files, 4, [degrader_named(name) for name in names]))
+    changed = [(a - b).abs().mean().item() * 255 for a, b in zip(clean, turns, strict=True)]
+    assert changed[0] == changed[3] == 0
+    assert 0 < changed[1] < 6 < changed[2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("own.safetensors", "--data", "nowhere"), "there is no folder nowhere"),
         (("own.safetensors", "--data", "photos", "--every", "0"), "--every is 0, and at least 1"),
         (("own.safetensors", "--data", "empty"), "no images in empty"),
+        (("own.safetensors", "--data", "photos", "--degrade", "fog:3"), "fog:3"),
         (("other.safetensors", "--data", "photos"), "other.safetensors is no weights file of"),
     ],
 )
