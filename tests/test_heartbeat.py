@@ -47,8 +47,10 @@ def test_nothing_is_said_while_others_speak(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "_BETWEEN", 60.0)
-    with Heartbeat(said.append, "training") as beat, Path("/dev/null").open("w") as stream:
+    beat = Heartbeat(said.append, "training", first=0.1)
+    with Path("/dev/null").open("w") as stream:
         LineLogger(stream, beat.heard).note("step 20")
+    with beat:
         time.sleep(0.3)
     assert said == []
 
