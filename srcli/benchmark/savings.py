@@ -15,7 +15,7 @@ from srcli.inference.network import LoadedNetwork
 from srcli.inference.run_tiles import run_tiles, with_plans
 from srcli.inference.tally import Tally
 from srcli.inference.tile_planner import TilePlan, TilePlanner
-from srcli.models.spec import Halting, LayerTrace, SROutput
+from srcli.models.spec import BandedNetwork, Halting, LayerTrace, SROutput
 
 __all__ = ["Without", "run_as_upscaled", "saves_by", "without"]
 
@@ -43,7 +43,8 @@ def saves_by(network: LoadedNetwork, halting: Halting, saving: str) -> bool:
     if saving == "flat-areas":
         return network.banded and network.spec.keeps_colours and bool(halting.eps)
     if saving == "smooth-windows":
-        return bool(halting.smooth) and getattr(network.module, "short_ways", None) is not None
+        module = network.module
+        return isinstance(module, BandedNetwork) and module.has_short_ways and halting.smooth > 0
     return halting.eps is not None
 
 

@@ -41,7 +41,7 @@ def crop_reach(network: LoadedNetwork, halting: Halting, *, exact: bool) -> Crop
         return None
     reach = module.encoder_halo + module.decoder_halo + _REDUCED
     reach += module.attends_beyond[0 if halting.eps is None else 1]
-    if halting.smooth:
+    if halting.smooth and module.has_short_ways:
         reach += _SMOOTH
     if exact:
         return CropReach(reach, reach, module.band)

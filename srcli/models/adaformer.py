@@ -130,9 +130,14 @@ class AdaFormer(BandedNetwork):
         """The confidence estimator that follows a layer, counted from 1."""
         return estimator_after(self.confidence, layer)
 
+    @property
+    def has_short_ways(self) -> bool:
+        """See `BandedNetwork`."""
+        return self.short_ways is not None
+
     def short_windows(self, lr: Tensor, halting: Halting) -> Tensor | None:
         """The smooth ones, where the weights have short ways; see `BandedNetwork`."""
-        if self.short_ways is None or not halting.smooth or not short_way.pays_on(lr.device):
+        if not (self.has_short_ways and halting.smooth and short_way.pays_on(lr.device)):
             return None
         short = smooth_windows(lr, self.config.window, halting.smooth)
         return short if short.any() else None
@@ -220,8 +225,7 @@ class AdaFormer(BandedNetwork):
 
     def convolutions(self, lr: Tensor) -> SROutput:
         """The network's convolutions alone, without attention: a floor for its time."""
-        wide = self.extend(lr)
-        features = self.encode(wide)
+        features = self.encode(wide := self.extend(lr))
         image = self.decode(features + self.unembed(self.embed(features)), wide)
         return SROutput(self._cropped(image, lr))
 
@@ -245,8 +249,8 @@ class AdaFormer(BandedNetwork):
     def _image(self, decoded: Tensor, lr: Tensor) -> Tensor:
         """The image (b, 3, s·h, s·w) from the decoder's features (AdaFormer, Eqs. 3 and 4)."""
         shallow = self._shallow(lr)
-        features = self.tail(decoded.to(shallow.dtype) + shallow)
-        return F.pixel_shuffle(features, self.scale) + self.mean
+        decoded = decoded.to(shallow.dtype) + shallow  # Eq. 3
+        return F.pixel_shuffle(self.tail(decoded), self.scale) + self.mean  # Eq. 4
 
     def _cropped(self, image: Tensor, lr: Tensor) -> Tensor:
         return image[..., : lr.shape[2] * self.scale, : lr.shape[3] * self.scale]

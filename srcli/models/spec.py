@@ -130,6 +130,11 @@ class BandedNetwork(SRNetwork):
         """Those of `steps` that see bands, and so no px twice; none by default."""
         return ()
 
+    @property
+    def has_short_ways(self) -> bool:
+        """True if its weights brought short ways for smooth windows."""
+        return False
+
     def short_windows(self, lr: Tensor, halting: Halting) -> Tensor | None:
         """Windows that the network computes a short way, in (b, 3, h, w), an extended image.
 
