@@ -137,7 +137,35 @@ def fit_short_ways(network: AdaFormer, images: Iterable[Tensor], halting: Haltin
         states = _states(network.decoder, band.features)
         decoder.add(states, network.decoder(full.features), places)
     decoder.write_to(ways["decoder"])
+    _keep_colours(network, halting)
     return count
+
+
+def _keep_colours(network: AdaFormer, halting: Halting) -> None:
+    """Change the decoder's one convolution, a little, so that constant images keep their colour.
+
+    The short ways are affine in a constant image's colour, so four colours tell all. What a
+    regression leaves of an error there would be a step at the border of smooth windows.
+    """
+    window, scale = network.config.window, network.scale
+    ways = cast("Mapping[str, ShortWay]", network.short_ways)
+    colours = torch.cat([torch.zeros(1, 3), torch.eye(3)])
+    lr = colours[:, :, None, None].expand(-1, -1, 3 * window, 3 * window)
+    short = torch.ones(len(colours), 3, 3, dtype=torch.bool)
+    (band,) = network.attend_short([network.encode_short(lr, short)], halting, short)
+    image = network.decode_short(band.features, lr, short)
+    middle = 3 * window // 2
+    features = F.pad(band.features[..., middle, middle], (0, 1), value=1.0).double()
+    at = slice(middle * scale, (middle + 1) * scale)
+    off = F.pixel_unshuffle(colours[:, :, None, None] - image[..., at, at], scale).flatten(1)
+    response = network.tail.weight.sum((2, 3)).double()  # of the tail to constant features
+    inverse = cast("Tensor", torch.linalg.pinv(response, rtol=1e-4))
+    change = off.double() @ inverse.T  # (4, c) of features
+    affine = (cast("Tensor", torch.linalg.pinv(features)) @ change).float()  # (c + 1, c)
+    direct = ways["decoder"].direct
+    direct.weight[:, :, 1, 1] += affine[:-1].T
+    assert direct.bias is not None
+    direct.bias += affine[-1]
 
 
 def _states(stack: torch.nn.Sequential, features: Tensor) -> list[Tensor]:

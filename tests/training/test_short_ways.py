@@ -63,6 +63,16 @@ def test_smooth_windows_come_out_nearly_as_the_whole_network_gives_them():
     assert (broken - full).abs().mean() > 4 * (short - full).abs().mean()
 
 
+def test_one_coloured_images_keep_their_colour_to_a_tenth_of_a_level():
+    network = learned()
+    fit_short_ways.fit_short_ways(network, [slopes(n) for n in range(2)], HALTING)
+    colours = torch.tensor([[1, 1, 1], [0, 0, 0], [0.9, 0.85, 0.7], [0, 1, 0], [0.2, 0.1, 1]])
+    lr = colours[:, :, None, None].expand(-1, -1, 32, 40)
+    with torch.inference_mode():
+        off = network(lr, HALTING).image[..., 32:-32, 32:-32] - lr[..., :1, :1]
+    assert off.abs().max() < 0.1 / 255
+
+
 def test_the_same_images_give_the_same_parameters():
     parameters = []
     for _ in range(2):
