@@ -68,10 +68,9 @@ def exact_parts(
     height, width = (side * network.scale for side in lr.shape[2:])
     lr = network.extend(lr)
     short = network.short_windows(lr, halting)
-    reaches = _whole_windows if short is not None else _reaches
-    rows = reaches(grid.rows, network.decoder_halo, lr.shape[2])
-    columns = reaches(grid.columns, network.decoder_halo, lr.shape[3])
     crop = _Crop(lr, short, on_spared)
+    rows = crop.reaches(grid.rows, network.decoder_halo, lr.shape[2])
+    columns = crop.reaches(grid.columns, network.decoder_halo, lr.shape[3])
     bands = network.attend_short(_encoded(network, crop, grid, flat), halting, short)
     window = _RowWindow(bands, on_layers)
 
@@ -129,11 +128,6 @@ def _reaches(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach
     ]
 
 
-def _whole_windows(spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach]:
-    """Reaches of whole windows, each of which is computed one way."""
-    return _reaches(spans, -(-halo // _WINDOW) * _WINDOW, extended)
-
-
 @dataclass(frozen=True)
 class _Crop:
     """Crops of an extended image, and of the map of its windows that go the short way.
@@ -147,6 +141,12 @@ class _Crop:
     lr: Tensor
     short: Tensor | None
     on_spared: Callable[[int], None]
+
+    def reaches(self, spans: Sequence[TileSpan], halo: int, extended: int) -> list[_Reach]:
+        """Tiles of an axis; of whole windows, where each is computed one way or the other."""
+        if self.short is not None:
+            halo = -(-halo // _WINDOW) * _WINDOW
+        return _reaches(spans, halo, extended)
 
     def __call__(self, y: _Reach, x: _Reach) -> tuple[Tensor, Tensor | None]:
         """The part of the image that a tile sees, and of the map."""
@@ -195,13 +195,13 @@ def _encoded(
     network: BandedNetwork, crop: _Crop, grid: TileGrid, flat: FlatBlocks | None
 ) -> Iterator[Tensor]:
     """The features of an extended image, strip by strip, in bands."""
-    lr, reaches = crop.lr, _reaches if crop.short is None else _whole_windows
-    columns = reaches(grid.columns, network.encoder_halo, lr.shape[3])
+    lr = crop.lr
+    columns = crop.reaches(grid.columns, network.encoder_halo, lr.shape[3])
 
     def encode(y: _Reach, x: _Reach) -> Tensor:
         return network.encode_short(*crop(y, x))
 
-    for y in reaches(grid.rows, network.encoder_halo, lr.shape[2]):
+    for y in crop.reaches(grid.rows, network.encoder_halo, lr.shape[2]):
         parts = [_computed(encode, y, x, flat, FlatBlocks.encoded) for x in columns]
         strip = parts.pop() if len(parts) == 1 else torch.cat(parts, 3)
         parts.clear()

@@ -23,49 +23,26 @@ from srcli.data.resize import downscale
 from srcli.errors import ExitCode, UsageError, cannot_write
 from srcli.models import model_spec
 from srcli.models.adaformer import SHORT_WAYS, AdaFormer
-from srcli.models.layers.short_way import ShortWay, smooth_windows
+from srcli.models.layers.short_way import ShortWay, pixels_of, smooth_windows
 from srcli.models.spec import Halting
 from srcli.training.checkpoint import read_tensors, write_whole
 from srcli.training.process import run_program
+from srcli.training.regression import Regression
 from srcli.weights.identify import match_parameters
 
 __all__ = ["fit_short_ways", "lr_images"]
 
 _MODELS = ("adaformer", "adaformer-s")
-_RIDGE = 1e-6  # of the mean variance of a feature
 _PIXELS = 8_000  # of an image, at most: more of one say little that is new
 _LARGEST = 384, 512  # LR px: of larger images a part
-
-
-class _Regression:
-    """A linear regression of `outputs` values on `inputs` and a constant, by least squares."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        self._gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
-        self._moment = torch.zeros(inputs + 1, outputs, dtype=torch.float64)
-
-    def add(self, given: Tensor, wanted: Tensor) -> None:
-        """Take samples in: (n, inputs) and (n, outputs)."""
-        given = F.pad(given, (0, 1), value=1.0)
-        self._gram += (given.mT @ given).double()
-        self._moment += (given.mT @ wanted).double()
-
-    def write_to(self, convolution: torch.nn.Conv2d) -> None:
-        """Make a convolution compute it; inputs are its taps, channels first."""
-        gram = self._gram.clone()
-        gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
-        solved = cast("Tensor", torch.linalg.solve(gram, self._moment)).float().T
-        convolution.weight.copy_(solved[:, :-1].view_as(convolution.weight))
-        assert convolution.bias is not None
-        convolution.bias.copy_(solved[:, -1])
 
 
 class _Fit:
     """The regressions of one short way."""
 
     def __init__(self, channels: int, blocks: int) -> None:
-        self._direct = _Regression(9 * channels, channels)
-        self._linear = [_Regression(channels, channels) for _ in range(blocks - 1)]
+        self._direct = Regression(9 * channels, channels)
+        self._linear = [Regression(channels, channels) for _ in range(blocks - 1)]
 
     def add(self, states: Sequence[Tensor], wanted: Tensor, places: Tensor) -> None:
         """Take some px in.
@@ -114,8 +91,7 @@ def fit_short_ways(network: AdaFormer, images: Iterable[Tensor], halting: Haltin
     for lr in images:
         wide = network.extend(lr.contiguous(memory_format=torch.channels_last))
         short = smooth_windows(wide, window, halting.smooth)
-        mask = short[0].repeat_interleave(window, 0).repeat_interleave(window, 1)
-        places = mask.flatten().nonzero()[:, 0]
+        places = pixels_of(short, window).flatten().nonzero()[:, 0]
         order = torch.randperm(len(places), generator=random_numbers)
         if len(places):
             chosen.append((wide, short, places[order[:_PIXELS]]))

@@ -8,7 +8,6 @@ from random numbers arrives after hours, having bent the body on the way.
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,11 +15,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.data.patches import PatchBatch
 from srcli.models.adaformer import AdaFormer
+from srcli.training.regression import Regression
 
 __all__ = ["fit_upsampler"]
 
 _BORDER = 8  # LR px left out at a patch's edge, where the body sees no further image
-_RIDGE = 1e-6  # of the mean variance of a feature
 
 
 @torch.no_grad()
@@ -34,20 +33,13 @@ def fit_upsampler(network: AdaFormer, batches: Iterable[PatchBatch], steps: int)
     """
     tail = network.tail
     device = tail.weight.device
-    taps = tail.weight[0].numel() + 1  # and the bias
-    gram = torch.zeros(taps, taps, dtype=torch.float64)  # on the CPU: MPS knows no float64
-    moment = torch.zeros(taps, len(tail.weight), dtype=torch.float64)
+    regression = Regression(tail.weight[0].numel(), len(tail.weight))
     for batch in islice(batches, steps):
         x = _neighbourhoods(_features(network, batch.lr.to(device).float() / 255.0))
         target = batch.hr.to(device).float() / 255.0 - network.mean
         y = _inner(F.pixel_unshuffle(target, network.scale)).flatten(2).mT.flatten(0, 1)
-        gram += (x.mT @ x).cpu().double()
-        moment += (x.mT @ y).cpu().double()
-    gram.diagonal().add_(_RIDGE * gram.diagonal().mean())
-    solved = cast("Tensor", torch.linalg.solve(gram, moment)).float().T  # (outputs, taps)
-    tail.weight.copy_(solved[:, :-1].view_as(tail.weight))
-    assert tail.bias is not None
-    tail.bias.copy_(solved[:, -1])
+        regression.add(x, y)
+    regression.write_to(tail)
 
 
 def _features(network: AdaFormer, lr: Tensor) -> Tensor:
@@ -62,11 +54,10 @@ def _features(network: AdaFormer, lr: Tensor) -> Tensor:
 
 
 def _neighbourhoods(features: Tensor) -> Tensor:
-    """The 3x3 neighbourhood of every inner pixel, and a 1: (pixels, 9 c + 1)."""
+    """The 3x3 neighbourhood of every inner pixel: (pixels, 9 c)."""
     b, taps = len(features), 9 * features.shape[1]
     columns = F.unfold(features, 3, padding=1).view(b, taps, *features.shape[2:])
-    columns = _inner(columns).flatten(2).mT.flatten(0, 1)
-    return F.pad(columns, (0, 1), value=1.0)
+    return _inner(columns).flatten(2).mT.flatten(0, 1)
 
 
 def _inner(maps: Tensor) -> Tensor:

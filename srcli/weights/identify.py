@@ -10,7 +10,6 @@ import torch
 
 from srcli.errors import UnknownScale
 from srcli.models import model_names, model_spec
-from srcli.models.spec import SRNetwork
 from srcli.weights.header import Shape
 from srcli.weights.load import Fit, fit_of
 
@@ -169,30 +168,23 @@ def _compare(
         empty = {ours: torch.empty(shape, device="meta") for ours, shape in given.items()}
         given = {ours: tuple(value.shape) for ours, value in convert(empty).items()}
     parts = {one.partition(".")[0] for one in given}
-    optional = optional_shapes(model, scale).items()
-    added = {one: shape for one, shape in optional if one.partition(".")[0] in parts}
-    fit = fit_of(given, {**expected_shapes(model, scale), **added})
+    always, optional = _shapes(model, scale)
+    added = {one: shape for one, shape in optional.items() if one.partition(".")[0] in parts}
+    fit = fit_of(given, {**always, **added})
     return Match(model, scale, renaming is not None, names, fit)
 
 
-@cache
 def expected_shapes(model: str, scale: int) -> Mapping[str, Shape]:
     """The shapes of the parameters that a network always has."""
-    return _built(model, scale).shapes_with(())
+    return _shapes(model, scale)[0]
 
 
 @cache
-def optional_shapes(model: str, scale: int) -> Mapping[str, Shape]:
-    """The shapes of those that its weights may lack (`SRNetwork.optional_parts`)."""
-    network = _built(model, scale)
-    if not network.optional_parts:
-        return {}
-    have = expected_shapes(model, scale)
-    whole = network.shapes_with(network.optional_parts)
-    return {name: shape for name, shape in whole.items() if name not in have}
-
-
-def _built(model: str, scale: int) -> SRNetwork:
+def _shapes(model: str, scale: int) -> tuple[Mapping[str, Shape], Mapping[str, Shape]]:
+    """Shapes of what a network always has, and of what its weights may lack, by name."""
     # On torch's meta device it would take three times as long.
     with torch.random.fork_rng(devices=[]):
-        return model_spec(model).build(scale)
+        network = model_spec(model).build(scale)
+        always = network.shapes_with(())
+        whole = network.shapes_with(network.optional_parts)
+    return always, {name: shape for name, shape in whole.items() if name not in always}

@@ -23,17 +23,15 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.models.layers.convolutions import ResidualBlock
 from srcli.models.layers.indexing import put_rows
+from srcli.models.layers.sparse import chunk_of_windows
 
-__all__ = ["ShortWay", "pays_on", "smooth_windows"]
+__all__ = ["ShortWay", "pays_on", "pixels_of", "smooth_windows"]
 
 _REACH = 2  # px that a residual block looks beyond a window
 
 # Above this share of live windows one pass over the whole map beats one over each window and its
 # surroundings: 1.30 to 1.36 of the time a window takes in the whole map (two AVX-512 cores).
 _DENSE_SHARE = 0.7
-
-_CHUNK = {"cpu": 96}  # windows at a time, so that what is in between stays in the cache
-_LARGE_CHUNK = 1 << 14
 
 
 def pays_on(device: torch.device) -> bool:
@@ -78,7 +76,7 @@ class ShortWay(nn.Module):
 
     def reference(self, stack: nn.Sequential, features: Tensor, short: Tensor) -> Tensor:
         """Compute everything and mask: slow, plain and the same as `forward`."""
-        mask = short.repeat_interleave(self.window, 1).repeat_interleave(self.window, 2)[:, None]
+        mask = pixels_of(short, self.window)[:, None]
         x = features
         for block, stand_in in self._pairs(stack):
             full = block.forward(x)
@@ -118,7 +116,7 @@ class ShortWay(nn.Module):
         before = F.pad(features.permute(0, 2, 3, 1), (0, 0, *border))  # (b, h + 4, w + 4, c)
         after = torch.zeros_like(before)
         seen = places.seen(_REACH)
-        parts = list(places.parts(_CHUNK.get(features.device.type, _LARGE_CHUNK)))
+        parts = list(places.parts(chunk_of_windows(features.device)))
         for block, stand_in in self._pairs(stack):
             for part in parts:
                 put_rows(_rows(after), part.own, part.run(block, before))
@@ -147,6 +145,11 @@ def smooth_windows(lr: Tensor, window: int, limit: float) -> Tensor:
     largest = F.max_pool2d(lr, wide, window, _REACH)
     least = -F.max_pool2d(-lr, wide, window, _REACH)
     return (largest - least <= limit).all(1)
+
+
+def pixels_of(windows: Tensor, window: int) -> Tensor:
+    """The px (b, h, w) of a map of windows of S px (b, h / S, w / S)."""
+    return windows.repeat_interleave(window, 1).repeat_interleave(window, 2)
 
 
 def _in_full(stack: Iterable[nn.Module], features: Tensor) -> Tensor:
@@ -200,7 +203,7 @@ class _Places:
         order = kind.argsort(stable=True)
         counts = cast("list[int]", torch.bincount(kind, minlength=3).tolist())
         smooth, inner, border = cast("tuple[Tensor, ...]", order.split(counts))
-        idle = short.repeat_interleave(window, 1).repeat_interleave(window, 2)
+        idle = pixels_of(short, window)
         near = F.max_pool2d((~idle).float()[:, None], 2 * _REACH + 1, 1, _REACH)[:, 0] > 0
         return cls(smooth, inner, border, idle & near, window)
 
