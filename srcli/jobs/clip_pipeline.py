@@ -69,7 +69,7 @@ class FrameStage:
     def __post_init__(self) -> None:
         fast = self.temporal == "fast"
         reach = None if self.temporal == "off" else self.upscaler.crop_reach(exact=not fast)
-        self._changes = FrameChanges(reach, CODING_NOISE if fast else 0)
+        self._changes = FrameChanges(reach, CODING_NOISE if fast else None)
 
     def run(self, done: int, last: int | None, take: Callable[[Frame], None]) -> Report:
         """Upscale the frames after the first `done`.

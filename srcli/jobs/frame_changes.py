@@ -1,6 +1,7 @@
 """Changes between the frames of a clip, and the parts that have to be computed anew for them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,27 @@ from srcli.inference.crop_reach import CropReach
 from srcli.inference.live_rectangles import Rectangle, live_rectangles
 from srcli.media import Pixels
 
-__all__ = ["CODING_NOISE", "ChangedPart", "FrameChanges"]
+__all__ = ["CODING_NOISE", "ChangedPart", "CodingNoise", "FrameChanges"]
 
-CODING_NOISE = 4
-"""Levels of 255 by which a coder changes what stands still."""
+
+@dataclass(frozen=True)
+class CodingNoise:
+    """Differences by which a coder changes what stands still, in levels of 255, at most.
+
+    Args:
+        sample: Of any sample.
+        block: Of a block of 8×8 px, root mean square over its samples.
+        frame: Of all that is not computed anew, root mean square over the frame's samples: beyond
+            it the whole frame is computed.
+    """
+
+    sample: float
+    block: float
+    frame: float
+
+
+CODING_NOISE = CodingNoise(sample=8, block=2, frame=0.7)
+"""Limits of `--temporal fast`."""
 
 _BLOCK = 8  # LR px
 _FIXED = 32  # blocks that a crop costs besides its area
@@ -40,10 +58,10 @@ class FrameChanges:
 
     Args:
         reach: Of the network's crops; None compares whole frames.
-        noise: Levels of 255 by which a sample may differ and still count as unchanged.
+        noise: By how much what counts as unchanged may differ; None: not at all.
     """
 
-    def __init__(self, reach: CropReach | None, noise: int) -> None:
+    def __init__(self, reach: CropReach | None, noise: CodingNoise | None) -> None:
         self._reach = reach
         self._noise = noise
         self._reference: Pixels | None = None
@@ -71,23 +89,48 @@ class FrameChanges:
             return []
         if before.shape != pixels.shape or before.dtype != pixels.dtype:
             return None
-        if self._reach is None and not self._noise:
-            return None
-        changed = self._changed_blocks(before, pixels)
+        if self._noise is None:
+            if self._reach is None:
+                return None
+            return self._cover(_by_block(np.logical_or, before != pixels), pixels)
+        levels = (np.maximum(before, pixels) - np.minimum(before, pixels)).astype(np.float32)
+        levels /= np.iinfo(pixels.dtype).max // 255
+        squares = _by_block(np.add, levels**2)
+        samples = _samples_of_blocks(pixels.shape)
+        far = _by_block(np.maximum, levels) > self._noise.sample
+        parts = self._cover(far | (squares > self._noise.block**2 * samples), pixels)
+        for part in (one.part for one in parts or ()):
+            rows, columns = _blocks(part.top, part.bottom), _blocks(part.left, part.right)
+            squares[rows, columns] = 0
+        return None if squares.sum() > self._noise.frame**2 * pixels.size else parts
+
+    def _cover(self, changed: NDArray[np.bool_], pixels: Pixels) -> list[ChangedPart] | None:
+        """The parts of a frame that changed blocks reach; None: the whole frame."""
         if not changed.any():
             return []
         return None if self._reach is None else _parts(changed, self._reach, pixels.shape)
 
-    def _changed_blocks(self, before: Pixels, now: Pixels) -> NDArray[np.bool_]:
-        """Blocks (h, w) with a sample that differs by more than noise."""
-        noise = self._noise * (np.iinfo(now.dtype).max // 255)
-        height, width, _ = now.shape
-        far = np.maximum(before, now) - np.minimum(before, now) > noise
-        differs = np.logical_or.reduce(far, axis=2)
-        whole = np.zeros((-(-height // _BLOCK) * _BLOCK, -(-width // _BLOCK) * _BLOCK), np.bool_)
-        whole[:height, :width] = differs
-        parted = whole.reshape(len(whole) // _BLOCK, _BLOCK, -1, _BLOCK)
-        return np.logical_or.reduce(parted, axis=(1, 3))
+
+def _blocks(start: int, stop: int) -> slice:
+    """The blocks of some rows or columns, which start at one."""
+    return slice(start // _BLOCK, -(-stop // _BLOCK))
+
+
+def _by_block(combine: np.ufunc, samples: NDArray[Any]) -> NDArray[Any]:
+    """Combine the samples (h, w, c) of each block, (h / 8, w / 8) rounded up."""
+    for axis in (0, 1):
+        starts = np.arange(0, samples.shape[axis], _BLOCK)
+        samples = combine.reduceat(samples, starts, axis)
+    return combine.reduce(samples, axis=2)
+
+
+def _samples_of_blocks(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Samples of each block of an array (h, w, c), (h / 8, w / 8) rounded up."""
+    height, width, channels = shape
+    rows, columns = (
+        np.minimum(_BLOCK, side - np.arange(0, side, _BLOCK)) for side in (height, width)
+    )
+    return channels * rows[:, None] * columns
 
 
 def _parts(

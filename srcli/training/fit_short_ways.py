@@ -23,7 +23,8 @@ from srcli.data.resize import downscale
 from srcli.errors import ExitCode, UsageError, cannot_write
 from srcli.models import model_spec
 from srcli.models.adaformer import SHORT_WAYS, AdaFormer
-from srcli.models.layers.short_way import ShortWay, pixels_of, smooth_windows
+from srcli.models.layers.short_way import ShortWay, smooth_windows
+from srcli.models.layers.window_places import pixels_of
 from srcli.models.spec import Halting
 from srcli.training.checkpoint import read_tensors, write_whole
 from srcli.training.process import run_program

@@ -23,7 +23,7 @@ def choose_map_types(model: str, effort: str, what: Sequence[str]) -> tuple[MapT
         model: A network's name, or that of weights.
         effort: What it is asked for.
         what: Names as `--what` has them; "all" is everything that the network has, and "pure"
-            brings the colour centres with it.
+            brings the colour centres with it, if it has them.
 
     Raises:
         UsageError: The network has no masks, or not these, or not with this effort.
@@ -38,7 +38,7 @@ def choose_map_types(model: str, effort: str, what: Sequence[str]) -> tuple[MapT
         raise UsageError(f"{model} has no masks, it computes everything (masks: {_all_having()})")
     if "all" in what and told:
         return tuple(kind for kind in KINDS.values() if kind.needs in told)
-    names = {*what, "classes"} if "pure" in what else set(what)
+    names = {*what, "classes"} if "pure" in what and "classes" in _can_tell(model) else set(what)
     chosen = tuple(kind for name, kind in KINDS.items() if name in names)
     for kind in chosen:
         if kind.needs not in _can_tell(model):
@@ -93,20 +93,22 @@ def layer_count(model: str) -> int:
 
 
 def _told(model: str, effort: str) -> set[str]:
-    """Maps a network gives at an effort: "layers", "pure", both or nothing."""
+    """What a network tells at an effort; see `MapType`."""
     if model not in model_names():
         return set()
     efforts = model_spec(model).efforts
     told: set[str] = set()
     if any(halting.eps is not None for halting in efforts.values()):
         told.add("layers")
-    if effort in efforts and efforts[effort].skip_pure:
+    if effort in efforts and (efforts[effort].skip_pure or efforts[effort].smooth):
         told.add("pure")
+    if effort in efforts and efforts[effort].skip_pure:
+        told.add("classes")
     return told
 
 
 def _can_tell(model: str) -> set[str]:
-    """Maps a network gives at any effort."""
+    """What a network tells at any effort."""
     efforts = model_spec(model).efforts if model in model_names() else ()
     return {told for effort in efforts for told in _told(model, effort)}
 

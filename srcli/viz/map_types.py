@@ -64,7 +64,8 @@ class MapType:
     Args:
         name: As `--what` has it.
         title: In words.
-        needs: What must be in an explanation: "layers" or "pure".
+        needs: What a network must tell: "layers"; "pure", what it exempts from the start; "classes",
+            why.
         per_layer: Whether there is one map for each layer, else one for the image.
         paint: Draws the map of a layer (1 for the first; ignored if not `per_layer`).
     """
@@ -155,7 +156,10 @@ def _depth(explained: Explained, _: int) -> ColourMap:
 
 
 def _pure(explained: Explained, _: int) -> ColourMap:
-    assert explained.pure is not None
+    """Pure pixels (Pure-Pass), or the smooth windows of an AdaFormer."""
+    if explained.pure is None:
+        smooth, title = explained.layers[0].local_mask, "smooth windows: computed the short way"
+        return _mask(smooth, explained.window, title, names=("computed", "smooth"))
     title = "pure pixels: exempt from category attention"
     return _mask(explained.pure.mask, 1, title, names=("computed", "pure"))
 
@@ -216,6 +220,6 @@ KINDS = {
         MapType("global", "halted pixels (global branch)", "layers", True, _global),
         MapType("depth", "halting depth", "layers", False, _depth),
         MapType("pure", "pure pixels", "pure", False, _pure),
-        MapType("classes", "colour centres of pure pixels", "pure", False, _classes),
+        MapType("classes", "colour centres of pure pixels", "classes", False, _classes),
     )
 }

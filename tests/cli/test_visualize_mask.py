@@ -25,7 +25,8 @@ def test_a_folder(folder: Path, photo: np.ndarray) -> None:
     made = folder / "a_masks"
     kinds = ("confidence", "score", "local", "global")
     layered = [f"{kind}-{n}.png" for kind in kinds for n in range(1, 7)]
-    others = ["contact-sheet.png", "depth.png", "sparsity.png", "maps.npz", "report.html"]
+    others = ["contact-sheet.png", "depth.png", "pure.png", "sparsity.png", "maps.npz"]
+    others.append("report.html")
     assert files(made) == sorted([*layered, *others, "summary.json"])
     assert files(folder / "sub" / "b_masks") == files(made)
     assert "[2/2]" in ended.stderr
@@ -136,7 +137,8 @@ def test_scales_near_one(folder: Path, capsys) -> None:
         (["in", "-s", "9"], 2, "scale 9 is out of range"),
         (["in", "-m", "adaforner"], 2, "no model named 'adaforner'"),
         (["in", "-m", "bicubic"], 2, "bicubic has no masks, it computes everything (masks: adaf"),
-        (["in", "--what", "pure"], 2, "adaformer has no pure pixels (have: "),
+        (["in", "--what", "classes"], 2, "'classes' is not a map (have all, "),
+        (["in", "-m", "bicubic", "--what", "pure"], 2, "bicubic has no masks"),
         (["in", "--what", "depht"], 2, "'depht' is not a map (have all, confidence,"),
         (["in", "--layers", "0,7"], 2, "there is no layer 0: the network has layers 1 to 6"),
         (["in", "--layers", "first"], 2, "layers 'first'; hint: use all, or numbers like 1,3,6"),

@@ -123,6 +123,30 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
     assert "of pixels pure" in out
 
 
+def test_smooth_windows_are_what_an_adaformer_exempts(folder: Path, capsys) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    photo[:, :40] = np.linspace(90, 110, 40).astype(np.uint8)[:, None]
+    image = folder / "half.png"
+    Image.fromarray(photo).save(image)
+    code, _, error = run_here(capsys, image, "--what", "pure", "--npz")
+    assert code == 0, error
+    made = folder / "half_masks"
+    assert files(made) == [
+        "contact-sheet.png", "maps.npz", "pure.png", "sparsity.png", "summary.json"
+    ]  # fmt: skip
+    with np.load(made / "maps.npz") as maps:
+        smooth = maps["local_mask"][0]
+    expected = np.zeros((6, 8), np.bool_)
+    expected[:, :4] = True  # the fifth column sees the noise
+    assert np.array_equal(smooth, expected)
+    shown = np.asarray(Image.open(made / "pure.png").convert("RGB"))[:192, :256]
+    bright = shown.astype(int).sum(-1) > 300
+    assert np.array_equal(bright, smooth.repeat(32, 0).repeat(32, 1))
+    code, _, error = run_here(capsys, image, "--what", "pure", "--effort", "exact", "--overwrite")
+    assert code != 0
+    assert "leaves out nothing with effort exact" in error
+
+
 @pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize(
     ("arguments", "line"),
@@ -133,8 +157,9 @@ def test_a_network_with_pure_pixels(folder: Path, photo: np.ndarray, capsys) -> 
             "adaformer-s, pp-atd-light, bright, extending)",
         ),
         (
-            ["--what", "pure"],
-            "adaformer has no pure pixels (have: pp-atd-light, bright, extending)",
+            ["-m", "adaformer-published", "--what", "pure"],
+            "adaformer-published has no pure pixels (have: adaformer, adaformer-s, pp-atd-light, "
+            "bright, extending)",
         ),
         (
             ["-m", "bright", "--what", "depth"],

@@ -11,7 +11,7 @@ from PIL import Image
 from srcli import Upscaler
 from srcli.inference.crop_reach import CropReach
 from srcli.jobs.clip_pipeline import FrameStage, FrameUpscaler
-from srcli.jobs.frame_changes import FrameChanges
+from srcli.jobs.frame_changes import CodingNoise, FrameChanges
 from srcli.media import Pixels
 from srcli.media.video import Frame, FrameSource
 from tests.video.conftest import Doubler
@@ -68,7 +68,7 @@ def moving_dot(still: Pixels, count: int) -> list[Pixels]:
 
 
 def test_the_first_frame_is_whole_and_one_that_repeats_has_no_parts():
-    changes = FrameChanges(REACH, noise=0)
+    changes = FrameChanges(REACH, noise=None)
     frame = photograph(96, 128)
     assert changes.parts(frame) is None
     assert changes.parts(frame.copy()) == []
@@ -77,7 +77,7 @@ def test_the_first_frame_is_whole_and_one_that_repeats_has_no_parts():
 
 
 def test_a_part_holds_what_the_change_reaches_and_its_crop_the_context():
-    changes = FrameChanges(REACH, noise=0)
+    changes = FrameChanges(REACH, noise=None)
     frame = photograph(200, 300)
     changes.parts(frame)
     frame = frame.copy()
@@ -89,7 +89,7 @@ def test_a_part_holds_what_the_change_reaches_and_its_crop_the_context():
 
 
 def test_small_changes_add_up_until_they_count():
-    changes = FrameChanges(REACH, noise=2)
+    changes = FrameChanges(REACH, noise=CodingNoise(2, 2, 2))
     frame = np.full((200, 300, 3), 100, np.uint8)
     changes.parts(frame)
     for level in (101, 102):
@@ -102,7 +102,7 @@ def test_small_changes_add_up_until_they_count():
 
 
 def test_noise_of_16_bits_is_that_of_8():
-    changes = FrameChanges(REACH, noise=2)
+    changes = FrameChanges(REACH, noise=CodingNoise(2, 2, 2))
     frame = np.full((200, 300, 3), 100 * 257, np.uint16)
     changes.parts(frame)
     near, far = frame.copy(), frame.copy()
@@ -111,8 +111,46 @@ def test_noise_of_16_bits_is_that_of_8():
     assert changes.parts(far)
 
 
+def speckled(frame: Pixels, blocks: slice, pixels: int, levels: int) -> Pixels:
+    """A copy of a frame some of whose blocks of 8 px have a few px that are so much brighter."""
+    frame = frame.copy()
+    for number in range(pixels):
+        frame[number::8, blocks][:, number::8] += np.uint8(levels)
+    return frame
+
+
+def test_noise_counts_by_the_root_mean_square_of_a_block_and_by_its_largest_sample():
+    frame = np.full((200, 400, 3), 100, np.uint8)
+    noise = CodingNoise(sample=8, block=2, frame=9)
+    block = slice(160, 168)
+    for pixels, levels, parts in ((4, 8, 0), (5, 8, 1), (1, 8, 0), (1, 9, 1)):  # of 64 px
+        changes = FrameChanges(REACH, noise)
+        changes.parts(frame)
+        changed = frame.copy()
+        changed[96:104] = speckled(frame, block, pixels, levels)[96:104]
+        assert len(changes.parts(changed) or []) == parts, (pixels, levels)
+
+
+def test_a_frame_whose_noise_adds_up_is_computed_whole():
+    frame = np.full((200, 400, 3), 100, np.uint8)
+    changes = FrameChanges(REACH, CodingNoise(sample=8, block=2, frame=1))
+    changes.parts(frame)
+    assert changes.parts(speckled(frame, slice(0, 360), 1, 8)) == []  # 0.9 of the blocks, RMS 1
+    assert changes.parts(speckled(frame, slice(0, 400), 2, 8)) is None
+    assert changes.parts(speckled(frame, slice(0, 400), 2, 8)) == []
+
+
+def test_what_is_computed_anew_does_not_count_as_noise():
+    frame = np.full((200, 400, 3), 100, np.uint8)
+    changes = FrameChanges(REACH, CodingNoise(sample=8, block=2, frame=0.5))
+    changes.parts(frame)
+    changed = speckled(frame, slice(0, 40), 1, 8)
+    changed[96:104, 200:208] = 250
+    assert len(changes.parts(changed) or []) == 1
+
+
 def test_a_frame_that_changes_all_over_is_computed_whole():
-    changes = FrameChanges(REACH, noise=0)
+    changes = FrameChanges(REACH, noise=None)
     frame = photograph(96, 128)
     changes.parts(frame)
     assert changes.parts(255 - frame) is None

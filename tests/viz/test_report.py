@@ -172,7 +172,7 @@ def test_pure_pixels(browser, case, tmp_path: Path) -> None:
     classes = (np.arange(44 * 78) // 400 % 3).astype(np.int16).reshape(44, 78)
     maps = PureMaps(mask=classes != 1, classes=classes)
     explained = replace(case.explained, layers=(), pure=maps, threshold=None)
-    kinds = [kind for kind in KINDS.values() if kind.needs == "pure"]
+    kinds = [kind for kind in KINDS.values() if kind.needs in ("pure", "classes")]
     stats = replace(case.stats, halted_windows=(), halted_pixels=(), depth_shares=())
     stats = replace(stats, pure_pixels=float(maps.mask.mean()))
     text = build_report(explained, case.pixels, stats, kinds, "a.png")
