@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from srcli.heartbeat import Heartbeat
+from srcli.host_memory import keep_freed_memory
 
 __all__ = [
     "ProgressCounter",
@@ -103,10 +104,11 @@ def megapixels_in_words(megapixels: float) -> str:
 
 @contextmanager
 def loading(*, quiet: bool = False) -> Generator[None]:
-    """Show that a command has begun while its modules are imported, which takes some seconds.
+    """Set memory up for tensors, and show that a command has begun while its modules are imported.
 
-    On a terminal the text vanishes at the end.
+    That takes some seconds. On a terminal the text vanishes at the end.
     """
+    keep_freed_memory()
     if quiet:
         yield
     elif sys.stderr.isatty():

@@ -1,6 +1,5 @@
 """Run `srcli upscale`, from the names on the command line to the summary."""
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -146,7 +145,6 @@ def _run(
     with graceful_shutdown(hurry) as stopping:
         if context.plan.options.run.disk_check:
             _check_disk(images, context, stopping)
-        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # to PyTorch: fewer page faults
         from srcli.cli.upscale_work import run_jobs
 
         if context.plan.options.cluster.address:

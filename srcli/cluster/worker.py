@@ -26,6 +26,7 @@ from srcli.cluster.messages import (
 )
 from srcli.cluster.weights_set import WeightsFile, use_files, weights_hashes
 from srcli.errors import SrcliError, StorageError, UnreadableImage, UsageError
+from srcli.host_memory import keep_freed_memory
 from srcli.inference.device import available_ram
 from srcli.inference.report import Report
 from srcli.inference.upscaler import Upscaler
@@ -90,6 +91,7 @@ class ClusterWorker:
                 if not files:
                     return WorkerStart(lacks_weights=True)
                 return WorkerStart(problem=f"{self._host}: other weights than the driver's")
+            keep_freed_memory()
             lanes = ConcurrentStages(setup.encoders, available_ram() * STORING_SHARE)
             upscalers = lanes.in_network_thread(lambda: load_network(setup.network))
         except (OSError, SrcliError) as error:

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
+from srcli.host_memory import return_freed_memory
 from srcli.inference.planes import Pixels
 
 __all__ = [
@@ -202,8 +203,9 @@ def all_finite(values: torch.Tensor) -> bool:
 
 
 def release_cached_memory(device: torch.device) -> None:
-    """Give back what PyTorch keeps for later, so that smaller tensors find room."""
+    """Give back what is kept for later, so that smaller tensors find room."""
     gc.collect()
+    return_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

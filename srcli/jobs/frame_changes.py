@@ -119,7 +119,7 @@ def _blocks(start: int, stop: int) -> slice:
 def _by_block(combine: np.ufunc, samples: NDArray[Any]) -> NDArray[Any]:
     """Combine the samples (h, w, c) of each block, (h / 8, w / 8) rounded up."""
     for axis in (0, 1):
-        starts = np.arange(0, samples.shape[axis], _BLOCK)
+        starts = np.arange(0, int(samples.shape[axis]), _BLOCK)
         samples = combine.reduceat(samples, starts, axis)
     return combine.reduce(samples, axis=2)
 

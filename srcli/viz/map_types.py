@@ -64,8 +64,8 @@ class MapType:
     Args:
         name: As `--what` has it.
         title: In words.
-        needs: What a network must tell: "layers"; "pure", what it exempts from the start; "classes",
-            why.
+        needs: What a network must tell: "layers"; "pure", what it exempts from the start; or
+            "classes", why it does.
         per_layer: Whether there is one map for each layer, else one for the image.
         paint: Draws the map of a layer (1 for the first; ignored if not `per_layer`).
     """

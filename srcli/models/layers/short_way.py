@@ -122,8 +122,8 @@ class ShortWay(nn.Module):
     def _put_direct(self, features: Tensor, joined: Tensor, places: WindowPlaces) -> None:
         """Write what the one convolution gives in smooth windows into (b, h, w, c)."""
         wide = F.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-        some_at_a_time = places.smooth.split(chunk_of_windows(features.device))
-        for some in cast("tuple[Tensor, ...]", some_at_a_time):
+        chunk = chunk_of_windows(features.device)
+        for some in cast("tuple[Tensor, ...]", places.smooth.split(chunk)):
             patches = patches_at(wide, places.pixels(some, 1, 1), self.window + 2)
             direct = F.conv2d(patches, self.direct.weight, self.direct.bias)
             rows = direct.permute(0, 2, 3, 1).reshape(-1, joined.shape[3])

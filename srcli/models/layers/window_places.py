@@ -23,8 +23,8 @@ _BLOCK = 4  # windows to a block's side
 _MOSTLY = 13  # live windows of a block, at least, for which it is computed whole
 
 # Time of a window computed alone, and of one in a whole block, to its time in the whole map.
-_ALONE = 1.33
-_IN_BLOCK = 1.1
+_ALONE = 1.3
+_IN_BLOCK = 1.05
 
 
 def pixels_of(windows: Tensor, window: int) -> Tensor:
@@ -103,9 +103,7 @@ class WindowPlaces:
             squares.append(Squares(first, _BLOCK, at_border=at_border))
         idle = pixels_of(short, window)
         near = F.max_pool2d((~idle).float()[:, None], 2 * REACH + 1, 1, REACH)[:, 0] > 0
-        return cls(
-            smooth, torch.cat([within, inner, outer]), tuple(squares), idle & near, window
-        )
+        return cls(smooth, torch.cat([within, inner, outer]), tuple(squares), idle & near, window)
 
     @property
     def pays(self) -> bool:
