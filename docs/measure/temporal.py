@@ -19,6 +19,7 @@ import numpy as np
 
 from srcli import Upscaler
 from srcli.defaults import TEMPORAL_MODES
+from srcli.host_memory import keep_freed_memory
 from srcli.jobs.clip_pipeline import FrameStage
 from srcli.media import Pixels
 from srcli.media.video import ClipInfo, ClipReader, DecodeOptions, Frame
@@ -43,6 +44,7 @@ class Memory:
 
 def main() -> None:
     """Measure, and print a line for each mode."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser()
     parser.add_argument("clip", type=Path)
     parser.add_argument("--model", default="adaformer-s")
