@@ -11,6 +11,7 @@ from srcli.inference.exact_tiling import exact_parts
 from srcli.models.adaformer import SHORT_WAYS, AdaFormer, AdaFormerConfig
 from srcli.models.layers.convolutions import ResidualBlock
 from srcli.models.layers.short_way import ShortWay, smooth_windows
+from srcli.models.layers.window_places import WindowPlaces
 from srcli.models.spec import EXACT, Halting
 
 SMALL = AdaFormerConfig(2, channels=16, dim=16, residual_blocks=2, layers=3)
@@ -51,6 +52,23 @@ def test_computing_live_windows_alone_gives_what_masking_gives(share: float, siz
         found = way(stack, x, short)
         torch.testing.assert_close(found, way.reference(stack, x, short), atol=2e-5, rtol=0)
         assert torch.equal(x, kept)
+
+
+@torch.inference_mode()
+def test_blocks_of_live_windows_are_computed_whole_and_give_what_masking_gives():
+    torch.manual_seed(2)
+    stack = nn.Sequential(*(ResidualBlock(12) for _ in range(3)))
+    way = ShortWay(12, 3, 8)
+    features = torch.randn(2, 12, 112, 136)  # 14 x 17 windows
+    short = torch.zeros(2, 14, 17, dtype=torch.bool)
+    short[0, 9:, 2:] = short[1, :, 13:] = True
+    short[0, 1, 1] = short[1, 6, 5:8] = True  # smooth windows within blocks
+    places = WindowPlaces.of(short, 8)
+    assert places.pays
+    counts = {(some.windows, some.at_border): len(some.first) for some in places.squares}
+    assert all(counts.values()), counts
+    expected = way.reference(stack, features, short)
+    torch.testing.assert_close(way(stack, features, short), expected, atol=2e-5, rtol=0)
 
 
 @torch.inference_mode()

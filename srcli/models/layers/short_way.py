@@ -67,7 +67,7 @@ class ShortWay(nn.Module):
             (b, c, h, w).
         """
         places = WindowPlaces.of(short, self.window)
-        if not len(places.live):
+        if not places.live:
             return self.direct(features)
         if not len(places.smooth):
             return _in_full(stack, features)

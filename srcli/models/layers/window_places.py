@@ -64,14 +64,14 @@ class WindowPlaces:
 
     Args:
         smooth: Numbers of those that take the short way, in reading order, (k,) int64.
-        live: Numbers of the others, (k,) int64.
+        live: How many others there are.
         squares: All live windows, and those between them that are computed in vain.
         beside: (b, h, w) bool, px of smooth windows that live ones see.
         window: Side S of a window, px.
     """
 
     smooth: Tensor
-    live: Tensor
+    live: int
     squares: tuple[Squares, ...]
     beside: Tensor
     window: int
@@ -86,14 +86,12 @@ class WindowPlaces:
         whole = live >= _MOSTLY
         in_block = torch.zeros_like(short)
         in_block[:, : down * _BLOCK, : across * _BLOCK] = pixels_of(whole, _BLOCK)
-        kinds = [  # smooth, live in a block, live alone inside and at the border; blocks likewise
-            torch.where(short, 0, torch.where(in_block, 1, 2 + _border(short).long())).flatten(),
-            torch.where(whole, 5 + _border(whole).long(), 4).flatten(),
-        ]
-        kind = torch.cat(kinds)
+        of_window = torch.where(in_block, 1, 2 + _border(short).long()).where(~short, 0)
+        of_block = torch.where(whole, 5 + _border(whole).long(), 4)
+        kind = torch.cat([of_window.flatten(), of_block.flatten()])
         order = kind.argsort(stable=True)
         counts = cast("list[int]", torch.bincount(kind, minlength=7).tolist())
-        smooth, within, inner, outer, _, *blocks = cast("list[Tensor]", order.split(counts))
+        smooth, _, inner, outer, _, *blocks = cast("list[Tensor]", order.split(counts))
         squares = [Squares(inner, 1, at_border=False), Squares(outer, 1, at_border=True)]
         for found, at_border in zip(blocks, (False, True), strict=True):
             number = found - short.numel()
@@ -103,7 +101,7 @@ class WindowPlaces:
             squares.append(Squares(first, _BLOCK, at_border=at_border))
         idle = pixels_of(short, window)
         near = F.max_pool2d((~idle).float()[:, None], 2 * REACH + 1, 1, REACH)[:, 0] > 0
-        return cls(smooth, torch.cat([within, inner, outer]), tuple(squares), idle & near, window)
+        return cls(smooth, short.numel() - len(smooth), tuple(squares), idle & near, window)
 
     @property
     def pays(self) -> bool:
@@ -112,7 +110,7 @@ class WindowPlaces:
             sum(len(some.first) * some.windows**2 for some in self.squares if some.windows == side)
             for side in (1, _BLOCK)
         )
-        return alone * _ALONE + blocks * _IN_BLOCK < len(self.smooth) + len(self.live)
+        return alone * _ALONE + blocks * _IN_BLOCK < len(self.smooth) + self.live
 
     def seen(self, border: int) -> Tensor:
         """Places (k,) of the px of smooth windows that live ones see, in a map with a border."""
