@@ -6,7 +6,7 @@ import torch
 
 from srcli.errors import UsageError
 from srcli.models import model_names, model_spec
-from srcli.models.spec import Halting
+from srcli.models.spec import EXACT, Halting
 from srcli.viz.map_types import KINDS, MapType
 from srcli.weights import network_of, runnable_networks
 from srcli.weights.manifest_file import COMMUNITY
@@ -93,22 +93,23 @@ def layer_count(model: str) -> int:
 
 
 def _told(model: str, effort: str) -> set[str]:
-    """What a network tells at an effort; see `MapType`."""
+    """Kinds of information that a network gives at an effort; see `MapType`."""
     if model not in model_names():
         return set()
     efforts = model_spec(model).efforts
     told: set[str] = set()
     if any(halting.eps is not None for halting in efforts.values()):
         told.add("layers")
-    if effort in efforts and (efforts[effort].skip_pure or efforts[effort].smooth):
+    halting = efforts.get(effort, EXACT)
+    if halting.skip_pure:
+        told |= {"pure", "classes"}
+    elif halting.smooth:
         told.add("pure")
-    if effort in efforts and efforts[effort].skip_pure:
-        told.add("classes")
     return told
 
 
 def _can_tell(model: str) -> set[str]:
-    """What a network tells at any effort."""
+    """Kinds of information that a network gives at one effort or another."""
     efforts = model_spec(model).efforts if model in model_names() else ()
     return {told for effort in efforts for told in _told(model, effort)}
 
