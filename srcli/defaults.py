@@ -6,6 +6,7 @@ __all__ = [
     "LARGEST_SCALE",
     "MODEL",
     "PHOTO_MODELS",
+    "PRECISIONS",
     "QUALITY",
     "SCALE",
     "SMOOTH",
@@ -19,6 +20,8 @@ MODEL = "adaformer"
 """The network for clean images."""
 PHOTO_MODELS = (f"{MODEL}-photo", "adaformer-s-photo")
 """Weights for images that compression has damaged; the first that there are is taken."""
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16", "int8")
+"""Choices of `--precision`."""
 SCALE = 4
 QUALITY = 95
 """Of JPEG and of the other lossy formats, 1 to 100."""

@@ -31,6 +31,7 @@ from srcli.benchmark.machine import PeakMemory, synchronise
 from srcli.errors import ExitCode
 from srcli.inference.device import (
     device_name,
+    format_between,
     free_memory,
     pick_device,
     pick_precision,
@@ -117,7 +118,7 @@ def _main() -> int:
     torch.set_num_threads(min(_THREADS, torch.get_num_threads()))
     checks, errors = run_checks(device, sizes) if given.part != "times" else ([], [])
     wrong = [check.name for check in checks if not check.passed]
-    dtype = pick_precision("auto", device)
+    dtype = format_between(pick_precision("auto", device))
     found = {
         "device": device_name(device),
         "torch": torch.__version__,

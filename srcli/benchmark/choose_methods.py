@@ -17,8 +17,8 @@ from srcli.data.resize import resize
 from srcli.defaults import AUTO, SCALE
 from srcli.errors import UsageError
 from srcli.geometry import Size
-from srcli.inference.device import precision_name
-from srcli.inference.network import LoadedNetwork
+from srcli.inference.device import pick_precision
+from srcli.inference.network import LoadedNetwork, load_network
 from srcli.inference.output_size import reduce_planes
 from srcli.inference.upscaler import Upscaler
 from srcli.models import model_names, model_spec
@@ -46,7 +46,7 @@ class Setup:
     Args:
         scale: SR px per LR px to a side.
         device: Where.
-        dtype: In which precision.
+        precision: In which, by the names of `--precision`.
         efforts: The efforts of each network that has them; None: exact and balanced.
         random: Untrained parameters instead of weights.
         plain: For networks that have them, also the reference forward and the convolutions
@@ -54,19 +54,17 @@ class Setup:
         end_to_end: A folder for files, to measure networks from file to file as well.
         degrade: Degradations of LR by name; each method is measured on each. Empty: on LR as it
             is.
-        tf32: What is in fp32 may be computed in TF32.
         without: Savings that are switched off, each by itself, of networks that have them.
     """
 
     scale: int
     device: torch.device
-    dtype: torch.dtype
+    precision: str
     efforts: Sequence[str] | None
     random: bool = False
     plain: bool = False
     end_to_end: Path | None = None
     degrade: Sequence[str] = ()
-    tf32: bool = False
     without: Sequence[str] = ()
 
 
@@ -220,8 +218,7 @@ def _at_scale(output: SROutput, lr: Tensor, scale: int) -> SROutput:
 
 
 def _upscaler(name: str, effort: str, setup: Setup) -> Upscaler:
-    precision = "tf32" if setup.tf32 else precision_name(setup.dtype)
-    return Upscaler(name, setup.scale, str(setup.device), precision, effort=effort)
+    return Upscaler(name, setup.scale, str(setup.device), setup.precision, effort=effort)
 
 
 def _network(name: str, setup: Setup) -> LoadedNetwork:
@@ -233,8 +230,9 @@ def _network(name: str, setup: Setup) -> LoadedNetwork:
         if setup.scale not in spec.scales:
             have = ", ".join(map(str, spec.scales))
             raise UsageError(f"{name} has no scale {setup.scale} (have {have})")
-        return LoadedNetwork.untrained(
-            spec, setup.scale, setup.device, setup.dtype, tf32=setup.tf32
-        )
-    weights = best_scale(name, setup.scale)
-    return LoadedNetwork(weights, setup.device, setup.dtype, tf32=setup.tf32)
+        if setup.precision == "int8":
+            raise UsageError("random weights have no ranges for int8; hint: --precision fp32")
+        dtype = pick_precision(setup.precision, setup.device)
+        tf32 = setup.precision == "tf32"
+        return LoadedNetwork.untrained(spec, setup.scale, setup.device, dtype, tf32=tf32)
+    return load_network(best_scale(name, setup.scale), setup.device, setup.precision)

@@ -16,6 +16,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from srcli.inference.device import (
+    format_between,
     pick_precision,
     precision_name,
     release_cached_memory,
@@ -81,7 +82,7 @@ QUICK = CheckSizes((40, 56), (24, 32), (3, 2, 16), (64, 96), ((32, 48),), (16, 2
 
 def precisions_to_check(device: torch.device) -> list[torch.dtype]:
     """fp32 and the precisions below it that are fast there."""
-    lower = [pick_precision("auto", device)]
+    lower = [format_between(pick_precision("auto", device))]
     if device.type == "cuda":
         lower = [torch.bfloat16, torch.float16] if lower == [torch.bfloat16] else [torch.float16]
     return list(dict.fromkeys([torch.float32, *lower]))

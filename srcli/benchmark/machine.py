@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from srcli.inference.device import format_between
+
 __all__ = ["Machine", "PeakMemory", "describe_machine", "synchronise"]
 
 
@@ -96,7 +98,7 @@ class PeakMemory:
 @torch.inference_mode()
 def _peak(device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second of the best of some 3x3 convolutions of 64 channels."""
-    channels, runs = 64, 5
+    channels, runs, dtype = 64, 5, format_between(dtype)
     layer = torch.nn.Conv2d(channels, channels, 3, padding=1, device=device, dtype=dtype)
     layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     best = 0.0

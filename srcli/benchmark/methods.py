@@ -49,6 +49,9 @@ class Method(ABC):
         switched_off: The saving that it does without, if that is what it is for.
     """
 
+    precision = ""
+    """In which a network is computed, by the names of `--precision`; "" for what is none."""
+
     def __init__(self, name: str, weights: str = "", switched_off: Without | None = None) -> None:
         self.name = name
         self.weights = weights
@@ -120,6 +123,7 @@ class Network(Method):
     ) -> None:
         super().__init__(name, network.fingerprint, switched_off)
         self._network, self._run, self._dense = network, run, dense
+        self.precision = network.precision
 
     def prepare(self, lr: Image8) -> Tensor:
         """To (1, 3, h, w) in [0, 1] on the device."""
@@ -152,6 +156,7 @@ class OfDegraded(Method):
             off = replace(off, full=f"{off.full}, {degrader.name}")
         super().__init__(f"{method.name}, {degrader.name}", method.weights, off)
         self._method, self._degrader = method, degrader
+        self.precision = method.precision
 
     def prepare(self, lr: Image8) -> Any:  # noqa: ANN401
         """Degrade it first."""
@@ -183,6 +188,7 @@ class EndToEnd(Method):
     def __init__(self, name: str, upscaler: Upscaler, exact: Upscaler, folder: Path) -> None:
         super().__init__(name, upscaler.network.fingerprint)
         self._upscaler, self._exact, self._folder = upscaler, exact, folder
+        self.precision = upscaler.network.precision
 
     def prepare(self, lr: Image8) -> Path:
         """Write the LR file."""

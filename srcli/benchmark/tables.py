@@ -70,9 +70,10 @@ def summary_tables(run: Run) -> list[Table]:
         _Column("peak memory GB", lambda one: _figure(_giga(one.peak_bytes), ".2f")),
     )
     title = f"{run.dataset} x{scale}, {_over(run, found)}"
+    where = ", ".join(filter(None, (run.machine.device, str(run.settings["precision"]))))
     titled = (
         (f"{title}: quality, protocol {protocol}", quality),
-        (f"{title}: forward pass, {run.machine.device}, {run.settings['precision']}", time),
+        (f"{title}: forward pass, {where}", time),
         (f"{title}: GFLOPs (a multiply-add counts twice), {_peak(run)}", work),
     )
     tables = [_table(name, columns, found) for name, columns in titled]

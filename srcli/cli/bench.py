@@ -10,6 +10,7 @@ from srcli.cli.bench_progress import interruptible, shown_progress
 from srcli.cli.console import echo_line, loading, printable
 from srcli.cli.option_types import WholeScale, split_names
 from srcli.cli.run_options import DownloadOptions, download_options
+from srcli.defaults import PRECISIONS
 from srcli.errors import ExitCode, UsageError
 
 __all__ = ["bench"]
@@ -92,7 +93,7 @@ def _savings(context: click.Context, option: click.Parameter, value: str | None)
 )  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
+    "--precision", type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True, help="Number format in the networks.",
 )  # fmt: skip
@@ -188,10 +189,10 @@ def bench(
 
     with tempfile.TemporaryDirectory() as scratch, shown_progress(len(pairs)) as advance:
         setup = Setup(
-            scale, where, dtype, asked,
+            scale, where, precision, asked,
             random=random_weights, plain=plain,
             end_to_end=Path(scratch) if end_to_end else None, degrade=split_names(degrade or ""),
-            tf32=precision == "tf32", without=without,
+            without=without,
         )  # fmt: skip
         methods = methods_named(split_names(models), setup, echo_line)
         compares = any(one.has_quality for one in methods)
@@ -206,7 +207,7 @@ def bench(
         dataset=name,
         settings={
             "scale": scale, "protocol": protocol, "repeats": repeats, "device": str(where),
-            "precision": "tf32" if setup.tf32 else str(dtype).removeprefix("torch."),
+            "precision": ", ".join(filter(None, dict.fromkeys(one.precision for one in methods))),
             "models": models, "efforts": efforts, "random_weights": random_weights,
             "plain": plain, "end_to_end": end_to_end, "degrade": degrade,
             "without": without,

@@ -7,7 +7,7 @@ import click
 
 from srcli.cli.click_classes import Decorator, grouped
 from srcli.cli.option_types import ByteCount, Number, TileSize
-from srcli.defaults import AUTO, HALT_EPS, MODEL
+from srcli.defaults import AUTO, HALT_EPS, MODEL, PRECISIONS
 
 __all__ = [
     "DownloadOptions",
@@ -114,11 +114,11 @@ network_options: Decorator = grouped(
     ),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
+        type=click.Choice(PRECISIONS),
         default="auto",
         show_default=True,
         help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 "
-        "on other NVIDIA cards, else fp32.",
+        "on other NVIDIA cards, int8 on other CPUs with AVX512-VNNI, else fp32.",
     ),
     click.option(
         "--compile",

@@ -8,7 +8,7 @@ import click
 from srcli.cli.console import echo_line, loading
 from srcli.cli.option_types import FormatName, ScaleFactor, TileSize
 from srcli.cli.run_options import DownloadOptions, download_options
-from srcli.defaults import AUTO, LARGEST_SCALE, SCALE
+from srcli.defaults import AUTO, LARGEST_SCALE, PRECISIONS, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -80,11 +80,11 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "tf32", "bf16", "fp16"]),
+    type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
     help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 on "
-    "other NVIDIA cards, else fp32.",
+    "other NVIDIA cards, int8 on other CPUs with AVX512-VNNI, else fp32.",
 )
 @click.option(
     "--layers",

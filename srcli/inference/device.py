@@ -15,6 +15,7 @@ import torch
 from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
 from srcli.host_memory import return_freed_memory
 from srcli.inference.planes import Pixels
+from srcli.models.layers.int8 import computes_int8, int8_pays
 
 __all__ = [
     "PRECISIONS",
@@ -23,6 +24,7 @@ __all__ = [
     "available_ram",
     "computes_bf16",
     "device_name",
+    "format_between",
     "free_memory",
     "left_to_container",
     "pick_device",
@@ -36,8 +38,12 @@ __all__ = [
 
 PRECISIONS = {
     "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+    "int8": torch.int8,
 }  # fmt: skip
-"""Number formats by the names of `--precision`; tf32 is fp32, computed otherwise."""
+"""Number formats by the names of `--precision`; tf32 is fp32, computed otherwise.
+
+int8 is of the residual blocks of networks whose weights have ranges for it; the rest stays in fp32.
+"""
 
 _AMPERE = (8, 0)  # compute capability from which on cards compute bf16 and TF32
 
@@ -89,11 +95,12 @@ def device_name(device: torch.device) -> str:
 def pick_precision(
     name: str, device: torch.device, *, to_the_last_bit: bool = False
 ) -> torch.dtype:
-    """Find the precision `name`: "fp32", "tf32", "bf16", "fp16", or "auto".
+    """Find the precision `name`: "fp32", "tf32", "bf16", "fp16", "int8", or "auto".
 
     "auto" is bf16 where the device computes it natively; emulated, it is slower. Elsewhere it is
-    fp16 on CUDA, and fp32. "tf32" is fp32 whose products and convolutions round their factors to
-    ten bits of mantissa (`arithmetic`).
+    fp16 on CUDA, int8 on CPUs where that pays, and fp32. A network that is not computed in int8 is
+    in fp32 there. "tf32" is fp32 whose products and convolutions round their factors to ten bits
+    of mantissa (`arithmetic`).
 
     Args:
         name: Which.
@@ -109,7 +116,9 @@ def pick_precision(
     if name == "auto":
         if computes_bf16(device):
             return torch.bfloat16
-        return torch.float16 if device.type == "cuda" else torch.float32
+        if device.type == "cuda":
+            return torch.float16
+        return torch.int8 if int8_pays(device) else torch.float32
     if name not in PRECISIONS:
         raise UsageError(f"no precision named {name!r} (have auto, {', '.join(PRECISIONS)})")
     if name == "fp16" and device.type == "cpu":
@@ -121,7 +130,17 @@ def pick_precision(
             f"precision tf32 is not for {device}: NVIDIA cards compute it from compute capability "
             "8.0 on; hint: use fp32"
         )
+    if name == "int8" and not computes_int8(device):
+        raise UsageError(
+            f"precision int8 is not for {device} here: it takes a CPU with VNNI instructions; "
+            "hint: use auto"
+        )
     return PRECISIONS[name]
+
+
+def format_between(dtype: torch.dtype) -> torch.dtype:
+    """Number format of features between the layers of a network that is computed in `dtype`."""
+    return torch.float32 if dtype == torch.int8 else dtype
 
 
 def precision_name(dtype: torch.dtype) -> str:

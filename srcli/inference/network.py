@@ -1,30 +1,25 @@
 """A network with its weights, on its device, in its precision."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from srcli.errors import NonFiniteOutput, UsageError
 from srcli.inference.arithmetic import arithmetic
-from srcli.inference.device import all_finite, pick_precision, precision_name
+from srcli.inference.compiling import compile_parts
+from srcli.inference.device import all_finite, format_between, pick_precision, precision_name
 from srcli.inference.device_link import link_to
 from srcli.models import model_spec
 from srcli.models.community import CommunityNetwork
 from srcli.models.spec import BandedNetwork, Halting, ModelSpec, SRNetwork, SROutput
-from srcli.user_folders import user_cache
 from srcli.weights import WeightsEntry, fingerprint_of
 from srcli.weights.load import read_weights
 from srcli.weights.manifest_file import COMMUNITY
 
 __all__ = [
     "LoadedNetwork",
-    "compile_parts",
     "load_network",
 ]
 
@@ -39,7 +34,7 @@ class LoadedNetwork:
     Args:
         weights: The manifest's entry to load.
         device: Where to compute.
-        dtype: In which precision; fp32, bf16 or fp16.
+        dtype: In which precision; fp32, bf16, fp16 or int8.
         compiled: Compile its parts when they first run.
         tf32: What is in fp32 may be computed in TF32.
 
@@ -126,14 +121,16 @@ class LoadedNetwork:
         self.device = device
         self.link = link_to(device)
         """Link by which images come to the device and back; None on the CPU."""
-        self.dtype = dtype = dtype if dtype in (spec.precisions or (dtype,)) else torch.float32
+        self.dtype = dtype if dtype in (spec.precisions or (dtype,)) else torch.float32
         """Number format; fp32 where the network cannot be computed in the one asked for."""
         self.spec = spec
         self.scale = scale
         """SR px per LR px to a side."""
         self.reruns = 0
-        self.module = self._load(dtype)
-        self._fp32: SRNetwork | None = self.module if dtype == torch.float32 else None
+        self.module = self._load(self.dtype)
+        if not self.module.computes(self.dtype):
+            self.dtype = torch.float32
+        self._fp32: SRNetwork | None = self.module if self.dtype == torch.float32 else None
 
     @property
     def fingerprint(self) -> str:
@@ -150,7 +147,8 @@ class LoadedNetwork:
     @property
     def bytes_per_pixel(self) -> float:
         """Memory a forward pass takes at its peak, per LR px."""
-        return self.spec.memory.forward * (1.0 if self.dtype == torch.float32 else _LOWER_SHARE)
+        full = format_between(self.dtype) == torch.float32
+        return self.spec.memory.forward * (1.0 if full else _LOWER_SHARE)
 
     @property
     def banded(self) -> bool:
@@ -219,7 +217,7 @@ class LoadedNetwork:
         elif self._parameters is not None:
             network.load_state_dict(dict(self._parameters))
         network.requires_grad_(requires_grad=False)
-        if dtype != torch.float32:
+        if dtype != torch.float32 and network.computes(dtype):
             network.lower_precision(dtype)
         if not isinstance(network, CommunityNetwork):
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -236,11 +234,17 @@ def load_network(
         WeightsError: See `LoadedNetwork`.
     """
     dtype = pick_precision(precision, device, to_the_last_bit=weights.model == COMMUNITY)
+    if compiled and dtype == torch.int8:
+        if precision != "auto":
+            raise UsageError("int8 cannot be compiled; hint: leave out --compile")
+        dtype = torch.float32
     network = LoadedNetwork(weights, device, dtype, compiled=compiled, tf32=precision == "tf32")
     if precision != "auto" and network.dtype != dtype:
+        reason = f"its architecture, {weights.architecture}, does not support it"
+        if dtype == torch.int8:
+            reason = "its weights have no ranges for it"
         raise UsageError(
-            f"{weights.title} cannot be computed in {precision}: its architecture, "
-            f"{weights.architecture}, does not support it; hint: --precision fp32"
+            f"{weights.title} cannot be computed in {precision}: {reason}; hint: --precision fp32"
         )
     return network
 
@@ -257,43 +261,3 @@ def _spec_of(weights: WeightsEntry, device: torch.device) -> ModelSpec:
 def _take_over(network: SRNetwork, weights: WeightsEntry) -> None:
     """Load the weights' file into a network."""
     network.load_state_dict(read_weights(weights, network.shapes_with))
-
-
-def compile_parts(network: SRNetwork) -> str:
-    """Let the parts of a network that are worth it be compiled when they first run, if it has any.
-
-    What is compiled is kept in the user's cache folder (TORCHINDUCTOR_CACHE_DIR moves it).
-
-    Returns:
-        Why they will not be, if they cannot be kept: a line; "" if they will.
-
-    Raises:
-        UsageError: The network is on the CPU, and there is no C++ compiler.
-    """
-    parts = tuple(network.compilable())
-    if not parts:
-        return ""
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    usual = "cl" if os.name == "nt" else "g++"  # what PyTorch looks for
-    compiler = os.environ.get("CXX", usual)
-    if on_cpu and shutil.which(compiler) is None:
-        raise UsageError(
-            f"no C++ compiler {compiler!r} to compile with; hint: install it, or set CXX"
-        )
-    cache = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_cache() / "compiled")))
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache):
-            pass
-    except OSError as error:
-        return (
-            f"not compiled: {cache} cannot be written ({error.strerror}); hint: name another "
-            "folder in TORCHINDUCTOR_CACHE_DIR"
-        )
-    for part in parts:
-        _compile(part)
-    return ""
-
-
-def _compile(part: nn.Module) -> None:
-    part.compile(dynamic=True)

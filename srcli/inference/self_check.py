@@ -15,7 +15,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from srcli.defaults import MODEL
 from srcli.errors import SrcliError, UsageError
 from srcli.inference.device import (
+    PRECISIONS,
     device_name,
+    format_between,
     free_memory,
     pick_precision,
     precision_name,
@@ -32,7 +34,7 @@ __all__ = ["Check", "SelfTest", "all_devices", "attention_backends", "self_test"
 
 _CPU = torch.device("cpu")
 # Largest difference of a result in [0, 1] that rounding explains; measured: docs/devices.md.
-_LIMITS = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.01}
+_LIMITS = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.01, torch.int8: 0.05}
 _SIDES = {"cpu": (128, 128)}  # (height, width) that are timed, LR px
 _LARGE = (341, 512)
 _SECONDS = 1.0  # of each of the two timings
@@ -120,7 +122,9 @@ def self_test(device: torch.device) -> SelfTest:
     error = ""
     dtype = pick_precision("auto", device)
     try:
-        attention = {width: attention_backends(device, dtype, width) for width in _WIDTHS}
+        attention = {
+            width: attention_backends(device, format_between(dtype), width) for width in _WIDTHS
+        }
         checks.extend(_comparisons(device, dtype))
         timed.update(_timings(device, dtype))
     except (RuntimeError, SrcliError, MemoryError, NotImplementedError) as raised:
@@ -163,7 +167,7 @@ def attention_backends(device: torch.device, dtype: torch.dtype, width: int) -> 
 
 
 def _precisions(device: torch.device) -> Iterator[str]:
-    for name in ("fp32", "tf32", "bf16", "fp16"):
+    for name in PRECISIONS:
         try:
             pick_precision(name, device)
         except UsageError:

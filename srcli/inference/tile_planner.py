@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from srcli.geometry import TileGrid
-from srcli.inference.device import free_memory
+from srcli.inference.device import format_between, free_memory
 from srcli.inference.exact_tiling import band_heights
 from srcli.inference.network import LoadedNetwork
 
@@ -123,7 +123,7 @@ class TilePlanner:
         needs += in_flight * width * memory.held
         if network.device.type != "cpu":  # where a band attends as a whole, not in small chunks
             needs += band * width * memory.attending
-        return needs * network.dtype.itemsize // 4
+        return needs * format_between(network.dtype).itemsize // 4
 
     def _blended(self, height: int, width: int, side: int) -> TilePlan:
         """Tiles that overlap."""

@@ -66,8 +66,9 @@ class Upscaler:
             reduced from the next larger scale.
         device: "auto" (CUDA, of several cards the one with most free memory, then MPS, then the
             CPU) or a device by name.
-        precision: "auto" (bf16 where it is native, fp16 on other NVIDIA cards, else fp32), "fp32",
-            "tf32" (CUDA), "bf16" or "fp16".
+        precision: "auto" (bf16 where it is native, fp16 on other NVIDIA cards, int8 on CPUs where
+            it pays, else fp32), "fp32", "tf32" (CUDA), "bf16", "fp16", or "int8" (CPUs with VNNI;
+            restoring networks before it stay in fp32).
         effort: "exact" computes everything; "balanced" and "fast" halt what is restored. Or ε in
             [0, 1]: tokens halt once they are restored to 1 - ε (AdaFormer, Eqs. 19 and 22).
         tile: Longest side of a tile's core, LR px; 0 takes the image whole; None chooses by
@@ -103,7 +104,8 @@ class Upscaler:
         self.device = pick_device(device)
         weights = best_scale(model, scale)
         self.network = load_network(weights, self.device, precision, compiled=compiled)
-        before = [load_network(one, self.device, precision) for one in preparer_entries(model)]
+        of_others = "fp32" if precision == "int8" else precision
+        before = [load_network(one, self.device, of_others) for one in preparer_entries(model)]
         self._preparers = [Preparer(network, tile) for network in before]
         spec = self.network.spec
         self._halting = resolve_halting(spec, effort)

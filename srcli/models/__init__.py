@@ -9,7 +9,10 @@ from srcli.models.spec import ModelSpec
 
 __all__ = ["model_names", "model_spec"]
 
-_NO_NETWORKS = ("spec", "traces", "adaformer_config", "community")  # the last: files bring them
+_NO_NETWORKS = (
+    "spec", "traces", "adaformer_config", "adaformer_stacks",
+    "community",  # files bring them
+)  # fmt: skip
 
 
 @cache

@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from srcli.defaults import HALT_EPS, SMOOTH
 from srcli.models.adaformer_config import AdaFormerConfig
-from srcli.models.layers import short_way
+from srcli.models.adaformer_stacks import RANGES, SHORT_WAYS, AdaFormerStacks
 from srcli.models.layers.confidence import (
     ConfidenceEstimator,
     estimator_after,
@@ -31,14 +31,12 @@ from srcli.models.layers.confidence import (
 from srcli.models.layers.convolutions import ResidualBlock
 from srcli.models.layers.halting_masks import halted_by, masks_in_a_run
 from srcli.models.layers.masked import masked_layers
-from srcli.models.layers.short_way import ShortWay, smooth_windows
 from srcli.models.layers.sparse import TokenBand, chunk_of_windows, sparse_layer, watched
 from srcli.models.layers.tsab import TSAB
 from srcli.models.layers.windows import WindowGrid, extend_by_reflection
 from srcli.models.spec import (
     EXACT,
     AttendedBand,
-    BandedNetwork,
     Halting,
     LayerTrace,
     MemoryProfile,
@@ -46,20 +44,15 @@ from srcli.models.spec import (
     SROutput,
 )
 
-__all__ = ["SHORT_WAYS", "SPEC", "AdaFormer", "AdaFormerConfig"]
+__all__ = ["RANGES", "SHORT_WAYS", "SPEC", "AdaFormer", "AdaFormerConfig"]
 
-SHORT_WAYS = "short_ways."
-"""Prefix of the parameters of the short ways in a weights file, which may lack them."""
-
-_STACKS = ("encoder", "decoder")
 _DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
-class AdaFormer(BandedNetwork):
+class AdaFormer(AdaFormerStacks):
     """Encoder, adaptive token sparsification module, decoder, upsampler (AdaFormer, Fig. 2)."""
 
     mean: Tensor
-    optional_parts = (SHORT_WAYS,)
 
     def __init__(self, config: AdaFormerConfig) -> None:
         super().__init__()
@@ -93,20 +86,6 @@ class AdaFormer(BandedNetwork):
         self.unembed = nn.Conv2d(d, c, 1)
         self.decoder = nn.Sequential(*(ResidualBlock(c) for _ in range(blocks)))
         self.tail = nn.Conv2d(c, 3 * config.scale**2, 3, padding=1)
-        self.short_ways: nn.ModuleDict | None = None  # weights may come without
-
-    def lower_precision(self, dtype: torch.dtype) -> None:
-        """Store and compute everything but `head` and `tail` in `dtype`."""
-        for name, part in self.named_children():
-            if name not in ("head", "tail"):
-                part.to(dtype)
-
-    def add_part(self, prefix: str) -> None:
-        """Add the short ways through encoder and decoder; see `SRNetwork`."""
-        c = self.config
-        self.short_ways = nn.ModuleDict(
-            {name: ShortWay(c.channels, c.residual_blocks, c.window) for name in _STACKS}
-        )
 
     def prepared(self) -> Self:
         """See `SRNetwork`."""
@@ -130,18 +109,6 @@ class AdaFormer(BandedNetwork):
         """The confidence estimator that follows a layer, counted from 1."""
         return estimator_after(self.confidence, layer)
 
-    @property
-    def has_short_ways(self) -> bool:
-        """See `BandedNetwork`."""
-        return self.short_ways is not None
-
-    def short_windows(self, lr: Tensor, halting: Halting) -> Tensor | None:
-        """The smooth ones, where the weights have short ways; see `BandedNetwork`."""
-        if not (self.has_short_ways and halting.smooth and short_way.pays_on(lr.device)):
-            return None
-        short = smooth_windows(lr, self.config.window, halting.smooth)
-        return short if short.any() else None
-
     def extend(self, lr: Tensor) -> Tensor:
         """Extend (b, 3, h, w) right and down, mirrored, to whole windows."""
         return extend_by_reflection(lr, self.config.window)
@@ -154,7 +121,7 @@ class AdaFormer(BandedNetwork):
         """See `BandedNetwork`."""
         if short is None:
             return self.encode(lr)
-        return self._through("encoder", self._shallow(lr).to(self.embed.weight.dtype), short)
+        return self.through("encoder", self._shallow(lr).to(self.embed.weight.dtype), short)
 
     def attend(
         self, bands: Iterable[Tensor], halting: Halting, chunk: int | None = None
@@ -195,7 +162,7 @@ class AdaFormer(BandedNetwork):
         """See `BandedNetwork`."""
         if short is None:
             return self.decode(features, lr)
-        return self._image(self._through("decoder", features, short), lr)
+        return self._image(self.through("decoder", features, short), lr)
 
     def forward(self, lr: Tensor, halting: Halting = EXACT) -> SROutput:
         """Upscale (b, 3, h, w), computing only live windows and tokens."""
@@ -210,7 +177,7 @@ class AdaFormer(BandedNetwork):
         wide = self.extend(lr)
         short = self.short_windows(wide, halting)
         features = self._shallow(wide).to(self.embed.weight.dtype)
-        features = self._through("encoder", features, short, plain=True)  # Eq. 1
+        features = self.through("encoder", features, short, plain=True)  # Eq. 1
         grid = WindowGrid.of(features, self.config.window)
         limit, masks = halting.threshold, masks_in_a_run(self.config.masks, halting)
         tokens, traces = self.masked_layers(
@@ -220,7 +187,7 @@ class AdaFormer(BandedNetwork):
             None if short is None else short.flatten(),
         )
         features = features + self.unembed(grid.merge(tokens))  # Eq. 7
-        image = self._image(self._through("decoder", features, short, plain=True), wide)
+        image = self._image(self.through("decoder", features, short, plain=True), wide)
         return SROutput(self._cropped(image, lr), traces)
 
     def convolutions(self, lr: Tensor) -> SROutput:
@@ -235,16 +202,6 @@ class AdaFormer(BandedNetwork):
 
     def _shallow(self, lr: Tensor) -> Tensor:
         return self.head(lr - self.mean)
-
-    def _through(
-        self, name: str, features: Tensor, short: Tensor | None, *, plain: bool = False
-    ) -> Tensor:
-        """Run features through encoder or decoder, some windows by the short way."""
-        stack = cast("nn.Sequential", getattr(self, name))
-        if short is None or self.short_ways is None:
-            return stack(features)
-        way = cast("ShortWay", self.short_ways[name])
-        return way.reference(stack, features, short) if plain else way(stack, features, short)
 
     def _image(self, decoded: Tensor, lr: Tensor) -> Tensor:
         """The image (b, 3, s·h, s·w) from the decoder's features (AdaFormer, Eqs. 3 and 4)."""

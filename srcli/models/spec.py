@@ -54,6 +54,10 @@ class SRNetwork(nn.Module, ABC):
     def lower_precision(self, dtype: torch.dtype) -> None:
         """Store and compute everything but the first and last convolution in `dtype`."""
 
+    def computes(self, dtype: torch.dtype) -> bool:
+        """True if `lower_precision` knows `dtype`; int8 wants more than parameters."""
+        return dtype != torch.int8
+
     def add_part(self, prefix: str) -> None:
         """Add one of `optional_parts`, its parameters untrained."""
         raise UsageError(f"{type(self).__name__} has no optional part {prefix!r}")

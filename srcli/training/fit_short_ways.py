@@ -1,41 +1,26 @@
-"""`python -m srcli.training.fit_short_ways WEIGHTS… --data FOLDER`: add short ways to weights.
+"""Short ways of an AdaFormer, fitted to what it gives without them.
 
-The parameters of an AdaFormer's short ways (`srcli/models/layers/short_way.py`) are linear
-regressions over the px of smooth windows, of what the network gives without them: they have a
-closed form, and nothing else of the network changes. A file that has short ways gets new ones. Run
-it on weights once they are trained.
+Their parameters (`srcli/models/layers/short_way.py`) are linear regressions over the px of smooth
+windows: they have a closed form, and nothing else of the network changes.
 """
 
-import argparse
-import hashlib
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.data.degradation import Degrader, degrader_named
-from srcli.data.images import image_files, read_rgb
-from srcli.data.resize import downscale
-from srcli.errors import ExitCode, UsageError, cannot_write
-from srcli.models import model_spec
+from srcli.errors import UsageError
 from srcli.models.adaformer import SHORT_WAYS, AdaFormer
 from srcli.models.layers.short_way import ShortWay, smooth_windows
 from srcli.models.layers.window_places import pixels_of
 from srcli.models.spec import Halting
-from srcli.training.checkpoint import read_tensors, write_whole
-from srcli.training.process import run_program
 from srcli.training.regression import Regression
-from srcli.weights.identify import match_parameters
 
-__all__ = ["fit_short_ways", "lr_images"]
+__all__ = ["fit_short_ways"]
 
-_MODELS = ("adaformer", "adaformer-s")
 _PIXELS = 8_000  # of an image, at most: more of one say little that is new
-_LARGEST = 384, 512  # LR px: of larger images a part
 
 
 class _Fit:
@@ -165,104 +150,3 @@ def _neighbourhoods(features: Tensor, places: Tensor) -> Tensor:
     y, x = places // width, places % width
     taps = [wide[:, y + i, x + j] for i in range(3) for j in range(3)]  # (c, k) each
     return torch.stack(taps, 2).permute(1, 0, 2).flatten(1)
-
-
-def lr_images(
-    files: Sequence[Path], scale: int, degraders: Sequence[Degrader] = (), seed: int = 0
-) -> Iterator[Tensor]:
-    """LR images of photographs: every one reduced by `scale`, and, as users have them, as it is.
-
-    Args:
-        files: Image files.
-        scale: HR px per LR px to a side.
-        degraders: Take turns at degrading the LR images; none: they stay clean.
-        seed: Of the part that is taken of a large one.
-
-    Yields:
-        (1, 3, h, w) in [0, 1].
-    """
-    numbers = torch.Generator().manual_seed(seed)
-    count = 0
-    for path in files:
-        image = read_rgb(path)
-        height, width = (side // scale * scale for side in image.shape[:2])
-        for lr in (downscale(image[:height, :width], scale), image):
-            top, left = (
-                int(torch.randint(max(side - most, 0) + 1, (), generator=numbers))
-                for side, most in zip(lr.shape[:2], _LARGEST, strict=True)
-            )
-            part = lr[top : top + _LARGEST[0], left : left + _LARGEST[1]]
-            if degraders:
-                part = degraders[count % len(degraders)](part)
-            count += 1
-            yield torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255.0
-
-
-def _fit_file(path: Path, files: Sequence[Path], degraders: Sequence[Degrader]) -> str:
-    """Give a weights file short ways; what its manifest entry needs to say of it now."""
-    held = read_tensors(path)
-    trained = {n: t for n, t in held.tensors.items() if not n.startswith(SHORT_WAYS)}
-    matches = match_parameters({name: tuple(t.shape) for name, t in trained.items()})
-    ours = [one for one in matches if one.model in _MODELS]
-    if not ours:
-        raise UsageError(
-            f"{path} is no weights file of {' or '.join(_MODELS)}; hint: other networks have no "
-            "short ways"
-        )
-    spec = model_spec(ours[0].model)
-    network = cast("AdaFormer", spec.build(ours[0].scale))
-    network.load_state_dict({name: tensor.float() for name, tensor in trained.items()})
-    network.eval().requires_grad_(requires_grad=False)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    images = lr_images(files, network.scale, degraders)
-    count = fit_short_ways(network.prepared(), images, spec.efforts["balanced"])
-    dtype = next(iter(trained.values())).dtype
-    fitted = {
-        name: tensor.to(dtype)
-        for name, tensor in network.state_dict().items()
-        if name.startswith(SHORT_WAYS)
-    }
-    write_whole(path, {**trained, **fitted}, {key: held.note(key) for key in held.notes})
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    return f'{path.name}: {count:,} px\nsize = {len(content)}\nsha256 = "{digest}"\n'
-
-
-def main() -> int:
-    """Run the program; its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m srcli.training.fit_short_ways",
-        description="Add short ways to weights of adaformer or adaformer-s.",
-    )
-    parser.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS")
-    parser.add_argument("--data", required=True, action="append", type=Path, metavar="FOLDER")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take one image of N")
-    parser.add_argument(
-        "--degrade",
-        default="",
-        metavar="NAME,…",
-        help="jpeg:75, webp:50, …: take turns at LR images",
-    )
-    given = parser.parse_args()
-
-    def work() -> ExitCode:
-        if missing := [folder for folder in given.data if not folder.is_dir()]:
-            raise UsageError(f"there is no folder {missing[0]}")
-        degraders = [degrader_named(name) for name in given.degrade.split(",") if name]
-        if given.every < 1:
-            raise UsageError(f"--every is {given.every}, and at least 1; hint: 1 takes all images")
-        files = [path for folder in given.data for path in image_files(folder)][:: given.every]
-        if not files:
-            raise UsageError(f"no images in {', '.join(map(str, given.data))}")
-        for path in given.weights:
-            try:
-                sys.stdout.write(_fit_file(path, files, degraders))
-            except OSError as error:
-                raise cannot_write(f"cannot write {path}: {error.strerror}", error) from error
-        return ExitCode.ALL_DONE
-
-    return run_program(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

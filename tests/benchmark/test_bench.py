@@ -11,16 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
+from srcli.benchmark import choose_methods
 from srcli.benchmark.choose_methods import Setup, methods_named
 from srcli.benchmark.machine import PeakMemory
 from srcli.benchmark.measure import Row
-from srcli.benchmark.methods import Network
 from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
 from srcli.errors import UsageError
+from srcli.inference import network as network_module
+from srcli.inference.device import format_between, pick_precision, precision_name
 from srcli.inference.upscaler import Upscaler
 from srcli.metrics.flops import count_flops
 from srcli.models import model_spec
+from srcli.models.layers.int8 import computes_int8
 from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
 from tests.benchmark.conftest import bench, machine
@@ -173,21 +176,42 @@ def test_what_equals_the_original_stays_out_of_the_mean(tmp_path: Path, rng: np.
     assert "identical images" in again.stdout
 
 
-def test_tf32_is_asked_of_networks_and_of_what_runs_from_file_to_file(tmp_path: Path):
-    setup = Setup(4, CPU, torch.float32, ["exact"], random=True, tf32=True)
-    (network,) = methods_named(["adaformer-s"], setup, quiet)
-    assert isinstance(network, Network)
-    assert network._network._tf32
-    with pytest.raises(UsageError, match="tf32"):  # it was asked for, and a CPU has none
-        methods_named(["adaformer-s"], replace(setup, random=False, end_to_end=tmp_path), quiet)
+def test_tf32_is_asked_of_networks_and_of_what_runs_from_file_to_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    setup = Setup(4, CPU, "tf32", ["exact"], random=True)
+    files = replace(setup, random=False, end_to_end=tmp_path)
+    for one in (setup, files):
+        with pytest.raises(UsageError, match="tf32"):  # it was asked for, and a CPU has none
+            methods_named(["adaformer-s"], one, quiet)
+    for module in (choose_methods, network_module):
+        monkeypatch.setattr(module, "pick_precision", lambda *_, **__: torch.float32)
+    for one, count in ((setup, 1), (files, 2)):
+        made = methods_named(["adaformer-s"], one, quiet)
+        assert [method.precision for method in made] == ["tf32"] * count
+
+
+@pytest.mark.skipif(not computes_int8(CPU), reason="this CPU has no VNNI instructions")
+def test_int8_is_measured_where_weights_have_ranges_and_refused_elsewhere(tmp_path: Path):
+    setup = Setup(4, CPU, "int8", ["exact"], end_to_end=tmp_path, degrade=["none"])
+    made = methods_named(["bicubic", "adaformer"], setup, quiet)
+    assert [method.precision for method in made] == ["", "int8", "int8"]
+    with pytest.raises(UsageError, match=r"adaformer-s cannot.*int8: its weights have no ranges"):
+        methods_named(["adaformer-s"], setup, quiet)
+    with pytest.raises(UsageError, match="random weights have no ranges"):
+        methods_named(["adaformer"], Setup(4, CPU, "int8", None, random=True), quiet)
+    usual = methods_named(["adaformer-s"], Setup(4, CPU, "auto", ["exact"]), quiet)
+    assert [method.precision for method in usual] == [
+        precision_name(format_between(pick_precision("auto", CPU)))
+    ]
 
 
 def test_plain_ways_that_are_not_there_are_told():
     told: list[str] = []
-    x3 = Setup(3, CPU, torch.float32, None, plain=True)
+    x3 = Setup(3, CPU, "fp32", None, plain=True)
     names = [one.name for one in methods_named(["adaformer"], x3, told.append)]
     assert names == ["adaformer x4 reduced exact", "adaformer x4 reduced balanced"]
-    x4 = Setup(4, CPU, torch.float32, None, random=True, plain=True)
+    x4 = Setup(4, CPU, "fp32", None, random=True, plain=True)
     names = [one.name for one in methods_named(["atd-light", "adaformer"], x4, told.append)]
     assert names[0] == "atd-light"
     assert names[-1] == "adaformer convolutions"
@@ -210,17 +234,17 @@ def test_bicubic_has_the_literatures_figures(shared: Path, tmp_path: Path):
 
 
 def test_contenders_see_each_effort_once():
-    setup = Setup(4, CPU, torch.float32, ["exact", "balanced"], random=True)
+    setup = Setup(4, CPU, "fp32", ["exact", "balanced"], random=True)
     names = [
         one.name for one in methods_named(["bicubic", "atd-light", "pp-atd-light"], setup, quiet)
     ]
     assert names == ["bicubic", "atd-light", "pp-atd-light exact", "pp-atd-light balanced"]
     with pytest.raises(UsageError, match="atd-light has no effort fast"):
-        methods_named(["atd-light"], Setup(4, CPU, torch.float32, ["fast"], random=True), quiet)
+        methods_named(["atd-light"], Setup(4, CPU, "fp32", ["fast"], random=True), quiet)
 
 
 def test_random_weights_are_the_same_every_time():
-    setup = Setup(2, CPU, torch.float32, ["exact"], random=True)
+    setup = Setup(2, CPU, "fp32", ["exact"], random=True)
     lr = np.full((8, 8, 3), 90, np.uint8)
     made = [methods_named(["adaformer-s"], setup, quiet)[0] for _ in range(2)]
     images = [one.finish(one.forward(one.prepare(lr))).image for one in made]
@@ -260,7 +284,7 @@ def test_summaries_over_images():
 
 @pytest.mark.slow
 def test_from_file_to_file_dense_is_the_exact_run(tmp_path: Path):
-    setup = Setup(4, CPU, torch.float32, ["fast"], end_to_end=tmp_path)
+    setup = Setup(4, CPU, "fp32", ["fast"], end_to_end=tmp_path)
     inner, outer = methods_named(["adaformer"], setup, quiet)
     lr = np.random.default_rng(5).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     dense = [count_flops(lambda one=one: one.dense(one.prepare(lr)))[0] for one in (inner, outer)]
@@ -294,7 +318,7 @@ def test_a_scale_without_weights_is_reduced_as_upscale_does(monkeypatch: pytest.
     for user in ("srcli.benchmark.choose_methods", "srcli.inference.upscaler"):
         monkeypatch.setattr(f"{user}.best_scale", lambda *_: larger)
     lr = np.random.default_rng(3).integers(0, 256, (20, 28, 3), dtype=np.uint8)
-    (one,) = methods_named(["adaformer"], Setup(3, CPU, torch.float32, ["exact"]), quiet)
+    (one,) = methods_named(["adaformer"], Setup(3, CPU, "fp32", ["exact"]), quiet)
     assert one.name == "adaformer x4 reduced exact"
     made = one.finish(one.forward(one.prepare(lr))).image
     assert made.shape == (60, 84, 3)

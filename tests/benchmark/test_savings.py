@@ -40,7 +40,7 @@ def page() -> torch.Tensor:
 
 def test_rows_stand_beside_the_full_ones_where_there_is_something_to_switch_off():
     setup = Setup(
-        4, CPU, torch.float32, None, random=True, without=["local-mask", "pure-pixels"],
+        4, CPU, "fp32", None, random=True, without=["local-mask", "pure-pixels"],
         degrade=["none", "jpeg:50"],
     )  # fmt: skip
     made = methods_named(["bicubic", "adaformer-s", "pp-atd-light"], setup, quiet)
@@ -118,7 +118,7 @@ def test_without_flat_areas_they_are_computed(network: LoadedNetwork, monkeypatc
 
 def test_a_mask_switched_off_halts_nothing_in_its_branch_alone(network: LoadedNetwork):
     methods = methods_named(
-        ["adaformer-s"], Setup(4, CPU, torch.float32, ["balanced"], without=SAVINGS[1:3]), quiet
+        ["adaformer-s"], Setup(4, CPU, "fp32", ["balanced"], without=SAVINGS[1:3]), quiet
     )
     lr = (page()[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     shares = {}

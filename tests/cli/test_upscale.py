@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from srcli.models.layers.int8 import computes_int8
 from tests.cli import processes
 from tests.cli.processes import COMMAND, ENVIRONMENT, PATIENCE, start_signalled
 from tests.forked_python import ForkedPython
 
 srcli = partial(processes.srcli, timeout=240)
+
+INT8 = {"int8": ("--precision", "int8", "-m", "adaformer")}
+"""Options for CPUs that have it."""
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:
@@ -80,6 +85,7 @@ def test_every_option_changes_something(folder: Path, samples: list[Path]) -> No
         "exact": ("--effort", "exact", "--precision", "fp32"),
         "fast": ("--effort", "fast", "--precision", "fp32"),
         "bf16": ("--precision", "bf16", "--device", "cpu", "-m", "adaformer"),
+        **(INT8 if computes_int8(torch.device("cpu")) else {}),
         "eps": ("--halt-eps", 0.8, "--precision", "fp32"),
         "tile": ("--tile", 32, "--precision", "fp32"),
         "whole": ("--tile", 0, "--precision", "fp32"),
@@ -94,7 +100,7 @@ def test_every_option_changes_something(folder: Path, samples: list[Path]) -> No
     assert np.array_equal(pixels["plain"], pixels["whole"])
     assert np.array_equal(pixels["fast"], pixels["eps"])
     assert np.abs(pixels["plain"] - pixels["tile"]).max() <= 1  # its tiles have no seam
-    for other in ("fast", "bf16"):
+    for other in ("fast", "bf16", *({"int8"} & pixels.keys())):
         assert np.abs(pixels["plain"] - pixels[other]).max() > 0, other
     assert "100% of the attention" in said["exact"]
     assert "100% of the attention" not in said["plain"]

@@ -14,6 +14,7 @@ from srcli.inference.arithmetic import arithmetic
 from srcli.inference.device import as_out_of_memory, pick_precision
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
+from srcli.models.layers.int8 import computes_int8
 from srcli.models.spec import EXACT
 from srcli.training.accelerate import step_precision
 from srcli.weights import best_scale
@@ -66,6 +67,51 @@ def test_auto_precision_follows_the_card(
     assert pick_precision("auto", CUDA) is dtype
     assert step_precision("auto", CUDA) is steps  # training: small gradients vanish in fp16
     assert pick_precision("auto", torch.device("mps")) is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("instructions", "auto", "computed"),
+    [
+        ((), torch.float32, False),
+        (("avx_vnni",), torch.float32, True),  # there nobody has measured it
+        (("avx512_vnni",), torch.int8, True),
+        (("avx512_vnni", "avx512_bf16"), torch.bfloat16, True),
+        (("avx512_vnni", "amx_bf16"), torch.bfloat16, True),
+    ],
+)
+def test_int8_is_for_cpus_with_instructions_for_it(
+    instructions: tuple[str, ...], auto: torch.dtype, computed: bool, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(instructions, True))
+    assert pick_precision("auto", CPU) is auto
+    assert pick_precision("auto", CPU, to_the_last_bit=True) is torch.float32
+    assert pick_precision("auto", torch.device("mps")) is torch.float32
+    assert step_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+    if computed:
+        assert pick_precision("int8", CPU) is torch.int8
+        return
+    with pytest.raises(UsageError, match=r"int8 is not for cpu here.*VNNI.*hint: use auto"):
+        Upscaler(device="cpu", precision="int8")
+    with pytest.raises(UsageError, match="int8 is not for cuda"):
+        pick_precision("int8", CUDA)
+
+
+@pytest.mark.skipif(not computes_int8(CPU), reason="this CPU has no VNNI instructions")
+def test_int8_is_what_weights_with_ranges_are_computed_in() -> None:
+    assert Upscaler("adaformer", device="cpu", precision="int8").network.precision == "int8"
+    with pytest.raises(UsageError, match=r"adaformer-s cannot.*int8: its weights have no ranges"):
+        Upscaler("adaformer-s", device="cpu", precision="int8")
+    with pytest.raises(UsageError, match="int8 cannot be compiled; hint: leave out --compile"):
+        Upscaler("adaformer", device="cpu", precision="int8", compiled=True)
+
+
+def test_auto_is_fp32_for_weights_without_ranges_and_to_compile(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True})
+    assert Upscaler("adaformer-s", device="cpu").network.precision == "fp32"
+    monkeypatch.setattr("srcli.inference.network.compile_parts", lambda network: "not now")
+    compiled = Upscaler("adaformer", device="cpu", compiled=True)
+    assert compiled.network.precision == "fp32"
+    assert compiled.network.uncompiled == "not now"
 
 
 def test_tf32_is_for_cards_that_have_it(monkeypatch) -> None:

@@ -30,7 +30,7 @@ def image(channels: int) -> np.ndarray:
 def test_no_operation_mixes_devices(
     model: str, effort: str, tile: int, scale: float, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upscaler = Upscaler(model, scale, device="cpu", effort=effort, tile=tile)
+    upscaler = Upscaler(model, scale, device="cpu", precision="fp32", effort=effort, tile=tile)
     plain = upscaler(image(channels))
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)
@@ -39,7 +39,7 @@ def test_no_operation_mixes_devices(
 
 
 def test_nor_do_maps_and_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    upscaler = Upscaler(scale=4, device="cpu", tile=0)
+    upscaler = Upscaler(scale=4, device="cpu", precision="fp32", tile=0)
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)
         explained = upscaler.explain(image(3))
@@ -78,7 +78,7 @@ def test_a_balanced_image_waits_for_the_device_a_few_times(
     name: str, layers: int, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At most L + 2 times per band of L layers; here the whole image is one."""
-    upscaler = Upscaler(name, scale, device="cpu", tile=0)
+    upscaler = Upscaler(name, scale, device="cpu", precision="fp32", tile=0)
     monkeypatch.setattr(short_way, "pays_on", lambda device: False)  # as on a card
     with two_devices(monkeypatch) as mode:
         mode.put_all(upscaler.network.module)

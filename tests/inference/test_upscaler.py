@@ -18,6 +18,7 @@ from srcli.errors import (
 from srcli.inference import output_size, tile_planner
 from srcli.inference.alpha import bleed
 from srcli.inference.flat_border import restore_flat_border
+from srcli.models.layers.int8 import computes_int8
 from srcli.models.spec import Halting, SROutput
 
 
@@ -217,6 +218,25 @@ def test_bf16_is_close(photo: np.ndarray, x4: Upscaler) -> None:
     assert 0 < np.abs(low - full).mean() < 0.7
 
 
+@pytest.mark.skipif(
+    not computes_int8(torch.device("cpu")), reason="this CPU has no VNNI instructions"
+)
+def test_int8_is_close_in_tiles_too_and_overflows_into_fp32(
+    photo: np.ndarray, x4: Upscaler
+) -> None:
+    full = Upscaler(device="cpu", precision="fp32", effort="exact")(photo)
+    low = Upscaler(device="cpu", precision="int8", effort="exact")
+    found = low(photo).astype(int)
+    assert 0 < np.abs(found - full).mean() < 0.3
+    tiled = Upscaler(device="cpu", precision="int8", effort="exact", tile=32)(photo)
+    assert np.abs(tiled - found).max() <= 1
+    low = Upscaler(device="cpu", precision="int8")
+    low.network.module = Overflowing()
+    upscaled = low.upscale(photo)
+    assert upscaled.report.reruns == 1
+    assert np.array_equal(upscaled.image, x4(photo))
+
+
 def test_efforts_halt_more_and_more(photo: np.ndarray) -> None:
     shares = []
     for effort in ("exact", "balanced", "fast"):
@@ -248,7 +268,7 @@ def test_progress_counts_every_tile(photo: np.ndarray) -> None:
         ({"tile": -1}, UsageError, "tile -1 is too small"),
         ({"device": "cuda:7"}, UnavailableDevice, "'cuda:7' is not on this machine (have cpu"),
         ({"device": "gpu"}, UnavailableDevice, "no device named 'gpu' (have cpu"),
-        ({"precision": "int8"}, UsageError, "no precision named 'int8'"),
+        ({"precision": "int4"}, UsageError, "no precision named 'int4'"),
         ({"precision": "fp16", "device": "cpu"}, UsageError, "fp16 is not for the CPU"),
     ],
 )

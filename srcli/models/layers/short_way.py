@@ -20,11 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.convolutions import ResidualBlock
+from srcli.models.layers.convolutions import REACH, ResidualBlock
 from srcli.models.layers.indexing import put_rows
 from srcli.models.layers.sparse import chunk_of_windows
 from srcli.models.layers.window_places import (
-    REACH,
     WindowPlaces,
     patches_at,
     pixel_rows,

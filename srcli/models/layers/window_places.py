@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.convolutions import ResidualBlock
+from srcli.models.layers.convolutions import REACH, ResidualBlock
 
-__all__ = ["REACH", "WindowPlaces", "patches_at", "pixel_rows", "pixels_of"]
-
-REACH = 2  # px that a residual block looks beyond what it computes
+__all__ = ["WindowPlaces", "patches_at", "pixel_rows", "pixels_of"]
 
 _BLOCK = 4  # windows to a block's side
 _MOSTLY = 13  # live windows of a block, at least, for which it is computed whole
@@ -189,12 +187,8 @@ class Part:
     def run(self, block: ResidualBlock, pixels: Tensor) -> Tensor:
         """A residual block's rows for the squares' px, of (b, h + 4, w + 4, c)."""
         patches = patches_at(pixels, self.seen, self.side)
-        hidden = torch.relu_(F.conv2d(patches, block.conv1.weight, block.conv1.bias))
-        if self.inside is not None:  # beyond the map the second convolution sees zeros
-            hidden = hidden * self.inside
-        inner = patches[:, :, REACH:-REACH, REACH:-REACH]
-        change = F.conv2d(hidden, block.conv2.weight, block.conv2.bias)
-        return (change + inner).permute(0, 2, 3, 1).reshape(-1, pixels.shape[3])
+        computed = block.on_patches(patches, self.inside)
+        return computed.permute(0, 2, 3, 1).reshape(-1, pixels.shape[3])
 
 
 def _border(cells: Tensor) -> Tensor:
