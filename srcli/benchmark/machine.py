@@ -20,7 +20,8 @@ __all__ = ["Machine", "PeakMemory", "describe_machine", "synchronise"]
 class Machine:
     """Machine and software, as far as they bear on a figure.
 
-    `peak_gflops` is what a large convolution reaches, a second, in the precision of the run.
+    `peak_gflops` is what a large convolution reaches, a second, in the precision of the run;
+    in fp32 of one in int8.
     """
 
     processor: str

@@ -18,6 +18,7 @@ __all__ = [
     "limit_options",
     "network_options",
     "offline_option",
+    "precision_option",
     "run_options",
     "trust_first_option",
     "yes_option",
@@ -31,6 +32,14 @@ trust_first_option: Decorator = click.option(
     is_flag=True,
     help="Also download weights without a published hash, if their structure is right; the hash "
     "of the first download counts from then on (or SRCLI_TRUST_FIRST=1).",
+)
+precision_option: Decorator = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 "
+    "on other NVIDIA cards, int8 on other CPUs with AVX512-VNNI, else fp32.",
 )
 offline_option: Decorator = click.option(
     "--offline", is_flag=True, help="Do not use the internet (or SRCLI_OFFLINE=1)."
@@ -112,14 +121,7 @@ network_options: Decorator = grouped(
     click.option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps."
     ),
-    click.option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        default="auto",
-        show_default=True,
-        help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 "
-        "on other NVIDIA cards, int8 on other CPUs with AVX512-VNNI, else fp32.",
-    ),
+    precision_option,
     click.option(
         "--compile",
         "compiled",

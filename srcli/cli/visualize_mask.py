@@ -7,8 +7,8 @@ import click
 
 from srcli.cli.console import echo_line, loading
 from srcli.cli.option_types import FormatName, ScaleFactor, TileSize
-from srcli.cli.run_options import DownloadOptions, download_options
-from srcli.defaults import AUTO, LARGEST_SCALE, PRECISIONS, SCALE
+from srcli.cli.run_options import DownloadOptions, download_options, precision_option
+from srcli.defaults import AUTO, LARGEST_SCALE, SCALE
 from srcli.errors import ExitCode, NothingToDo
 
 __all__ = ["WHAT", "visualize_mask"]
@@ -78,14 +78,7 @@ class MapTypes(click.ParamType[tuple[str, ...]]):
     help="Largest tile in px of the input; 0 computes the whole image at once.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Number format in the network; auto is bf16 on devices that compute it natively, fp16 on "
-    "other NVIDIA cards, int8 on other CPUs with AVX512-VNNI, else fp32.",
-)
+@precision_option
 @click.option(
     "--layers",
     default="all",

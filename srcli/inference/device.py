@@ -15,7 +15,6 @@ import torch
 from srcli.errors import OutOfMemory, UnavailableDevice, UsageError
 from srcli.host_memory import return_freed_memory
 from srcli.inference.planes import Pixels
-from srcli.models.layers.int8 import computes_int8, int8_pays
 
 __all__ = [
     "PRECISIONS",
@@ -23,6 +22,7 @@ __all__ = [
     "as_out_of_memory",
     "available_ram",
     "computes_bf16",
+    "computes_int8",
     "device_name",
     "format_between",
     "free_memory",
@@ -118,7 +118,7 @@ def pick_precision(
             return torch.bfloat16
         if device.type == "cuda":
             return torch.float16
-        return torch.int8 if int8_pays(device) else torch.float32
+        return torch.int8 if _int8_pays(device) else torch.float32
     if name not in PRECISIONS:
         raise UsageError(f"no precision named {name!r} (have auto, {', '.join(PRECISIONS)})")
     if name == "fp16" and device.type == "cpu":
@@ -235,10 +235,25 @@ def computes_bf16(device: torch.device) -> bool:
     """True if the device computes bf16 natively."""
     if device.type == "cuda":
         return _capability(device) >= _AMPERE
-    if device.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    return False  # MPS: not measured yet
+    return _cpu_has(device, "avx512_bf16", "amx_bf16")  # MPS: not measured yet
+
+
+def computes_int8(device: torch.device) -> bool:
+    """True if the device has instructions for products of 8-bit integers: CPUs with VNNI."""
+    return _cpu_has(device, "avx512_vnni", "avx_vnni")
+
+
+def _int8_pays(device: torch.device) -> bool:
+    """True if blocks in integers have been measured to be faster there: on AVX-512's VNNI."""
+    return _cpu_has(device, "avx512_vnni")
+
+
+def _cpu_has(device: torch.device, *instructions: str) -> bool:
+    """True for a CPU that has any of these instructions."""
+    if device.type != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(one) for one in instructions)
 
 
 def _capability(device: torch.device) -> tuple[int, int]:

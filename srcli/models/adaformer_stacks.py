@@ -4,6 +4,7 @@ Weights may bring *short ways* for smooth windows (`layers/short_way.py`), and *
 residual blocks are computed in 8-bit integers (`layers/int8.py`).
 """
 
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from srcli.models.adaformer_config import AdaFormerConfig
 from srcli.models.layers import short_way
 from srcli.models.layers.convolutions import ResidualBlock
+from srcli.models.layers.int8 import Int8Block
 from srcli.models.layers.short_way import ShortWay, smooth_windows
 from srcli.models.spec import BandedNetwork, Halting
 
@@ -63,14 +65,18 @@ class AdaFormerStacks(BandedNetwork):
         In int8 what is no residual block stays in fp32.
         """
         if dtype == torch.int8:
-            assert self.ranges is not None
-            for name in _STACKS:
-                for block, ranges in zip(self.stack(name), self.ranges[name], strict=False):
-                    cast("ResidualBlock", block).compute_int8(ranges)
+            for block, ranges in self.blocks_with_ranges():
+                block.compute_by(Int8Block(block.conv1, block.conv2, ranges))
             return
         for name, part in self.named_children():
             if name not in ("head", "tail"):
                 part.to(dtype)
+
+    def blocks_with_ranges(self) -> Iterator[tuple[ResidualBlock, Tensor]]:
+        """The residual blocks that have ranges, each with its own, (2, c)."""
+        for name, ranges in cast("Mapping[str, Tensor]", self.ranges or {}).items():
+            for block, of_block in zip(self.stack(name), ranges, strict=False):
+                yield cast("ResidualBlock", block), of_block
 
     def stack(self, name: str) -> nn.Sequential:
         """The residual blocks of "encoder" or "decoder"."""

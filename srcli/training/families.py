@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from srcli.data.patches import PatchBatch
-from srcli.models.adaformer import RANGES, SHORT_WAYS, AdaFormer, AdaFormerConfig
+from srcli.models.adaformer import AdaFormer, AdaFormerConfig
 from srcli.models.atd import ATDConfig, ATDLight
 from srcli.models.camixer_atd import CAMixerATDConfig, CAMixerATDLight
 from srcli.models.pp_atd import PPATDLight, PureConfig
@@ -98,7 +98,7 @@ def _pure_pixels(_: float) -> Halting:
 
 def _started(config: AdaFormerConfig, given: Parameters) -> Parameters:
     """Those of a whole AdaFormer for one with a part less, or with estimators of its own."""
-    kept = {n: t for n, t in given.items() if not n.startswith((SHORT_WAYS, RANGES))}  # fitted last
+    kept = {n: t for n, t in given.items() if not n.startswith(AdaFormer.optional_parts)}
     kept = {n: t for n, t in kept.items() if config.prototypes or ".global_branch." not in n}
     if config.shared_estimator or "confidence.conv1.weight" not in kept:
         return kept

@@ -86,12 +86,12 @@ def _fit_file(
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     network = network.prepared()
     found: list[str] = []
+    images = list(lr_images(files, network.scale, degraders))
     if "short-ways" in parts:
-        images = lr_images(files, network.scale, degraders)
         count = fit_short_ways(network, images, spec.efforts["balanced"])
         found.append(f"{count:,} px of smooth windows")
     if "ranges" in parts:
-        found.append(f"{fit_ranges(network, lr_images(files, network.scale, degraders)):,} images")
+        found.append(f"{fit_ranges(network, images):,} images")
     dtype = next(iter(kept.values())).dtype
     made = {n: t.to(dtype) for n, t in network.state_dict().items() if n.startswith(fitted)}
     write_whole(path, {**kept, **made}, {key: held.note(key) for key in held.notes})

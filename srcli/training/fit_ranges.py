@@ -1,8 +1,8 @@
 """Ranges of an AdaFormer's residual blocks, by which they are computed in 8-bit integers."""
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,19 +29,14 @@ def fit_ranges(network: AdaFormer, images: Iterable[Tensor]) -> int:
         The number of images.
     """
     network.add_part(RANGES)
-    ranges = cast("Mapping[str, Tensor]", network.ranges)
-    watched = [
-        (cast("ResidualBlock", block), of_block)
-        for name, of_stack in ranges.items()
-        for block, of_block in zip(network.stack(name), of_stack, strict=False)
-    ]
+    watched = list(network.blocks_with_ranges())
     count = 0
     with _watching(watched):
         for lr in images:
             network(lr.contiguous(memory_format=torch.channels_last), EXACT)
             count += 1
-    for of_stack in ranges.values():
-        of_stack /= max(count, 1)
+    for _, ranges in watched:
+        ranges /= max(count, 1)
     return count
 
 

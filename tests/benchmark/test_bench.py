@@ -19,11 +19,10 @@ from srcli.benchmark.results import Run, summaries
 from srcli.benchmark.tables import compare_table
 from srcli.errors import UsageError
 from srcli.inference import network as network_module
-from srcli.inference.device import format_between, pick_precision, precision_name
+from srcli.inference.device import computes_int8, format_between, pick_precision, precision_name
 from srcli.inference.upscaler import Upscaler
 from srcli.metrics.flops import count_flops
 from srcli.models import model_spec
-from srcli.models.layers.int8 import computes_int8
 from srcli.models.layers.pure_pixels import colour_centres, nearest_centre, pure_pixels
 from srcli.weights import best_scale
 from tests.benchmark.conftest import bench, machine

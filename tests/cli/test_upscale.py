@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from srcli.models.layers.int8 import computes_int8
+from srcli.inference.device import computes_int8
 from tests.cli import processes
 from tests.cli.processes import COMMAND, ENVIRONMENT, PATIENCE, start_signalled
 from tests.forked_python import ForkedPython

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from srcli import Upscaler
+from srcli import Upscaler, defaults
 from srcli.errors import UsageError
 from srcli.inference.arithmetic import arithmetic
-from srcli.inference.device import as_out_of_memory, pick_precision
+from srcli.inference.device import PRECISIONS, as_out_of_memory, computes_int8, pick_precision
 from srcli.inference.network import LoadedNetwork
 from srcli.models import model_spec
-from srcli.models.layers.int8 import computes_int8
 from srcli.models.spec import EXACT
 from srcli.training.accelerate import step_precision
 from srcli.weights import best_scale
@@ -112,6 +111,10 @@ def test_auto_is_fp32_for_weights_without_ranges_and_to_compile(monkeypatch) -> 
     compiled = Upscaler("adaformer", device="cpu", compiled=True)
     assert compiled.network.precision == "fp32"
     assert compiled.network.uncompiled == "not now"
+
+
+def test_the_command_line_offers_all_precisions() -> None:
+    assert list(defaults.PRECISIONS) == ["auto", *PRECISIONS]
 
 
 def test_tf32_is_for_cards_that_have_it(monkeypatch) -> None:

@@ -17,8 +17,8 @@ from srcli.errors import (
 )
 from srcli.inference import output_size, tile_planner
 from srcli.inference.alpha import bleed
+from srcli.inference.device import computes_int8
 from srcli.inference.flat_border import restore_flat_border
-from srcli.models.layers.int8 import computes_int8
 from srcli.models.spec import Halting, SROutput
 
 

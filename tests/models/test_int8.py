@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from srcli.geometry import TileGrid
+from srcli.inference.device import computes_int8
 from srcli.inference.exact_tiling import exact_parts
 from srcli.metrics.flops import count_flops
 from srcli.models.adaformer import RANGES, SHORT_WAYS, AdaFormer, AdaFormerConfig
 from srcli.models.layers import int8
 from srcli.models.layers.convolutions import REACH, ResidualBlock
-from srcli.models.layers.int8 import computes_int8
+from srcli.models.layers.int8 import Int8Block
 from srcli.models.layers.short_way import ShortWay
 from srcli.models.spec import EXACT, Halting
 from srcli.training.fit_ranges import fit_ranges
@@ -48,12 +49,12 @@ def ranges_of(full: ResidualBlock, x: Tensor, share: float) -> Tensor:
 def in_int8(full: ResidualBlock, ranges: Tensor) -> ResidualBlock:
     made = block()
     made.load_state_dict(full.state_dict())
-    made.compute_int8(ranges)
+    made.compute_by(Int8Block(made.conv1, made.conv2, ranges))
     return made
 
 
 def rounded(full: ResidualBlock, x: Tensor, ranges: Tensor) -> Tensor:
-    """The same block with everything rounded as in int8, computed in fp64: slow and plain."""
+    """A block with everything rounded as in int8, computed in fp64: slow and plain."""
     steps: list[Tensor] = []
     weights: list[Tensor] = []
     pairs = ((full.conv1, 126), (full.conv2, 254))
@@ -131,7 +132,7 @@ def test_live_windows_alone_are_what_masking_gives():
     stack = nn.Sequential(*(block() for _ in range(3)))
     way, x = ShortWay(CHANNELS, 3, 8), features(1, 40, 72)
     for one in stack:
-        one.compute_int8(ranges_of(one, x, 0.9))
+        one.compute_by(Int8Block(one.conv1, one.conv2, ranges_of(one, x, 0.9)))
     short = torch.rand(1, 5, 9) < 0.6
     found, plain = way(stack, x, short), way.reference(stack, x, short)
     torch.testing.assert_close(found, plain, atol=1e-5, rtol=0)

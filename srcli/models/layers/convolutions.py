@@ -1,18 +1,33 @@
 """The residual block of encoder and decoder, and convolutions that stay in fp32."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from srcli.models.layers.int8 import Int8Block
-
 __all__ = [
     "REACH",
+    "BlockWay",
     "ResidualBlock",
     "in_full",
+    "inner",
+    "residual",
 ]
 
 REACH = 2  # px that a residual block looks beyond what it computes
+
+
+class BlockWay(ABC):
+    """Another way to compute a residual block; methods as of `ResidualBlock`."""
+
+    @abstractmethod
+    def __call__(self, features: Tensor) -> Tensor:
+        """Map (b, c, h, w) to (b, c, h, w)."""
+
+    @abstractmethod
+    def on_patches(self, patches: Tensor, inside: Tensor | None) -> Tensor:
+        """Compute squares of a map with what is around them."""
 
 
 class ResidualBlock(nn.Module):
@@ -26,16 +41,16 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self._int8: Int8Block | None = None
+        self._way: BlockWay | None = None
 
-    def compute_int8(self, ranges: Tensor) -> None:
-        """Compute in 8-bit integers from now on; `ranges` (2, c) as in `Int8Block`."""
-        self._int8 = Int8Block(self.conv1, self.conv2, ranges)
+    def compute_by(self, way: BlockWay) -> None:
+        """Take another way from now on."""
+        self._way = way
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, c, h, w)."""
-        if self._int8 is not None:
-            return self._int8(features)
+        if self._way is not None:
+            return self._way(features)
         return self.conv2(torch.relu_(self.conv1(features))).add_(features)
 
     def on_patches(self, patches: Tensor, inside: Tensor | None) -> Tensor:
@@ -49,13 +64,33 @@ class ResidualBlock(nn.Module):
         Returns:
             (k, c, side, side).
         """
-        if self._int8 is not None:
-            return self._int8.on_patches(patches, inside)
-        hidden = torch.relu_(F.conv2d(patches, self.conv1.weight, self.conv1.bias))
-        if inside is not None:  # beyond the map the second convolution sees zeros
-            hidden = hidden * inside
-        inner = patches[:, :, REACH:-REACH, REACH:-REACH]
-        return F.conv2d(hidden, self.conv2.weight, self.conv2.bias) + inner
+        if self._way is not None:
+            return self._way.on_patches(patches, inside)
+        return residual(self.conv1, self.conv2, patches, 0, inside)
+
+
+def residual(
+    conv1: nn.Conv2d, conv2: nn.Conv2d, features: Tensor, padding: int, inside: Tensor | None = None
+) -> Tensor:
+    """A residual block of two convolutions, on a map or on patches.
+
+    Args:
+        conv1: The first convolution.
+        conv2: The second.
+        features: A map (padding 1), or patches (padding 0) as of `ResidualBlock.on_patches`.
+        padding: Of both convolutions.
+        inside: As there.
+    """
+    hidden = torch.relu_(F.conv2d(features, conv1.weight, conv1.bias, padding=padding))
+    if inside is not None:  # beyond the map the second convolution sees zeros
+        hidden = hidden * inside
+    change = F.conv2d(hidden, conv2.weight, conv2.bias, padding=padding)
+    return change.add_(inner(features, padding))
+
+
+def inner(features: Tensor, padding: int) -> Tensor:
+    """The px of a map or of patches that a residual block computes."""
+    return features if padding else features[:, :, REACH:-REACH, REACH:-REACH]
 
 
 def in_full(convolution: nn.Conv2d, x: Tensor) -> Tensor:

@@ -15,32 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["Int8Block", "computes_int8", "int8_pays"]
+from srcli.models.layers.convolutions import REACH, BlockWay, inner, residual
+
+__all__ = ["Int8Block"]
 
 _ZERO = 128  # the integer that stands for 0 where values have a sign
 _LARGEST = 255
 _TINY = 1e-6
 _BEYOND = 1.5  # of a range that has its integer: less would be computed again too often
 _VALUES_AT_A_TIME = 1 << 18  # what is between two steps of rounding stays in the cache
-_REACH = 2  # px that a block looks beyond one
-_SIDE = 2 * _REACH + 1
+_SIDE = 2 * REACH + 1
 
 # Above this share of px, computing the whole map again beats gathering the surroundings of each.
 _DENSE_SHARE = 0.1
-
-
-def computes_int8(device: torch.device) -> bool:
-    """True if the device has instructions for products of 8-bit integers: CPUs with VNNI."""
-    return int8_pays(device) or (device.type == "cpu" and _has("avx_vnni"))
-
-
-def int8_pays(device: torch.device) -> bool:
-    """True if blocks in integers have been measured to be faster there: on AVX-512's VNNI."""
-    return device.type == "cpu" and _has("avx512_vnni")
-
-
-def _has(instructions: str) -> bool:
-    return bool(torch.cpu.get_capabilities().get(instructions))
 
 
 class _Convolution:
@@ -79,7 +66,7 @@ class _Convolution:
         )  # fmt: skip
 
 
-class Int8Block:
+class Int8Block(BlockWay):
     """Conv 3×3, ReLU, conv 3×3, plus the input: a `ResidualBlock` in integers.
 
     Args:
@@ -108,14 +95,14 @@ class Int8Block:
 
     def _run(self, features: Tensor, padding: int, inside: Tensor | None) -> Tensor:
         integers, beyond = self._integers(features)
-        again = _wider(beyond, _REACH, padding)
+        again = _wider(beyond, REACH, padding)
         if again.all():
-            return self._in_full(features, padding, inside)
+            return residual(*self._exact, features, padding, inside)
         hidden = self._first(integers, padding)
         if inside is not None:
             hidden *= inside
         result = self._second(hidden, padding)
-        result += _inner(features, padding)
+        result += inner(features, padding)
         again |= _wider(_at_largest(hidden), 1, padding)
         if again.any():
             self._repair(result, features, again, padding, inside)
@@ -154,12 +141,12 @@ class Int8Block:
     ) -> None:
         """Compute the px that `again` (b, h, w) marks in fp32, and put them into the result."""
         if again.sum() > _DENSE_SHARE * again.numel():
-            full = self._in_full(features, padding, inside)
+            full = residual(*self._exact, features, padding, inside)
             result.copy_(torch.where(again[:, None], full, result))
             return
         _, channels, height, width = features.shape
         rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
-        step = torch.arange(_SIDE) - (_REACH if padding else 0)
+        step = torch.arange(_SIDE) - (REACH if padding else 0)
         out = result.permute(0, 2, 3, 1)
         at_a_time = _VALUES_AT_A_TIME // (channels * _SIDE)
         for some in cast("tuple[Tensor, ...]", again.nonzero().split(at_a_time)):
@@ -176,18 +163,9 @@ class Int8Block:
                 patches = patches * there
                 seen = there[:, :, 1:-1, 1:-1]
             elif inside is not None:
-                near = ys[:, :-_REACH, None], xs[:, None, :-_REACH]
+                near = ys[:, :-REACH, None], xs[:, None, :-REACH]
                 seen = inside[:, 0][(image[:, None, None], *near)][:, None]
-            out[image, y, x] = self._in_full(patches, 0, seen)[:, :, 0, 0]
-
-    def _in_full(self, features: Tensor, padding: int, inside: Tensor | None) -> Tensor:
-        """What the block gives in fp32; arguments as of `_run`."""
-        conv1, conv2 = self._exact
-        hidden = torch.relu_(F.conv2d(features, conv1.weight, conv1.bias, padding=padding))
-        if inside is not None:
-            hidden = hidden * inside
-        change = F.conv2d(hidden, conv2.weight, conv2.bias, padding=padding)
-        return change.add_(_inner(features, padding))
+            out[image, y, x] = residual(*self._exact, patches, 0, seen)[:, :, 0, 0]
 
 
 def _steps(largest: Tensor, convolution: nn.Conv2d, integers: int) -> Tensor:
@@ -202,11 +180,6 @@ def _steps(largest: Tensor, convolution: nn.Conv2d, integers: int) -> Tensor:
     weights = convolution.weight.abs().amax((0, 2, 3)).clamp_min(_TINY)
     balance = (largest / weights).sqrt()
     return balance * (largest / balance).max() / integers
-
-
-def _inner(features: Tensor, padding: int) -> Tensor:
-    """The px that a block computes."""
-    return features if padding else features[:, :, _REACH:-_REACH, _REACH:-_REACH]
 
 
 def _at_largest(hidden: Tensor) -> Tensor:
